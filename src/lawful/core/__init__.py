@@ -1,0 +1,1 @@
+"""The nouns: runs, laws, surfaces, objectives, cost and notes. NumPy only."""

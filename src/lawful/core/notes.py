@@ -1,0 +1,90 @@
+"""Statuses and coded notes: trouble as a value, carried on every result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Status(Enum):
+    """
+    How a fit ended. The value is a sentence; the lower-case name is the key in JSON.
+
+    Examples
+    --------
+    >>> Status.CONVERGED.key
+    'converged'
+    >>> print(Status.NOT_CONVERGED.value)
+    The solver stopped before its gradient vanished; treat the numbers as provisional.
+    """
+
+    CONVERGED = "The solver reached a stationary point, the best of all its starts."
+    NOT_CONVERGED = "The solver stopped before its gradient vanished; treat the numbers as provisional."
+    UNAVAILABLE = "This method cannot run on these data; the notes say why."
+
+    @property
+    def key(self) -> str:
+        """Name used in JSON."""
+        return self.name.lower()
+
+
+NOTE_CODES: dict[str, str] = {
+    "at_bound": "A coefficient of the answer sits on a bound.",
+    "approach2_unavailable": "Approach 2 cannot run on these runs.",
+    "bootstrap_rows": "The bootstrap resampled whole rows because there are no usable budget groups.",
+    "budget_groups": "Budget groups were formed from runs whose compute lies within 10%.",
+    "collinear_sizes": "Model sizes and tokens move together, so the terms in N and D can hardly be told apart.",
+    "derived_column": "A missing column was derived from C = 6ND.",
+    "envelope_dropped": "Budgets whose best run is not on the lower envelope were left out of Approach 1.",
+    "extrapolation": "The budget lies far outside the range of the runs.",
+    "failed_draws": "Some bootstrap draws have no finite answer.",
+    "few_budgets": "The frontier rests on very few budgets.",
+    "few_sizes": "Only two distinct model sizes or token counts.",
+    "flops_mismatch": "The budget column differs from 6ND by more than 10% for some runs.",
+    "negative_curvature": "An IsoFLOP parabola opens downward.",
+    "no_optimum": "The fitted surface has no interior compute-optimal point.",
+    "not_bracketed": "An IsoFLOP minimum lies outside the sampled sizes of its budget.",
+    "one_budget": "All runs share one budget, so nothing here tests how the optimum moves with compute.",
+    "pinned": "A coefficient was held fixed at the user's request.",
+    "several_experiments": "The table holds several experiments that were fitted as one.",
+    "too_few_sizes": "A budget has fewer than three model sizes.",
+    "zero_coefficient": "A coefficient is exactly zero: non-negativity binds.",
+    "unavailable": "The method cannot run on these runs.",
+}
+"""The closed list of note codes, each with what it says in general."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """
+    Something the reader of a result should know.
+
+    Parameters
+    ----------
+    code : str
+        One of :data:`NOTE_CODES`.
+    message : str
+        One sentence with the particulars.
+
+    Raises
+    ------
+    KeyError
+        If the code is not in the closed list (a bug of ours, not of the user).
+
+    Examples
+    --------
+    >>> Note("one_budget", "All 12 runs share the budget 1e+19.").code
+    'one_budget'
+    """
+
+    code: str
+    message: str
+
+    def __post_init__(self) -> None:
+        if self.code not in NOTE_CODES:
+            raise KeyError(self.code)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the note as it stands in JSON."""
+        return {"code": self.code, "message": self.message}

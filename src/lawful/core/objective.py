@@ -1,0 +1,131 @@
+"""What a fit minimises: the weighted mean per run of a loss of the residuals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.errors import UnsupportedError
+
+Array = NDArray[np.float64]
+
+ObjectiveName = Literal["squared", "huber", "log-squared", "log-huber"]
+OBJECTIVE_NAMES: tuple[ObjectiveName, ...] = ("squared", "huber", "log-squared", "log-huber")
+
+DEFAULT_DELTA = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    r"""
+    A definition of misfit; its value is the weighted mean per run in every solver.
+
+    With residual r (observed minus fitted loss, or the difference of their
+    natural logs), ``squared`` is the mean of r², and ``huber`` the mean of
+    r²/2 where |r| ≤ δ and of δ(|r| - δ/2) elsewhere (Hoffmann et al. 2022,
+    section 3.3, sum instead of mean).
+
+    Parameters
+    ----------
+    name : {"squared", "huber", "log-squared", "log-huber"}
+        What is done with which residual.
+    delta : float, optional
+        Width δ of the quadratic part, in nats (or in log loss), > 0. Only for the
+        Huber objectives; 1e-3 if not given.
+
+    Raises
+    ------
+    UnsupportedError
+        If the name is unknown, or delta is given for a squared objective or is
+        not positive and finite.
+
+    Examples
+    --------
+    >>> Objective.squared().of(np.array([0.1, -0.1]))
+    0.01
+    >>> print(f"{Objective.huber(1e-3).of(np.array([0.0, 0.1])):.6f}")
+    0.000050
+    >>> Objective("huber", delta=-1.0)
+    Traceback (most recent call last):
+        ...
+    lawful.errors.UnsupportedError: delta must be a positive number, got -1.0.
+    """
+
+    name: ObjectiveName = "squared"
+    delta: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in OBJECTIVE_NAMES:
+            msg = f"Unknown objective {self.name!r}; choose one of {', '.join(OBJECTIVE_NAMES)}."
+            raise UnsupportedError(msg)
+        if not self.is_huber:
+            if self.delta is not None:
+                msg = f"delta belongs to the Huber objectives; leave it out for {self.name!r}."
+                raise UnsupportedError(msg)
+            return
+        if self.delta is None:
+            object.__setattr__(self, "delta", DEFAULT_DELTA)
+        if not (isinstance(self.delta, (int, float)) and np.isfinite(self.delta) and self.delta > 0):
+            msg = f"delta must be a positive number, got {self.delta!r}."
+            raise UnsupportedError(msg)
+
+    @classmethod
+    def squared(cls) -> Objective:
+        """Mean squared residual of the loss."""
+        return cls("squared")
+
+    @classmethod
+    def huber(cls, delta: float = DEFAULT_DELTA) -> Objective:
+        """Mean Huber loss of the residual of the loss; delta in nats."""
+        return cls("huber", delta)
+
+    @classmethod
+    def log_squared(cls) -> Objective:
+        """Mean squared residual of the natural log of the loss."""
+        return cls("log-squared")
+
+    @classmethod
+    def log_huber(cls, delta: float = DEFAULT_DELTA) -> Objective:
+        """Mean Huber loss of the residual of the natural log of the loss."""
+        return cls("log-huber", delta)
+
+    @property
+    def is_huber(self) -> bool:
+        """Whether large residuals count linearly."""
+        return self.name in ("huber", "log-huber")
+
+    @property
+    def is_log(self) -> bool:
+        """Whether residuals are taken between logs of losses."""
+        return self.name in ("log-squared", "log-huber")
+
+    def of(self, residuals: Array, weight: Array | None = None) -> float:
+        """
+        Return the weighted mean of the objective over runs.
+
+        Parameters
+        ----------
+        residuals : array, shape (n,)
+            Residuals in nats, or in log loss for the log objectives.
+        weight : array, shape (n,), optional
+            Non-negative weights; one per run by default.
+
+        Returns
+        -------
+        float
+            The value that fits and JSON report.
+        """
+        r = np.asarray(residuals, float)
+        if self.is_huber:
+            delta = float(self.delta or DEFAULT_DELTA)
+            size = np.abs(r)
+            rho = np.where(size <= delta, 0.5 * r * r, delta * (size - 0.5 * delta))
+        else:
+            rho = r * r
+        return float(np.average(rho, weights=weight))
+
+    def __str__(self) -> str:
+        return f"{self.name} (delta {self.delta:g})" if self.delta is not None else self.name

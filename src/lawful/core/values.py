@@ -1,0 +1,266 @@
+"""The values of a column: one clean array per column, and sentences about the rows that cannot be used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.errors import InputError
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+MISSING_WORDS = frozenset({"", "-", "--", "na", "n/a", "<na>", "nan", "nat", "none", "null"})
+"""What a log writes where a number is missing; it counts as NaN in a quantity, and as text in a label."""
+
+LARGEST_WHOLE = 2**64
+"""Above it integer columns do not reach, so a number is compared as a float."""
+
+FIRST_ROWS = 3
+"""Offending rows named in a message before the rest is counted."""
+
+
+def column_values(name: str, values: Any) -> NDArray[Any]:
+    """
+    Turn one column into a new array of numbers, booleans or str.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column, for messages.
+    values : array_like, shape (n,)
+        A list, an array, or a pandas, polars or Arrow column.
+
+    Returns
+    -------
+    array, shape (n,)
+        Of a numeric or boolean type, or of ``object`` holding only str (dates as well),
+        where what was missing is the empty string.
+
+    Raises
+    ------
+    InputError
+        If the values are not one flat column.
+
+    Examples
+    --------
+    >>> column_values("run", ["001", None, "NA"]).tolist()
+    ['001', '', 'NA']
+    >>> column_values("seed", [1, None]).tolist()
+    [1.0, nan]
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        values = [None if hidden else v for v, hidden in zip(values.data, np.ma.getmaskarray(values), strict=True)]
+    if hasattr(values, "to_numpy"):
+        values = values.to_numpy()
+    flat = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
+    if not flat or getattr(values, "ndim", 1) != 1:
+        msg = f"Column {name!r} is not a flat list of values; give one value per run."
+        raise InputError(msg)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+        return values.copy()
+    if isinstance(values, np.ndarray) and values.dtype.kind in "Mm":
+        values = np.where(np.isnat(values), "", values.astype(str))
+    return _from_objects(values.tolist() if isinstance(values, np.ndarray) else list(values))
+
+
+def _from_objects(items: list[Any]) -> NDArray[Any]:
+    kinds = set(map(type, items))
+    if kinds == {bool}:
+        return np.array(items, dtype=bool)
+    # A boolean among numbers is no number, and a number among text is text.
+    if not any(issubclass(kind, (str, bytes, bool, np.bool_)) for kind in kinds):
+        try:
+            numbers = np.array(items)
+            if numbers.dtype.kind not in "iuf":
+                numbers = np.array(list(map(_or_none, items)), dtype=float)
+            if numbers.ndim == 1:
+                return numbers
+        except (ValueError, TypeError, OverflowError):
+            pass  # dates, nested values and integers beyond a float are kept as text
+    return np.array([v if type(v) is str else _text(v) for v in items], dtype=object)
+
+
+def _or_none(value: Any) -> Any:
+    return None if _is_missing(value) else value
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ in {"NAType", "NaTType"}
+
+
+def _text(value: Any) -> str:
+    if _is_missing(value) or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def value_text(value: Any) -> str:
+    """
+    Write a value as a user would name it; a missing one is empty.
+
+    Examples
+    --------
+    >>> [value_text(v) for v in (1e19, 5.0, 7, "a", True)]
+    ['1e+19', '5', '7', 'a', 'True']
+    """
+    if not isinstance(value, float):
+        return str(value)
+    return "" if math.isnan(value) else repr(float(value)).removesuffix(".0")
+
+
+def distinct(array: NDArray[Any]) -> tuple[list[Any], IntArray]:
+    """
+    Find the distinct values of a clean column in order of first appearance.
+
+    Returns
+    -------
+    values : list
+        The values, as Python numbers or str.
+    codes : int array, shape (n,)
+        Position of each row's value in ``values``.
+
+    Examples
+    --------
+    >>> values, codes = distinct(np.array([3.0, 1.0, 3.0]))
+    >>> values, codes.tolist()
+    ([3.0, 1.0], [0, 1, 0])
+    """
+    if array.dtype.kind == "O":
+        index: dict[str, int] = {}
+        codes = [index.setdefault(value, len(index)) for value in array.tolist()]
+        return list(index), np.array(codes, dtype=np.intp)
+    values, first, inverse = np.unique(array, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(order.size)
+    return values[order].tolist(), rank[inverse.reshape(-1)]
+
+
+def parse_number(value: Any) -> int | float | None:
+    """
+    Read a number from what a user or a cell gives; None if it is not one.
+
+    Examples
+    --------
+    >>> parse_number("1e19"), parse_number(" 12 "), parse_number("7B")
+    (1e+19, 12, None)
+    """
+    text = str(value).strip()
+    try:
+        whole = int(text)
+    except ValueError:
+        return _float(text)
+    return whole if abs(whole) < LARGEST_WHOLE else _float(text)
+
+
+def quantity_values(name: str, array: NDArray[Any], row: IntArray) -> Array:
+    """
+    Read a clean column as float64, NaN where a value is missing.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+    array : array, shape (n,)
+        From :func:`column_values`.
+    row : int array, shape (n,)
+        Row numbers for messages.
+
+    Returns
+    -------
+    array, shape (n,)
+        New float64 array: integers are floats before any product is formed.
+
+    Raises
+    ------
+    InputError
+        If some values are text, dates or booleans: their count and the first rows.
+
+    Examples
+    --------
+    >>> quantity_values("loss", np.array(["2.5 ", "n/a"], dtype=object), np.array([1, 2])).tolist()
+    [2.5, nan]
+    """
+    if array.dtype.kind in "iuf":
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64)
+    items = array.tolist() if array.dtype.kind == "O" else [str(v) for v in array]
+    try:
+        return np.array(items, dtype=float)
+    except ValueError:
+        pass
+    numbers = [float("nan") if item.strip().casefold() in MISSING_WORDS else _float(item) for item in items]
+    bad = [i for i, number in enumerate(numbers) if number is None]
+    if bad:
+        msg = (
+            f"Column {name!r} must hold numbers, but {len(bad)} of {len(items)} rows hold text: "
+            f"{offenders(row[bad], [items[i] for i in bad])}; write plain numbers such as 7e9, "
+            "without units or thousands separators, or remove these rows."
+        )
+        raise InputError(msg)
+    return np.array(numbers, dtype=float)
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def offenders(row: Sequence[int] | IntArray, values: Sequence[Any]) -> str:
+    """
+    Name the first offending rows with their values.
+
+    Examples
+    --------
+    >>> offenders([3, 7, 8, 9], ["n/a", -1.0, float("nan"), 0.0])
+    "row 3 ('n/a'), row 7 (-1), row 8 (nan) and 1 more"
+    """
+    words = [
+        f"row {number} ({value[:30]!r})" if isinstance(value, str) else f"row {number} ({value:.6g})"
+        for number, value in zip(row[:FIRST_ROWS], values[:FIRST_ROWS], strict=True)
+    ]
+    more = len(values) - len(words)
+    return ", ".join(words) + (f" and {more} more" if more else "")
+
+
+def require_positive(columns: Mapping[str, Array], row: IntArray) -> None:
+    """
+    Refuse runs whose N, D, C or loss is not a finite number above zero.
+
+    Parameters
+    ----------
+    columns : mapping of str to array, shape (n,)
+        Name of a column to its numbers.
+    row : int array, shape (n,)
+        Row numbers for messages.
+
+    Raises
+    ------
+    InputError
+        One sentence with the count, and the first rows of each column.
+
+    Examples
+    --------
+    >>> require_positive({"loss": np.array([2.5, np.nan])}, np.array([1, 2]))
+    Traceback (most recent call last):
+        ...
+    lawful.errors.InputError: 1 of 2 runs has NaN, infinity, zero or a negative number where one above zero is needed: \
+column 'loss', row 2 (nan); repair or remove such rows, or set them aside with --check.
+    """
+    wrong = {name: np.flatnonzero(~(np.isfinite(values) & (values > 0))) for name, values in columns.items()}
+    count = np.unique(np.concatenate(list(wrong.values()))).size
+    if not count:
+        return
+    where = [f"column {name!r}, {offenders(row[i], columns[name][i].tolist())}" for name, i in wrong.items() if i.size]
+    msg = (
+        f"{count} of {row.size} runs {'has' if count == 1 else 'have'} NaN, infinity, zero or a negative number where "
+        f"one above zero is needed: {'; '.join(where)}; repair or remove such rows, or set them aside with --check."
+    )
+    raise InputError(msg)

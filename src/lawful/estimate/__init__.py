@@ -1,0 +1,1 @@
+"""From runs to numbers: the kernel, the solvers and the four ways to fit."""

@@ -1,0 +1,179 @@
+"""fit(): from runs to a surface with a status and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.laws import CHINCHILLA, Law
+from lawful.core.notes import Note, Status
+from lawful.core.objective import Objective
+from lawful.core.runs import Runs
+from lawful.core.surface import Surface
+from lawful.core.table import as_runs
+from lawful.errors import IdentificationError
+from lawful.estimate.result import Fit
+from lawful.estimate.solvers import Bounds, Problem, Solver, VarPro, check_bounds, check_objective, prepare, solve
+
+Array = NDArray[np.float64]
+
+COLUMN_WORDS = {"N": "model size N", "D": "token count D"}
+
+
+def fit(
+    runs: Any,
+    *,
+    law: Law = CHINCHILLA,
+    objective: Objective | None = None,
+    solver: Solver | None = None,
+    fixed: Mapping[str, float] | None = None,
+) -> Fit:
+    """
+    Fit a law to training runs: cold start, global optimum, non-negative coefficients.
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        Training runs; a DataFrame is read by the names of its columns.
+    law : Law
+        The form.
+    objective : Objective, optional
+        What to minimise; squared error of the loss with VarPro, Huber 1e-3 of the
+        log loss with Joint (as Hoffmann et al. 2022 did) if not given.
+    solver : VarPro or Joint, optional
+        How to minimise it, VarPro() if not given.
+    fixed : mapping of str to float, optional
+        Coefficients to hold at a value.
+
+    Returns
+    -------
+    Fit
+        The surface, the objective's value, a status and notes.
+
+    Raises
+    ------
+    IdentificationError
+        If there are fewer runs than free coefficients, or all runs share one N or D.
+    UnsupportedError
+        If the solver cannot minimise the objective, or a coefficient is unknown.
+
+    See Also
+    --------
+    fit_isoflop : Approach 2, parabolas.
+    fit_envelope : Approach 1, the lower envelope.
+
+    Examples
+    --------
+    A noise-free sweep gives back the surface it came from:
+
+    >>> import lawful
+    >>> truth = lawful.Surface.named("hoffmann-rounded")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+    >>> found = lawful.fit(lawful.simulate(truth, plan))
+    >>> print(f"{found.surface['alpha']:.6f} {found.surface['E']:.6f}")
+    0.340000 1.690000
+    >>> found.status.key
+    'converged'
+
+    A coefficient can be held where other evidence puts it:
+
+    >>> pinned = lawful.fit(lawful.simulate(truth, plan), fixed={"E": 1.7})
+    >>> pinned.surface["E"]
+    1.7
+    """
+    solver = solver if solver is not None else VarPro()
+    if objective is None:
+        objective = Objective.squared() if isinstance(solver, VarPro) else Objective.log_huber()
+    objective = check_objective(solver, objective)
+    table, pins = as_runs(runs), dict(fixed or {})
+    check_identified(table, law, solver.bounds, pins)
+    problem = prepare(table, law, objective, solver.bounds, pins)
+    answer = solve(problem, solver)
+    values = problem.to_coefficients(answer.z[:1])[0]
+    surface = Surface(dict(zip(law.names, values.tolist(), strict=True)), law=law)
+    fitted = surface.loss(table.N, table.D)
+    residuals = np.log(table.L) - np.log(fitted) if objective.is_log else table.L - fitted
+    return Fit(
+        surface=surface,
+        method=solver.method,
+        objective=objective,
+        solver=solver,
+        runs=table,
+        value=objective.of(residuals, table.weight),
+        status=Status.CONVERGED if answer.converged[0] else Status.NOT_CONVERGED,
+        notes=table.notes + tuple(_notes(table, law, problem, answer.z[0], pins)),
+        fixed=pins,
+    )
+
+
+def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> None:
+    """
+    Refuse runs that cannot determine the free coefficients.
+
+    Raises
+    ------
+    IdentificationError
+        Says which coefficients, and what would help.
+    """
+    limits = check_bounds(law, bounds, fixed)
+    free = [name for name in law.names if limits[name][0] < limits[name][1]]
+    used = runs.weight > 0
+    if used.sum() < len(free):
+        msg = (
+            f"{int(used.sum())} runs cannot determine {len(free)} coefficients ({', '.join(free)}); "
+            f"add runs or hold coefficients fixed (--fix E=1.69)."
+        )
+        raise IdentificationError(msg)
+    terms = zip(law.linear[1:], law.exponents, law.columns, strict=True)
+    for coefficient, exponent, column in terms:
+        values = getattr(runs, column)[used]
+        unknown = [name for name in (coefficient, exponent) if name in free]
+        if unknown and np.ptp(np.log(values)) < 1e-9:
+            verb = "is not identified" if len(unknown) == 1 else "are not identified"
+            msg = (
+                f"All {values.size} runs have the same {COLUMN_WORDS[column]} ({values[0]:.6g}), so "
+                f"{' and '.join(unknown)} {verb}; add runs at other values of {column} or hold "
+                f"{' and '.join(unknown)} fixed (--fix)."
+            )
+            raise IdentificationError(msg)
+
+
+def _notes(runs: Runs, law: Law, problem: Problem, z: Array, fixed: Mapping[str, float]) -> list[Note]:
+    """What the reader should know of this answer."""
+    notes = []
+    if fixed:
+        held = ", ".join(f"{name} = {value:g}" for name, value in fixed.items())
+        notes.append(Note("pinned", f"Held fixed at the user's request: {held}."))
+    if runs.budgets.size == 1:
+        text = (
+            f"All {len(runs)} runs share the budget {runs.budgets[0]:.3g} FLOPs, so nothing here tests how "
+            f"the optimum moves with compute; add a second budget."
+        )
+        notes.append(Note("one_budget", text))
+    logs = np.log(np.stack([runs.N, runs.D]))
+    spread = np.ptp(logs, axis=1)
+    if (spread > 0).all() and np.corrcoef(logs)[0, 1] > 0.9999:
+        text = "N and D rise together in all runs, so the terms in N and D can hardly be told apart."
+        notes.append(Note("collinear_sizes", text))
+    for column in ("N", "D"):
+        distinct = np.unique(getattr(runs, column)[runs.weight > 0]).size
+        if distinct == 2:
+            text = f"Only 2 distinct values of {column}: its coefficient and exponent are not identified separately."
+            notes.append(Note("few_sizes", text))
+    m = len(law.linear)
+    for i, name in enumerate(law.names):
+        if name in fixed:
+            continue
+        lower, upper = problem.lower[i], problem.upper[i]
+        if i < m and z[i] == 0.0:
+            text = f"{name} = 0: non-negativity binds, so the data do not ask for this term."
+            notes.append(Note("zero_coefficient", text))
+        elif lower < upper and (z[i] <= lower or z[i] >= upper) and not (i >= m and z[i - m + 1] == 0.0):
+            side = "lower" if z[i] <= lower else "upper"
+            bound = lower if side == "lower" else upper
+            text = f"{name} sits on its {side} bound {bound:g}; widen it with --bounds if it should not."
+            notes.append(Note("at_bound", text))
+    return notes

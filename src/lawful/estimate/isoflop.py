@@ -1,0 +1,356 @@
+"""Approach 1 (lower envelope) and Approach 2 (IsoFLOP parabolas)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.notes import Note
+from lawful.core.runs import Runs
+from lawful.core.table import as_runs
+from lawful.errors import IdentificationError
+from lawful.estimate.result import Frontier, FrontierFit, Parabola
+from lawful.estimate.small import solve_spd
+
+Array = NDArray[np.float64]
+
+
+class Vertices(NamedTuple):
+    """
+    Vertices of least-squares parabolas, one per budget and row of weights.
+
+    Attributes
+    ----------
+    at : array, shape (B, g)
+        log10 of the abscissa of the vertex; NaN where the parabola is not convex.
+    curvature : array, shape (B, g)
+        Coefficient of the square; NaN with fewer than 3 distinct abscissae.
+    """
+
+    at: Array
+    curvature: Array
+
+
+def vertices(log10_x: Array, loss: Array, weight: Array, group: NDArray[np.intp], groups: int) -> Vertices:
+    """
+    Fit a weighted parabola of loss in log10 of size at every budget.
+
+    The columns are orthonormalised first (QR on the unweighted points), so
+    the small normal equations are the identity for unit weights and lose no digits.
+
+    Parameters
+    ----------
+    log10_x : array, shape (n,)
+    loss : array, shape (n,)
+    weight : array, shape (B, n)
+        One row per data set; unit weights give the plain fit.
+    group : int array, shape (n,)
+    groups : int
+
+    Returns
+    -------
+    Vertices
+    """
+    at = np.full((len(weight), groups), np.nan)
+    curvature = at.copy()
+    for g in range(groups):
+        index = np.flatnonzero(group == g)
+        x, y, w = log10_x[index], loss[index], weight[:, index]
+        sizes, size_of = np.unique(x, return_inverse=True)
+        if sizes.size < 3:
+            continue
+        member = np.zeros((index.size, sizes.size))
+        member[np.arange(index.size), size_of] = 1.0
+        enough = ((w @ member) > 0).sum(axis=1) >= 3
+        coefficients, centre, half = _parabolas(x, y, w)
+        c1, c2 = coefficients[:, 1], coefficients[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            vertex = centre - half * c1 / (2 * c2)
+        curvature[:, g] = np.where(enough, c2 / half**2, np.nan)
+        at[:, g] = np.where(enough & (c2 > 0), vertex, np.nan)
+    return Vertices(at, curvature)
+
+
+def _parabolas(x: Array, y: Array, w: Array) -> tuple[Array, float, float]:
+    """Coefficients of 1, u, u² with u = (x - centre)/half, one row per row of weights."""
+    centre, half = float(x.mean()), float(np.ptp(x)) / 2
+    u = (x - centre) / half
+    design = np.stack([np.ones_like(u), u, u * u], axis=1)
+    q, r = np.linalg.qr(design)
+    gram = np.einsum("ni,nj,bn->bij", q, q, w)
+    level = np.average(y)
+    first = solve_spd(gram, (w * (y - level)) @ q)
+    left = w * (y - level - first @ q.T)
+    in_q = first + solve_spd(gram, left @ q)
+    coefficients = np.linalg.solve(r, in_q.T).T
+    coefficients[:, 0] += level
+    return coefficients, centre, half
+
+
+class Lines(NamedTuple):
+    """Slopes and intercepts of least-squares lines, shape (B,) each."""
+
+    slope: Array
+    intercept: Array
+
+
+def lines(x: Array, y: Array) -> Lines:
+    """Fit a straight line to every row of y, shape (B, g), over x, shape (g,) or (B, g)."""
+    mean_x, mean_y = x.mean(axis=-1, keepdims=True), y.mean(axis=-1, keepdims=True)
+    dx, dy = x - mean_x, y - mean_y
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (dx * dy).sum(axis=-1) / (dx * dx).sum(axis=-1)
+    return Lines(slope, mean_y[..., 0] - slope * mean_x[..., 0])
+
+
+def fit_isoflop(runs: Any) -> FrontierFit:
+    """
+    Approach 2: a parabola per budget, then straight lines through the vertices.
+
+    Per budget a least-squares parabola of the loss in log10 N gives N*, another in
+    log10 D gives D*; log10 N* and log10 D* are then fitted by straight lines in
+    log10 C (Hoffmann et al. 2022, section 3.2). The estimate is biased even on
+    noise-free data (arXiv:2603.22339); lawful computes it for comparison.
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        Training runs in budget groups.
+
+    Returns
+    -------
+    FrontierFit
+        Exponents, the vertices per budget and the parabolas.
+
+    Raises
+    ------
+    IdentificationError
+        If there is one budget only, a budget has fewer than 3 sizes, or its
+        parabola opens downward; the message names the budget.
+
+    Examples
+    --------
+    Equal exponents and centred sweeps: Approach 2 is right.
+
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> print(f"{lawful.fit_isoflop(runs).frontier.a:.6f}")
+    0.500000
+
+    Unequal exponents: the optimum is misplaced, without any noise.
+
+    >>> truth = lawful.study_surface("asymmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> found = lawful.fit_isoflop(runs)
+    >>> print(f"{found.frontier.tokens(1e24) / truth.optimum(1e24).tokens - 1:+.1%}")
+    -14.6%
+    """
+    table = as_runs(runs)
+    check_parabolas(table)
+    ones = table.weight[None]
+    g = table.budgets.size
+    log_n, log_d = np.log10(table.N), np.log10(table.D)
+    in_n, in_d = (vertices(v, table.L, ones, table.group, g) for v in (log_n, log_d))
+    for budget, curve_n, curve_d in zip(table.budgets, in_n.curvature[0], in_d.curvature[0], strict=True):
+        if not (curve_n > 0 and curve_d > 0):
+            msg = (
+                f"The IsoFLOP parabola at budget {budget:.6g} opens downward, so Approach 2 has no optimum there; "
+                f"add sizes on both sides of the minimum, or leave that budget out."
+            )
+            raise IdentificationError(msg)
+    frontier = _frontier(np.log10(table.budgets), in_n.at, in_d.at)
+    curves = tuple(_curve(table, i, in_n.at[0, i], in_d.at[0, i]) for i in range(g))
+    notes = list(table.notes)
+    outside = [c.budget for c in curves if not c.bracketed]
+    if outside:
+        text = (
+            f"At {len(outside)} of {g} budgets the parabola's minimum lies outside the sampled sizes: "
+            f"{', '.join(f'{b:.3g}' for b in outside[:5])} FLOPs."
+        )
+        notes.append(Note("not_bracketed", text))
+    if g == 2:
+        notes.append(Note("few_budgets", "The lines of Approach 2 go through 2 budgets only, so nothing tests them."))
+    return FrontierFit(
+        frontier=Frontier(*(float(v[0]) for v in frontier)),
+        method="approach2",
+        budgets=table.budgets,
+        params=10.0 ** in_n.at[0],
+        tokens=10.0 ** in_d.at[0],
+        runs=table,
+        parabolas=curves,
+        notes=tuple(notes),
+    )
+
+
+def check_parabolas(runs: Runs) -> None:
+    """
+    Refuse runs on which Approach 2 cannot run.
+
+    Raises
+    ------
+    IdentificationError
+        One budget only, or a budget with fewer than 3 model sizes.
+    """
+    check_budgets(runs, "approach2")
+    sizes = runs.sizes_per_budget
+    short = np.flatnonzero(sizes < 3)
+    if short.size:
+        named = ", ".join(f"{runs.budgets[i]:.6g} ({sizes[i]})" for i in short[:5])
+        more = f" and {short.size - 5} more" if short.size > 5 else ""
+        msg = (
+            f"Approach 2 needs at least 3 model sizes at every budget; too few at {named}{more}: "
+            f"add sizes there, or leave those budgets out."
+        )
+        raise IdentificationError(msg)
+
+
+def check_budgets(runs: Runs, method: str) -> None:
+    """
+    Refuse runs that all share one budget.
+
+    Raises
+    ------
+    IdentificationError
+        If there is one budget group only.
+    """
+    if runs.budgets.size < 2:
+        msg = (
+            f"{method} needs at least 2 budgets, but all {len(runs)} runs share the budget "
+            f"{runs.budgets[0]:.6g} FLOPs; add a budget, or fit a surface with vpnls or approach3."
+        )
+        raise IdentificationError(msg)
+
+
+def _frontier(log10_c: Array, log10_n: Array, log10_d: Array) -> tuple[Array, Array, Array, Array]:
+    """Return a, b, log10_a0 and log10_b0 per row."""
+    n, d = lines(log10_c, log10_n), lines(log10_c, log10_d)
+    return n.slope, d.slope, n.intercept, d.intercept
+
+
+def _curve(runs: Runs, i: int, at_n: float, at_d: float) -> Parabola:
+    """Collect one budget's parabolas for figures and reports."""
+    index = runs.group == i
+    parts = []
+    for column in (runs.N, runs.D):
+        x = np.log10(column[index])
+        coefficients, centre, half = _parabolas(x, runs.L[index], runs.weight[index][None])
+        parts.append((coefficients[0] / half ** np.arange(3), centre, x))
+    (in_n, centre_n, x_n), (in_d, centre_d, _) = parts
+    bracketed = bool(x_n.min() <= at_n <= x_n.max())
+    return Parabola(float(runs.budgets[i]), in_n, in_d, centre_n, centre_d, float(at_n), float(at_d), bracketed)
+
+
+def isoflop_draws(runs: Runs, weight: Array) -> dict[str, Array]:
+    """
+    Approach 2 refitted with other weights, one row each.
+
+    Parameters
+    ----------
+    runs : Runs
+    weight : array, shape (B, n)
+
+    Returns
+    -------
+    dict of array, shape (B,)
+        ``a, b, log10_a0, log10_b0``; NaN where a parabola of the draw opens
+        downward or a budget keeps fewer than 3 sizes.
+    """
+    g = runs.budgets.size
+    n = vertices(np.log10(runs.N), runs.L, weight, runs.group, g)
+    d = vertices(np.log10(runs.D), runs.L, weight, runs.group, g)
+    return dict(zip(FRONTIER_NAMES, _frontier(np.log10(runs.budgets), n.at, d.at), strict=True))
+
+
+FRONTIER_NAMES = ("a", "b", "log10_a0", "log10_b0")
+
+
+def _envelope(runs: Runs, weight: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Best run of each budget per row of weights, and whether it is on the lower envelope."""
+    g = runs.budgets.size
+    best = np.zeros((len(weight), g), dtype=np.intp)
+    loss = np.full((len(weight), g), np.inf)
+    for i in range(g):
+        index = np.flatnonzero(runs.group == i)
+        masked = np.where(weight[:, index] > 0, runs.L[index], np.inf)
+        chosen = masked.argmin(axis=1)
+        best[:, i] = index[chosen]
+        loss[:, i] = masked[np.arange(len(weight)), chosen]
+    before = np.minimum.accumulate(np.concatenate([np.full((len(weight), 1), np.inf), loss[:, :-1]], axis=1), axis=1)
+    return best, loss < before
+
+
+def fit_envelope(runs: Any) -> FrontierFit:
+    """
+    Approach 1: the best run of every budget, then straight lines through them.
+
+    Of the runs (or checkpoints) at each budget the one with the lowest loss is
+    taken; budgets whose best is no better than that of a smaller budget are not on
+    the lower envelope and are left out, with a note. log10 N and log10 D of the
+    rest are fitted by straight lines in log10 C (Hoffmann et al. 2022, section 3.1).
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        Training runs or checkpoints.
+
+    Returns
+    -------
+    FrontierFit
+
+    Raises
+    ------
+    IdentificationError
+        If fewer than 2 budgets are left on the envelope.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> print(f"{lawful.fit_envelope(runs).frontier.a:.3f}")
+    0.500
+    """
+    table = as_runs(runs)
+    check_budgets(table, "approach1")
+    best, on = _envelope(table, table.weight[None])
+    kept = on[0]
+    notes = list(table.notes)
+    if not kept.all():
+        text = (
+            f"{int((~kept).sum())} of {kept.size} budgets were left out: their best run is no better than one "
+            f"at a smaller budget ({', '.join(f'{b:.3g}' for b in table.budgets[~kept][:5])} FLOPs)."
+        )
+        notes.append(Note("envelope_dropped", text))
+    if kept.sum() < 2:
+        msg = "approach1 needs at least 2 budgets on the lower envelope, but no larger budget has a lower loss."
+        raise IdentificationError(msg)
+    if kept.sum() == 2:
+        notes.append(Note("few_budgets", "The lines of Approach 1 go through 2 budgets only, so nothing tests them."))
+    budgets, index = table.budgets[kept], best[0][kept]
+    params, tokens = table.N[index], table.D[index]
+    frontier = _frontier(np.log10(budgets), np.log10(params)[None], np.log10(tokens)[None])
+    return FrontierFit(
+        frontier=Frontier(*(float(v[0]) for v in frontier)),
+        method="approach1",
+        budgets=budgets,
+        params=params,
+        tokens=tokens,
+        runs=table,
+        notes=tuple(notes),
+    )
+
+
+def envelope_draws(runs: Runs, weight: Array) -> dict[str, Array]:
+    """Approach 1 refitted with other weights, one row each; see :func:`isoflop_draws`."""
+    best, on = _envelope(runs, weight)
+    log_c = np.log10(runs.budgets)
+    rows = np.full((4, len(weight)), np.nan)
+    for i, (index, kept) in enumerate(zip(best, on, strict=True)):
+        if kept.sum() >= 2:
+            picked = index[kept]
+            n, d = np.log10(runs.N[picked]), np.log10(runs.D[picked])
+            rows[:, i] = [v[0] for v in _frontier(log_c[kept], n[None], d[None])]
+    return dict(zip(FRONTIER_NAMES, rows, strict=True))

@@ -1,0 +1,325 @@
+r"""
+Least-squares fits of separable laws, batched: arrays in, arrays out.
+
+A separable law is ``f = c_0 + sum_k c_k exp(-theta_k x_k)`` with ``c >= 0`` and theta in
+a box. Given theta the best c is a small non-negative least-squares problem, so only theta
+is searched (variable projection; Golub & Pereyra 1973, Kaufman 1975).
+
+From the local minima of a grid (:mod:`lawful.estimate.grid`), :func:`refine` runs damped
+Gauss-Newton on the projected residual, for many rows (starts, bootstrap weights, simulated
+losses) at once. Normal equations only steer: the residual and its gradient are evaluated on
+the columns themselves, so the point where the iteration stops is accurate to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.estimate.grid import Grid, Linear, grid_values, local_minima, make_grid
+from lawful.estimate.small import best_subset, eliminate, inverse_spd, solve_spd
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+CHUNK_BYTES = 1 << 20
+"""Working set of one chunk of rows; about the size of a core's L2 cache."""
+
+GAUSS_NEWTON_STEPS = 5
+"""Iterations before the law's own curvature is added: rows with large residuals, on which
+Gauss-Newton creeps, then finish quadratically, and the others are done by then."""
+
+SECOND_LOOKS = 2
+"""Rounds in which uncertain exponents of the best answer are scanned for a better basin."""
+
+DOUBT = 0.1
+"""Relative standard error of an exponent from which it is scanned."""
+
+PROMISING = 1.5
+"""A scanned minimum this much above the best value may still lie below it once refined."""
+
+
+class Solution(NamedTuple):
+    """
+    Rows of solutions.
+
+    Attributes
+    ----------
+    theta : array, shape (R, p)
+    linear : array, shape (R, m)
+        Coefficients of the constant and of the p powers, m = p + 1.
+    value : array, shape (R,)
+        Weighted sum of squared residuals.
+    gauss : array, shape (R, p, p)
+        Gauss-Newton Hessian of half the value in theta, coefficients projected out.
+    converged : bool array, shape (R,)
+        Whether the last step was below the tolerance.
+    iterations : int
+        Iterations of the slowest row.
+    """
+
+    theta: Array
+    linear: Array
+    value: Array
+    gauss: Array
+    converged: BoolArray
+    iterations: int
+
+
+class _State(NamedTuple):
+    """
+    Everything known at one theta per row, for the projected problem in theta.
+
+    ``gauss`` is Kaufman's approximation of its Hessian and ``exact`` adds the law's own
+    curvature; ``gradient`` is the direction of descent.
+    """
+
+    value: Array
+    linear: Array
+    gauss: Array
+    exact: Array
+    gradient: Array
+
+
+def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear, *, newton: bool = False) -> _State:
+    """Solve for the coefficients at theta and return the projected system."""
+    rows, p = theta.shape
+    m, n = p + 1, x.shape[1]
+    basis = np.empty((rows, m + p, n))
+    basis[:, 0] = 1.0
+    np.exp(-theta[:, :, None] * x, out=basis[:, 1:m])
+    np.multiply(basis[:, 1:m], x, out=basis[:, m:])
+    weighted = basis if w is None else basis * (w[:, None, :] if w.ndim == 2 else w)
+    gram = weighted @ basis.transpose(0, 2, 1)
+    level, free = gram[:, :m, :m], ~linear.pinned
+    target = weighted[:, :m] @ (y[:, :, None] if y.ndim == 2 else y[:, None])
+    if free.all():
+        known, inverse = np.zeros(m), inverse_spd(level)
+    else:
+        known, inverse = np.where(free, 0.0, linear.lower), inverse_spd(level, np.broadcast_to(free, (rows, m)))
+        target = target - (level @ known)[:, :, None]
+    c = (inverse @ target)[:, :, 0]
+    bad = np.flatnonzero((c < 0).any(axis=1))
+    if bad.size:
+        c[bad] = best_subset(level[bad], target[bad, :, 0], free)
+        inverse[bad] = inverse_spd(level[bad], c[bad] > 0)
+    c += known
+    residual = y - (c[:, None, :] @ basis[:, :m])[:, 0]
+    pull = residual[:, :, None] if w is None else (residual * w)[:, :, None]
+    value = (residual[:, None, :] @ pull)[:, 0, 0]
+    moment = (basis @ pull)[:, :, 0]
+    # One correction from the residual itself gives back the digits that the normal
+    # equations lost; the gradient below takes it into account.
+    correction = (inverse @ moment[:, :m, None])[:, :, 0]
+    amount = c[:, 1:]
+    # In (c, theta) the slopes are the columns and -c_k x_k phi_k; eliminating c leaves p
+    # unknowns. ``mixed`` is the block between them, with and without the law's curvature.
+    mixed = gram[:, m:, :m] * -amount[:, :, None]
+    square = gram[:, m:, m:] * (amount[:, :, None] * amount[:, None, :])
+    gauss = square - mixed @ inverse @ mixed.transpose(0, 2, 1)
+    gradient = -amount * moment[:, m:] - (mixed @ correction[:, :, None])[:, :, 0]
+    if not newton:
+        return _State(value, np.maximum(c + correction, 0.0), gauss, gauss, gradient)
+    k = np.arange(p)
+    bent = mixed.copy()
+    bent[:, k, 1 + k] += moment[:, m:]
+    exact = square - bent @ inverse @ bent.transpose(0, 2, 1)
+    exact[:, k, k] -= amount * ((basis[:, m:] * x) @ pull)[:, :, 0]
+    return _State(value, np.maximum(c + correction, 0.0), gauss, exact, gradient)
+
+
+def _step(state: _State, free: BoolArray, damping: Array, *, newton: bool) -> Array:
+    """Damped Gauss-Newton step in theta, or Newton's where asked for and definite."""
+    system = state.gauss.copy()
+    k = np.arange(free.shape[1])
+    system[:, k, k] *= 1.0 + damping[:, None]
+    step = solve_spd(system, state.gradient, free)
+    if not newton:
+        return step
+    unit = np.sqrt(np.maximum(state.gauss[:, k, k], 0.0))
+    scale = np.divide(1.0, unit, out=np.zeros_like(unit), where=free & (unit > 0))
+    system = state.exact * (scale[:, :, None] * scale[:, None, :])
+    system[:, k, k] += np.where(scale > 0, damping[:, None], 1.0)
+    exact, pivot = eliminate(system, state.gradient * scale)
+    return np.where((pivot > 0)[:, None], exact * scale, step)
+
+
+def refine(
+    x: Array,
+    y: Array,
+    w: Array | None,
+    theta: Array,
+    box: Array,
+    linear: Linear,
+    *,
+    tolerance: float = 1e-12,
+    max_iter: int = 100,
+) -> Solution:
+    """
+    Gauss-Newton on the projected residual with Levenberg damping, one row per start.
+
+    Parameters
+    ----------
+    x : array, shape (p, n)
+        Centred log columns.
+    y : array, shape (n,) or (R, n)
+        Losses, shared or one set per row.
+    w : array, shape (n,) or (R, n), or None
+        Weights, shared or one set per row; None for all ones.
+    theta : array, shape (R, p)
+        Starts, inside the box.
+    box : array, shape (p, 2) or (R, p, 2)
+        Bounds of the exponents, shared or per row.
+    linear : Linear
+        Bounds of the coefficients; non-negative or pinned.
+    tolerance : float
+        Largest step in an exponent at which a row has converged.
+    max_iter : int
+        Iterations after which a row is given up (``converged`` is then False).
+
+    Returns
+    -------
+    Solution
+    """
+    rows, n = theta.shape[0], x.shape[1]
+    chunk = max(1, CHUNK_BYTES // (8 * n * (2 * len(x) + 1) * 2))
+    boxes = np.broadcast_to(box, (rows, len(x), 2))
+    parts = []
+    for start in range(0, rows, chunk):
+        here = slice(start, start + chunk)
+        y_part = y[here] if y.ndim == 2 else y
+        w_part = w[here] if w is not None and w.ndim == 2 else w
+        parts.append(_refine(x, y_part, w_part, theta[here], boxes[here], linear, tolerance, max_iter))
+    if len(parts) == 1:
+        return parts[0]
+    return stack(parts)
+
+
+def stack(parts: list[Solution]) -> Solution:
+    """Put rows of solutions one below the other."""
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Solution._fields[:-1]}
+    return Solution(**joined, iterations=max(part.iterations for part in parts))
+
+
+def _refine(
+    x: Array, y: Array, w: Array | None, theta: Array, box: Array, linear: Linear, tolerance: float, max_iter: int
+) -> Solution:
+    """Refine one chunk of rows; finished rows leave the working set."""
+    rows, p = theta.shape
+    hessian = np.zeros((rows, p, p))
+    out = Solution(theta.copy(), np.zeros((rows, p + 1)), np.full(rows, np.inf), hessian, np.zeros(rows, bool), 0)
+    alive = np.arange(rows)
+    theta = theta.copy()
+    best = _evaluate(x, y, w, theta, linear)
+    damping = np.full(rows, 1e-3)
+    iteration = 0
+    for iteration in range(1, max_iter + 1):
+        pull = best.gradient
+        held = ((theta <= box[:, :, 0]) & (pull <= 0)) | ((theta >= box[:, :, 1]) & (pull >= 0))
+        free = (best.linear[:, 1:] > 0) & ~held
+        newton = iteration > GAUSS_NEWTON_STEPS
+        step = _step(best, free, damping, newton=newton)
+        trial = np.minimum(np.maximum(theta + step, box[:, :, 0]), box[:, :, 1])
+        move = np.abs(trial - theta).max(axis=1)
+        promised = (step * pull).sum(axis=1)
+        new = _evaluate(x, y, w, trial, linear, newton=iteration >= GAUSS_NEWTON_STEPS)
+        better = new.value <= best.value
+        small = (move <= tolerance) | (promised <= 1e-15 * best.value)
+        stuck = ~better & ((promised <= 1e-9 * best.value) & (damping >= 1e2) | (damping > 1e12))
+        theta = np.where(better[:, None], trial, theta)
+        best = _State(*(_pick(better, a, b) for a, b in zip(new, best, strict=True)))
+        damping = np.where(better, np.maximum(damping * 0.1, 1e-12), np.maximum(damping * 10.0, 1e-3))
+        done = small | stuck
+        if done.any() or iteration == max_iter:
+            leave = done | (iteration == max_iter)
+            at = alive[leave]
+            out.theta[at], out.linear[at], out.value[at] = theta[leave], best.linear[leave], best.value[leave]
+            out.gauss[at], out.converged[at] = best.gauss[leave], done[leave]
+            stay = ~leave
+            if not stay.any():
+                break
+            alive, theta, damping, box = alive[stay], theta[stay], damping[stay], box[stay]
+            best = _State(*(a[stay] for a in best))
+            y = y[stay] if y.ndim == 2 else y
+            w = w[stay] if w is not None and w.ndim == 2 else w
+    return out._replace(iterations=iteration)
+
+
+def _pick(mask: BoolArray, yes: Array, no: Array) -> Array:
+    """Take rows of one array where the mask holds and of the other elsewhere."""
+    if mask.all():
+        return yes
+    return np.where(mask.reshape(-1, *([1] * (yes.ndim - 1))), yes, no)
+
+
+def fit_squares(
+    x: Array, y: Array, w: Array | None, box: Array, linear: Linear, *, starts: int = 6, tolerance: float = 1e-12
+) -> Solution:
+    """
+    Cold fit of one problem: the best row of all refined local minima of the grid.
+
+    Parameters
+    ----------
+    x : array, shape (p, n)
+    y : array, shape (n,)
+    w : array, shape (n,), or None
+    box : array, shape (p, 2)
+    linear : Linear
+    starts : int
+        Local minima of the grid that are refined.
+    tolerance : float
+        See :func:`refine`.
+
+    Returns
+    -------
+    Solution
+        All refined rows, best first.
+    """
+    grid = make_grid(box)
+    value = grid_values(x, y[None], np.ones(x.shape[1]) if w is None else w, grid, linear)
+    chosen = local_minima(value[0], grid.shape, starts)
+    rows = best_first(refine(x, y, w, grid.theta[chosen], box, linear, tolerance=tolerance))
+    for _ in range(SECOND_LOOKS):
+        again = _profile_starts(x, y, w, rows, grid, box, linear)
+        if len(again) == 0:
+            break
+        rows = best_first(stack([rows, refine(x, y, w, again, box, linear, tolerance=tolerance)]))
+    return rows
+
+
+def best_first(rows: Solution) -> Solution:
+    """Sort rows by value."""
+    order = np.argsort(rows.value, kind="stable")
+    return rows._replace(**{name: getattr(rows, name)[order] for name in Solution._fields[:-1]})
+
+
+def _profile_starts(
+    x: Array, y: Array, w: Array | None, rows: Solution, grid: Grid, box: Array, linear: Linear
+) -> Array:
+    """
+    Better basins that the grid was too coarse to see, shape (k, p).
+
+    The valleys of these problems are long in one exponent and narrow in another, so a
+    grid can miss a second minimum along the same valley. Every exponent that the best
+    row leaves uncertain (or whose term it has set to zero, which is stationary anywhere)
+    is scanned with the others refined at each value.
+    """
+    n, q = x.shape[1], int((~linear.pinned).sum() + (box[:, 0] < box[:, 1]).sum())
+    theta, amount = rows.theta[0], rows.linear[0, 1:]
+    noise = rows.value[0] / max(n - q, 1)
+    spread = noise * inverse_spd(rows.gauss[:1])[0].diagonal()
+    doubt = (spread > (DOUBT * theta) ** 2) | (amount == 0)
+    found = []
+    for k in np.flatnonzero(doubt & (box[:, 0] < box[:, 1])):
+        line = np.repeat(rows.theta[:1], grid.axes[k].size, axis=0)
+        line[:, k] = grid.axes[k]
+        held = np.repeat(box[None], len(line), axis=0)
+        held[:, k] = line[:, k, None]
+        profile = refine(x, y, w, line, held, linear, tolerance=1e-3, max_iter=8)
+        known = np.abs(rows.theta[:, None] - profile.theta[None]).max(axis=2).min(axis=0) < 1e-3
+        minima = local_minima(profile.value, (len(line),), 4)
+        fresh = [i for i in minima if not known[i] and profile.value[i] < PROMISING * rows.value[0]]
+        found.append(profile.theta[fresh])
+    return np.concatenate(found) if found else np.empty((0, x.shape[0]))

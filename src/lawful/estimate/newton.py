@@ -1,0 +1,270 @@
+r"""
+Newton's method for robust and logarithmic objectives, batched: arrays in, arrays out.
+
+Where the objective is not a sum of squares of a partially linear residual (Huber loss, log
+loss), all coefficients are searched together. The Hessian counts the inliers fully, has
+the curvature of the law itself, and blends towards robust weights as damping grows: far
+from the optimum the step is that of iteratively reweighted least squares, near it that of
+Newton, which is quadratic where reweighting is linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.estimate.kernel import CHUNK_BYTES
+from lawful.estimate.small import RIDGE, eliminate
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+Curvature = Callable[[Array], Array]
+
+LEAST_LOSS = 1e-10
+"""A trial law is not taken to be lower than this (nats) where its log is needed."""
+
+
+class Model(Protocol):
+    """A law on fixed runs: values, slopes and curvature at rows of coefficients."""
+
+    def __call__(self, z: Array) -> tuple[Array, Array, Curvature]:
+        """
+        Evaluate at coefficients ``z``, shape (R, q).
+
+        Returns
+        -------
+        value : array, shape (R, n)
+        slope : array, shape (R, q, n)
+        curvature : callable
+            Maps v, shape (R, n), to the sum over runs of v times the Hessian of
+            the value, shape (R, q, q).
+        """
+
+
+class Optimum(NamedTuple):
+    """
+    Rows of solutions.
+
+    Attributes
+    ----------
+    z : array, shape (R, q)
+    value : array, shape (R,)
+        Weighted sum of the objective (r²/2 for squares).
+    converged : bool array, shape (R,)
+    iterations : int
+    """
+
+    z: Array
+    value: Array
+    converged: BoolArray
+    iterations: int
+
+
+def separable(x: Array, *, log: bool) -> Model:
+    """
+    Model of a separable law in ``z = (c_0, …, c_p, theta_1, …, theta_p)``.
+
+    Parameters
+    ----------
+    x : array, shape (p, n)
+        Centred log columns.
+    log : bool
+        Whether the value is the natural log of the law.
+    """
+    p, n = x.shape
+    m = p + 1
+
+    def model(z: Array) -> tuple[Array, Array, Curvature]:
+        c, theta = z[:, :m], z[:, m:]
+        powers = np.exp(-theta[:, :, None] * x)
+        slope = np.empty((len(z), m + p, n))
+        slope[:, 0] = 1.0
+        slope[:, 1:m] = powers
+        value = (c[:, None, :] @ slope[:, :m])[:, 0]
+        np.multiply(powers, x, out=powers)
+        np.multiply(powers, -c[:, 1:, None], out=slope[:, m:])
+
+        def curvature(v: Array) -> Array:
+            out = np.zeros((len(z), m + p, m + p))
+            for k in range(p):
+                cross = -np.einsum("rn,rn->r", v, powers[:, k])
+                out[:, 1 + k, m + k] = out[:, m + k, 1 + k] = cross
+                out[:, m + k, m + k] = -np.einsum("rn,rn,n->r", v, slope[:, m + k], x[k])
+            return out
+
+        if not log:
+            return value, slope, curvature
+        value = np.maximum(value, LEAST_LOSS)
+        relative = slope / value[:, None]
+
+        def log_curvature(v: Array) -> Array:
+            return np.asarray(curvature(v / value) - (relative * v[:, None]) @ relative.transpose(0, 2, 1))
+
+        return np.log(value), relative, log_curvature
+
+    return model
+
+
+class _State(NamedTuple):
+    value: Array
+    gradient: Array
+    newton: Array
+    robust: Array
+
+
+def _evaluate(model: Model, y: Array, w: Array, z: Array, delta: Array | None) -> _State:
+    """Objective, descent direction and the two curvature matrices at z."""
+    value, slope, curvature = model(z)
+    residual = y - value
+    if delta is None:
+        pull, inlier, robust = w * residual, np.broadcast_to(w, residual.shape), None
+        objective = 0.5 * (pull * residual).sum(axis=1)
+    else:
+        size = np.abs(residual)
+        inside = size <= delta[:, None]
+        clipped = np.clip(residual, -delta[:, None], delta[:, None])
+        pull = w * clipped
+        objective = (pull * (residual - 0.5 * clipped)).sum(axis=1)
+        inlier = w * inside
+        robust = w * np.where(inside, 1.0, delta[:, None] / np.where(inside, 1.0, size))
+    transposed = slope.transpose(0, 2, 1)
+    gauss = (slope * inlier[:, None]) @ transposed
+    majorant = gauss if robust is None else (slope * robust[:, None]) @ transposed
+    newton = gauss - curvature(pull)
+    return _State(objective, (slope @ pull[:, :, None])[:, :, 0], newton, majorant)
+
+
+def _step(state: _State, free: BoolArray, damping: Array) -> tuple[Array, BoolArray]:
+    """Damped Newton step and whether its system was positive definite."""
+    system = state.newton + damping[:, None, None] * state.robust
+    diagonal = np.einsum("rii->ri", state.robust)
+    usable = free & (diagonal > 0)
+    scale = usable / np.sqrt(np.where(usable, diagonal, 1.0))
+    system = system * scale[:, :, None] * scale[:, None, :]
+    np.einsum("rii->ri", system)[...] += np.where(usable, RIDGE + 1e-3 * damping[:, None], 1.0)
+    step, pivot = eliminate(system, state.gradient * scale)
+    return step * scale, pivot > 0
+
+
+def minimise(
+    model: Model,
+    y: Array,
+    w: Array,
+    z: Array,
+    lower: Array,
+    upper: Array,
+    *,
+    delta: Array | float | None = None,
+    gates: tuple[tuple[int, int], ...] = (),
+    tolerance: float = 1e-10,
+    max_iter: int = 200,
+) -> Optimum:
+    """
+    Minimise the weighted sum of squares or of Huber's loss over a box, one row per start.
+
+    Parameters
+    ----------
+    model : Model
+    y : array, shape (n,) or (R, n)
+        What the model is compared with (losses, or their logs).
+    w : array, shape (n,) or (R, n)
+    z : array, shape (R, q)
+        Starts, inside the box.
+    lower, upper : array, shape (q,) or (R, q)
+        Bounds, shared or per row; equal where a coefficient is pinned.
+    delta : float or array, shape (R,), optional
+        Width of Huber's quadratic part; squares where None.
+    gates : tuple of (int, int)
+        Pairs (coefficient, exponent): the exponent is held while the coefficient is 0.
+    tolerance : float
+        Largest relative step at which a row has converged.
+    max_iter : int
+        Iterations after which a row is given up.
+
+    Returns
+    -------
+    Optimum
+    """
+    rows, q = z.shape
+    n = y.shape[-1]
+    widths = None if delta is None else np.broadcast_to(np.asarray(delta, float), (rows,))
+    chunk = max(1, CHUNK_BYTES // (8 * n * q * 2))
+    lower, upper = np.broadcast_to(lower, (rows, q)), np.broadcast_to(upper, (rows, q))
+    parts = []
+    for start in range(0, rows, chunk):
+        here = slice(start, start + chunk)
+        y_part = y[here] if y.ndim == 2 else y
+        w_part = w[here] if w.ndim == 2 else w
+        d_part = None if widths is None else widths[here]
+        limits = lower[here], upper[here]
+        parts.append(
+            _minimise(model, y_part, w_part, z[here], *limits, d_part, gates, tolerance=tolerance, max_iter=max_iter)
+        )
+    if len(parts) == 1:
+        return parts[0]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Optimum._fields[:-1]}
+    return Optimum(**joined, iterations=max(part.iterations for part in parts))
+
+
+def _minimise(
+    model: Model,
+    y: Array,
+    w: Array,
+    z: Array,
+    lower: Array,
+    upper: Array,
+    delta: Array | None,
+    gates: tuple[tuple[int, int], ...],
+    *,
+    tolerance: float,
+    max_iter: int,
+) -> Optimum:
+    """Minimise one chunk of rows; finished rows leave the working set."""
+    rows = len(z)
+    out = Optimum(z.copy(), np.full(rows, np.inf), np.zeros(rows, bool), 0)
+    alive = np.arange(rows)
+    state = _evaluate(model, y, w, z, delta)
+    damping = np.full(rows, 1e-2)
+    iteration = 0
+    for iteration in range(1, max_iter + 1):
+        free = ~(((z <= lower) & (state.gradient <= 0)) | ((z >= upper) & (state.gradient >= 0)))
+        for coefficient, exponent in gates:
+            free[:, exponent] &= z[:, coefficient] > 0
+        step, definite = _step(state, free, damping)
+        trial = np.clip(z + step, lower, upper)
+        actual = trial - z
+        promised = np.einsum("ri,ri->r", actual, state.gradient)
+        move = (np.abs(actual) / (np.abs(z) + 1e-3)).max(axis=1)
+        new = _evaluate(model, y, w, trial, delta)
+        better = definite & (new.value <= state.value) & (promised >= 0)
+        tiny = promised <= 1e-14 * state.value
+        done = definite & ((better & (move <= tolerance)) | (np.abs(promised) <= 1e-16 * state.value))
+        done |= ~better & ((tiny & (damping >= 1.0)) | (damping > 1e12))
+        z = np.where(better[:, None], trial, z)
+        state = _State(*(_pick(better, a, b) for a, b in zip(new, state, strict=True)))
+        damping = np.where(better, np.where(damping < 1e-8, 0.0, damping * 0.1), np.maximum(damping * 10.0, 1e-4))
+        if done.any() or iteration == max_iter:
+            leave = done | (iteration == max_iter)
+            at = alive[leave]
+            out.z[at], out.value[at], out.converged[at] = z[leave], state.value[leave], done[leave]
+            stay = ~leave
+            if not stay.any():
+                break
+            alive, z, damping = alive[stay], z[stay], damping[stay]
+            lower, upper = lower[stay], upper[stay]
+            state = _State(*(a[stay] for a in state))
+            y = y[stay] if y.ndim == 2 else y
+            w = w[stay] if w.ndim == 2 else w
+            delta = None if delta is None else delta[stay]
+    return out._replace(iterations=iteration)
+
+
+def _pick(mask: BoolArray, yes: Array, no: Array) -> Array:
+    """Take rows of one array where the mask holds and of the other elsewhere."""
+    if mask.all():
+        return yes
+    return np.where(mask.reshape(-1, *([1] * (yes.ndim - 1))), yes, no)

@@ -1,0 +1,118 @@
+"""Approach 1 and Approach 2 against numpy's polynomials, closed forms and published figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.core.runs import Runs
+from lawful.errors import IdentificationError
+from lawful.estimate.isoflop import envelope_draws, fit_envelope, fit_isoflop, isoflop_draws
+
+FIVE = [1e17, 1e18, 1e19, 1e20, 1e21]
+HALF_WIDTHS = {"xs": 2.0, "s": 4.0, "l": 8.0, "xl": 16.0}
+
+# Error of D* at 1e24 FLOPs in percent, from arXiv 2603.22339 (15 points, centred or drifting to 3x).
+PUBLISHED = {
+    ("symmetric", "xs", 3.0): 6.07097,
+    ("symmetric", "xl", 3.0): 1.68907,
+    ("chinchilla", "xs", 1.0): -0.326938,
+    ("chinchilla", "s", 1.0): -1.301125,
+    ("chinchilla", "l", 1.0): -2.902905,
+    ("chinchilla", "xl", 1.0): -5.100245,
+    ("chinchilla", "l", 3.0): 6.939059,
+    ("asymmetric", "xs", 3.0): 34.57462,
+    ("asymmetric", "xl", 1.0): -23.11631,
+}
+
+
+@pytest.mark.parametrize(("case", "expected"), PUBLISHED.items())
+def test_bias_of_approach2_is_the_published_one(case: tuple[str, str, float], expected: float) -> None:
+    name, width, drift = case
+    truth = study_surface(name)
+    plan = plan_isoflop(FIVE, 15, surface=truth, width=HALF_WIDTHS[width], drift=drift)
+    found = fit_isoflop(simulate(truth, plan))
+    error = 100 * (found.frontier.tokens(1e24) / truth.optimum(1e24).tokens - 1)
+    assert error == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parabolas_are_those_of_numpy(seed: int) -> None:
+    truth = study_surface("chinchilla")
+    runs = simulate(truth, plan_isoflop(FIVE, 7, surface=truth), noise=0.01, seed=seed)
+    found = fit_isoflop(runs)
+    vertex = []
+    for g in range(5):
+        at = runs.group == g
+        c2, c1, _ = np.polyfit(np.log10(runs.N[at]), runs.L[at], 2)
+        vertex.append(-c1 / (2 * c2))
+    np.testing.assert_allclose(np.log10(found.params), vertex, rtol=1e-10)
+    slope, intercept = np.polyfit(np.log10(runs.budgets), vertex, 1)
+    assert found.frontier.a == pytest.approx(slope, rel=1e-9)
+    assert found.frontier.log10_a0 == pytest.approx(intercept, rel=1e-9)
+
+
+def test_refits_with_weights_are_fits_of_repeated_rows() -> None:
+    truth = study_surface("asymmetric")
+    runs = simulate(truth, plan_isoflop(FIVE, 7, surface=truth), noise=0.01, seed=3)
+    rng = np.random.default_rng(1)
+    weight = rng.integers(1, 4, size=(6, len(runs))).astype(float)
+    for draws, method in ((isoflop_draws, fit_isoflop), (envelope_draws, fit_envelope)):
+        rows = draws(runs, weight)
+        for i in range(6):
+            again = method(runs.take(np.repeat(np.arange(len(runs)), weight[i].astype(int))))
+            for name, value in again.frontier.to_dict().items():
+                assert rows[name][i] == pytest.approx(value, rel=1e-8, abs=1e-9)
+
+
+def test_a_draw_without_three_sizes_is_not_a_number() -> None:
+    truth = study_surface("symmetric")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19], 3, surface=truth))
+    weight = np.ones((2, 6))
+    weight[1, 0] = 0.0
+    rows = isoflop_draws(runs, weight)
+    assert np.isfinite(rows["a"][0])
+    assert np.isnan(rows["a"][1])
+
+
+def test_a_parabola_that_opens_downward_names_its_budget() -> None:
+    truth = study_surface("symmetric")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19], 5, surface=truth))
+    loss = runs.L.copy()
+    loss[runs.group == 1] = 6.0 - loss[runs.group == 1]
+    with pytest.raises(IdentificationError, match=r"parabola at budget 1e\+19 opens downward"):
+        fit_isoflop(Runs.from_arrays(runs.N, runs.D, loss, C=runs.C))
+
+
+def test_too_few_sizes_names_the_budget() -> None:
+    truth = study_surface("symmetric")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19], 5, surface=truth)).take(np.array([0, 1, 2, 3, 4, 5, 6]))
+    with pytest.raises(IdentificationError, match=r"at least 3 model sizes at every budget; too few at 1e\+19 \(2\)"):
+        fit_isoflop(runs)
+
+
+@pytest.mark.parametrize("method", [fit_isoflop, fit_envelope])
+def test_one_budget_is_refused(method: object) -> None:
+    truth = study_surface("symmetric")
+    runs = simulate(truth, plan_isoflop([1e18], 9, surface=truth))
+    with pytest.raises(IdentificationError, match="needs at least 2 budgets, but all 9 runs share"):
+        method(runs)  # type: ignore[operator]
+
+
+def test_vertices_outside_the_sizes_are_noted() -> None:
+    truth = study_surface("chinchilla")
+    plan = plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth, width=2, offset=6)
+    found = fit_isoflop(simulate(truth, plan))
+    assert "not_bracketed" in [note.code for note in found.notes]
+
+
+def test_approach1_leaves_budgets_off_the_envelope_out() -> None:
+    truth = study_surface("symmetric")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    loss = runs.L.copy()
+    loss[runs.group == 1] += 3.0
+    found = fit_envelope(Runs.from_arrays(runs.N, runs.D, loss, C=runs.C))
+    assert "envelope_dropped" in [note.code for note in found.notes]
+    np.testing.assert_allclose(found.budgets, [1e18, 1e20])
+    assert found.frontier.a == pytest.approx(0.5, abs=1e-9)
