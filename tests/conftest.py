@@ -24,7 +24,7 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of published runs and figures; tests that need it are skipped without it."""
-    folder = Path(os.environ.get("LAWFUL_SHARED", REPOSITORY.parent / "shared"))
+    folder = Path(os.environ.get("LAWFUL_SHARED", REPOSITORY.parent / "shared")).resolve()
     if not (folder / "data").is_dir():
         pytest.skip(f"the published runs are not at {folder}; set LAWFUL_SHARED to the folder that holds data/")
     return folder

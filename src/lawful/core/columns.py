@@ -75,7 +75,7 @@ def listed(names: Iterable[object], limit: int = LISTED) -> str:
     >>> listed(["a", "b", "c", "d"], limit=2)
     'a, b and 2 more'
     """
-    words = [str(name) for name in names]
+    words = [" ".join(str(name).split()) for name in names]  # a line break in a header stays out of a sentence
     more = len(words) - limit
     return ", ".join(words[:limit]) + (f" and {more} more" if more > 0 else "")
 

@@ -43,7 +43,7 @@ def optimum_of(k: Coefficients, budget: ArrayLike, cost: Cost) -> Point:
     """
     a, b = frontier_exponents(k)
     log_g, log_nd = log_ratio(k), np.log(cost.product(budget))
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         params = np.exp(log_g + a * log_nd)
         tokens = np.exp(-log_g + b * log_nd)
         return Point(params, tokens, CHINCHILLA.loss(k, params, tokens))

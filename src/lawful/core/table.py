@@ -7,24 +7,19 @@ checked numbers, the derived third of N, D and C, budget groups, notes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lawful.core.checkpoints import checkpoint_notes
 from lawful.core.columns import EXPERIMENT_NAMES, find_column, listed, normalise, recognise, unique_names
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.core.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
-from lawful.core.values import (
-    distinct,
-    offenders,
-    quantity_values,
-    require_positive,
-    value_text,
-)
+from lawful.core.values import distinct, offenders, quantity_values, require_positive, value_text
 from lawful.errors import InputError
 
 Array = NDArray[np.float64]
@@ -37,6 +32,10 @@ MOST_EXPERIMENTS = 50
 """A column with more values than this tells runs apart, not experiments."""
 
 
+Prepare = Callable[[Table, Mapping[str, str]], tuple[Table, Mapping[str, str], Sequence[Note]]]
+"""What a kind of log needs before its rows are runs: the table, its roles, and what to know about both."""
+
+
 def runs_from_columns(
     columns: Mapping[str, Any],
     *,
@@ -45,6 +44,7 @@ def runs_from_columns(
     weights: str | None = None,
     source: str = "table",
     header: Sequence[str] | None = None,
+    prepare: Prepare | None = None,
 ) -> Runs:
     """
     Build validated runs from the columns of a table.
@@ -65,6 +65,8 @@ def runs_from_columns(
         Where the table came from.
     header : sequence of str, optional
         Names as the file has them, in the order of ``columns``, possibly repeated.
+    prepare : callable, optional
+        What this kind of log needs before its rows are runs, applied to the selected rows.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def runs_from_columns(
     """
     table = open_table(columns, source, header)
     roles = recognise(table.keys, table.header, mapping)
-    return _runs(select_rows(table, roles, select or {}), roles, weights)
+    return table_runs(select_rows(table, roles, select or {}), roles, weights=weights, prepare=prepare)
 
 
 def groups_from_columns(
@@ -103,6 +105,7 @@ def groups_from_columns(
     weights: str | None = None,
     source: str = "table",
     header: Sequence[str] | None = None,
+    prepare: Prepare | None = None,
 ) -> dict[str, Runs]:
     """
     Build one ``Runs`` per value of a column, in order of first appearance.
@@ -111,7 +114,7 @@ def groups_from_columns(
     ----------
     by : str
         Column whose values tell the groups apart.
-    columns, mapping, select, weights, source, header
+    columns, mapping, select, weights, source, header, prepare
         As in :func:`runs_from_columns`.
 
     Returns
@@ -140,7 +143,7 @@ def groups_from_columns(
     for value, index in zip(values, rows, strict=True):
         name = value_text(value) or "(missing)"
         try:
-            groups[name] = _runs(table.take(index, {key: name}), roles, weights)
+            groups[name] = table_runs(table.take(index, {key: name}), roles, weights=weights, prepare=prepare)
         except InputError as error:
             msg = f"In the runs with {key}={name}: {error}"
             raise InputError(msg) from error
@@ -209,7 +212,38 @@ def _one_of_several(column: Any, position: int) -> Any:
     return np.asarray(column)[:, position] if getattr(column, "ndim", 1) == 2 else column
 
 
-def _runs(table: Table, roles: Mapping[str, str], weights: str | None) -> Runs:
+def table_runs(
+    table: Table, roles: Mapping[str, str], *, weights: str | None = None, prepare: Prepare | None = None
+) -> Runs:
+    """
+    Build validated runs from clean columns whose quantities are known.
+
+    Parameters
+    ----------
+    table : Table
+        From :func:`~lawful.core.selection.open_table`, all its rows wanted.
+    roles : mapping of str to str
+        Quantity to column, from :func:`~lawful.core.columns.recognise`.
+    weights : str, optional
+        Column of non-negative weights.
+    prepare : callable, optional
+        Applied to the table first.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+
+    Examples
+    --------
+    >>> table = open_table({"N": [1e8, 2e8], "D": [2e9, 1e9], "loss": [3.1, 3.2]}, "here", None)
+    >>> table_runs(table, {"params": "N", "tokens": "D", "loss": "loss"})
+    Runs(2 runs, 1 budgets, source='here')
+    """
+    notes: list[Note] = []
+    if prepare is not None:
+        table, roles, said = prepare(table, roles)
+        notes += said
     values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
     require_positive(values, table.row)
     given = {quantity: values[key] for quantity, key in roles.items()}
@@ -218,11 +252,11 @@ def _runs(table: Table, roles: Mapping[str, str], weights: str | None) -> Runs:
     if weights is not None:
         used["weight"] = find_column(weights, table.keys, table.header, asked="--weights")
         weight = _weights(used["weight"], table)
-    notes: list[Note] = []
     N, D, C = _third(given, roles, table.row, notes)
     groups = _budget_groups(C, roles.get("budget"), notes)
     labels = {key: column for key, column in table.columns.items() if key not in used.values()}
     notes += _several_experiments(labels, table.selection)
+    notes += checkpoint_notes(labels, N, D)
     for column in table.columns.values():
         column.setflags(write=False)
     return Runs.from_arrays(
@@ -259,18 +293,32 @@ def _weights(key: str, table: Table) -> Array:
     return weight
 
 
+def third_quantity(given: Mapping[str, Array]) -> tuple[str, Array]:
+    """
+    Return the name and values of what two of N, D and C imply: the missing one, or C where all are given.
+
+    A value that no float can hold comes out as infinity, zero or NaN.
+
+    Examples
+    --------
+    >>> third_quantity({"params": np.array([1e8]), "tokens": np.array([2e9])})
+    ('budget', array([1.2e+18]))
+    """
+    cost = Cost()
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        if "params" not in given:
+            return "params", cost.params(budget=given["budget"], tokens=given["tokens"])
+        if "tokens" not in given:
+            return "tokens", cost.tokens(budget=given["budget"], params=given["params"])
+        return "budget", cost.flops(given["params"], given["tokens"])
+
+
 def _third(
     given: Mapping[str, Array], roles: Mapping[str, str], row: IntArray, notes: list[Note]
 ) -> tuple[Array, Array, Array]:
     """N, D and C, the missing one derived; the only conversion between them is that of Cost."""
     cost = Cost()
-    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        if "params" not in given:
-            derived, name = cost.params(budget=given["budget"], tokens=given["tokens"]), "params"
-        elif "tokens" not in given:
-            derived, name = cost.tokens(budget=given["budget"], params=given["params"]), "tokens"
-        else:
-            derived, name = cost.flops(given["params"], given["tokens"]), "budget"
+    name, derived = third_quantity(given)
     bad = np.flatnonzero(~(np.isfinite(derived) & (derived > 0)))
     if bad.size:
         msg = (
@@ -317,18 +365,32 @@ def _budget_groups(C: Array, key: str | None, notes: list[Note]) -> tuple[IntArr
     return group, budgets
 
 
-def _several_experiments(labels: Mapping[str, NDArray[Any]], selection: Mapping[str, str]) -> list[Note]:
+def experiment_column(labels: Mapping[str, NDArray[Any]], selection: Mapping[str, str]) -> str | None:
+    """
+    Return the column that tells the experiments of a table apart; None if there is one experiment.
+
+    A column that the user selected values of tells nothing apart: the mixture was asked for.
+
+    Examples
+    --------
+    >>> experiment_column({"seed": np.array([1, 2]), "dataset": np.array(["web", "books"], dtype=object)}, {})
+    'dataset'
+    """
     by_name = {normalise(key): key for key in reversed(list(labels))}
     for key in (by_name[name] for name in EXPERIMENT_NAMES if name in by_name):
-        values, _ = distinct(labels[key])
-        if not 2 <= len(values) <= MOST_EXPERIMENTS:
-            continue
-        if key in selection:
-            return []  # the user asked for this very mixture
-        shown = listed(map(value_text, values), VALUES_OFFERED)
-        message = (
-            f"The table holds {len(values)} experiments taken as one (column {key!r}: {shown}); "
-            f"choose with --select {key}=VALUE, or fit each with --by {key}."
-        )
-        return [Note("several_experiments", message)]
-    return []
+        if 2 <= len(distinct(labels[key])[0]) <= MOST_EXPERIMENTS:
+            return None if key in selection else key
+    return None
+
+
+def _several_experiments(labels: Mapping[str, NDArray[Any]], selection: Mapping[str, str]) -> list[Note]:
+    key = experiment_column(labels, selection)
+    if key is None:
+        return []
+    values, _ = distinct(labels[key])
+    shown = listed(map(value_text, values), VALUES_OFFERED)
+    message = (
+        f"The table holds {len(values)} experiments taken as one (column {key!r}: {shown}); "
+        f"choose with --select {key}=VALUE, or fit each with --by {key}."
+    )
+    return [Note("several_experiments", message)]

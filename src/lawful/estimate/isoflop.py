@@ -146,7 +146,7 @@ def fit_isoflop(runs: Any) -> FrontierFit:
     >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
     >>> found = lawful.fit_isoflop(runs)
     >>> print(f"{found.frontier.tokens(1e24) / truth.optimum(1e24).tokens - 1:+.1%}")
-    -14.6%
+    -14.9%
     """
     table = as_runs(runs)
     check_parabolas(table)

@@ -83,6 +83,17 @@ class Fit:
         What the reader should know, those of the runs included.
     fixed : mapping of str to float
         Coefficients that were pinned.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> found = lawful.fit(runs)
+    >>> found
+    Fit(vpnls, chinchilla, 27 runs, converged: E=1.69, A=400, B=400, alpha=0.31, beta=0.31)
+    >>> print(f"{found.frontier.a:.3f} {found.surface.loss(1e9, 2e10):.4f}")
+    0.500 2.5950
     """
 
     surface: Surface
@@ -170,6 +181,15 @@ class FrontierFit:
         How the fit ended.
     notes : tuple of Note
         What the reader should know, those of the runs included.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> found = lawful.fit_isoflop(runs)
+    >>> [f"{n:.3g}" for n in found.params], f"{found.frontier.tokens(1e21):.3g}"
+    (['4.08e+08', '4.08e+09'], '1.29e+10')
     """
 
     frontier: Frontier

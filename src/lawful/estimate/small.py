@@ -62,7 +62,11 @@ def _unit_diagonal(matrix: Array, free: BoolArray | None) -> tuple[Array, Array]
 def inverse_spd(matrix: Array, free: BoolArray | None = None) -> Array:
     """Inverse of each small system, with zero rows and columns for held unknowns."""
     system, scale = _unit_diagonal(matrix, free)
-    return np.asarray(np.linalg.inv(system) * (scale[:, :, None] * scale[:, None, :]))
+    if len(system) < LAPACK_ROWS:
+        inverse = np.linalg.inv(system)
+    else:
+        inverse, _ = eliminate(system, np.broadcast_to(np.eye(scale.shape[1]), system.shape))
+    return np.asarray(inverse * (scale[:, :, None] * scale[:, None, :]))
 
 
 def eliminate(matrix: Array, rhs: Array) -> tuple[Array, Array]:
@@ -76,18 +80,18 @@ def eliminate(matrix: Array, rhs: Array) -> tuple[Array, Array]:
     ----------
     matrix : array, shape (R, m, m)
         Symmetric systems.
-    rhs : array, shape (R, m)
+    rhs : array, shape (R, m) or (R, m, k)
 
     Returns
     -------
-    solution : array, shape (R, m)
+    solution : array, shaped as ``rhs``
     pivot : array, shape (R,)
         Smallest pivot of each row; positive where the system is positive definite.
     """
     a = np.ascontiguousarray(matrix.transpose(1, 2, 0))
-    b = np.ascontiguousarray(rhs.T)
+    b = np.ascontiguousarray(np.moveaxis(rhs, 0, -1))
     m = len(b)
-    smallest = np.full(b.shape[1], np.inf)
+    smallest = np.full(b.shape[-1], np.inf)
     for k in range(m):
         np.minimum(smallest, a[k, k], out=smallest)
         pivot = 1.0 / np.where(a[k, k] == 0.0, RIDGE, a[k, k])
@@ -96,10 +100,11 @@ def eliminate(matrix: Array, rhs: Array) -> tuple[Array, Array]:
         if k + 1 < m:
             below = a[k + 1 :, k]
             a[k + 1 :, k + 1 :] -= below[:, None] * a[k, None, k + 1 :]
-            b[k + 1 :] -= below * b[k]
+            b[k + 1 :] -= (below if b.ndim == 2 else below[:, None]) * b[k]
     for k in range(m - 2, -1, -1):
-        b[k] -= (a[k, k + 1 :] * b[k + 1 :]).sum(axis=0)
-    return b.T, smallest
+        row = a[k, k + 1 :]
+        b[k] -= ((row if b.ndim == 2 else row[:, None]) * b[k + 1 :]).sum(axis=0)
+    return np.moveaxis(b, -1, 0), smallest
 
 
 def nonnegative(gram: Array, moment: Array, free: BoolArray) -> Array:

@@ -1,0 +1,59 @@
+# Every verb works in a fresh clone: what it needs is installed into .venv first, and only once.
+# Paths are relative, so a checkout may live in a folder with spaces in its name.
+
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format bench bare clean
+
+help:  ## Show these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.runtime  ## Simulate a sweep, fit it four ways, write a report
+	.venv/bin/lawful demo
+
+test: .venv/.dev  ## Run the tests, the docs' examples included
+	.venv/bin/python -m pytest
+
+test-all: .venv/.dev  ## Run the slow tests as well
+	.venv/bin/python -m pytest -m ""
+
+check: .venv/.dev  ## Lint, check formatting and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/.dev  ## Sort imports and reformat
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: .venv/.bench  ## Time the verbs (never part of the tests)
+	.venv/bin/python -m pytest benchmarks --benchmark-enable --override-ini 'python_files=bench_*.py test_*.py'
+
+bare:  ## Install without extras into a new environment and use it
+	rm -rf .venv-bare
+	PYTHON="$(PYTHON)" sh .ci/venv .venv-bare
+	.venv-bare/bin/python -m pip install --quiet --disable-pip-version-check .
+	cd .venv-bare && bin/lawful --help > /dev/null && bin/python -I ../.ci/bare.py
+	rm -rf .venv-bare
+
+clean:  ## Remove environments, caches and build products
+	rm -rf .venv .venv-bare build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	PYTHON="$(PYTHON)" sh .ci/venv .venv
+
+# The package is installed in place, so only a change of its declaration calls for another install.
+.venv/.runtime: pyproject.toml | .venv/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ .venv/.runtime
+
+.venv/.bench: pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[dev,bench]'
+	@touch $@ .venv/.dev .venv/.runtime

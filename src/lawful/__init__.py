@@ -1,0 +1,179 @@
+"""
+Fit neural scaling laws carefully.
+
+Training runs go in (model size N, tokens D, compute C, loss L); a law, honest
+intervals, a compute-optimal decision and its cost come out.
+
+The public names below are loaded when they are first used, so ``import lawful``
+costs no more than NumPy.
+
+Examples
+--------
+>>> truth = lawful.Surface.named("besiroglu")
+>>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+>>> fit = lawful.fit(lawful.simulate(truth, plan, noise=0.0))
+>>> print(f"{fit.surface['alpha']:.4f}")
+0.3478
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lawful.core.cost import Cost
+    from lawful.core.laws import CHINCHILLA, LAWS, Law
+    from lawful.core.notes import Note, Status
+    from lawful.core.objective import Objective
+    from lawful.core.plan import Plan, plan_isoflop, simulate, study_surface
+    from lawful.core.runs import Runs
+    from lawful.core.surface import Surface
+    from lawful.data.check import Checked, check
+    from lawful.data.read import read_groups, read_runs, to_frame
+    from lawful.data.rules import Thresholds
+    from lawful.errors import (
+        FetchError,
+        IdentificationError,
+        InputError,
+        LawfulError,
+        OutputError,
+        UnsupportedError,
+    )
+    from lawful.estimate.fit import fit
+    from lawful.estimate.isoflop import fit_envelope, fit_isoflop
+    from lawful.estimate.result import Fit, Frontier, FrontierFit
+    from lawful.estimate.solvers import Joint, VarPro
+    from lawful.infer.allocate import Allocation, allocate
+    from lawful.infer.analysis import Analysis, analyse, compare
+    from lawful.infer.bootstrap import Draws, bootstrap, extend
+    from lawful.infer.delta import Delta, delta
+    from lawful.infer.profile import Profile, profile
+    from lawful.show.artifact import load_analysis, load_fit, save_fit
+    from lawful.show.figures import plot_frontier, plot_isoflop, plot_residuals
+
+# The one table a new public name is added to, beside the import above that shows it to type checkers.
+_HOME = {
+    "read_runs": "lawful.data.read",
+    "read_groups": "lawful.data.read",
+    "check": "lawful.data.check",
+    "Checked": "lawful.data.check",
+    "Thresholds": "lawful.data.rules",
+    "to_frame": "lawful.data.read",
+    "Runs": "lawful.core.runs",
+    "Surface": "lawful.core.surface",
+    "Law": "lawful.core.laws",
+    "CHINCHILLA": "lawful.core.laws",
+    "LAWS": "lawful.core.laws",
+    "Objective": "lawful.core.objective",
+    "Cost": "lawful.core.cost",
+    "Note": "lawful.core.notes",
+    "Status": "lawful.core.notes",
+    "Plan": "lawful.core.plan",
+    "plan_isoflop": "lawful.core.plan",
+    "simulate": "lawful.core.plan",
+    "study_surface": "lawful.core.plan",
+    "fit": "lawful.estimate.fit",
+    "VarPro": "lawful.estimate.solvers",
+    "Joint": "lawful.estimate.solvers",
+    "Fit": "lawful.estimate.result",
+    "Frontier": "lawful.estimate.result",
+    "FrontierFit": "lawful.estimate.result",
+    "fit_isoflop": "lawful.estimate.isoflop",
+    "fit_envelope": "lawful.estimate.isoflop",
+    "bootstrap": "lawful.infer.bootstrap",
+    "profile": "lawful.infer.profile",
+    "Profile": "lawful.infer.profile",
+    "delta": "lawful.infer.delta",
+    "Delta": "lawful.infer.delta",
+    "extend": "lawful.infer.bootstrap",
+    "Draws": "lawful.infer.bootstrap",
+    "allocate": "lawful.infer.allocate",
+    "Allocation": "lawful.infer.allocate",
+    "analyse": "lawful.infer.analysis",
+    "Analysis": "lawful.infer.analysis",
+    "compare": "lawful.infer.analysis",
+    "load_fit": "lawful.show.artifact",
+    "load_analysis": "lawful.show.artifact",
+    "save_fit": "lawful.show.artifact",
+    "plot_isoflop": "lawful.show.figures",
+    "plot_frontier": "lawful.show.figures",
+    "plot_residuals": "lawful.show.figures",
+    "LawfulError": "lawful.errors",
+    "InputError": "lawful.errors",
+    "IdentificationError": "lawful.errors",
+    "UnsupportedError": "lawful.errors",
+    "OutputError": "lawful.errors",
+    "FetchError": "lawful.errors",
+}
+
+__all__ = [
+    "CHINCHILLA",
+    "LAWS",
+    "Allocation",
+    "Analysis",
+    "Checked",
+    "Cost",
+    "Delta",
+    "Draws",
+    "FetchError",
+    "Fit",
+    "Frontier",
+    "FrontierFit",
+    "IdentificationError",
+    "InputError",
+    "Joint",
+    "Law",
+    "LawfulError",
+    "Note",
+    "Objective",
+    "OutputError",
+    "Plan",
+    "Profile",
+    "Runs",
+    "Status",
+    "Surface",
+    "Thresholds",
+    "UnsupportedError",
+    "VarPro",
+    "__version__",
+    "allocate",
+    "analyse",
+    "bootstrap",
+    "check",
+    "compare",
+    "delta",
+    "extend",
+    "fit",
+    "fit_envelope",
+    "fit_isoflop",
+    "load_analysis",
+    "load_fit",
+    "plan_isoflop",
+    "plot_frontier",
+    "plot_isoflop",
+    "plot_residuals",
+    "profile",
+    "read_groups",
+    "read_runs",
+    "save_fit",
+    "simulate",
+    "study_surface",
+    "to_frame",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use and keep it."""
+    if name not in _HOME:
+        msg = f"module 'lawful' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

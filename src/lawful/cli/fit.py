@@ -1,0 +1,261 @@
+"""``lawful fit`` and ``lawful compare``: from runs to results."""
+
+# ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lawful.cli import options as o
+from lawful.cli.terminal import WRITING, print_document, say, show, working, written_line
+from lawful.errors import IdentificationError, InputError
+
+if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
+    from lawful.cli.terminal import Tell
+    from lawful.core.runs import Runs
+    from lawful.infer.analysis import Analysis, Unavailable
+
+
+def fit(
+    runs: o.RunsPath,
+    budget: o.Budgets = None,
+    method: o.Method = o.MethodName.vpnls,
+    objective: o.ObjectiveOption = None,
+    delta: o.Delta = None,
+    columns: o.Columns = None,
+    select: o.Select = None,
+    by: o.By = None,
+    weights: o.Weights = None,
+    scale: o.Scale = None,
+    fix: o.Fix = None,
+    bounds: o.Bounds = None,
+    bootstrap: o.DrawsOption = 1000,
+    scheme: o.Scheme = o.SchemeName.within_budget,
+    level: o.Level = 0.9,
+    seed: o.Seed = 0,
+    out: o.Out = None,
+    json: o.Json = False,
+    figures: o.Figures = True,
+) -> None:
+    """
+    Fit a scaling law to training runs, and say what a budget should buy.
+
+    \b
+    Examples:
+      lawful fit runs.csv --budget 3.8e25
+      lawful fit runs.csv --select experiment=llama_3 --budget 1e24,3.8e25
+      lawful fit runs.csv --method approach3 --objective log-huber --delta 1e-3
+      lawful fit runs.csv --columns params=my_n,tokens=my_d --out result
+      lawful fit runs.csv --by experiment --json
+    """
+    o.check_sampling(draws=bootstrap, level=level, seed=seed)
+    request = o.parse_request(
+        columns=columns,
+        select=select,
+        weights=weights,
+        budget=budget,
+        objective=objective,
+        delta=delta,
+        fix=fix,
+        bounds=bounds,
+        scale=scale,
+    )
+    sampling = {"draws": bootstrap, "scheme": scheme.value, "level": level, "seed": seed}
+    if by is None:
+        _fit_one(runs, request, method.value, sampling, out=out, as_json=json, with_figures=_which(figures))
+    else:
+        _fit_groups(runs, by, request, method.value, sampling, out=out, as_json=json, with_figures=_which(figures))
+
+
+def _which(figures: bool) -> str:
+    return "png+svg" if figures else "none"
+
+
+def _read(path: str, request: o.Request) -> Runs:
+    from lawful.data.read import read_runs
+
+    runs: Runs = read_runs(path, select=request.select, columns=request.columns, weights=request.weights)
+    return runs
+
+
+def _staged(out: Path | None) -> Any:
+    """Return the output directory, refused here, before any work, if it cannot be written."""
+    if out is None:
+        return nullcontext()
+    from lawful.show.output import staged_output
+
+    return staged_output(out)
+
+
+def _analyse(runs: Runs, request: o.Request, method: str, sampling: Mapping[str, Any], **more: Any) -> Analysis:
+    from lawful.infer.analysis import analyse
+
+    return analyse(
+        runs,
+        method=method,
+        objective=request.objective,
+        fixed=request.fixed,
+        bounds=request.bounds,
+        budgets=request.budgets,
+        **sampling,
+        **more,
+    )
+
+
+def _fit_one(
+    path: str,
+    request: o.Request,
+    method: str,
+    sampling: Mapping[str, Any],
+    *,
+    out: Path | None,
+    as_json: bool,
+    with_figures: str,
+) -> None:
+    with _staged(out) as stage, working(f"Fitting {method}", quiet=as_json) as tell:
+        analysis = _analyse(_read(path, request), request, method, sampling, progress=tell)
+        if stage is not None:
+            from lawful.show.bundle import write_fit
+
+            say(tell, WRITING)
+            write_fit(stage, analysis, scale=request.scale, with_figures=with_figures)
+    if as_json:
+        from lawful.show.document import fit_document
+
+        print_document(fit_document(analysis, scale=request.scale))
+        return
+    from lawful.show.tables import analysis_parts
+
+    show([*analysis_parts(analysis, scale=request.scale), *_written(out)])
+
+
+def _written(out: Path | None) -> list[Any]:
+    return [] if out is None else ["", written_line(out)]
+
+
+def _fit_groups(
+    path: str,
+    by: str,
+    request: o.Request,
+    method: str,
+    sampling: Mapping[str, Any],
+    *,
+    out: Path | None,
+    as_json: bool,
+    with_figures: str,
+) -> None:
+    from lawful.data.read import read_groups
+
+    with _staged(out) as stage, working(f"Fitting {method} by {by}", quiet=as_json) as tell:
+        groups = read_groups(path, by=by, select=request.select, columns=request.columns, weights=request.weights)
+        outcomes = {value: _outcome(runs, request, method, sampling, tell) for value, runs in groups.items()}
+        _require_one(outcomes.values(), f"No group of {by!r} can be fitted")
+        if stage is not None:
+            from lawful.show.bundle import write_groups
+
+            say(tell, WRITING)
+            write_groups(stage, by, outcomes, scale=request.scale, with_figures=with_figures)
+    if as_json:
+        from lawful.show.document import groups_document
+
+        print_document(groups_document(by, outcomes, scale=request.scale))
+        return
+    from lawful.show.tables import groups_parts
+
+    show([*groups_parts(by, outcomes, scale=request.scale), *_written(out)])
+
+
+def _outcome(
+    runs: Runs, request: o.Request, method: str, sampling: Mapping[str, Any], tell: Tell | None
+) -> Analysis | Unavailable:
+    """Return an analysis, or the reason that stands in its place when these runs cannot support one."""
+    from lawful.core.notes import Note
+    from lawful.infer.analysis import Unavailable
+
+    try:
+        return _analyse(runs, request, method, sampling, progress=tell)
+    except (InputError, IdentificationError) as error:
+        return Unavailable(method, Note("unavailable", str(error)), len(runs))
+
+
+def _require_one(outcomes: Iterable[Analysis | Unavailable], what: str) -> None:
+    """With no result at all there is nothing to print but the first reason."""
+    from lawful.infer.analysis import Unavailable
+
+    missing = [outcome.note.message if isinstance(outcome, Unavailable) else "" for outcome in outcomes]
+    if all(missing):
+        msg = f"{what}: {missing[0]}"
+        raise IdentificationError(msg)
+
+
+def compare(
+    runs: o.RunsPath,
+    budget: o.Budgets = None,
+    objective: o.ObjectiveOption = None,
+    delta: o.Delta = None,
+    columns: o.Columns = None,
+    select: o.Select = None,
+    weights: o.Weights = None,
+    scale: o.Scale = None,
+    fix: o.Fix = None,
+    bounds: o.Bounds = None,
+    bootstrap: o.DrawsOption = 1000,
+    scheme: o.Scheme = o.SchemeName.within_budget,
+    level: o.Level = 0.9,
+    seed: o.Seed = 0,
+    out: o.Out = None,
+    json: o.Json = False,
+) -> None:
+    """
+    Fit the same runs all four ways, side by side.
+
+    \b
+    Examples:
+      lawful compare runs.csv --budget 3.8e25
+      lawful compare runs.csv --select experiment=llama_3 --json
+    """
+    from lawful.infer.analysis import compare as compare_methods
+
+    o.check_sampling(draws=bootstrap, level=level, seed=seed)
+    request = o.parse_request(
+        columns=columns,
+        select=select,
+        weights=weights,
+        budget=budget,
+        objective=objective,
+        delta=delta,
+        fix=fix,
+        bounds=bounds,
+        scale=scale,
+    )
+    with _staged(out) as stage, working("Fitting four ways", quiet=json) as tell:
+        table = _read(runs, request)
+        outcomes = compare_methods(
+            table,
+            objective=request.objective,
+            fixed=request.fixed,
+            bounds=request.bounds,
+            budgets=request.budgets,
+            draws=bootstrap,
+            scheme=scheme.value,
+            level=level,
+            seed=seed,
+            progress=tell,
+        )
+        _require_one(outcomes, "No method can run on these runs")
+        if stage is not None:
+            from lawful.show.bundle import write_comparison
+
+            say(tell, WRITING)
+            write_comparison(stage, outcomes, scale=request.scale)
+    if json:
+        from lawful.show.document import compare_document
+
+        print_document(compare_document(outcomes, scale=request.scale))
+        return
+    from lawful.show.tables import compare_parts
+
+    show([*compare_parts(outcomes, scale=request.scale), *_written(out)])

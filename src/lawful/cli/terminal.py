@@ -1,0 +1,75 @@
+"""What a command prints: documents and tables on stdout, progress and trouble on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # rich is loaded when something is shown
+    from rich.console import Console, RenderableType
+
+Tell = Callable[[str], None]
+
+WRITING = "drawing and writing"
+
+
+def console() -> Console:
+    """Return the console of stdout: no highlighting, so that piped text is plain."""
+    from rich.console import Console
+
+    return Console(highlight=False, emoji=False)
+
+
+def show(parts: Iterable[RenderableType]) -> None:
+    """Print tables and sentences."""
+    out = console()
+    for part in parts:
+        out.print(part)
+
+
+def print_document(document: Mapping[str, Any]) -> None:
+    """Print one JSON document in plain ASCII, which every terminal and pipe can carry."""
+    import json
+
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def print_error(sentence: str) -> None:
+    """Print one sentence on stderr."""
+    sys.stderr.write(" ".join(sentence.split()) + "\n")
+
+
+def written_line(folder: Path) -> RenderableType:
+    """Say what stands in an output directory, sub-directories by name."""
+    from rich.text import Text
+
+    names = sorted(p.name + "/" * p.is_dir() for p in folder.iterdir())
+    return Text(f"Wrote {folder}: {', '.join(names)}")
+
+
+@contextmanager
+def working(what: str, *, quiet: bool) -> Iterator[Tell | None]:
+    """Show a moving bar with the current stage on stderr while the block runs; nothing where no one watches."""
+    if quiet or not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def tell(stage: str) -> None:
+            bar.update(task, description=f"{what}: {stage}")
+
+        yield tell
+
+
+def say(tell: Tell | None, stage: str) -> None:
+    """Name the current stage where someone watches."""
+    if tell is not None:
+        tell(stage)

@@ -1,0 +1,1 @@
+"""What a fit implies: intervals, allocations and the price of a mistake."""

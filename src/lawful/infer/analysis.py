@@ -1,0 +1,282 @@
+"""One call for the main job: fit, intervals, allocations, and what Approach 2 would have cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lawful.core.notes import Note
+from lawful.core.objective import Objective
+from lawful.core.runs import Runs
+from lawful.core.table import as_runs
+from lawful.errors import IdentificationError, LawfulError, UnsupportedError
+from lawful.estimate.fit import fit
+from lawful.estimate.isoflop import fit_envelope, fit_isoflop
+from lawful.estimate.result import METHODS, Fit, FrontierFit
+from lawful.estimate.solvers import Joint, VarPro
+from lawful.infer.allocate import Allocation, allocate, check_budget
+from lawful.infer.bootstrap import Draws, bootstrap
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """
+    What ``lawful fit`` answers, as one record.
+
+    Attributes
+    ----------
+    fit : Fit or FrontierFit
+        The fit asked for.
+    draws : Draws or None
+        Its bootstrap, None where none was asked for.
+    allocations : tuple of Allocation
+        One per budget.
+    isoflop : FrontierFit or None
+        Approach 2 on the same runs, None where it cannot run (a note says why).
+    truth : Fit or None
+        The surface that prices deadweight losses.
+    notes : tuple of Note
+        Notes of the fit, of its draws and of the comparison.
+    level : float
+        Coverage the intervals aim at.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> found = lawful.analyse(runs, budgets=[1e22], draws=0)
+    >>> found.method, f"{found.allocations[0].params:.3g}"
+    ('vpnls', '4.08e+10')
+    """
+
+    fit: Fit | FrontierFit
+    draws: Draws | None
+    allocations: tuple[Allocation, ...]
+    isoflop: FrontierFit | None
+    truth: Fit | None
+    notes: tuple[Note, ...]
+    level: float
+
+    @property
+    def runs(self) -> Runs:
+        """The data."""
+        return self.fit.runs
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.fit.method
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A method that cannot run on these data, and why."""
+
+    method: str
+    note: Note
+    n_runs: int
+
+
+def fit_method(
+    runs: Runs,
+    method: str,
+    *,
+    objective: Objective | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> Fit | FrontierFit:
+    """
+    Fit by one of the four names the field knows.
+
+    Raises
+    ------
+    UnsupportedError
+        Unknown method, or options that do not belong to it.
+    """
+    if method not in METHODS:
+        msg = f"Unknown method {method!r}; choose one of {', '.join(METHODS)}."
+        raise UnsupportedError(msg)
+    if method in ("vpnls", "approach3"):
+        solver = VarPro(bounds=dict(bounds or {})) if method == "vpnls" else Joint(bounds=dict(bounds or {}))
+        return fit(runs, objective=objective, solver=solver, fixed=fixed)
+    given = [n for n, v in (("objective", objective), ("fix", fixed), ("bounds", bounds)) if v]
+    if given:
+        msg = f"{method} fits lines, not a surface, so {' and '.join(given)} cannot apply; use vpnls or approach3."
+        raise UnsupportedError(msg)
+    return fit_envelope(runs) if method == "approach1" else fit_isoflop(runs)
+
+
+def analyse(
+    runs: Any,
+    *,
+    method: str = "vpnls",
+    objective: Objective | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    budgets: Sequence[float] = (),
+    draws: int = 1000,
+    scheme: str = "within-budget",
+    level: float = 0.9,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Analysis:
+    """
+    Fit, draw intervals, allocate each budget and price Approach 2's choice.
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        Training runs.
+    method : {"vpnls", "approach1", "approach2", "approach3"}
+        How to fit.
+    objective : Objective, optional
+        What a surface fit minimises; see :func:`lawful.fit`.
+    fixed : mapping of str to float, optional
+        Coefficients to hold.
+    bounds : mapping of str to (float, float), optional
+        Bounds that replace the law's own.
+    budgets : sequence of float
+        Budgets in FLOPs to allocate.
+    draws : int
+        Bootstrap draws; 0 for none.
+    scheme : {"within-budget", "rows"}
+        See :func:`lawful.bootstrap`.
+    level : float
+        Coverage of the intervals, between 0 and 1.
+    seed : int
+        Seed of the bootstrap.
+    progress : callable, optional
+        Called with a phrase before each stage.
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    LawfulError
+        If the data cannot support the fit, or the request makes no sense.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("asymmetric")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> found = lawful.analyse(lawful.simulate(truth, plan, noise=0.002), budgets=[1e24], draws=200)
+    >>> lost = found.allocations[0].deadweight
+    >>> lost.of, lost.fraction > 0
+    ('approach2', True)
+    """
+    if not 0 < level < 1:
+        msg = f"The level of an interval lies between 0 and 1, got {level!r}."
+        raise UnsupportedError(msg)
+    if draws < 0:
+        msg = f"The number of bootstrap draws cannot be negative, got {draws}."
+        raise UnsupportedError(msg)
+    targets = [check_budget(b) for b in budgets]
+    table = as_runs(runs)
+    tell = progress or (lambda _: None)
+    tell("fitting")
+    found = fit_method(table, method, objective=objective, fixed=fixed, bounds=bounds)
+    notes = list(found.notes)
+    isoflop, why = _isoflop_beside(found)
+    notes.extend(why)
+    truth = found if isinstance(found, Fit) else _surface_beside(table)
+    tell(f"{draws} bootstrap refits")
+    drawn = bootstrap(found, draws, scheme=scheme, seed=seed) if draws else None
+    notes.extend(drawn.notes if drawn else ())
+    tell("allocating")
+    made = tuple(allocate(found, c, draws=drawn, level=level, versus=isoflop, truth=truth) for c in targets)
+    notes.extend(_allocation_notes(found, made))
+    return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level)
+
+
+def _isoflop_beside(found: Fit | FrontierFit) -> tuple[FrontierFit | None, list[Note]]:
+    """Approach 2 on the same runs, or the note that says why not."""
+    if isinstance(found, FrontierFit) and found.method == "approach2":
+        return found, []
+    try:
+        return fit_isoflop(found.runs), []
+    except IdentificationError as error:
+        return None, [Note("approach2_unavailable", f"No comparison with Approach 2: {error}")]
+
+
+def _surface_beside(runs: Runs) -> Fit | None:
+    """VPNLS on the same runs, to price a frontier's choice; None where it cannot run."""
+    try:
+        return fit(runs)
+    except IdentificationError:
+        return None
+
+
+def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) -> list[Note]:
+    """Budgets far beyond the data, and surfaces without an interior optimum."""
+    notes = []
+    if isinstance(found, Fit) and (found.surface["A"] == 0 or found.surface["B"] == 0):
+        text = "A or B is zero, so the fitted surface has no interior compute-optimal point."
+        notes.append(Note("no_optimum", text))
+    top = float(found.runs.C.max())
+    far = [a.budget for a in made if a.budget > 10 * top]
+    if far:
+        text = (
+            f"The budget {max(far):.3g} FLOPs is {max(far) / top:,.0f} times the largest of the runs "
+            f"({top:.3g}): the interval covers noise in the runs, not a law that bends."
+        )
+        notes.append(Note("extrapolation", text))
+    return notes
+
+
+def compare(
+    runs: Any,
+    *,
+    methods: Sequence[str] = METHODS,
+    objective: Objective | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    **options: Any,
+) -> tuple[Analysis | Unavailable, ...]:
+    """
+    All four methods on the same runs, side by side.
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        Training runs.
+    methods : sequence of str
+        Which methods, in which order.
+    objective, fixed, bounds
+        For the surface methods that can use them; the others ignore them.
+    **options
+        As for :func:`analyse`.
+
+    Returns
+    -------
+    tuple of Analysis or Unavailable
+        A method that cannot run here stands as ``Unavailable`` with a note.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> [found.method for found in lawful.compare(runs, draws=0)]
+    ['vpnls', 'approach1', 'approach2', 'approach3']
+    """
+    table = as_runs(runs)
+    found: list[Analysis | Unavailable] = []
+    for method in methods:
+        surface = method in ("vpnls", "approach3")
+        fits_objective = objective is not None and surface and not (method == "vpnls" and objective.is_log)
+        chosen = objective if fits_objective else None
+        extra: dict[str, Any] = {"fixed": fixed, "bounds": bounds} if surface else {}
+        try:
+            found.append(analyse(table, method=method, objective=chosen, **extra, **options))
+        except UnsupportedError:
+            raise
+        except LawfulError as error:
+            found.append(Unavailable(method, Note("unavailable", str(error)), len(table)))
+    return tuple(found)

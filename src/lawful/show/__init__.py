@@ -1,0 +1,1 @@
+"""From results to eyes: tables, figures, JSON and the report."""

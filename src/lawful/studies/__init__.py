@@ -1,0 +1,1 @@
+"""Studies: known truths put through the same road as real runs."""

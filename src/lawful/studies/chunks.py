@@ -1,0 +1,160 @@
+"""Finished chunks of a study on disk: written whole or not at all, and recognised when the study goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lawful.studies.study import Config, Study, Tables, Task, find_study
+from lawful.studies.tables import Table, as_column
+
+CHUNKS = ".chunks"
+NUMERIC_LAYERS = ("core", "estimate", "infer", "data", "studies")
+
+
+class Chunk(NamedTuple):
+    """Result of one task: columns by table and name, and the seconds it took."""
+
+    tables: dict[str, dict[str, list[Any]]]
+    wall: float
+    cpu: float
+
+
+def run_chunk(name: str, index: int, config: Config, task: Task) -> tuple[str, int, Chunk]:
+    """
+    Compute one task; runs in a worker, on one BLAS thread.
+
+    Sums over threads depend on their number, so one thread is also what makes the
+    tables the same on every machine with the same libraries.
+    """
+    from threadpoolctl import threadpool_limits
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    with threadpool_limits(1):
+        tables = find_study(name).compute(config, task)
+    plain = {t: {c: column.tolist() for c, column in table.columns.items()} for t, table in tables.items()}
+    return name, index, Chunk(plain, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that a crash leaves either the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary.replace(path)
+
+
+@lru_cache(maxsize=1)
+def code_hash() -> str:
+    """Hash of the code that numbers come from: another version must not go on where this one stopped."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for layer in NUMERIC_LAYERS:
+        for path in sorted((package / layer).glob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions that a number may depend on."""
+    import joblib
+    import scipy
+
+    from lawful import __version__
+
+    found = {"lawful": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    return found | {"scipy": scipy.__version__, "joblib": joblib.__version__}
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Work:
+    """
+    One study with its settings, its folder, and the chunks that are done.
+
+    Parameters
+    ----------
+    study : Study
+    config : mapping
+        Settings, with ``seed``.
+    folder : Path
+        ``OUT/NN_name``.
+    data : Path or None
+        Folder of published runs.
+    """
+
+    study: Study
+    config: Config
+    folder: Path
+    data: Path | None = None
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """Chunks of work, in order."""
+        return self.study.tasks(self.config)
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Settings as ``compute`` takes them."""
+        return {**self.config, "data": str(self.data)} if self.data else dict(self.config)
+
+    @property
+    def data_hashes(self) -> dict[str, str]:
+        """SHA-256 of every file of published runs that is read."""
+        return {name: file_hash(self.data / name) for name in self.study.data} if self.data else {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Everything that the tables depend on, as one hash."""
+        parts = [self.study.name, dict(self.config), self.data_hashes, versions(), code_hash()]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def chunks(self) -> Path:
+        """Where finished chunks of exactly this work are."""
+        return self.folder / CHUNKS / self.fingerprint[:16]
+
+    def missing(self) -> list[int]:
+        """Tasks without a finished chunk."""
+        folder = self.chunks
+        return [i for i in range(len(self.tasks)) if not (folder / f"{i:05d}.json").is_file()]
+
+    def store(self, index: int, chunk: Chunk) -> None:
+        """Keep a finished chunk."""
+        write_atomic(self.chunks / f"{index:05d}.json", json.dumps(chunk._asdict()))
+
+    def collect(self) -> tuple[Tables, dict[str, float]]:
+        """Stack all chunks in the order of the tasks; with the CPU seconds by method and the wall seconds."""
+        parts: dict[str, list[Table]] = {}
+        seconds: dict[str, float] = {"wall": 0.0}
+        folder = self.chunks
+        for index, task in enumerate(self.tasks):
+            chunk = json.loads((folder / f"{index:05d}.json").read_text(encoding="utf-8"))
+            for name, columns in chunk["tables"].items():
+                parts.setdefault(name, []).append(Table({c: as_column(values) for c, values in columns.items()}))
+            method = str(task.get("method", "lawful"))
+            seconds[method] = seconds.get(method, 0.0) + chunk["cpu"]
+            seconds["wall"] += chunk["wall"]
+        tables = {name: Table.stack(listed) for name, listed in parts.items()}
+        if self.study.summarise is not None:
+            tables = self.study.summarise(self.config, tables)
+        return tables, seconds
+
+    def forget(self) -> None:
+        """Remove the chunks of this and earlier settings: the tables have taken their place."""
+        shutil.rmtree(self.folder / CHUNKS, ignore_errors=True)

@@ -1,0 +1,289 @@
+"""
+The compared methods, run by SciPy's own optimisers with the published settings.
+
+Where the optimiser is the subject of a study these stand beside lawful's solvers; nothing else
+uses them. Bounds, starting grids and tolerances are those of arXiv:2603.22339.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+LOWER = np.array([1e-6, 1e-6, 1e-6, 0.01, 0.01])
+UPPER = np.array([10.0, 1e6, 1e6, 0.99, 0.99])
+"""Bounds of E, A, B, alpha, beta."""
+
+TOLERANCE = 1e-15
+"""ftol and gtol of L-BFGS-B."""
+
+MOST_ITERATIONS = 1000
+COARSE_GRID = 32
+FINE_GRID = 256
+BOUND_SLACK = 1e-6
+"""A linear coefficient this close to its bound, relatively, is a failed fit."""
+
+Jacobian = Literal["analytic", "3-point"]
+
+
+class Answer(NamedTuple):
+    """
+    One fit: E, A, B, alpha, beta, whether the optimiser says it converged, and its iterations.
+    """
+
+    x: Array
+    converged: bool
+    iterations: int
+
+    @property
+    def a(self) -> float:
+        """Exponent of N*."""
+        return float(self.x[4] / (self.x[3] + self.x[4]))
+
+    @property
+    def at_bound(self) -> bool:
+        """Whether E, A or B sits on a bound."""
+        low, high = LOWER[:3] * (1 + BOUND_SLACK), UPPER[:3] * (1 - BOUND_SLACK)
+        return bool(((self.x[:3] <= low) | (self.x[:3] >= high)).any())
+
+
+class Design(NamedTuple):
+    """Logs of N and D of one set of runs, shape (n,) each."""
+
+    log_n: Array
+    log_d: Array
+
+
+@lru_cache(maxsize=1)
+def joint_grid() -> Array:
+    """Return the published 4×4×4×4×4 starts of Approach 3, shape (1024, 5)."""
+    amounts, exponents = np.geomspace(10, 1e4, 4), np.linspace(0.05, 0.95, 4)
+    axes = (np.linspace(0.1, 5, 4), amounts, amounts, exponents, exponents)
+    return np.stack([v.ravel() for v in np.meshgrid(*axes, indexing="ij")], axis=1)
+
+
+def joint_starts(design: Design, losses: Array, *, log: bool) -> Array:
+    """
+    Return the grid point with the least squared error for every row of losses.
+
+    Parameters
+    ----------
+    design : Design
+    losses : array, shape (R, n)
+    log : bool
+        Whether the error is that of the log loss.
+
+    Returns
+    -------
+    array, shape (R, 5)
+    """
+    grid = joint_grid()
+    model = predict(grid, design)
+    y = np.log(losses) if log else losses
+    model = np.log(model) if log else model
+    score = (model**2).sum(axis=1) - 2 * y @ model.T
+    return grid[score.argmin(axis=1)]
+
+
+def predict(x: Array, design: Design) -> Array:
+    """Losses of rows of (E, A, B, alpha, beta), shape (R, n)."""
+    in_n = x[:, 1:2] * np.exp(-x[:, 3:4] * design.log_n)
+    in_d = x[:, 2:3] * np.exp(-x[:, 4:5] * design.log_d)
+    return np.asarray(x[:, :1] + in_n + in_d)
+
+
+def fit_raw(design: Design, y: Array, start: Array) -> Answer:
+    """Approach 3 in E, A, B themselves: squared error of the loss, L-BFGS-B."""
+    log_n, log_d = design
+    slope = np.empty((5, y.size))
+    slope[0] = 1.0
+
+    def objective(x: Array) -> tuple[float, Array]:
+        np.exp(-x[3] * log_n, out=slope[1])
+        np.exp(-x[4] * log_d, out=slope[2])
+        in_n, in_d = x[1] * slope[1], x[2] * slope[2]
+        residual = x[0] + in_n + in_d - y
+        np.multiply(in_n, -log_n, out=slope[3])
+        np.multiply(in_d, -log_d, out=slope[4])
+        return float(residual @ residual), 2.0 * (slope @ residual)
+
+    found = _lbfgsb(objective, start, LOWER, UPPER)
+    return Answer(found.x, bool(found.success), int(found.nit))
+
+
+def fit_log(design: Design, y: Array, start: Array, jacobian: Jacobian = "analytic") -> Answer:
+    """Approach 3 in log E, log A, log B: squared error of the log loss by log-sum-exp, L-BFGS-B."""
+    log_n, log_d = design
+    target = np.log(y)
+    parts, slope = np.empty((3, y.size)), np.empty((5, y.size))
+
+    def forward(z: Array) -> Array:
+        parts[0] = z[0]
+        np.subtract(z[1], z[3] * log_n, out=parts[1])
+        np.subtract(z[2], z[4] * log_d, out=parts[2])
+        top = parts.max(axis=0)
+        np.exp(parts - top, out=parts)
+        total = parts.sum(axis=0)
+        np.divide(parts, total, out=parts)
+        return np.asarray(top + np.log(total) - target)
+
+    def objective(z: Array) -> tuple[float, Array]:
+        residual = forward(z)
+        slope[:3] = parts
+        np.multiply(parts[1], -log_n, out=slope[3])
+        np.multiply(parts[2], -log_d, out=slope[4])
+        return float(residual @ residual), 2.0 * (slope @ residual)
+
+    def value(z: Array) -> float:
+        residual = forward(z)
+        return float(residual @ residual)
+
+    ends = [np.concatenate([np.log(v[:3]), v[3:]]) for v in (start, LOWER, UPPER)]
+    found = _lbfgsb(objective, *ends) if jacobian == "analytic" else _lbfgsb(value, *ends, jac="3-point")
+    x = np.concatenate([np.exp(found.x[:3]), found.x[3:]])
+    return Answer(x, bool(found.success), int(found.nit))
+
+
+def _lbfgsb(objective: Callable[..., Any], start: Array, lower: Array, upper: Array, jac: Any = True) -> Any:
+    from scipy.optimize import minimize
+
+    options: Any = {"ftol": TOLERANCE, "gtol": TOLERANCE, "maxiter": MOST_ITERATIONS}
+    bounds = list(zip(lower, upper, strict=True))
+    return minimize(objective, start, jac=jac, method="L-BFGS-B", bounds=bounds, options=options)
+
+
+def basis_of(design: Design, theta: Array) -> Array:
+    """Columns 1, N^-alpha, D^-beta, shape (n, 3)."""
+    return np.stack([np.ones_like(design.log_n), np.exp(-theta[0] * design.log_n), np.exp(-theta[1] * design.log_d)], 1)
+
+
+def exponent_grid(points: int) -> Array:
+    """Return the grid of (alpha, beta) on 0.05 to 0.95, shape (points², 2)."""
+    axis = np.linspace(0.05, 0.95, points)
+    return np.stack([v.ravel() for v in np.meshgrid(axis, axis, indexing="ij")], axis=1)
+
+
+def exponent_starts(design: Design, losses: Array, points: int = COARSE_GRID) -> Array:
+    """
+    Return the best grid point of (alpha, beta) for every row of losses, shape (R, 2).
+
+    Given the exponents the best E, A, B are unconstrained least squares, so what is
+    left of a row is what no orthonormal column explains.
+    """
+    grid = exponent_grid(points)
+    theta, flat = np.unique(grid[:, 0]), np.ones(design.log_n.size)
+    columns_n, columns_d = np.exp(-theta[:, None] * design.log_n), np.exp(-theta[:, None] * design.log_d)
+    # Without the mean and unit length: Gram-Schmidt then loses no digits that matter to a comparison.
+    unit_n, unit_d = (_unit(c - c.mean(axis=1, keepdims=True)) for c in (columns_n, columns_d))
+    cross = unit_n @ unit_d.T
+    y = losses - np.outer(losses.mean(axis=1), flat)
+    on_n, on_d = y @ unit_n.T, y @ unit_d.T
+    best, score = np.zeros(len(y), dtype=np.intp), np.full(len(y), -np.inf)
+    for i in range(theta.size):
+        left = on_d - on_n[:, i : i + 1] * cross[i]
+        gain = on_n[:, i : i + 1] ** 2 + left**2 / np.maximum(1 - cross[i] ** 2, 1e-12)
+        j = gain.argmax(axis=1)
+        top = gain[np.arange(len(y)), j]
+        best = np.where(top > score, i * theta.size + j, best)
+        score = np.maximum(score, top)
+    return grid[best]
+
+
+def _unit(rows: Array) -> Array:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def fit_projected(
+    design: Design,
+    y: Array,
+    start: Array,
+    method: Literal["l-bfgs-b", "nelder-mead", "none"] = "l-bfgs-b",
+    jacobian: Jacobian = "analytic",
+) -> Answer:
+    """
+    VPNLS: SciPy searches (alpha, beta), unconstrained least squares gives E, A, B.
+
+    Parameters
+    ----------
+    design : Design
+    y : array, shape (n,)
+    start : array, shape (2,)
+    method : {"l-bfgs-b", "nelder-mead", "none"}
+        ``none`` keeps the start, as a grid alone does.
+    jacobian : {"analytic", "3-point"}
+        Of the projected sum of squares; analytic by the envelope theorem.
+    """
+    from scipy.optimize import minimize
+
+    def solve(theta: Array) -> tuple[Array, Array, Array]:
+        basis = basis_of(design, theta)
+        linear = np.linalg.lstsq(basis, y, rcond=None)[0]
+        return basis, linear, y - basis @ linear
+
+    def value(theta: Array) -> float:
+        residual = solve(theta)[2]
+        return float(residual @ residual)
+
+    def objective(theta: Array) -> tuple[float, Array]:
+        basis, linear, residual = solve(theta)
+        in_n, in_d = linear[1] * basis[:, 1] * design.log_n, linear[2] * basis[:, 2] * design.log_d
+        return float(residual @ residual), 2.0 * np.array([residual @ in_n, residual @ in_d])
+
+    if method == "none":
+        return Answer(np.concatenate([solve(start)[1], start]), True, 0)
+    if method == "nelder-mead":
+        options: Any = {"xatol": 1e-10, "fatol": TOLERANCE, "maxiter": MOST_ITERATIONS}
+        found: Any = minimize(value, start, method="Nelder-Mead", bounds=list(zip(LOWER[3:], UPPER[3:], strict=True)), options=options)
+    elif jacobian == "analytic":
+        found = _lbfgsb(objective, start, LOWER[3:], UPPER[3:])
+    else:
+        found = _lbfgsb(value, start, LOWER[3:], UPPER[3:], jac="3-point")
+    return Answer(np.concatenate([solve(found.x)[1], found.x]), bool(found.success), int(found.nit))
+
+
+class Parabolas(NamedTuple):
+    """Approach 2 on many sets of losses: exponents, intercepts, and the least curvature of a set."""
+
+    a: Array
+    b: Array
+    log10_a0: Array
+    log10_b0: Array
+    curvature: Array
+
+
+def parabolas(log10_n: Array, log10_d: Array, log10_c: Array, losses: Array) -> Parabolas:
+    """
+    Approach 2 for many sets of losses on one design.
+
+    Parameters
+    ----------
+    log10_n, log10_d : array, shape (g, n)
+        Sizes and tokens per budget.
+    log10_c : array, shape (g,)
+    losses : array, shape (R, g, n)
+
+    Returns
+    -------
+    Parabolas
+        Arrays of shape (R,); exponents are computed whatever the sign of the curvature.
+    """
+    lines, curvature = [], np.full(len(losses), np.inf)
+    for x in (log10_n, log10_d):
+        at = np.empty(losses.shape[:2])
+        for g in range(len(x)):
+            centre = x[g].mean()
+            design = np.stack([np.ones_like(x[g]), x[g] - centre, (x[g] - centre) ** 2], axis=1)
+            q, r = np.linalg.qr(design)
+            c = np.linalg.solve(r, q.T @ losses[:, g].T)
+            at[:, g] = centre - c[1] / (2 * c[2])
+            curvature = np.minimum(curvature, c[2])
+        dc = log10_c - log10_c.mean()
+        slope = at @ dc / (dc @ dc)
+        lines += [slope, at.mean(axis=1) - slope * log10_c.mean()]
+    return Parabolas(lines[0], lines[2], lines[1], lines[3], curvature)

@@ -1,0 +1,164 @@
+"""The house order: imports point one way, files stay small, `import lawful` stays light, names are documented."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lawful
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = REPOSITORY / "src" / "lawful"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Each layer with the layers it may import; data and infer stand side by side.
+BELOW_SHOW = {"errors", "core", "estimate", "infer", "data"}
+MAY_IMPORT = {
+    "errors": {"errors"},
+    "core": {"errors", "core"},
+    "estimate": {"errors", "core", "estimate"},
+    "infer": {"errors", "core", "estimate", "infer"},
+    "data": {"errors", "core", "estimate", "data"},
+    "show": BELOW_SHOW | {"show"},
+    "studies": BELOW_SHOW | {"show", "studies"},
+    "cli": BELOW_SHOW | {"show", "studies", "cli"},
+}
+
+LONGEST_FILE = 400
+FORBIDDEN_STEMS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
+# Public names that are values, described by the string under their definition.
+CONSTANTS = {"CHINCHILLA", "LAWS", "__version__"}
+HEAVY = {"pandas", "matplotlib", "typer", "jinja2", "scipy", "rich", "pyarrow"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of_lawful(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield (line, layer) for every import of the package, at the top of a file or inside a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "lawful":
+            # The version is a constant of the package itself; any other name would pull in its layer.
+            names = [f"lawful.{alias.name}" for alias in node.names if alias.name != "__version__"]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition(".")
+            if package == "lawful":
+                yield node.lineno, rest.partition(".")[0]
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p != PACKAGE / "__init__.py"], ids=relative)
+def test_imports_point_one_way(path: Path) -> None:
+    layer = layer_of(path)
+    wrong = [
+        f"{relative(path)}:{line}: {layer} imports {other or 'the package itself'}"
+        for line, other in imports_of_lawful(ast.parse(path.read_text(encoding="utf-8")))
+        if other not in MAY_IMPORT[layer]
+    ]
+    assert wrong == []
+
+
+def test_the_import_check_sees_every_form_of_import() -> None:
+    code = "import lawful\nimport lawful.show.figures\nfrom lawful.cli import main\nfrom lawful import fit, __version__"
+    assert list(imports_of_lawful(ast.parse(code))) == [(1, ""), (2, "show"), (3, "cli"), (4, "fit")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_file_can_be_held_in_the_head(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert path.stem not in FORBIDDEN_STEMS
+    assert ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_the_library_prints_nothing(path: Path) -> None:
+    calls = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    prints = [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+    assert prints == []
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level packages in memory after a statement, in a fresh interpreter."""
+    program = f"{statement}\nimport sys\nsys.stdout.write(' '.join(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in result.stdout.split()}
+
+
+def test_importing_lawful_loads_nothing_heavy() -> None:
+    assert loaded_by("import lawful") & HEAVY == set()
+
+
+def test_the_nouns_need_numpy_alone() -> None:
+    nouns = ", ".join(f"lawful.core.{path.stem}" for path in (PACKAGE / "core").glob("*.py") if path.stem != "__init__")
+    assert loaded_by(f"import {nouns}") & HEAVY == set()
+
+
+def test_every_public_name_loads_is_listed_and_has_a_home() -> None:
+    assert set(lawful.__all__) == set(lawful._HOME) | {"__version__"}
+    assert set(lawful.__all__) <= set(dir(lawful))
+    for name, home in lawful._HOME.items():
+        assert getattr(lawful, name) is getattr(sys.modules[home], name)
+    with pytest.raises(AttributeError, match="module 'lawful' has no attribute 'no_such_name'"):
+        _ = lawful.no_such_name
+
+
+def test_type_checkers_see_the_names_that_load_at_run_time() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert {alias.name: node.module for node in imports for alias in node.names} == lawful._HOME
+
+
+@pytest.mark.parametrize("name", sorted(set(lawful.__all__) - CONSTANTS))
+def test_every_public_name_is_documented_with_an_example(name: str) -> None:
+    value = getattr(lawful, name)
+    text = inspect.getdoc(value) or ""
+    # The children of LawfulError are one sentence each; their base shows how to catch them.
+    if inspect.isclass(value) and issubclass(value, lawful.LawfulError) and value is not lawful.LawfulError:
+        assert text.count("\n") == 0
+        assert text.endswith(".")
+    else:
+        examples = text.partition("\nExamples\n--------\n")[2]
+        assert ">>> " in examples
+
+
+def inventory() -> dict[str, str]:
+    """Read the tree of src/lawful in ARCHITECTURE.md: module to description."""
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    block = re.search(r"^```\nsrc/lawful/\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert block, "ARCHITECTURE.md has no tree that starts with src/lawful/"
+    modules: dict[str, str] = {}
+    folder = ""
+    for line in block[1].splitlines():
+        indent, name, description = re.fullmatch(r"( *)(\S+) *(.*)", line).groups()
+        if name.endswith("/"):
+            folder = name
+        elif name.endswith(".py"):
+            modules[(folder if len(indent) > 2 else "") + name] = description
+    return modules
+
+
+def test_architecture_names_every_module_and_no_other() -> None:
+    # The __init__ of a layer is its folder's line in the tree.
+    present = {relative(p) for p in MODULES if p.name != "__init__.py" or p.parent == PACKAGE}
+    named = inventory()
+    assert set(named) == present
+    assert [module for module, description in named.items() if not description] == []

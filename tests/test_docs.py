@@ -1,0 +1,183 @@
+"""
+The README and the pages of docs/ are run: one test per page.
+
+- ```` ```python ```` blocks are executed in order and share one namespace; a block that starts with ``>>>`` is
+  checked as a doctest.
+- ```` ```console ```` blocks: every ``$ lawful …`` command is run and must end with exit code 0. The lines under a
+  command must occur in its output in that order; runs of spaces count as one, ``...`` stands for anything.
+- Pages run in an empty folder that has ``examples/`` in it and the published runs at ``../shared``, as a checkout has.
+- ``<!-- needs: shared -->`` before a block: without the published runs, the page is skipped from there on.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGES = sorted([*REPOSITORY.glob("README.md"), *(REPOSITORY / "docs").rglob("*.md")])
+SHARED = Path(os.environ.get("LAWFUL_SHARED", REPOSITORY.parent / "shared")).resolve()
+
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+MARKER = re.compile(r"<!-- needs: shared -->\s*\Z")
+COMMAND = re.compile(r"^\$ (lawful\b(?:.*\\\n)*.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    code: str
+    line: int  # of the opening fence, counted from 1
+    needs_shared: bool
+
+
+def page_name(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    for match in FENCE.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        yield Block(match[1], match[2], line, bool(MARKER.search(text, 0, match.start())))
+
+
+def run_python(block: Block, namespace: dict, page: str) -> None:
+    if not block.code.lstrip().startswith(">>>"):
+        # Padded, so that a traceback names the line of the page.
+        exec(compile("\n" * block.line + block.code, page, "exec"), namespace)
+        return
+    example = doctest.DocTestParser().get_doctest(block.code, namespace, page, page, block.line)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, verbose=False)
+    runner.run(example, out=report.append, clear_globs=False)
+    namespace.update(example.globs)
+    assert not runner.failures, "".join(report)
+
+
+def commands_of(code: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each lawful command of a console block with the output lines printed under it."""
+    for part in re.split(r"^(?=\$ )", code, flags=re.MULTILINE):
+        command = COMMAND.match(part)
+        if command:
+            yield command[1], [line for line in part[command.end() :].splitlines() if line.strip()]
+
+
+def run_console(block: Block, page: str) -> None:
+    scripts = Path(sys.executable).parent
+    # Wide enough for every table, and no colours between the words.
+    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100", "NO_COLOR": "1"}
+    for command, expected in commands_of(block.code):
+        result = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            check=False,
+            timeout=300,
+        )
+        where = f"{page}, line {block.line}: $ {command}\n{result.stdout}"
+        assert result.returncode == 0, f"exit code {result.returncode} from {where}"
+        missing = first_missing(expected, result.stdout)
+        assert missing is None, f"no line {missing!r} in the output of {where}"
+
+
+def first_missing(expected: list[str], output: str) -> str | None:
+    """Return the first expected line that does not occur, in order, in the output."""
+    lines = [" ".join(line.split()) for line in output.splitlines()]
+    for line in expected:
+        if line.strip() == "...":
+            continue
+        pattern = ".*".join(re.escape(part) for part in " ".join(line.split()).split("..."))
+        found = next((i for i, candidate in enumerate(lines) if re.search(pattern, candidate)), None)
+        if found is None:
+            return line
+        lines = lines[found + 1 :]
+    return None
+
+
+def run_page(text: str, page: str, shared: Path) -> None:
+    namespace: dict = {"__name__": "__main__"}
+    try:
+        for block in blocks_of(text):
+            if block.needs_shared and not (shared / "data").is_dir():
+                pytest.skip(f"{page} from line {block.line} on needs the published runs, which are not at {shared}")
+            if block.language == "python":
+                run_python(block, namespace, page)
+            elif block.language == "console":
+                run_console(block, page)
+    finally:
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to run a page in, laid out like a checkout."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    if (REPOSITORY / "examples").is_dir():
+        shutil.copytree(REPOSITORY / "examples", checkout / "examples")
+    if SHARED.is_dir():
+        (tmp_path / "shared").symlink_to(SHARED)
+    monkeypatch.chdir(checkout)
+    return checkout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+@pytest.mark.usefixtures("folder")
+def test_page_runs(page: Path) -> None:
+    run_page(page.read_text(encoding="utf-8"), page_name(page), SHARED)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_no_command_hides_in_a_block_that_is_not_run(page: Path) -> None:
+    blocks = blocks_of(page.read_text(encoding="utf-8"))
+    unchecked = [b for b in blocks if b.language in ("bash", "sh", "shell", "py", "pycon")]
+    assert [f"{page_name(page)}:{b.line}" for b in unchecked if "lawful " in b.code] == []
+
+
+LINK = re.compile(r"\[[^\]]*\]\((?!https?:|mailto:|#)([^)#\s]+)")
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES, *REPOSITORY.glob("*.md")}), ids=page_name)
+def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
+    assert [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("```python\n1 / 0\n```\n", "division by zero"),
+        ("```python\nx = 1\n```\n\n```python\nassert x == 2, 'x went missing'\n```\n", "x went missing"),
+        ("```python\n>>> 1 + 1\n3\n```\n", "Failed example:"),
+        ("```console\n$ lawful no-such-verb\n```\n", "exit code 2"),
+        ("```console\n$ lawful --help\nUsage: ...\nno such line\n```\n", "no line 'no such line'"),
+    ],
+)
+def test_a_page_that_is_wrong_fails(text: str, message: str) -> None:
+    with pytest.raises((AssertionError, ZeroDivisionError), match=re.escape(message)):
+        run_page(text, "page.md", SHARED)
+
+
+def test_a_page_that_needs_missing_runs_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    text = "```python\nx = 1\n```\n\n<!-- needs: shared -->\n```python\n1 / 0\n```\n"
+    with pytest.raises(pytest.skip.Exception, match=r"page\.md from line 6 on needs the published runs"):
+        run_page(text, "page.md", tmp_path)
+
+
+def test_expected_output_may_leave_parts_out() -> None:
+    output = "alpha   0.3100\nbeta  0.3136 (0.01)\ngamma\n"
+    assert first_missing(["alpha 0.31", "...", "beta ... (0.01)"], output) is None
+    assert first_missing(["beta", "alpha"], output) == "alpha"

@@ -1,0 +1,118 @@
+"""The output directory: whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+
+from lawful.errors import OutputError
+from lawful.show.output import staged_output
+
+
+def write(folder, **files):
+    """Write a result of some text files."""
+    with staged_output(folder) as stage:
+        for name, text in files.items():
+            (stage / f"{name}.txt").write_text(text)
+
+
+def write_and_fail(folder):
+    with staged_output(folder) as stage:
+        (stage / "a.txt").write_text("a")
+        raise KeyError("ours")
+
+
+def mark(folder, files, schema="lawful.fit/1"):
+    (folder / "fit.json").write_text(json.dumps({"schema": schema, "files": files}))
+
+
+def test_appears_whole_with_ordinary_permissions(tmp_path):
+    with staged_output(tmp_path / "out") as stage:
+        (stage / "a.txt").write_text("a")
+        assert not (tmp_path / "out").exists()
+    (tmp_path / "plain").mkdir()
+    assert (tmp_path / "out" / "a.txt").read_text() == "a"
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "plain"]
+
+
+def test_an_exception_leaves_nothing_behind(tmp_path):
+    with pytest.raises(KeyError, match="ours"):
+        write_and_fail(tmp_path / "a" / "b" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_directory_is_filled(tmp_path):
+    (tmp_path / "out").mkdir()
+    write(tmp_path / "out", a="a")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.txt"]
+
+
+def test_stale_files_of_an_earlier_result_go_and_foreign_ones_stay(tmp_path):
+    (tmp_path / "group").mkdir()
+    for name in ("old.png", "group/old.csv", "mine.txt"):
+        (tmp_path / name).write_text("x")
+    mark(tmp_path, ["fit.json", "old.png", "group/old.csv"])
+    with staged_output(tmp_path) as stage:
+        (stage / "new.png").write_text("n")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.txt", "new.png"]
+
+
+def test_a_manifest_cannot_reach_outside(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "precious").write_text("x")
+    mark(out, ["../precious", str(tmp_path / "precious")])
+    with staged_output(out) as stage:
+        (stage / "new.png").write_text("n")
+    assert (tmp_path / "precious").read_text() == "x"
+
+
+def test_a_failure_while_moving_restores_the_earlier_result(tmp_path, monkeypatch):
+    mark(tmp_path, ["fit.json", "a.txt"])
+    (tmp_path / "a.txt").write_text("old")
+    before = {p.name: p.read_text() for p in tmp_path.iterdir()}
+    real, calls = os.replace, []
+
+    def fail_late(source, target):
+        calls.append(target)
+        if len(calls) == 4:
+            raise OSError(28, "No space left on device")
+        return real(source, target)
+
+    monkeypatch.setattr("pathlib.Path.replace", fail_late)
+    with pytest.raises(OutputError, match="no space left on device"):
+        write(tmp_path, a="new", b="new")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("marker", ["{}", '{"schema": "other/1"}', "not json", "[]"])
+def test_a_foreign_json_does_not_make_it_ours(tmp_path, marker):
+    (tmp_path / "fit.json").write_text(marker)
+    with pytest.raises(OutputError, match="holds files that lawful did not write"):
+        write(tmp_path, a="a")
+    assert (tmp_path / "fit.json").read_text() == marker
+
+
+def test_a_file_is_no_directory(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match=r"file' because .*file' is a file"):
+        write(tmp_path / "file")
+    with (
+        pytest.raises(OutputError, match=r"under' because .*file' is a file"),
+        staged_output(tmp_path / "file" / "under"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_read_only_parent_is_known_at_once(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match="permission denied"):
+            write(tmp_path / "out")
+    finally:
+        tmp_path.chmod(0o700)

@@ -1,0 +1,170 @@
+"""The report: the decision first, one file without references, safe with any name, for every method."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lawful.core.plan import plan_isoflop, simulate
+from lawful.core.surface import Surface
+from lawful.data.read import read_runs
+from lawful.estimate.result import METHODS, Fit
+from lawful.infer.analysis import Analysis, analyse
+from lawful.show.decision import decision_sentences
+from lawful.show.report import card_facts, coefficient_rows, data_facts, report_html
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def runs_of(**labels: Any) -> Any:
+    truth = Surface.named("besiroglu")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20, 1e21], 6, surface=truth), noise=0.004, seed=5)
+    columns = {name: np.array([value] * len(runs)) for name, value in labels.items()}
+    return dataclasses.replace(runs, labels=columns)
+
+
+@pytest.fixture(scope="module")
+def analyses() -> dict[str, Analysis]:
+    return {method: analyse(runs_of(), method=method, budgets=[1e23, 1e22], draws=40) for method in METHODS}
+
+
+@pytest.fixture(scope="module")
+def pages(analyses: dict[str, Analysis]) -> dict[str, str]:
+    return {method: report_html(found) for method, found in analyses.items()}
+
+
+def visible(page: str) -> str:
+    """Text of a page without styles, figures and tags."""
+    bare = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gets_a_page_that_opens_with_its_decision(
+    analyses: dict[str, Analysis], pages: dict[str, str], method: str
+) -> None:
+    page = pages[method]
+    decision = decision_sentences(analyses[method])[0]
+    assert decision.startswith("At 1e23 FLOPs train ")
+    assert page.index(decision) < page.index("<h2>")
+    for section in ("data", "figures", "coefficients", "allocations", "notes", "card"):
+        assert f'<section id="{section}">' in page
+    assert ('id="figure-residuals"' in page) == (method != "approach1")
+    assert ("L(N, D) = E + A/N^alpha + B/D^beta" in page) == (method in ("vpnls", "approach3"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_page_refers_to_nothing_outside_itself(pages: dict[str, str], method: str) -> None:
+    page = pages[method]
+    assert "http" not in page
+    assert not re.search(r"<(script|link|iframe|img|object|embed)\b|@import|\bsrc=", page)
+    targets = re.findall(r'href="([^"]*)"|url\(([^)]*)\)', page)
+    assert targets
+    assert all((href or url).startswith("#") for href, url in targets)
+
+
+def test_identifiers_are_unique_and_every_reference_has_its_target(pages: dict[str, str]) -> None:
+    page = pages["vpnls"]
+    identifiers = re.findall(r'\bid="([^"]+)"', page)
+    assert len(identifiers) == len(set(identifiers))
+    referred = {a or b for a, b in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', page)}
+    assert referred <= set(identifiers)
+
+
+def test_a_page_is_the_same_every_time(analyses: dict[str, Analysis], pages: dict[str, str]) -> None:
+    assert report_html(analyses["vpnls"]) == pages["vpnls"]
+
+
+def test_names_from_the_data_are_escaped_wherever_they_stand() -> None:
+    runs = runs_of(**{HOSTILE: HOSTILE, "recipe": '"><img onerror=x>'})
+    runs = dataclasses.replace(runs, source=f"{HOSTILE}.csv", columns={"params": HOSTILE}, selection={HOSTILE: HOSTILE})
+    page = report_html(analyse(runs, draws=0), title=f"About {HOSTILE}")
+    assert "<script" not in page
+    assert "<img" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 8
+    assert "<h1>About &lt;script&gt;alert(1)&lt;/script&gt;</h1>" in page
+
+
+def test_without_budgets_the_page_says_how_the_optimum_grows(analyses: dict[str, Analysis]) -> None:
+    found = dataclasses.replace(analyses["vpnls"], allocations=())
+    sentence = decision_sentences(found)[0]
+    assert re.fullmatch(
+        r"No budget was given; over these runs N\* grows as C\^0\.\d+ \(90% interval [\d.]+ to [\d.]+\) "
+        r"and D\* grows as C\^0\.\d+ \(90% interval [\d.]+ to [\d.]+\)\.",
+        sentence,
+    )
+    page = visible(report_html(found))
+    assert "No budget was given. Add one, such as --budget 1e24, to size a run." in page
+
+
+def test_without_draws_there_are_no_intervals() -> None:
+    found = analyse(runs_of(), budgets=[1e22], draws=0)
+    page = visible(report_html(found))
+    assert "90%" not in page
+    assert "none drawn" in page
+    assert "(90%" not in decision_sentences(found)[0]
+
+
+def test_a_frontier_has_exponents_but_no_coefficients_and_no_loss(analyses: dict[str, Analysis]) -> None:
+    found = analyses["approach2"]
+    assert [row[0] for row in coefficient_rows(found)] == ["a", "b", "log10_a0", "log10_b0"]
+    sentence = decision_sentences(found)[0]
+    assert "expected loss" not in sentence
+    assert re.search(r"; on the VPNLS surface of these runs that choice wastes [\d.e]+ FLOPs \([\d.]+%\)\.$", sentence)
+
+
+def test_a_held_coefficient_says_so() -> None:
+    rows = {row[0]: row for row in coefficient_rows(analyse(runs_of(), fixed={"E": 1.69}, draws=20))}
+    assert rows["E"][1:3] == ("1.690", "held fixed")
+    assert " to " in rows["alpha"][2]
+
+
+def test_a_surface_without_an_optimum_gives_a_sentence_instead_of_numbers(analyses: dict[str, Analysis]) -> None:
+    fit = analyses["vpnls"].fit
+    assert isinstance(fit, Fit)
+    flat = dataclasses.replace(fit, surface=Surface({**fit.surface.coefficients, "A": 0.0}))
+    lost = dataclasses.replace(analyses["vpnls"].allocations[0], params=0.0 / 1.0, tokens=float("inf"), deadweight=None)
+    found = dataclasses.replace(analyses["vpnls"], fit=flat, draws=None, allocations=(lost,), isoflop=None)
+    assert decision_sentences(found) == [
+        "At 1e23 FLOPs this fit has no compute-optimal choice: the notes say why.",
+    ]
+    assert "inf" not in re.sub(r"infer|inform|infinit", "", visible(report_html(found)))
+
+
+def test_the_card_names_what_others_need(analyses: dict[str, Analysis]) -> None:
+    found = analyses["vpnls"]
+    assert isinstance(found.fit, Fit)
+    card = {fact.name: fact.value for fact in card_facts(found)}
+    assert card["Data, SHA-256"] == found.fit.runs.sha256
+    assert card["Bounds"] == "E ≥ 0, A ≥ 0, B ≥ 0, alpha in [0.01, 2], beta in [0.01, 2]"
+    assert card["Bootstrap"] == "40 draws, scheme within-budget"
+    assert card["Seed"] == "0"
+    assert card["Convention"].startswith("C = 6ND")
+    assert f"alpha = {found.fit.surface['alpha']:.9f}"[:16] in card["Coefficients"]
+
+
+def test_a_column_of_many_values_is_counted_and_one_of_few_is_named() -> None:
+    runs = runs_of(recipe="plain")
+    runs = dataclasses.replace(runs, labels={**runs.labels, "seed": np.arange(len(runs))})
+    facts = {fact.name: fact.value for fact in data_facts(analyse(runs, draws=0))}
+    assert facts["Other columns"] == "'recipe': plain; 'seed': 24 different values"
+    assert facts["Runs"] == "24"
+    assert facts["Budgets"] == "4, from 1e18 to 1e21 FLOPs"
+
+
+def test_published_runs_give_the_published_decision(shared_data: Path) -> None:
+    runs = read_runs(shared_data / "isoflops.csv", select={"experiment": "llama_3__raw_loss"})
+    found = analyse(runs, budgets=[3.8e25], draws=50)
+    sentence = decision_sentences(found)[0]
+    assert sentence.startswith("At 3.8e25 FLOPs train 622B parameters on 10.2T tokens (90% interval ")
+    assert sentence.endswith(
+        "Approach 2 would have chosen 393B parameters on 16.1T tokens and wasted 2.39e24 FLOPs (6.3%)."
+    )
+    page = report_html(found)
+    assert sentence in page
+    assert len(page) < 5_000_000
