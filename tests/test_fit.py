@@ -202,3 +202,35 @@ def test_an_exhausted_solver_says_so() -> None:
     runs = noisy(study_surface("asymmetric"), 0, noise=0.2)
     found = fit(runs, solver=Joint(max_iter=1), objective=Objective.log_squared())
     assert found.status is Status.NOT_CONVERGED
+
+
+@pytest.mark.parametrize(("solver", "name"), [(VarPro(), "huber"), (Joint(), "log-huber")])
+def test_auto_delta_is_a_fixed_point_of_the_residuals_own_scale(solver: VarPro | Joint, name: str) -> None:
+    runs = noisy(study_surface("chinchilla"), 11, noise=0.02, points=15)
+    found = fit(runs, solver=solver, objective=Objective(name, "auto"))  # type: ignore[arg-type]
+    r = np.log(runs.L / found.surface.loss(runs.N, runs.D)) if found.objective.is_log else found.residuals
+    scale = 1.4826 * np.median(np.abs(r - np.median(r)))
+    assert found.objective.width == pytest.approx(1.345 * scale, rel=1e-3)
+    assert "delta_auto" in codes(found)
+    again = fit(runs, solver=solver, objective=found.objective)
+    assert again.value == pytest.approx(found.value, rel=1e-9)
+
+
+def test_auto_delta_on_noise_free_runs_still_recovers_the_surface(surface: Surface, centred_plan: Plan) -> None:
+    found = fit(simulate(surface, centred_plan), objective=Objective.huber("auto"))
+    for name in CHINCHILLA.names:
+        assert found.surface[name] == pytest.approx(surface[name], rel=1e-7)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.15])
+def test_huber_shrugs_off_crashed_runs_that_move_the_squared_fit(share: float) -> None:
+    truth = study_surface("chinchilla")
+    runs = noisy(truth, 4, noise=0.005, points=15)
+    hit = np.random.default_rng(1).random(len(runs)) < share
+    spoilt = Runs.from_arrays(runs.N, runs.D, runs.L + 0.5 * hit, C=runs.C)
+    wrong = {
+        name: abs(np.log(fit(spoilt, objective=Objective(*given)).surface.optimum(1e24).params / 4.13e10))
+        for name, given in {"squared": ("squared",), "huber": ("huber", 1e-3), "auto": ("huber", "auto")}.items()
+    }
+    assert wrong["huber"] < 0.25 * wrong["squared"]
+    assert wrong["auto"] < 0.25 * wrong["squared"]

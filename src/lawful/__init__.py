@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from lawful.core.plan import Plan, plan_isoflop, simulate, study_surface
     from lawful.core.runs import Runs
     from lawful.core.surface import Surface
+    from lawful.core.transformer import Transformer
     from lawful.data.check import Checked, check
+    from lawful.data.isoflops import isoflop_points
+    from lawful.data.published import PUBLISHED_SETS, PublishedSet, fetch, fetch_runs
     from lawful.data.read import read_groups, read_runs, to_frame
     from lawful.data.rules import Thresholds
     from lawful.errors import (
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from lawful.infer.allocate import Allocation, allocate
     from lawful.infer.analysis import Analysis, analyse, compare
     from lawful.infer.bootstrap import Draws, bootstrap, extend
+    from lawful.infer.conventions import Conventions, conventions
     from lawful.infer.delta import Delta, delta
     from lawful.infer.profile import Profile, profile
     from lawful.show.artifact import load_analysis, load_fit, save_fit
@@ -101,6 +105,14 @@ _HOME = {
     "plot_isoflop": "lawful.show.figures",
     "plot_frontier": "lawful.show.figures",
     "plot_residuals": "lawful.show.figures",
+    "isoflop_points": "lawful.data.isoflops",
+    "PUBLISHED_SETS": "lawful.data.published",
+    "PublishedSet": "lawful.data.published",
+    "fetch": "lawful.data.published",
+    "fetch_runs": "lawful.data.published",
+    "Conventions": "lawful.infer.conventions",
+    "conventions": "lawful.infer.conventions",
+    "Transformer": "lawful.core.transformer",
     "LawfulError": "lawful.errors",
     "InputError": "lawful.errors",
     "IdentificationError": "lawful.errors",
@@ -112,9 +124,11 @@ _HOME = {
 __all__ = [
     "CHINCHILLA",
     "LAWS",
+    "PUBLISHED_SETS",
     "Allocation",
     "Analysis",
     "Checked",
+    "Conventions",
     "Cost",
     "Delta",
     "Draws",
@@ -132,10 +146,12 @@ __all__ = [
     "OutputError",
     "Plan",
     "Profile",
+    "PublishedSet",
     "Runs",
     "Status",
     "Surface",
     "Thresholds",
+    "Transformer",
     "UnsupportedError",
     "VarPro",
     "__version__",
@@ -144,11 +160,15 @@ __all__ = [
     "bootstrap",
     "check",
     "compare",
+    "conventions",
     "delta",
     "extend",
+    "fetch",
+    "fetch_runs",
     "fit",
     "fit_envelope",
     "fit_isoflop",
+    "isoflop_points",
     "load_analysis",
     "load_fit",
     "plan_isoflop",

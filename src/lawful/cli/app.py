@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from lawful.cli import demo, fit, use
+from lawful.cli import check, conventions, datasets, demo, fit, isoflops, use
 from lawful.cli.terminal import print_error
 from lawful.errors import LawfulError, UnsupportedError
 
@@ -33,6 +33,10 @@ app.command("fit")(fit.fit)
 app.command("compare")(fit.compare)
 app.command("predict")(use.predict)
 app.command("allocate")(use.allocate)
+app.command("check")(check.check)
+app.command("isoflops")(isoflops.isoflops)
+app.command("conventions")(conventions.conventions)
+app.add_typer(datasets.app, name="datasets")
 app.command("demo")(demo.demo)
 
 
@@ -58,6 +62,7 @@ def root(
       lawful demo
       lawful fit runs.csv --budget 3.8e25 --out result
       lawful compare runs.csv --budget 3.8e25
+      lawful check runs.csv --out checked
       lawful predict result/fit.json --params 7e9 --tokens 2e12
       lawful allocate result/fit.json --budget 1e24
 

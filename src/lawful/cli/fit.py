@@ -16,7 +16,9 @@ from lawful.errors import IdentificationError, InputError
 if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
     from lawful.cli.terminal import Tell
     from lawful.core.runs import Runs
+    from lawful.data.check import Checked
     from lawful.infer.analysis import Analysis, Unavailable
+    from lawful.infer.moves import Move
 
 
 def fit(
@@ -29,6 +31,7 @@ def fit(
     select: o.Select = None,
     by: o.By = None,
     weights: o.Weights = None,
+    check: o.Check = False,
     scale: o.Scale = None,
     fix: o.Fix = None,
     bounds: o.Bounds = None,
@@ -50,6 +53,7 @@ def fit(
       lawful fit runs.csv --method approach3 --objective log-huber --delta 1e-3
       lawful fit runs.csv --columns params=my_n,tokens=my_d --out result
       lawful fit runs.csv --by experiment --json
+      lawful fit runs.csv --check --budget 1e24
     """
     o.check_sampling(draws=bootstrap, level=level, seed=seed)
     request = o.parse_request(
@@ -62,6 +66,8 @@ def fit(
         fix=fix,
         bounds=bounds,
         scale=scale,
+        check=check,
+        method=method.value,
     )
     sampling = {"draws": bootstrap, "scheme": scheme.value, "level": level, "seed": seed}
     if by is None:
@@ -90,19 +96,35 @@ def _staged(out: Path | None) -> Any:
     return staged_output(out)
 
 
-def _analyse(runs: Runs, request: o.Request, method: str, sampling: Mapping[str, Any], **more: Any) -> Analysis:
-    from lawful.infer.analysis import analyse
+def _read_checked(path: str, request: o.Request, by: str | None = None) -> Checked:
+    from lawful.data.check import check
 
-    return analyse(
-        runs,
-        method=method,
-        objective=request.objective,
-        fixed=request.fixed,
-        bounds=request.bounds,
-        budgets=request.budgets,
+    return check(path, by=by, select=request.select, columns=request.columns, weights=request.weights)
+
+
+def _analyse(
+    runs: Runs,
+    request: o.Request,
+    method: str,
+    sampling: Mapping[str, Any],
+    *,
+    given: Runs | None = None,
+    **more: Any,
+) -> tuple[Analysis, tuple[Move, ...]]:
+    """Analyse runs; where they are what a check kept of some given ones, tell what that changed as well."""
+    from lawful.infer.analysis import analyse
+    from lawful.infer.moves import analyse_kept
+
+    options: dict[str, Any] = {
+        "method": method,
+        "objective": request.objective,
+        "fixed": request.fixed,
+        "bounds": request.bounds,
+        "budgets": request.budgets,
         **sampling,
         **more,
-    )
+    }
+    return (analyse(runs, **options), ()) if given is None else analyse_kept(runs, given, **options)
 
 
 def _fit_one(
@@ -116,20 +138,42 @@ def _fit_one(
     with_figures: str,
 ) -> None:
     with _staged(out) as stage, working(f"Fitting {method}", quiet=as_json) as tell:
-        analysis = _analyse(_read(path, request), request, method, sampling, progress=tell)
+        checked = _read_checked(path, request) if request.check else None
+        runs, given = (_read(path, request), None) if checked is None else (checked.kept, checked.runs)
+        analysis, moves = _analyse(runs, request, method, sampling, given=given, progress=tell)
+        more = _check_document(checked, {None: moves})
         if stage is not None:
             from lawful.show.bundle import write_fit
 
             say(tell, WRITING)
-            write_fit(stage, analysis, scale=request.scale, with_figures=with_figures)
+            _write_checked(stage, checked)
+            write_fit(stage, analysis, scale=request.scale, with_figures=with_figures, more=more)
     if as_json:
         from lawful.show.document import fit_document
 
-        print_document(fit_document(analysis, scale=request.scale))
+        print_document({**fit_document(analysis, scale=request.scale), **more})
         return
     from lawful.show.tables import analysis_parts
 
     show([*analysis_parts(analysis, scale=request.scale), *_written(out)])
+
+
+def _check_document(checked: Checked | None, moves: Mapping[str | None, tuple[Move, ...]]) -> dict[str, Any]:
+    """Return the keys that a check adds to a document; none without a check."""
+    if checked is None:
+        return {}
+    from lawful.show.checked import fit_check_document
+
+    return fit_check_document(checked, moves)
+
+
+def _write_checked(stage: Path, checked: Checked | None) -> None:
+    """Write every row with its reason: runs.csv holds the kept ones alone."""
+    if checked is None:
+        return
+    from lawful.show.bundle import write_columns
+
+    write_columns(stage / "checked.csv", checked.table)
 
 
 def _written(out: Path | None) -> list[Any]:
@@ -150,18 +194,28 @@ def _fit_groups(
     from lawful.data.read import read_groups
 
     with _staged(out) as stage, working(f"Fitting {method} by {by}", quiet=as_json) as tell:
-        groups = read_groups(path, by=by, select=request.select, columns=request.columns, weights=request.weights)
-        outcomes = {value: _outcome(runs, request, method, sampling, tell) for value, runs in groups.items()}
+        checked = _read_checked(path, request, by) if request.check else None
+        groups: dict[str, Any] = (
+            read_groups(path, by=by, select=request.select, columns=request.columns, weights=request.weights)
+            if checked is None
+            else dict.fromkeys(checked.names, checked)
+        )
+        found = {
+            value: _outcome(value, runs, request, method, sampling, tell) for value, runs in groups.items()
+        }
+        outcomes = {value: outcome for value, (outcome, _) in found.items()}
+        more = _check_document(checked, {value: moves for value, (_, moves) in found.items()})
         _require_one(outcomes.values(), f"No group of {by!r} can be fitted")
         if stage is not None:
             from lawful.show.bundle import write_groups
 
             say(tell, WRITING)
-            write_groups(stage, by, outcomes, scale=request.scale, with_figures=with_figures)
+            _write_checked(stage, checked)
+            write_groups(stage, by, outcomes, scale=request.scale, with_figures=with_figures, more=more)
     if as_json:
         from lawful.show.document import groups_document
 
-        print_document(groups_document(by, outcomes, scale=request.scale))
+        print_document({**groups_document(by, outcomes, scale=request.scale), **more})
         return
     from lawful.show.tables import groups_parts
 
@@ -169,16 +223,28 @@ def _fit_groups(
 
 
 def _outcome(
-    runs: Runs, request: o.Request, method: str, sampling: Mapping[str, Any], tell: Tell | None
-) -> Analysis | Unavailable:
+    group: str,
+    source: Runs | Checked,
+    request: o.Request,
+    method: str,
+    sampling: Mapping[str, Any],
+    tell: Tell | None,
+) -> tuple[Analysis | Unavailable, tuple[Move, ...]]:
     """Return an analysis, or the reason that stands in its place when these runs cannot support one."""
     from lawful.core.notes import Note
+    from lawful.core.runs import Runs
     from lawful.infer.analysis import Unavailable
 
+    given, count = None, 0
     try:
-        return _analyse(runs, request, method, sampling, progress=tell)
+        if isinstance(source, Runs):
+            runs = source
+        else:
+            given, runs = source.experiments.get(group), source.kept_of(group)
+        count = len(runs)
+        return _analyse(runs, request, method, sampling, given=given, progress=tell)
     except (InputError, IdentificationError) as error:
-        return Unavailable(method, Note("unavailable", str(error)), len(runs))
+        return Unavailable(method, Note("unavailable", str(error)), count), ()
 
 
 def _require_one(outcomes: Iterable[Analysis | Unavailable], what: str) -> None:

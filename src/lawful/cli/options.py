@@ -60,7 +60,10 @@ ObjectiveOption = Annotated[
     ),
 ]
 Delta = Annotated[
-    float | None, typer.Option("--delta", help="Width of the Huber objectives (1e-3).", rich_help_panel=FITTING)
+    str | None,
+    typer.Option(
+        "--delta", help="Width of the Huber objectives (1e-3), or auto: from the residuals.", rich_help_panel=FITTING
+    ),
 ]
 Columns = Annotated[
     list[str] | None,
@@ -76,6 +79,10 @@ By = Annotated[
 ]
 Weights = Annotated[
     str | None, typer.Option("--weights", metavar="COLUMN", help="Column of run weights.", rich_help_panel=DATA)
+]
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="Leave out the runs that lawful check flags, and say so.", rich_help_panel=DATA),
 ]
 Scale = Annotated[
     list[str] | None,
@@ -133,6 +140,7 @@ class Request:
     fixed: dict[str, float]
     bounds: dict[str, tuple[float, float]]
     scale: dict[str, float] = field(default_factory=dict)
+    check: bool = False
 
 
 def parse_request(
@@ -142,16 +150,20 @@ def parse_request(
     weights: str | None,
     budget: list[str] | None,
     objective: ObjectiveChoice | None,
-    delta: float | None,
+    delta: str | None,
     fix: list[str] | None,
     bounds: list[str] | None,
     scale: list[str] | None,
+    check: bool = False,
+    method: str | None = None,
 ) -> Request:
     """Turn the texts of the command line into values, or say which one makes no sense."""
     from lawful.show.document import check_scale
 
+    if objective is None and delta is not None and method == "approach3":
+        objective = ObjectiveChoice("log-huber")  # the method's own objective, at another width
     return Request(
-        columns=parse_pairs("--columns", _split(columns)),
+        columns=parse_columns(columns),
         select=parse_selection(select),
         weights=weights,
         budgets=parse_budgets(budget),
@@ -159,6 +171,7 @@ def parse_request(
         fixed=parse_numbers("--fix", _split(fix)),
         bounds={name: _parse_range(name, text) for name, text in parse_pairs("--bounds", _split(bounds)).items()},
         scale=check_scale(parse_numbers("--scale", _split(scale))),
+        check=check,
     )
 
 
@@ -169,6 +182,18 @@ def _split(values: Sequence[str] | None) -> list[str]:
         parts = [part.strip() for part in value.split(",")]
         pieces += parts if all("=" in part for part in parts) else [value]
     return pieces
+
+
+def parse_columns(values: Sequence[str] | None) -> dict[str, str]:
+    """
+    Read QUANTITY=COLUMN texts, repeated or separated by commas.
+
+    Examples
+    --------
+    >>> parse_columns(["params=n,tokens=d", "loss=eval"])
+    {'params': 'n', 'tokens': 'd', 'loss': 'eval'}
+    """
+    return parse_pairs("--columns", _split(values))
 
 
 def parse_selection(values: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
@@ -262,16 +287,16 @@ def parse_positive(what: str, value: str | float) -> float:
     return number
 
 
-def parse_objective(name: ObjectiveChoice | None, delta: float | None) -> Objective | None:
+def parse_objective(name: ObjectiveChoice | None, delta: str | None) -> Objective | None:
     """Build the objective; without a name the method chooses, and a delta alone has nothing to widen."""
     if name is None:
         if delta is not None:
             msg = "--delta belongs to a Huber objective; add --objective huber or log-huber."
             raise UnsupportedError(msg)
         return None
-    from lawful.core.objective import Objective
+    from lawful.core.objective import AUTO, Objective
 
-    return Objective(name.value, delta)
+    return Objective(name.value, delta if delta is None or delta == AUTO else parse_number("--delta", delta))
 
 
 def check_sampling(*, draws: int, level: float, seed: int) -> None:

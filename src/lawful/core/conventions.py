@@ -26,6 +26,18 @@ CHINCHILLA_VOCABULARY, CHINCHILLA_CONTEXT = 32_000, 2048
 """Vocabulary and sequence length of Hoffmann et al. 2022, appendix F."""
 
 
+def plain(values: Any) -> Any:
+    """
+    Return a float for one number, and the array for several.
+
+    Examples
+    --------
+    >>> plain(np.asarray(2.0)), plain(np.array([1.0, 2.0])).tolist()
+    (2.0, [1.0, 2.0])
+    """
+    return np.asarray(values, float) if np.ndim(values) else float(values)
+
+
 def training_flops(forward: ArrayLike) -> Any:
     """
     Turn forward FLOPs into the total of a training step, backward pass included.
@@ -45,7 +57,7 @@ def training_flops(forward: ArrayLike) -> Any:
     >>> training_flops(2e9)
     6000000000.0
     """
-    return (1.0 + BACKWARD_TO_FORWARD) * np.asarray(forward, float)[()]
+    return plain((1.0 + BACKWARD_TO_FORWARD) * np.asarray(forward, float))
 
 
 def forward_flops(total: ArrayLike) -> Any:
@@ -57,7 +69,7 @@ def forward_flops(total: ArrayLike) -> Any:
     >>> forward_flops(6e9)
     2000000000.0
     """
-    return np.asarray(total, float)[()] / (1.0 + BACKWARD_TO_FORWARD)
+    return plain(np.asarray(total, float) / (1.0 + BACKWARD_TO_FORWARD))
 
 
 def flops_6nd(params: ArrayLike, tokens: ArrayLike) -> Any:
@@ -72,7 +84,7 @@ def flops_6nd(params: ArrayLike, tokens: ArrayLike) -> Any:
     >>> print(f"{flops_6nd(70e9, 1.4e12):.2e}")
     5.88e+23
     """
-    return Cost().flops(params, tokens)
+    return plain(Cost().flops(params, tokens))
 
 
 def kaplan_params(*, width: ArrayLike, layers: ArrayLike, attention: ArrayLike, ffn: ArrayLike) -> Any:
@@ -106,7 +118,7 @@ def kaplan_params(*, width: ArrayLike, layers: ArrayLike, attention: ArrayLike, 
     1474560000.0
     """
     d, n, a, f = (np.asarray(v, float) for v in (width, layers, attention, ffn))
-    return (2 * d * n * (2 * a + f))[()]
+    return plain(2 * d * n * (2 * a + f))
 
 
 def kaplan_forward_flops(
@@ -134,7 +146,7 @@ def kaplan_forward_flops(
     """
     weights = kaplan_params(width=width, layers=layers, attention=attention, ffn=ffn)
     n, s, a = (np.asarray(v, float) for v in (layers, context, attention))
-    return (MULTIPLY_ADD * (weights + n * s * a))[()]
+    return plain(MULTIPLY_ADD * (weights + n * s * a))
 
 
 def deepseek_flops(*, width: ArrayLike, layers: ArrayLike, context: ArrayLike) -> Any:
@@ -153,7 +165,7 @@ def deepseek_flops(*, width: ArrayLike, layers: ArrayLike, context: ArrayLike) -
     42278584320.0
     """
     d, n, s = (np.asarray(v, float) for v in (width, layers, context))
-    return (72 * n * d**2 + 12 * n * d * s)[()]
+    return plain(72 * n * d**2 + 12 * n * d * s)
 
 
 PEARCE_OMEGA = 47_491.0
@@ -177,7 +189,7 @@ def total_from_non_embedding(params: ArrayLike, *, omega: float = PEARCE_OMEGA) 
     ['5.75', '1.22', '1.01']
     """
     n = np.asarray(params, float)
-    return (n + omega * np.cbrt(n))[()]
+    return plain(n + omega * np.cbrt(n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +278,10 @@ def chinchilla_flops(
     projections = MULTIPLY_ADD * 4 * s * d * a
     mixing = MULTIPLY_ADD * 2 * s * s * a + 3 * h * s * s
     return ChinchillaFlops(
-        embeddings=(MULTIPLY_ADD * s * v * d)[()],
-        attention=(n * (projections + mixing))[()],
-        ffn=(n * MULTIPLY_ADD * 2 * s * d * f)[()],
-        logits=(MULTIPLY_ADD * s * v * d)[()],
+        embeddings=plain(MULTIPLY_ADD * s * v * d),
+        attention=plain(n * (projections + mixing)),
+        ffn=plain(n * MULTIPLY_ADD * 2 * s * d * f),
+        logits=plain(MULTIPLY_ADD * s * v * d),
     )
 
 
@@ -287,4 +299,4 @@ def chinchilla_params(
     7.37e+07
     """
     d, n, f, v = (np.asarray(x, float) for x in (width, layers, ffn, vocabulary))
-    return (n * (5 * d * d + 2 * d * f) + v * d)[()]
+    return plain(n * (5 * d * d + 2 * d * f) + v * d)

@@ -37,6 +37,7 @@ NOTE_CODES: dict[str, str] = {
     "bound_dropped": "A coefficient on a bound was left out of the linearised intervals.",
     "budget_groups": "Budget groups were formed from runs whose compute lies within 10%.",
     "collinear_sizes": "Model sizes and tokens move together, so the terms in N and D can hardly be told apart.",
+    "delta_auto": "Huber's delta was set from the scale of the residuals.",
     "derived_column": "A missing column was derived from C = 6ND.",
     "envelope_dropped": "Budgets whose best run is not on the lower envelope were left out of Approach 1.",
     "extrapolation": "The budget lies far outside the range of the runs.",
@@ -63,7 +64,8 @@ NOTE_CODES: dict[str, str] = {
     "checkpoint_runs": "Checkpoints were told apart into runs by these columns.",
     "checkpoint_budgets": "IsoFLOP points were read off training curves at these budgets.",
     "tied_checkpoints": "Repeated checkpoints leave the loss of some points open.",
-    "cost_power_law": "FLOPs per token were taken as a power law of the model size.",
+    "token_cost": "FLOPs per token follow no smooth curve of the model size.",
+    "one_convention": "The table supports one convention of counting only.",
     "unavailable": "The method cannot run on these runs.",
 }
 """The closed list of note codes, each with what it says in general."""

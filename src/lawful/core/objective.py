@@ -17,6 +17,15 @@ OBJECTIVE_NAMES: tuple[ObjectiveName, ...] = ("squared", "huber", "log-squared",
 
 DEFAULT_DELTA = 1e-3
 
+AUTO: Literal["auto"] = "auto"
+
+AUTO_FACTOR = 1.345 * 1.4826
+"""Huber's 95%-efficient width in standard deviations, times the standard deviation per median
+absolute deviation of a Gaussian."""
+
+LEAST_DELTA = 1e-8
+"""Smallest width that ``auto`` sets (nats): on noise-free runs the residuals are rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Objective:
@@ -32,9 +41,11 @@ class Objective:
     ----------
     name : {"squared", "huber", "log-squared", "log-huber"}
         What is done with which residual.
-    delta : float, optional
+    delta : float or "auto", optional
         Width δ of the quadratic part, in nats (or in log loss), > 0. Only for the
-        Huber objectives; 1e-3 if not given.
+        Huber objectives; 1e-3 if not given. With ``"auto"`` a fit sets it to 1.345
+        times the scale of its own residuals (Huber 1981: 95% efficient for Gaussian
+        noise), and reports the number it found.
 
     Raises
     ------
@@ -55,7 +66,7 @@ class Objective:
     """
 
     name: ObjectiveName = "squared"
-    delta: float | None = None
+    delta: float | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         if self.name not in OBJECTIVE_NAMES:
@@ -68,6 +79,8 @@ class Objective:
             return
         if self.delta is None:
             object.__setattr__(self, "delta", DEFAULT_DELTA)
+        if self.delta == AUTO:
+            return
         if not (isinstance(self.delta, (int, float)) and np.isfinite(self.delta) and self.delta > 0):
             msg = f"delta must be a positive number, got {self.delta!r}."
             raise UnsupportedError(msg)
@@ -78,8 +91,8 @@ class Objective:
         return cls("squared")
 
     @classmethod
-    def huber(cls, delta: float = DEFAULT_DELTA) -> Objective:
-        """Mean Huber loss of the residual of the loss; delta in nats."""
+    def huber(cls, delta: float | Literal["auto"] = DEFAULT_DELTA) -> Objective:
+        """Mean Huber loss of the residual of the loss; delta in nats, or ``"auto"``."""
         return cls("huber", delta)
 
     @classmethod
@@ -88,9 +101,14 @@ class Objective:
         return cls("log-squared")
 
     @classmethod
-    def log_huber(cls, delta: float = DEFAULT_DELTA) -> Objective:
-        """Mean Huber loss of the residual of the natural log of the loss."""
+    def log_huber(cls, delta: float | Literal["auto"] = DEFAULT_DELTA) -> Objective:
+        """Mean Huber loss of the residual of the natural log of the loss; delta or ``"auto"``."""
         return cls("log-huber", delta)
+
+    @property
+    def width(self) -> float | None:
+        """Delta as a number; None for the squared objectives and while it is ``"auto"``."""
+        return None if self.delta is None or self.delta == AUTO else float(self.delta)
 
     @property
     def is_huber(self) -> bool:
@@ -120,7 +138,10 @@ class Objective:
         """
         r = np.asarray(residuals, float)
         if self.is_huber:
-            delta = float(self.delta or DEFAULT_DELTA)
+            delta = self.width
+            if delta is None:
+                msg = "delta is 'auto', which only a fit can turn into a number."
+                raise UnsupportedError(msg)
             size = np.abs(r)
             rho = np.where(size <= delta, 0.5 * r * r, delta * (size - 0.5 * delta))
         else:
@@ -128,4 +149,6 @@ class Objective:
         return float(np.average(rho, weights=weight))
 
     def __str__(self) -> str:
-        return f"{self.name} (delta {self.delta:g})" if self.delta is not None else self.name
+        if self.delta is None:
+            return self.name
+        return f"{self.name} (delta {AUTO if self.width is None else f'{self.width:g}'})"

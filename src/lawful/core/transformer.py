@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lawful.core.conventions import MULTIPLY_ADD
+from lawful.core.conventions import MULTIPLY_ADD, plain
 
 SOFTMAX_FLOPS = 3.0
 """FLOPs per attention score for scaling, exponentiating and normalising it."""
@@ -54,7 +54,7 @@ class Transformer:
     >>> print(f"{llama.params:.0f} parameters, {llama.non_embedding_params:.0f} without embeddings")
     8030261248 parameters, 6979588096 without embeddings
     >>> print(f"{llama.forward_flops / (2 * llama.params):.3f} times 2N")
-    1.205 times 2N
+    1.204 times 2N
     """
 
     width: ArrayLike
@@ -90,27 +90,27 @@ class Transformer:
         """Every weight outside the embeddings, the final norm included."""
         d = self._float("width")
         vectors = self.norms * d + self.head_norms * self._float("head_dim")
-        return (self._float("layers") * (self._matrices_per_layer + vectors) + d)[()]
+        return plain(self._float("layers") * (self._matrices_per_layer + vectors) + d)
 
     @property
     def params(self) -> Any:
         """Every weight."""
-        return self.non_embedding_params + (self.embeddings * self._float("vocabulary") * self._float("width"))[()]
+        return plain(self.non_embedding_params + self.embeddings * self._float("vocabulary") * self._float("width"))
 
     @property
     def attention_flops(self) -> Any:
         """Forward FLOPs per token of scores, softmax and values, in all layers."""
         queries, _ = self._attention_widths
         per_score = SOFTMAX_FLOPS * self._float("heads")
-        return (self._float("layers") * self._float("context") * (2 * MULTIPLY_ADD * queries + per_score))[()]
+        return plain(self._float("layers") * self._float("context") * (2 * MULTIPLY_ADD * queries + per_score))
 
     @property
     def logit_flops(self) -> Any:
         """Forward FLOPs per token of the product with the output embedding; a lookup costs none."""
-        return (MULTIPLY_ADD * self._float("width") * self._float("vocabulary"))[()]
+        return plain(MULTIPLY_ADD * self._float("width") * self._float("vocabulary"))
 
     @property
     def forward_flops(self) -> Any:
         """Forward FLOPs per token: every matrix product and the softmax; norms and activations are not counted."""
-        matrices = (MULTIPLY_ADD * self._float("layers") * self._matrices_per_layer)[()]
-        return matrices + self.attention_flops + self.logit_flops
+        matrices = MULTIPLY_ADD * self._float("layers") * self._matrices_per_layer
+        return plain(matrices + self.attention_flops + self.logit_flops)

@@ -90,6 +90,11 @@ class Checked:
         return np.asarray(self.reason != KEPT)
 
     @property
+    def names(self) -> list[str]:
+        """Names of the experiments in order of first appearance, those without valid rows included."""
+        return list(dict.fromkeys(self.experiment.tolist()))
+
+    @property
     def counts(self) -> dict[str, int]:
         """Rows flagged by each rule, in the order of the rules, zeros included."""
         return _count(self.reason)
@@ -116,28 +121,29 @@ class Checked:
         IdentificationError
             If every row is flagged.
         """
-        if self.runs is None or self.outlier.all():
-            msg = f"All {len(self)} rows are flagged by check, so none is left: {flags_text(self.counts)}."
-            raise IdentificationError(msg)
         return self._kept(self.runs, self.reason)
 
-    @property
-    def kept_by_experiment(self) -> dict[str, Runs]:
-        """The same for every experiment that has runs left."""
-        found = {}
-        for name, runs in self.experiments.items():
-            reason = self.reason[self.experiment == name]
-            if (reason == KEPT).any():
-                found[name] = self._kept(runs, reason)
-        return found
+    def kept_of(self, experiment: str) -> Runs:
+        """
+        Return the kept runs of one experiment, as :attr:`kept`.
+
+        Raises
+        ------
+        IdentificationError
+            If there are none.
+        """
+        return self._kept(self.experiments.get(experiment), self.reason[self.experiment == experiment])
 
     def reason_of(self, runs: Runs) -> NDArray[Any]:
         """Return the reasons of some of the checked runs, found by their rows, shape (m,)."""
         order = np.argsort(self.row)
         return np.asarray(self.reason[order[np.searchsorted(self.row, row_numbers(runs), sorter=order)]])
 
-    def _kept(self, runs: Runs, among: NDArray[Any]) -> Runs:
+    def _kept(self, runs: Runs | None, among: NDArray[Any]) -> Runs:
         flagged = int((among != KEPT).sum())
+        if runs is None or flagged == among.size:
+            msg = f"check flags all {among.size} rows, so none is left: {flags_text(_count(among))}."
+            raise IdentificationError(msg)
         if not flagged:
             return runs
         message = f"check left out {flagged} of {among.size} rows: {flags_text(_count(among))}."

@@ -20,7 +20,8 @@ from lawful.core.columns import listed, normalise, unique_names
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.selection import Table
-from lawful.core.values import quantity_values
+from lawful.core.values import parse_number, quantity_values
+from lawful.errors import InputError
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -88,11 +89,6 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
     notes : list of Note
         ``budget_in_name`` and ``set_aside``.
 
-    Raises
-    ------
-    InputError
-        If params, tokens or the logged FLOPs hold text.
-
     Examples
     --------
     >>> from lawful.core.selection import open_table
@@ -135,17 +131,26 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
 def _ratios(table: Table, roles: Mapping[str, str], stated: Array) -> tuple[Array, str]:
     """Total FLOPs over the stated number per run, as logged or else as 6ND, and which of them the sweep rests on."""
     cost = Cost()
-    quantities = (quantity_values(roles[name], table.columns[roles[name]], table.row) for name in ("params", "tokens"))
+    quantities = (_numbers(table, roles[name]) for name in ("params", "tokens"))
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = cost.flops(*quantities) / stated
         logged = [key for key in table.keys if normalise(key).endswith("total_gflops")]
         if logged:
-            flops = 1e9 * quantity_values(logged[0], table.columns[logged[0]], table.row)
+            flops = 1e9 * _numbers(table, logged[0])
             usable = np.isfinite(flops) & (flops > 0)
             ratio = np.where(usable, flops / stated, ratio)
             if usable.any():
                 return _positive(ratio), f"column {logged[0]!r}"
     return _positive(ratio), cost.convention.removeprefix("C = ")
+
+
+def _numbers(table: Table, key: str) -> Array:
+    """Read a column as numbers; what is none is NaN here, and for the door to refuse."""
+    try:
+        return quantity_values(key, table.columns[key], table.row)
+    except InputError:
+        numbers = [parse_number(value) for value in table.columns[key].tolist()]
+        return np.array([np.nan if number is None else float(number) for number in numbers])
 
 
 def _positive(ratio: Array) -> Array:

@@ -10,13 +10,24 @@ from numpy.typing import NDArray
 
 from lawful.core.laws import CHINCHILLA, Law
 from lawful.core.notes import Note, Status
-from lawful.core.objective import Objective
+from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective
 from lawful.core.runs import Runs
 from lawful.core.surface import Surface
 from lawful.core.table import as_runs
 from lawful.errors import IdentificationError
+from lawful.estimate import newton
 from lawful.estimate.result import Fit
-from lawful.estimate.solvers import Bounds, Problem, Solver, VarPro, check_bounds, check_objective, prepare, solve
+from lawful.estimate.solvers import (
+    Bounds,
+    Problem,
+    Solver,
+    VarPro,
+    check_bounds,
+    check_objective,
+    prepare,
+    resolve,
+    solve,
+)
 
 Array = NDArray[np.float64]
 
@@ -90,6 +101,11 @@ def fit(
     objective = check_objective(solver, objective)
     table, pins = as_runs(runs), dict(fixed or {})
     check_identified(table, law, solver.bounds, pins)
+    own_notes = []
+    if objective.delta == AUTO:
+        objective = settle_delta(table, law, objective, solver, pins)
+        text = f"delta = {objective.width:.3g}: 1.345 times the scale of the residuals, to a fixed point."
+        own_notes.append(Note("delta_auto", text))
     problem = prepare(table, law, objective, solver.bounds, pins)
     answer = solve(problem, solver)
     values = problem.to_coefficients(answer.z[:1])[0]
@@ -104,9 +120,34 @@ def fit(
         runs=table,
         value=objective.of(residuals, table.weight),
         status=Status.CONVERGED if answer.converged[0] else Status.NOT_CONVERGED,
-        notes=table.notes + tuple(_notes(table, law, problem, answer.z[0], pins)),
+        notes=(*table.notes, *own_notes, *_notes(table, law, problem, answer.z[0], pins)),
         fixed=pins,
     )
+
+
+def settle_delta(runs: Runs, law: Law, objective: Objective, solver: Solver, fixed: Mapping[str, float]) -> Objective:
+    """
+    Turn ``delta="auto"`` into a number: 1.345 times the residuals' own scale, to a fixed point.
+
+    The scale is 1.4826 times the median absolute deviation. Starts from the squared
+    fit; each round refits from the last answer, and stops when delta moves by less
+    than one in a million (or after 50 rounds, when it moves within its own noise).
+    """
+    name = objective.name
+    start = Objective("log-squared" if objective.is_log else "squared")
+    problem = prepare(runs, law, start, solver.bounds, fixed)
+    z = solve(problem, solver).z[:1]
+    delta = 0.0
+    model = newton.separable(problem.x, log=problem.log)
+    for _ in range(50):
+        residual = problem.target - model(z)[0][0]
+        scale = np.median(np.abs(residual - np.median(residual)))
+        wider = max(AUTO_FACTOR * float(scale), LEAST_DELTA)
+        if abs(wider - delta) <= 1e-6 * wider:
+            break
+        delta = wider
+        z = resolve(problem._replace(delta=delta), z, solver).z
+    return Objective(name, wider)
 
 
 def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> None:

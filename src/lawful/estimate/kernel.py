@@ -138,7 +138,7 @@ def _step(state: _State, free: BoolArray, damping: Array, *, newton: bool) -> Ar
     """Damped Gauss-Newton step in theta, or Newton's where asked for and definite."""
     system = state.gauss.copy()
     np.einsum("rii->ri", system)[...] *= 1.0 + damping[:, None]
-    step = solve_spd(system, state.gradient, free)
+    step = solve_spd(system, state.gradient, None if free.all() else free)
     if not newton:
         return step
     k = np.arange(free.shape[1])
@@ -304,6 +304,20 @@ def best_first(rows: Solution) -> Solution:
     return rows._replace(**{name: getattr(rows, name)[order] for name in Solution._fields[:-1]})
 
 
+def doubtful(rows: Solution, n: int, box: Array, linear: Linear) -> BoolArray:
+    """
+    Which exponents of the best row may have a better value elsewhere, shape (p,).
+
+    Those with a relative standard error above :data:`DOUBT` (linearised, from n runs),
+    and those whose term is zero, which is stationary anywhere.
+    """
+    moves = box[:, 0] < box[:, 1]
+    q = int((~linear.pinned).sum() + moves.sum())
+    spread = rows.value[0] / max(n - q, 1) * inverse_spd(rows.gauss[:1])[0].diagonal()
+    uncertain = (spread > (DOUBT * rows.theta[0]) ** 2) | (rows.linear[0, 1:] == 0)
+    return np.asarray(uncertain & moves & (rows.value[0] > 0))
+
+
 def _profile_starts(
     x: Array, y: Array, w: Array | None, rows: Solution, grid: Grid, box: Array, linear: Linear
 ) -> Array:
@@ -311,17 +325,11 @@ def _profile_starts(
     Better basins that the grid was too coarse to see, shape (k, p).
 
     The valleys of these problems are long in one exponent and narrow in another, so a
-    grid can miss a second minimum along the same valley. Every exponent that the best
-    row leaves uncertain (or whose term it has set to zero, which is stationary anywhere)
-    is scanned with the others refined at each value.
+    grid can miss a second minimum along the same valley. Every doubtful exponent is
+    scanned with the others refined at each value.
     """
-    n, q = x.shape[1], int((~linear.pinned).sum() + (box[:, 0] < box[:, 1]).sum())
-    theta, amount = rows.theta[0], rows.linear[0, 1:]
-    noise = rows.value[0] / max(n - q, 1)
-    spread = noise * inverse_spd(rows.gauss[:1])[0].diagonal()
-    doubt = (spread > (DOUBT * theta) ** 2) | (amount == 0)
     found = []
-    for k in np.flatnonzero(doubt & (box[:, 0] < box[:, 1])):
+    for k in np.flatnonzero(doubtful(rows, x.shape[1], box, linear)):
         line = np.repeat(rows.theta[:1], grid.axes[k].size, axis=0)
         line[:, k] = grid.axes[k]
         held = np.repeat(box[None], len(line), axis=0)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawful.estimate.kernel import CHUNK_BYTES
-from lawful.estimate.small import RIDGE, eliminate
+from lawful.estimate.small import LAPACK_ROWS, RIDGE, eliminate
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -146,6 +146,14 @@ def _step(state: _State, free: BoolArray, damping: Array) -> tuple[Array, BoolAr
     scale = usable / np.sqrt(np.where(usable, diagonal, 1.0))
     system = system * scale[:, :, None] * scale[:, None, :]
     np.einsum("rii->ri", system)[...] += np.where(usable, RIDGE + 1e-3 * damping[:, None], 1.0)
+    if len(system) < LAPACK_ROWS:
+        try:
+            np.linalg.cholesky(system)
+        except np.linalg.LinAlgError:
+            pass
+        else:
+            step = np.linalg.solve(system, (state.gradient * scale)[:, :, None])[:, :, 0]
+            return step * scale, np.ones(len(system), dtype=bool)
     step, pivot = eliminate(system, state.gradient * scale)
     return step * scale, pivot > 0
 

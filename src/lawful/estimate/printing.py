@@ -97,7 +97,7 @@ def standard_errors(fit: Fit) -> dict[str, float]:
     residual, J = fit.residuals, np.column_stack([gradient[n] for n in free])
     if objective.is_log:
         residual, J = np.log(runs.L) - np.log(fitted), J / fitted[:, None]
-    delta = objective.delta if objective.is_huber and objective.delta is not None else np.inf
+    delta = objective.width or np.inf
     w, inside, psi = runs.weight, np.abs(residual) <= delta, np.clip(residual, -delta, delta)
     scale = np.linalg.norm(J, axis=0)  # columns differ by many decades; unit columns keep the inverse accurate
     unit = J / scale

@@ -35,15 +35,26 @@ def solve_spd(matrix: Array, rhs: Array, free: BoolArray | None = None) -> Array
     m = rhs.shape[1]
     if m == 1 and free is None:
         return np.divide(rhs, matrix[:, 0], out=np.zeros_like(rhs), where=matrix[:, 0] > 0)
+    if m == 2 and free is None:
+        return _solve_pair(matrix, rhs)
     system, scale = _unit_diagonal(matrix, free)
     scaled = rhs * scale
-    if m == 2:
-        off = system[:, 0, 1]
-        mixed = np.stack([scaled[:, 0] - off * scaled[:, 1], scaled[:, 1] - off * scaled[:, 0]], axis=1)
-        return mixed * scale / (1.0 + 2 * RIDGE - off * off)[:, None]
     if len(rhs) < LAPACK_ROWS:
         return np.linalg.solve(system, scaled[:, :, None])[:, :, 0] * scale
     return eliminate(system, scaled)[0] * scale
+
+
+def _solve_pair(matrix: Array, rhs: Array) -> Array:
+    """Cramer's rule for two unknowns, with the same ridge; 0 where a system is empty."""
+    first, off, second = matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 1]
+    determinant = first * second * (1.0 + 2 * RIDGE) - off * off
+    out = np.empty_like(rhs)
+    out[:, 0] = second * rhs[:, 0] - off * rhs[:, 1]
+    out[:, 1] = first * rhs[:, 1] - off * rhs[:, 0]
+    if (determinant > 0).all():
+        out /= determinant[:, None]
+        return out
+    return np.divide(out, determinant[:, None], out=np.zeros_like(out), where=determinant[:, None] > 0)
 
 
 def _unit_diagonal(matrix: Array, free: BoolArray | None) -> tuple[Array, Array]:

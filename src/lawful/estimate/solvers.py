@@ -230,7 +230,7 @@ def prepare(runs: Runs, law: Law, objective: Objective, bounds: Bounds, fixed: M
     own = law.bounds
     plain = np.array([limits[name] == own[name] for name in law.linear[1:]])
     centre = np.where(plain, np.average(logs, axis=1, weights=weighted), 0.0)
-    delta = float(objective.delta or DEFAULT_DELTA) if objective.is_huber else None
+    delta = objective.width if objective.is_huber else None
     return Problem(logs - centre[:, None], centre, runs.L, weighted, lower, upper, objective.is_log, delta)
 
 
@@ -253,16 +253,25 @@ def solve(problem: Problem, solver: Solver) -> Answer:
         return Answer(z, rows.value, rows.converged)
     z = np.clip(z[robust.distinct(rows.theta)], problem.lower, problem.upper)
     if problem.delta is not None:
-        z = _robust_starts(problem, z, solver)
+        doubt = kernel.doubtful(rows, y.size, problem.box, problem.linear).any()
+        z = _robust_starts(problem, z, solver, search=bool(doubt))
     return _polish(problem, z, None, None, solver)
 
 
-def _robust_starts(problem: Problem, z: Array, solver: Solver) -> Array:
-    """Squared starts continued in delta, and the basins of a robust grid, roughly minimised."""
+def _robust_starts(problem: Problem, z: Array, solver: Solver, *, search: bool) -> Array:
+    """
+    Squared starts continued in delta.
+
+    Where the squared fit leaves an exponent in doubt, the basins of a robust grid join
+    them, and every exponent is scanned around the best: all roughly minimised.
+    """
     delta, weights = float(problem.delta or DEFAULT_DELTA), _weights(problem)
     model = newton.separable(problem.x, log=problem.log)
     limits = problem.lower, problem.upper
     z = robust.narrow(model, problem.target, weights, z, *limits, delta, problem.gates)
+    if not search:
+        value = newton.minimise(model, problem.target, weights, z, *limits, delta=delta, max_iter=1).value
+        return z[value <= kernel.PROMISING * value.min()]
     more = robust.robust_grid(
         problem.x, problem.y, weights, problem.box, problem.linear, delta, log=problem.log, most=solver.starts
     )
@@ -270,7 +279,8 @@ def _robust_starts(problem: Problem, z: Array, solver: Solver) -> Array:
     rough = newton.minimise(
         model, problem.target, weights, both, *limits, delta=delta, gates=problem.gates, tolerance=1e-4, max_iter=40
     )
-    z = rough.z[np.argsort(rough.value, kind="stable")]
+    order = np.argsort(rough.value, kind="stable")
+    z = rough.z[order[rough.value[order] <= kernel.PROMISING * rough.value.min()]]
     m = problem.powers + 1
     z = z[robust.distinct(z[:, m:])][:ROBUST_FINALISTS]
     if problem.target.size <= SCANNED_RUNS:

@@ -177,7 +177,7 @@ def allocate(
     else:
         interval = None if draws is None else {"loss": quantiles(draws.loss_at(n, d), level)}
     lost = price(source, versus, c) if isinstance(source, Fit) else None
-    return Allocation(c, n, d, loss, d / n, interval, lost)
+    return Allocation(c, n, d, loss, d / n if n > 0 else float("inf"), interval, lost)
 
 
 def _intervals(draws: Draws | None, budget: float, level: float) -> dict[str, Interval] | None:

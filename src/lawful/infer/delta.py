@@ -13,13 +13,11 @@ from lawful.core.notes import Note
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
-from lawful.infer.linear import Linearised, Spread, equal_noise, linearise, unequal_noise
+from lawful.infer.linear import NOISES, Linearised, Spread, linearise
 from lawful.infer.quantity import Quantity, gradient, reported, working_values
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
-
-NOISES = ("unequal", "equal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +30,7 @@ class Delta:
     Parameters
     ----------
     fit : Fit
-    noise : {"unequal", "equal"}
+    noise : {"trend", "unequal", "equal"}
         Whether runs may differ in noise (sandwich) or share one variance.
     notes : tuple of Note
         Coefficients that sit on a bound and were left out.
@@ -51,7 +49,7 @@ class Delta:
     """
 
     fit: Fit
-    noise: str = "unequal"
+    noise: str = "trend"
     notes: tuple[Note, ...] = field(default=())
 
     scheme = "delta"
@@ -76,7 +74,7 @@ class Delta:
         law, cost = self.fit.surface.law, self.fit.surface.cost
         quantity.check(law)
         slope = np.nan_to_num(gradient(quantity, law, self.z, self.problem.centre, cost))
-        return (unequal_noise if self.noise == "unequal" else equal_noise)(self.linear, slope)
+        return NOISES[self.noise](self.linear, slope)
 
     def error(self, name: str, *, budget: float | None = None) -> float:
         """
@@ -131,7 +129,7 @@ def answer(fit: Fit, problem: Problem) -> Array:
     return np.asarray(np.clip(z, problem.lower, problem.upper))
 
 
-def delta(fit: Any, *, noise: str = "unequal") -> Delta:
+def delta(fit: Any, *, noise: str = "trend") -> Delta:
     """
     Linearise a fit at its optimum: standard errors and t intervals of everything it implies.
 
@@ -143,7 +141,7 @@ def delta(fit: Any, *, noise: str = "unequal") -> Delta:
     ----------
     fit : Fit
         A surface fit.
-    noise : {"unequal", "equal"}
+    noise : {"trend", "unequal", "equal"}
         ``unequal``: each run's own residual says how noisy it is (sandwich HC2 with
         the degrees of freedom of Bell and McCaffrey). ``equal``: one variance over
         n - q degrees of freedom. With Huber's loss both use the residuals as that

@@ -57,6 +57,8 @@ class Linearised(NamedTuple):
         Of a run of weight one, if all are equally noisy.
     inliers : array, shape (R,)
         Mean of psi': the share of runs that Huber's loss counts in full (1 for squares).
+    reducible : array, shape (R, n)
+        Fitted loss above E, which a noise may grow with.
     """
 
     slope: Array
@@ -69,6 +71,7 @@ class Linearised(NamedTuple):
     count: Array
     variance: Array
     inliers: Array
+    reducible: Array
 
     @property
     def freedom(self) -> Array:
@@ -128,19 +131,21 @@ def linearise(
     inverse = inverse_spd(gram, free)
     leverage = np.einsum("rqn,rqn->rn", slope, inverse @ slope) * weight
     residual = observed - value
+    reducible = np.maximum((np.exp(value) if problem.log else value) - z[:, :1], 1e-12)
     count = np.broadcast_to((weight > 0).sum(axis=1).astype(float), len(z))
     freedom = np.maximum(count - free.sum(axis=1), 1.0)
     width = delta if delta is not None else problem.delta
     if width is None:
         variance = (weight * residual**2).sum(axis=1) / freedom
+        ones = np.ones(len(z))
         return Linearised(
-            slope, inverse, weight, leverage, residual, residual, free, count, variance, np.ones(len(z))
+            slope, inverse, weight, leverage, residual, residual, free, count, variance, ones, reducible
         )
     width = np.broadcast_to(np.asarray(width, float), (len(z),))
     inliers, correction = _inliers(residual, weight, width, free.sum(axis=1))
     pseudo = np.clip(residual, -width[:, None], width[:, None]) / inliers[:, None]
     variance = correction**2 * (weight * pseudo**2).sum(axis=1) / freedom
-    return Linearised(slope, inverse, weight, leverage, residual, pseudo, free, count, variance, inliers)
+    return Linearised(slope, inverse, weight, leverage, residual, pseudo, free, count, variance, inliers, reducible)
 
 
 def _inliers(residual: Array, weight: Array, width: Array, fitted: Array) -> tuple[Array, Array]:
@@ -210,32 +215,166 @@ def equal_noise(at: Linearised, slope: Array) -> Spread:
     return Spread(np.sqrt(at.variance * form), at.freedom, at.variance)
 
 
+class _Working(NamedTuple):
+    """
+    A working model of the noise, and what the residuals see of it.
+
+    Attributes
+    ----------
+    phi : array, shape (R, n)
+        Variances up to a factor, per unit of weight.
+    seen : array, shape (R, n)
+        Variances of the residuals under it, the diagonal of M phi M.
+    full : array, shape (R, n, n), or None
+        M phi M; None for very many runs.
+    trend : array, shape (R, n)
+        Derivative of log phi by the power.
+    error : array, shape (R,)
+        Standard error of the power, 0 where it was not estimated.
+    """
+
+    phi: Array
+    seen: Array
+    full: Array | None
+    trend: Array
+    error: Array
+
+
+def _work(at: Linearised) -> _Working:
+    left = 1.0 - np.minimum(at.leverage, MOST_LEVERAGE)
+    logs = np.log(at.reducible)
+    power, error = variance_power(at, left)
+    told = error < WEAKEST_TREND
+    u = np.where(told[:, None], logs - logs.mean(axis=1, keepdims=True), 0.0)
+    phi = np.exp(power[:, None] * u)
+    error = np.where(told, error, 0.0)
+    if at.residual.shape[1] > FULL_HAT_RUNS:
+        return _Working(phi, left * phi, None, u, error)
+    # In units of the square root of its weight, M = 1 - H is a projection.
+    root = np.sqrt(at.weight)[:, None, :] * at.slope
+    rest = -(root.transpose(0, 2, 1) @ at.inverse @ root)
+    k = np.arange(rest.shape[1])
+    rest[:, k, k] += 1.0
+    for _ in range(SEEN_ROUNDS):
+        # A noisy run lends its noise to its neighbours' residuals: what is seen of each variance
+        # depends on the others, so the power is estimated again from residuals corrected for it.
+        seen = np.einsum("rij,rj->ri", rest**2, phi)
+        power, _ = variance_power(at, np.maximum(seen / phi, 1.0 - MOST_LEVERAGE))
+        phi = np.exp(power[:, None] * u)
+    full = (rest * phi[:, None, :]) @ rest
+    return _Working(phi, np.maximum(full[:, k, k], (1.0 - MOST_LEVERAGE) ** 2 * phi), full, u, error)
+
+
+SEEN_ROUNDS = 3
+
+
+def _per_weight(at: Linearised, l2: Array) -> Array:
+    """Squared influences in units where every run has weight one."""
+    return np.divide(l2, at.weight, out=np.zeros_like(l2), where=at.weight > 0)
+
+
+def trend_noise(at: Linearised, slope: Array) -> Spread:
+    r"""
+    Standard error where the variance follows a power of the reducible loss, estimated with the law.
+
+    ``s^2 sum l_i^2 phi_i`` with phi = (L - E)^gamma. The estimate of gamma is uncertain
+    and moves the variance V by ``d ln V / d gamma``, which joins the n - q degrees of freedom:
+    ``2/df = 2/(n - q) + (d ln V / d gamma)^2 se(gamma)^2``.
+    """
+    share = _per_weight(at, influence(at, slope) ** 2)
+    model = _work(at)
+    square = at.weight * at.pseudo**2 / model.phi
+    scale = square.sum(axis=1) / (np.where(at.weight > 0, model.seen / model.phi, 0.0)).sum(axis=1)
+    correction = at.variance * at.freedom / np.maximum((at.weight * at.pseudo**2).sum(axis=1), 1e-300)
+    parts = share * model.phi
+    total = parts.sum(axis=1)
+    variance = scale * total * correction
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lever = (parts * model.trend).sum(axis=1) / total - (square * model.trend).sum(axis=1) / square.sum(axis=1)
+        freedom = 2.0 / (2.0 / at.freedom + (lever * model.error) ** 2)
+        ratio = variance / np.einsum("rq,rqs,rs->r", slope, at.inverse, slope)
+    freedom = np.where(np.isfinite(freedom), np.maximum(freedom, 1.0), 1.0)
+    return Spread(np.sqrt(variance), freedom, ratio)
+
+
 def unequal_noise(at: Linearised, slope: Array) -> Spread:
     r"""
-    Standard error from each run's own residual (the sandwich, HC2 with Bell and McCaffrey's t).
+    Standard error from each run's own residual: the sandwich with a working variance.
 
-    ``sum l_i^2 r_i^2 / (1 - h_i)`` has the right mean where noise is equal and nearly
-    so where it is not; it is a quadratic form in the noise, and matching its first two
-    moments gives the degrees of freedom (Bell & McCaffrey 2002, Imbens & Kolesár 2016).
+    ``sum_i l_i^2 phi_i r_i^2 / (M phi M)_ii``, M = 1 - H, is unbiased where the working variances
+    phi are right, and consistent where they are not (Bell & McCaffrey 2002; Pustejovsky &
+    Tipton 2018; with phi = 1 it is HC2). It is a quadratic form in the noise, whose first two
+    moments give the degrees of freedom of Student's t.
     """
-    l2 = influence(at, slope) ** 2
-    left = 1.0 - np.minimum(at.leverage, MOST_LEVERAGE)
-    d = l2 / left
-    variance = (d * at.pseudo**2).sum(axis=1)
-    form = np.einsum("rq,rqs,rs->r", slope, at.inverse, slope)
-    root = np.sqrt(at.weight)[:, None, :] * at.slope
-    hat = root.transpose(0, 2, 1) @ at.inverse @ root
-    # Runs of weight w have variance 1/w; in units of that the form's matrix is d/w.
-    scaled = np.divide(d, at.weight, out=np.zeros_like(d), where=at.weight > 0)
-    square = np.einsum("ri,rij,rj->r", scaled, hat**2, scaled)
-    trace = (scaled * left).sum(axis=1)
-    cross = (scaled**2 * (left**2 - at.leverage**2)).sum(axis=1) + square
+    model = _work(at)
+    form = _per_weight(at, influence(at, slope) ** 2) * model.phi / model.seen
+    if model.full is None:
+        cross = ((form * model.seen) ** 2).sum(axis=1)
+    else:
+        cross = np.einsum("ri,rij,rj->r", form, model.full**2, form)
+    variance = (form * at.weight * at.pseudo**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = trace**2 / cross
-        ratio = variance / form
-    return Spread(np.sqrt(variance), np.where(np.isfinite(freedom), np.maximum(freedom, 1.0), 1.0), ratio)
+        freedom = (form * model.seen).sum(axis=1) ** 2 / cross
+        ratio = variance / np.einsum("rq,rqs,rs->r", slope, at.inverse, slope)
+    freedom = np.where(np.isfinite(freedom), np.maximum(freedom, 1.0), 1.0)
+    return Spread(np.sqrt(variance), freedom, ratio)
+
+
+FULL_HAT_RUNS = 400
+"""Up to this many runs the whole hat matrix is formed; beyond it leverages are small and suffice."""
+
+STEEPEST = 4.0
+"""Largest power of the reducible loss that a variance is taken to follow."""
+
+
+def variance_power(at: Linearised, seen: Array | None = None) -> tuple[Array, Array]:
+    """
+    Power of the reducible loss L - E that the variance of a run follows, and its standard error.
+
+    Maximum likelihood for Gaussian noise: minimise ``sum log phi_i + r_i^2/phi_i`` with phi_i =
+    s (L_i - E)^gamma, one Newton iteration after another in gamma alone.
+
+    Parameters
+    ----------
+    at : Linearised
+    seen : array, shape (R, n), optional
+        Share of each run's variance that its residual shows; 1 - leverage if not given.
+
+    Returns
+    -------
+    power, error : array, shape (R,)
+    """
+    used = np.broadcast_to(at.weight > 0, at.residual.shape).astype(float)
+    count = used.sum(axis=1, keepdims=True)
+    u = np.log(at.reducible)
+    u = (u - (u * used).sum(axis=1, keepdims=True) / count) * used
+    shown = 1.0 - np.minimum(at.leverage, MOST_LEVERAGE) if seen is None else seen
+    square = at.weight * at.pseudo**2 / shown
+    spread = (u**2).sum(axis=1)
+    power = np.zeros(len(u))
+    for _ in range(POWER_ROUNDS):
+        tilted = square * np.exp(-power[:, None] * u) * used
+        total = np.maximum(tilted.sum(axis=1, keepdims=True), 1e-300)
+        share = tilted / total
+        mean = (share * u).sum(axis=1)
+        bend = (share * u**2).sum(axis=1) - mean**2
+        step = np.divide(mean, bend, out=np.zeros_like(mean), where=bend > 1e-12)
+        power = np.clip(power + np.clip(step, -1.0, 1.0), -STEEPEST, STEEPEST)
+    error = np.sqrt(np.divide(2.0, spread, out=np.full_like(spread, np.inf), where=spread > 0))
+    return power, error
+
+
+POWER_ROUNDS = 12
+
+
+WEAKEST_TREND = 2.0
+"""Runs whose reducible losses are too alike to tell the power within this are taken as equally noisy."""
 
 
 def corrected_residuals(at: Linearised, power: float) -> Array:
     """Residuals divided by (1 - h)^power, shape (R, n): 1/2 restores their variance, 1 is the jackknife's."""
     return np.asarray(at.residual / (1.0 - np.minimum(at.leverage, MOST_LEVERAGE)) ** power)
+
+
+NOISES = {"trend": trend_noise, "unequal": unequal_noise, "equal": equal_noise}
+"""What runs may differ in: their variance along the reducible loss, each on its own, or not at all."""

@@ -12,8 +12,8 @@ from lawful.core.notes import Note
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
-from lawful.infer.delta import NOISES, answer
-from lawful.infer.linear import Spread, equal_noise, linearise, unequal_noise
+from lawful.infer.delta import answer
+from lawful.infer.linear import NOISES, Spread, linearise
 from lawful.infer.profiling import Data, Frame, frame_of, minimise_held, profile_ends
 from lawful.infer.quantity import Quantity, gradient, reported, working_values
 
@@ -99,13 +99,13 @@ def calibration(problem: Problem, z: Array, quantity: Quantity, fit: Fit, noise:
         slope[:, release] = 1.0
         if quantity.is_log(law):
             slope = np.nan_to_num(gradient(quantity, law, z, problem.centre, cost))
-    spread = (unequal_noise if noise == "unequal" else equal_noise)(at, slope)
+    spread = NOISES[noise](at, slope)
     # Huber's loss curves by the share of runs that it counts in full.
     return spread._replace(ratio=spread.ratio * at.inliers)
 
 
 def profile(
-    fit: Any, name: str, *, budget: float | None = None, level: float = 0.90, noise: str = "unequal", points: int = CURVE_POINTS
+    fit: Any, name: str, *, budget: float | None = None, level: float = 0.90, noise: str = "trend", points: int = CURVE_POINTS
 ) -> Profile:
     """
     Profile the misfit along one quantity and read its interval off the shape.
@@ -124,7 +124,7 @@ def profile(
         FLOPs, for the last three.
     level : float
         Coverage the interval aims at, between 0 and 1.
-    noise : {"unequal", "equal"}
+    noise : {"trend", "unequal", "equal"}
         Whether runs may differ in noise; see :func:`lawful.delta`.
     points : int
         Points at which the curve is kept for a figure; 0 for none.

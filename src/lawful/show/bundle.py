@@ -24,7 +24,12 @@ EXACT_INTEGER = 2.0**53
 
 
 def write_fit(
-    folder: Path, analysis: Analysis, *, scale: Mapping[str, float] | None = None, with_figures: str = "png+svg"
+    folder: Path,
+    analysis: Analysis,
+    *,
+    scale: Mapping[str, float] | None = None,
+    with_figures: str = "png+svg",
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """
     Write one analysis into a folder: ``runs.csv``, figures, ``report.html`` and ``fit.json``.
@@ -39,12 +44,14 @@ def write_fit(
         Units that A and B refer to in ``fit.json``.
     with_figures : {"png+svg", "none"}
         Figure files to write; the report holds its figures in any case.
+    more : mapping of str to Any, optional
+        Keys that ``fit.json`` has besides.
     """
     write_runs(folder / "runs.csv", analysis.fit)
     if with_figures != "none":
         write_figures(folder, analysis)
     (folder / "report.html").write_text(report_html(analysis), encoding="utf-8")
-    write_document(folder / "fit.json", artifact_document(analysis, scale=scale))
+    write_document(folder / "fit.json", {**artifact_document(analysis, scale=scale), **(more or {})})
 
 
 def write_comparison(folder: Path, outcomes: Sequence[Outcome], *, scale: Mapping[str, float] | None = None) -> None:
@@ -70,6 +77,7 @@ def write_groups(
     *,
     scale: Mapping[str, float] | None = None,
     with_figures: str = "png+svg",
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Write one sub-directory per group that could be fitted, and ``fit-by.json`` over all of them."""
     used: set[str] = set()
@@ -78,7 +86,7 @@ def write_groups(
             inner = folder / folder_name(value, used)
             inner.mkdir()
             write_fit(inner, outcome, scale=scale, with_figures=with_figures)
-    write_document(folder / "fit-by.json", groups_document(by, outcomes, scale=scale))
+    write_document(folder / "fit-by.json", {**groups_document(by, outcomes, scale=scale), **(more or {})})
 
 
 def folder_name(value: str, used: set[str]) -> str:

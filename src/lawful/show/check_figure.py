@@ -77,7 +77,7 @@ def plot_check(checked: Checked, experiment: str | None = None, *, palette: Pale
     --------
     >>> truth = lawful.study_surface("chinchilla")
     >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e19, 1e20, 1e21], 9, surface=truth))
-    >>> len(lawful.plot_check(lawful.check(runs)).axes)
+    >>> len(plot_check(lawful.check(runs)).axes)
     3
     """
     from matplotlib.figure import Figure
@@ -113,7 +113,7 @@ def _runs_of(checked: Checked, experiment: str | None) -> Runs:
     if experiment is None and len(found) > 1:
         msg = f"The table holds {len(found)} experiments; name one of {', '.join(map(repr, found))}."
         raise UnsupportedError(msg)
-    name = next(iter(found), None) if experiment is None else experiment
+    name = next(iter(found), "") if experiment is None else experiment
     if name not in found:
         if experiment is not None and experiment not in checked.experiment:
             msg = f"There is no experiment {experiment!r}; name one of {', '.join(map(repr, found))}."
@@ -153,6 +153,7 @@ def _draw_budget(ax: Axes, params: Any, loss: Any, reason: Any, palette: Palette
     ax.tick_params(labelsize=FONT_SIZE - 2)
     ax.locator_params(axis="y", nbins=4)
     set_log_axis(ax, "x", "count", most=3)
+    ax.minorticks_off()  # in a panel this small they say little, and many panels of them are slow to lay out
 
 
 def _loss_limits(loss: Any, kept: Any) -> tuple[float, float]:
@@ -163,7 +164,8 @@ def _loss_limits(loss: Any, kept: Any) -> tuple[float, float]:
     near = loss[(loss >= low - TALL * spread) & (loss <= high + TALL * spread)]
     low, high = float(near.min()), float(near.max())
     room = 0.09 * (high - low) or spread
-    return low - room, high + room
+    # More where something is pinned to that edge, so that it stands clear of the others.
+    return low - room * (1 + 2 * (loss.min() < low)), high + room * (1 + 2 * (loss.max() > high))
 
 
 def _draw_parabola(ax: Axes, params: Any, loss: Any, palette: Palette) -> None:

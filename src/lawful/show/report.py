@@ -226,7 +226,7 @@ def card_facts(analysis: Analysis) -> list[Fact]:
             Fact("Law", FORMULAS.get(fit.surface.law.name, fit.surface.law.name)),
             Fact("Coefficients", _digits(fit.surface.coefficients)),
             Fact("Objective", f"{objective.name}, {format_scientific(fit.value, 7)} per run (weighted mean)"),
-            Fact("Delta", "none" if objective.delta is None else f"{objective.delta:g}"),
+            Fact("Delta", "none" if objective.width is None else f"{objective.width:g}"),
             Fact("Residual sum of squares", format_scientific(fit.rss, 5)),
             Fact("Solver", repr(fit.solver)),
             Fact("Bounds", _bounds(fit)),

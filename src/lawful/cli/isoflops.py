@@ -1,0 +1,103 @@
+"""``lawful isoflops``: training curves to points at a budget."""
+
+# ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lawful.cli import options as o
+from lawful.cli.terminal import print_document, show, working
+from lawful.errors import UnsupportedError
+
+LARGEST_COUNT = 1e6
+"""A single number below it is a number of budgets; above it, a budget in FLOPs."""
+
+Checkpoints = Annotated[
+    str, typer.Argument(metavar="CHECKPOINTS", help="Table with one row per checkpoint: CSV, TSV, JSONL or Parquet.")
+]
+Run = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--run", metavar="COLUMN", help="Column that tells runs of one size apart; repeatable.", rich_help_panel=o.DATA
+    ),
+]
+SomeBudgets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budgets",
+        metavar="N|LIST",
+        help="How many log-spaced candidate budgets to try (40), or budgets in FLOPs, separated by commas.",
+    ),
+]
+PointsFile = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE.csv", help="Write the points here.", rich_help_panel=o.OUTPUT),
+]
+
+
+def isoflops(
+    checkpoints: Checkpoints,
+    out: PointsFile = None,
+    columns: o.Columns = None,
+    select: o.Select = None,
+    run: Run = None,
+    budgets: SomeBudgets = None,
+    json: o.Json = False,
+) -> None:
+    """
+    Turn training curves with many checkpoints per run into IsoFLOP points, ready to fit.
+
+    \b
+    Examples:
+      lawful isoflops checkpoints.csv --out points.csv
+      lawful isoflops checkpoints.csv --run peak_lr --run sweep --budgets 40
+      lawful isoflops checkpoints.csv --budgets 1e18,1e19,1e20 --json
+    """
+    wanted = parse_candidates(budgets)
+    from lawful.data.isoflops import isoflop_points
+    from lawful.show.points import check_writable, points_document, points_parts, write_points
+
+    if out is not None:
+        check_writable(out, checkpoints)
+    with working("Reading training curves", quiet=json):
+        points = isoflop_points(
+            checkpoints,
+            columns=o.parse_columns(columns),
+            select=o.parse_selection(select),
+            run=None if run is None else tuple(run),
+            budgets=40 if wanted is None else wanted,
+        )
+        if out is not None:
+            write_points(out, points)
+    if json:
+        print_document({**points_document(points), "out": None if out is None else str(out)})
+        return
+    from rich.text import Text
+
+    written = [] if out is None else ["", Text(f"Wrote {out}: {len(points)} points; lawful fit {out} fits them.")]
+    show([*points_parts(points), *written])
+
+
+def parse_candidates(values: list[str] | None) -> int | tuple[float, ...] | None:
+    """
+    Read a number of candidate budgets, or the budgets themselves.
+
+    Examples
+    --------
+    >>> parse_candidates(["40"]), parse_candidates(["1e18,3e18"])
+    (40, (1e+18, 3e+18))
+    """
+    if not values:
+        return None
+    texts = [text.strip() for value in values for text in value.split(",")]
+    numbers = tuple(o.parse_positive("--budgets", text) for text in texts)
+    if len(numbers) > 1 or numbers[0] >= LARGEST_COUNT:
+        return numbers
+    if numbers[0] != int(numbers[0]):
+        msg = f"--budgets takes a whole number of candidates or budgets in FLOPs, got {texts[0]!r}."
+        raise UnsupportedError(msg)
+    return int(numbers[0])

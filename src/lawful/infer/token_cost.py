@@ -1,0 +1,94 @@
+"""What a token costs to train on, as a smooth function of the model size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+POWERS = np.array([1.0, 2 / 3, 1 / 3])
+"""Powers of N in the cost of a token: at one shape, depth and width both grow as N^(1/3)."""
+
+
+@dataclass(frozen=True)
+class TokenCost:
+    """
+    FLOPs per token as p1 N + p2 N^(2/3) + p3 N^(1/3).
+
+    The terms are the weight matrices, attention over a fixed context, and the
+    vocabulary, for models of one shape; for large N the first one rules.
+
+    Parameters
+    ----------
+    terms : array, shape (k,)
+        Coefficients of the first k powers.
+    log_n : (float, float)
+        ln of the smallest and the largest size it was fitted to.
+    misfit : float
+        Largest relative error over the runs.
+
+    Examples
+    --------
+    >>> N = np.geomspace(1e7, 1e9, 5)
+    >>> curve = fit_token_cost(N, 6 * N)
+    >>> curve.terms.round(9), f"{curve.misfit:.0e}"
+    (array([6.]), '0e+00')
+    """
+
+    terms: Array
+    log_n: tuple[float, float]
+    misfit: float
+
+    def at(self, log_n: Any) -> tuple[Any, Any]:
+        """Return ln of the cost and its slope d ln cost / d ln N; NaN where the curve is not positive."""
+        powers = POWERS[: self.terms.size]
+        parts = self.terms * np.exp(np.multiply.outer(np.asarray(log_n, float), powers))
+        cost = parts.sum(axis=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            positive = np.where(cost > 0, cost, np.nan)
+            return np.log(positive), (parts @ powers) / positive
+
+
+def fit_token_cost(N: Array, per_token: Array) -> TokenCost:
+    """
+    Fit the cost of a token by relative least squares, with as few powers as it takes.
+
+    Parameters
+    ----------
+    N : array, shape (n,)
+        Model sizes.
+    per_token : array, shape (n,)
+        FLOPs per token.
+
+    Returns
+    -------
+    TokenCost
+
+    Examples
+    --------
+    Attention over a fixed context makes small models dearer per parameter:
+
+    >>> N = np.geomspace(1e7, 1e9, 9)
+    >>> curve = fit_token_cost(N, 6 * N + 4e3 * N ** (2 / 3))
+    >>> print(f"{curve.terms[0]:.6f} {curve.terms[1]:.3f} {curve.at(np.log(1e8))[1]:.3f}")
+    6.000000 4000.000 0.803
+    """
+    sizes = np.unique(N).size
+    log_n = (float(np.log(N.min())), float(np.log(N.max())))
+    for count in range(1, min(POWERS.size, max(1, sizes - 1)) + 1):
+        scale = N.mean() ** POWERS[:count]
+        design = (N[:, None] ** POWERS[:count] / scale) / per_token[:, None]
+        terms, *_ = np.linalg.lstsq(design, np.ones_like(N), rcond=None)
+        misfit = float(np.abs(design @ terms - 1).max())
+        found = TokenCost(terms / scale, log_n, misfit if misfit > 1e-12 else 0.0)
+        if misfit < SMALL_MISFIT:
+            break
+    return found
+
+
+SMALL_MISFIT = 1e-6
+"""Below it a further power of N would fit rounding."""

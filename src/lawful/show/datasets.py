@@ -1,0 +1,90 @@
+"""The registry of published sets: its table and its JSON document."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lawful.data.published import PUBLISHED_SETS, cache_folder, cached_path, published_set
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+DATASETS_SCHEMA = "lawful.datasets/1"
+
+
+def set_document(name: str) -> dict[str, Any]:
+    """
+    Return one published set as JSON types, with its path if it is on this machine.
+
+    Examples
+    --------
+    >>> set_document("epoch-chinchilla")["licence"]
+    'none stated'
+    """
+    one = published_set(name)
+    path = cached_path(name)
+    return {
+        "name": one.name,
+        "title": one.title,
+        "url": one.url,
+        "sha256": one.sha256,
+        "size": one.size,
+        "licence": one.licence,
+        "citation": one.citation,
+        "columns": dict(one.columns),
+        "select": dict(one.select),
+        "advice": one.advice,
+        "path": None if path is None else str(path),
+    }
+
+
+def datasets_document() -> dict[str, Any]:
+    """
+    Return the registry as JSON types.
+
+    Examples
+    --------
+    >>> [one["name"] for one in datasets_document()["datasets"]]
+    ['epoch-chinchilla', 'isoflop-experiments', 'misfitting-checkpoints']
+    """
+    return {
+        "schema": DATASETS_SCHEMA,
+        "cache": str(cache_folder()),
+        "datasets": [set_document(name) for name in PUBLISHED_SETS],
+    }
+
+
+def datasets_parts() -> list[RenderableType]:
+    """Return the registry as a terminal table and one paragraph per set."""
+    from rich.text import Text
+
+    from lawful.show.tables import text_table
+
+    rows = []
+    told = []
+    for one in PUBLISHED_SETS.values():
+        rows.append((one.name, f"{one.size / 1000:,.0f} kB", "yes" if cached_path(one.name) else "no"))
+        told.append(Text(f"{one.name}: {one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}"))
+    return [
+        text_table(("set", "size", "fetched"), rows),
+        "",
+        *told,
+        "",
+        Text(f"Fetched sets lie in {cache_folder()}; LAWFUL_DATA names another folder."),
+    ]
+
+
+def fetched_parts(name: str, path: Path) -> list[RenderableType]:
+    """Say where a fetched set lies, what to cite, and how to read it."""
+    from rich.text import Text
+
+    one = published_set(name)
+    columns = ",".join(f"{quantity}={column}" for quantity, column in one.columns.items())
+    selected = "".join(f" --select {shlex.quote(f'{key}={value}')}" for key, value in one.select.items())
+    return [
+        Text(f"{path}"),
+        Text(f"{one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}"),
+        Text(f"Fit it with: lawful fit {shlex.quote(str(path))} --columns {shlex.quote(columns)}{selected}"),
+    ]

@@ -1,0 +1,132 @@
+"""IsoFLOP points read off training curves: their table, their JSON document, and their file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lawful.core.runs import Runs
+from lawful.errors import OutputError
+from lawful.show.bundle import write_columns
+from lawful.show.document import strict
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+POINTS_SCHEMA = "lawful.isoflops/1"
+
+
+def points_document(points: Runs) -> dict[str, Any]:
+    """
+    Return IsoFLOP points as JSON types.
+
+    Examples
+    --------
+    >>> N, D = np.repeat([1e8, 2e8, 4e8], 3), np.tile([5e8, 1e9, 2e9], 3)
+    >>> points = lawful.isoflop_points({"N": N, "D": D, "loss": 1.7 + (1e7 / D) ** 0.3}, budgets=[1.2e18])
+    >>> document = points_document(points)
+    >>> document["schema"], document["n_points"], [budget["sizes"] for budget in document["budgets"]]
+    ('lawful.isoflops/1', 3, [3])
+    """
+    columns = {name: np.asarray(column).tolist() for name, column in points.table.items()}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return {
+        "schema": POINTS_SCHEMA,
+        "source": points.source,
+        "n_points": len(points),
+        "budgets": [
+            {"budget": float(budget), "sizes": int(sizes)}
+            for budget, sizes in zip(points.budgets, points.sizes_per_budget, strict=True)
+        ],
+        "points": strict(rows),
+        "notes": [note.to_dict() for note in points.notes],
+    }
+
+
+def points_parts(points: Runs) -> list[RenderableType]:
+    """Return IsoFLOP points as a terminal table, one line per budget."""
+    from rich.text import Text
+
+    from lawful.show.numbers import format_count, format_flops, format_value
+    from lawful.show.tables import note_lines, text_table
+
+    rows = []
+    for i, budget in enumerate(points.budgets):
+        here = np.flatnonzero(points.group == i)
+        best = here[points.L[here].argmin()]
+        span = f"{format_count(points.N[here].min())} to {format_count(points.N[here].max())}"
+        lowest = f"{format_value(points.L[best])} at {format_count(points.N[best])}"
+        rows.append((format_flops(float(budget)), str(here.size), span, lowest))
+    return [
+        Text(f"{points.source}: {len(points)} points at {points.budgets.size} budgets"),
+        text_table(("budget", "sizes", "from", "lowest loss"), rows),
+        *note_lines(points.notes),
+    ]
+
+
+def write_points(path: Path, points: Runs) -> None:
+    """
+    Write IsoFLOP points as a table of runs, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written, or is the one that was read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> points = lawful.isoflop_points({"N": [1e8, 2e8, 4e8], "C": [1e18] * 3, "loss": [3.2, 3.1, 3.3]}, budgets=1)
+    >>> path = Path(tempfile.mkdtemp(), "points.csv")
+    >>> write_points(path, points)
+    >>> lawful.read_runs(path)
+    Runs(3 runs, 1 budgets, source='...points.csv')
+    """
+    check_writable(path, points.source)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        os.close(handle)
+        try:
+            write_columns(Path(name), points.table)
+            _give_usual_permissions(Path(name))
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        msg = f"Cannot write to {str(path)!r} ({why}); choose another file."
+        raise OutputError(msg) from None
+
+
+def check_writable(path: Path, source: str) -> None:
+    """
+    Refuse an output that is a directory or the input itself.
+
+    Raises
+    ------
+    OutputError
+        Says which.
+    """
+    try:
+        if path.is_dir():
+            msg = f"{str(path)!r} is a directory; --out takes the name of a CSV file here."
+            raise OutputError(msg)
+        is_source = path.exists() and Path(source).exists() and path.samefile(source)
+    except (OSError, ValueError):
+        is_source = False
+    if is_source:
+        msg = f"{str(path)!r} is the table that was read; choose another file for --out."
+        raise OutputError(msg)
+
+
+def _give_usual_permissions(path: Path) -> None:
+    """Let others read the file as they may read any new one; a temporary file is private."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)

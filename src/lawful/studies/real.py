@@ -1,0 +1,49 @@
+"""Published runs as the studies take them: the sets, what was left out, and coefficients in printed units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lawful.core.runs import Runs
+from lawful.core.surface import Surface
+from lawful.data.read import read_runs
+
+CHINCHILLA_SVG = "chinchilla_svg.csv"
+ISOFLOPS = "isoflops.csv"
+
+HIGHEST_LOSSES = 5
+"""Outliers of Epoch AI's digitisation, with under 0.4 tokens per parameter."""
+
+EXPERIMENTS = {
+    "llama_3__raw_loss": "Llama 3",
+    "epochai_chinchilla__massivetext__chinchilla": "Chinchilla (Epoch AI)",
+    "ml_scalefit__massivetext__chinchilla": "Chinchilla (ml-scalefit)",
+    "marin_202603__comma__llama_2": "Marin, CoMMA",
+    "marin_202603__dclm__llama_2": "Marin, DCLM",
+    "misfitting__fineweb_c4__transformer": "Misfitting",
+}
+
+
+def read_svg(folder: str, *, below: float | None = None) -> Runs:
+    """Chinchilla runs of figure 4 without the five highest losses, at budgets below a limit."""
+    runs = read_runs(Path(folder) / CHINCHILLA_SVG)
+    keep = np.argsort(runs.L, kind="stable")[:-HIGHEST_LOSSES]
+    mask = np.zeros(len(runs), dtype=bool)
+    mask[keep] = True
+    if below is not None:
+        mask &= below > runs.C
+    return runs.take(mask)
+
+
+def read_experiment(folder: str, name: str) -> Runs:
+    """Runs of one published IsoFLOP experiment."""
+    return read_runs(Path(folder) / ISOFLOPS, select={"experiment": name})
+
+
+def scaled(surface: Surface, params: float = 1e6, tokens: float = 1e9) -> Mapping[str, float]:
+    """Coefficients with A and B for N and D in these units."""
+    k = dict(surface.coefficients)
+    return {**k, "A": k["A"] * params ** -k["alpha"], "B": k["B"] * tokens ** -k["beta"]}

@@ -1,0 +1,136 @@
+"""Study 10: a biased parabola on an off-centre sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lawful.core.plan import study_surface
+from lawful.estimate.isoflop import fit_isoflop
+from lawful.studies import sweeps
+from lawful.studies.study import Config, Study, Tables, Task
+from lawful.studies.tables import Table
+from lawful.studies.verdicts import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CASES = {"offset 3×": {"offset": 3.0}, "drift to 3×": {"drift": 3.0}}
+
+PUBLISHED = {
+    ("offset 3×", "symmetric"): (3.974243556888148, 3.471817881448564, 2.64516543035691, 1.509792259842919),
+    ("offset 3×", "chinchilla"): (7.110118943776913, 5.690942262867751, 3.376107789059233, 0.237880848518242),
+    ("drift to 3×", "symmetric"): (6.070971949665736, 5.171168143371758, 3.697903197519233, 1.68906653560295),
+    ("drift to 3×", "chinchilla"): (11.61425351935766, 9.831637143942757, 6.939058914756627, 3.047597648542992),
+}
+"""Error of D* at 1e24 in percent at XS, S, L, XL (arXiv:2603.22339)."""
+
+PRINTED = {
+    ("offset 3×", "asymmetric"): (19.22, 14.41, 6.96, -2.42),
+    ("drift to 3×", "asymmetric"): (34.57, 30.04, 22.97, 14.00),
+}
+"""The same as printed in the paper, to two decimals."""
+
+TOLERANCE = 0.005
+
+
+def tasks(config: Config) -> list[Task]:
+    """One chunk per surface."""
+    return [{"surface": name} for name in config["surfaces"]]
+
+
+def compute(config: Config, task: Task) -> Tables:
+    """Error of D* for both cases, the centred sweep beside them."""
+    truth = study_surface(task["surface"])
+    true = float(truth.optimum(config["budget"]).tokens)
+    rows = []
+    for case, options in {"centred": {}, **CASES}.items():
+        for grid, width in sweeps.WIDTHS.items():
+            frontier = fit_isoflop(sweeps.noise_free(truth, np.log10(width), options)).frontier
+            found = float(frontier.tokens(config["budget"]))
+            rows.append(
+                {
+                    "case": case,
+                    "surface": task["surface"],
+                    "grid": grid,
+                    "tokens_true": true,
+                    "tokens_found": found,
+                    "error_percent": 100 * (found / true - 1),
+                    "b_error_percent": 100 * (frontier.b / truth.exponents[1] - 1),
+                }
+            )
+    return {"errors": Table.from_rows(rows)}
+
+
+def draw(tables: Tables) -> dict[str, Figure]:
+    """Bars of the error of D* per surface, grid and case."""
+    from lawful.studies import drawing
+
+    errors = tables["errors"]
+    names = errors.values("surface")
+    figure, axes = drawing.panels(1, len(names), (9.6, 3.4), sharey=True)
+    grids = list(sweeps.WIDTHS)
+    cases = errors.values("case")
+    for ax, name in zip(axes[0], names, strict=True):
+        for k, case in enumerate(cases):
+            values = [errors.one(surface=name, case=case, grid=grid)["error_percent"] for grid in grids]
+            place = np.arange(len(grids)) + (k - 1) * 0.27
+            ax.bar(place, values, width=0.25, color=(drawing.MUTED, drawing.CYCLE[0], drawing.CYCLE[1])[k], label=case)
+            for x, value in zip(place, values, strict=True):
+                up = value >= 0
+                ax.annotate(
+                    f"{value:+.1f}".replace("-", "−"), (x, value), (0, 2 if up else -2), textcoords="offset points",
+                    ha="center", va="bottom" if up else "top", fontsize=6.5, color=drawing.INK,
+                )
+        drawing.zero_line(ax)
+        ax.grid(visible=False, axis="x")
+        ax.set_xticks(range(len(grids)), [f"{grid}\n±{sweeps.WIDTHS[grid]:.0f}×" for grid in grids])
+        drawing.title(ax, sweeps.LABELS[name])
+        drawing.percent_axis(ax)
+        ax.margins(y=0.1)
+    drawing.labels(axes[0, 0], "", "error of D* at 10²⁴ FLOPs")
+    drawing.legend_above(figure, axes[0, 0].get_legend_handles_labels()[0])
+    return {"compounding": figure}
+
+
+def findings(tables: Tables) -> list[str]:
+    """Say which bias is worse, and where two cancel."""
+    errors = tables["errors"]
+    biased = [row for row in errors.rows() if row["case"] != "centred"]
+    worst = max(biased, key=lambda row: abs(row["error_percent"]))
+    least = min(biased, key=lambda row: abs(row["error_percent"]))
+    sentences = [
+        f"The two biases compound: {worst['case']} on the {sweeps.LABELS[worst['surface']]} surface at {worst['grid']} "
+        f"puts D* at 10^24 FLOPs {worst['error_percent']:+.1f}% off, without any noise.",
+        f"They can also cancel: {least['case']}, {sweeps.LABELS[least['surface']]}, {least['grid']} is only "
+        f"{least['error_percent']:+.2f}% off, which says nothing about the method.",
+    ]
+    for (case, name), rows in errors.groups("case", "surface"):
+        listed = ", ".join(f"{row['grid']} {row['error_percent']:+.2f}%" for row in rows.rows())
+        sentences.append(f"{sweeps.LABELS[name]}, {case}: {listed}.")
+    return sentences
+
+
+def published(tables: Tables) -> list[Comparison]:
+    """Error of D* at 1e24, every cell."""
+    rows = []
+    for (case, name), values in {**PUBLISHED, **PRINTED}.items():
+        for grid, value in zip(sweeps.WIDTHS, values, strict=True):
+            ours = tables["errors"].one(case=case, surface=name, grid=grid)["error_percent"]
+            rows.append(Comparison(f"{sweeps.LABELS[name]}, {case}, {grid}: error of D* at 1e24 (%)", value, ours, TOLERANCE))
+    return rows
+
+
+STUDY = Study(
+    number=10,
+    name="compounding_errors",
+    question="What happens when the parabola's bias meets an off-centre sweep?",
+    config={"surfaces": list(sweeps.SURFACES), "budget": sweeps.TARGET},
+    quick={},
+    tasks=tasks,
+    compute=compute,
+    draw=draw,
+    findings=findings,
+    published=published,
+)
