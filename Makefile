@@ -29,7 +29,7 @@ format: .venv/.dev  ## Sort imports and reformat
 	.venv/bin/ruff format .
 
 bench: .venv/.bench  ## Time the verbs (never part of the tests)
-	.venv/bin/python -m pytest benchmarks --benchmark-enable --override-ini 'python_files=bench_*.py test_*.py'
+	.venv/bin/python -m pytest benchmarks --benchmark-enable --benchmark-quiet --override-ini 'python_files=bench_*.py test_*.py'
 
 bare:  ## Install without extras into a new environment and use it
 	rm -rf .venv-bare

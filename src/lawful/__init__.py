@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lawful.core.cost import Cost
-    from lawful.core.laws import CHINCHILLA, LAWS, Law
+    from lawful.core.laws import CHINCHILLA, LAWS, Law, find_law, sum_of_powers
     from lawful.core.notes import Note, Status
     from lawful.core.objective import Objective
     from lawful.core.plan import Plan, plan_isoflop, simulate, study_surface
@@ -51,10 +51,12 @@ if TYPE_CHECKING:
     from lawful.estimate.solvers import Joint, VarPro
     from lawful.infer.allocate import Allocation, allocate
     from lawful.infer.analysis import Analysis, analyse, compare
+    from lawful.infer.bias import Bias, bias, correct_isoflop
     from lawful.infer.bootstrap import Draws, bootstrap, extend
     from lawful.infer.conventions import Conventions, conventions
     from lawful.infer.delta import Delta, delta
     from lawful.infer.profile import Profile, profile
+    from lawful.infer.shift import parabola_shift
     from lawful.show.artifact import load_analysis, load_fit, save_fit
     from lawful.show.figures import plot_frontier, plot_isoflop, plot_residuals
 
@@ -71,6 +73,8 @@ _HOME = {
     "Law": "lawful.core.laws",
     "CHINCHILLA": "lawful.core.laws",
     "LAWS": "lawful.core.laws",
+    "find_law": "lawful.core.laws",
+    "sum_of_powers": "lawful.core.laws",
     "Objective": "lawful.core.objective",
     "Cost": "lawful.core.cost",
     "Note": "lawful.core.notes",
@@ -88,6 +92,20 @@ _HOME = {
     "fit_isoflop": "lawful.estimate.isoflop",
     "fit_envelope": "lawful.estimate.isoflop",
     "bootstrap": "lawful.infer.bootstrap",
+    "asymptote_dial": "lawful.infer.dial",
+    "AsymptoteDial": "lawful.infer.dial",
+    "indifference": "lawful.infer.indifference",
+    "Indifference": "lawful.infer.indifference",
+    "intervals": "lawful.infer.intervals",
+    "Intervals": "lawful.infer.intervals",
+    "lack_of_fit": "lawful.infer.fitness",
+    "LackOfFit": "lawful.infer.fitness",
+    "coverage": "lawful.infer.coverage",
+    "Coverage": "lawful.infer.coverage",
+    "deadweight_interval": "lawful.infer.deadweight",
+    "DeadweightInterval": "lawful.infer.deadweight",
+    "plot_dial": "lawful.show.dial_figure",
+    "plot_profile": "lawful.show.dial_figure",
     "profile": "lawful.infer.profile",
     "Profile": "lawful.infer.profile",
     "delta": "lawful.infer.delta",
@@ -113,6 +131,10 @@ _HOME = {
     "Conventions": "lawful.infer.conventions",
     "conventions": "lawful.infer.conventions",
     "Transformer": "lawful.core.transformer",
+    "parabola_shift": "lawful.infer.shift",
+    "bias": "lawful.infer.bias",
+    "Bias": "lawful.infer.bias",
+    "correct_isoflop": "lawful.infer.bias",
     "LawfulError": "lawful.errors",
     "InputError": "lawful.errors",
     "IdentificationError": "lawful.errors",
@@ -127,6 +149,7 @@ __all__ = [
     "PUBLISHED_SETS",
     "Allocation",
     "Analysis",
+    "Bias",
     "Checked",
     "Conventions",
     "Cost",
@@ -157,20 +180,24 @@ __all__ = [
     "__version__",
     "allocate",
     "analyse",
+    "bias",
     "bootstrap",
     "check",
     "compare",
     "conventions",
+    "correct_isoflop",
     "delta",
     "extend",
     "fetch",
     "fetch_runs",
+    "find_law",
     "fit",
     "fit_envelope",
     "fit_isoflop",
     "isoflop_points",
     "load_analysis",
     "load_fit",
+    "parabola_shift",
     "plan_isoflop",
     "plot_frontier",
     "plot_isoflop",
@@ -181,6 +208,7 @@ __all__ = [
     "save_fit",
     "simulate",
     "study_surface",
+    "sum_of_powers",
     "to_frame",
 ]
 

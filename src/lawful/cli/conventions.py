@@ -54,10 +54,8 @@ def conventions(
       lawful conventions runs.csv --shape vocabulary=128256,context=4096 --json
     """
     budgets = o.parse_budgets(budget)
-    parts = {
-        part: _number_or_column(text)
-        for part, text in o.parse_pairs("--shape", [text for value in shape or [] for text in value.split(",")]).items()
-    }
+    texts = [text for value in shape or [] for text in value.split(",")]
+    parts = {part: _number_or_column(text) for part, text in o.parse_pairs("--shape", texts).items()}
     from lawful.data.read import read_runs
     from lawful.infer.conventions import conventions as refit
     from lawful.show.conventions import conventions_document, conventions_parts

@@ -78,8 +78,10 @@ def isoflops(
         return
     from rich.text import Text
 
-    written = [] if out is None else ["", Text(f"Wrote {out}: {len(points)} points; lawful fit {out} fits them.")]
-    show([*points_parts(points), *written])
+    parts = points_parts(points)
+    if out is not None:
+        parts += ["", Text(f"Wrote {out}: {len(points)} points; lawful fit {out} fits them.")]
+    show(parts)
 
 
 def parse_candidates(values: list[str] | None) -> int | tuple[float, ...] | None:

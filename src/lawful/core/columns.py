@@ -49,6 +49,9 @@ BUDGET_NAMES = (
 )
 """Names of the training compute in FLOPs. ``throughput/total_gflops`` is left out: its unit is another."""
 
+UNIQUE_NAMES = ("unique_tokens", "U", "unique", "n_unique_tokens")
+"""Names of the number of unique tokens, which laws for repeated data need."""
+
 ACCEPTED: dict[str, tuple[str, ...]] = {
     "params": PARAMS_NAMES,
     "tokens": TOKENS_NAMES,

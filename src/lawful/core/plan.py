@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lawful.core.laws import CHINCHILLA
 from lawful.core.runs import Runs
 from lawful.core.surface import Surface
 from lawful.errors import InputError, UnsupportedError
@@ -271,7 +270,7 @@ def simulate(surface: Surface, plan: Plan, *, noise: float = 0.0, seed: int | np
     if not (np.isfinite(noise) and noise >= 0):
         msg = f"noise is a standard deviation in nats and cannot be negative, got {noise!r}."
         raise UnsupportedError(msg)
-    if surface.law != CHINCHILLA:
+    if set(surface.law.columns) - {"N", "D", "C"}:
         msg = f"A plan has N and D only, but the {surface.law.name} law needs {', '.join(surface.law.columns)}."
         raise UnsupportedError(msg)
     L = np.asarray(surface.loss(plan.N, plan.D), dtype=float)

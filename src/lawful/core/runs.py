@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lawful.core.columns import UNIQUE_NAMES, listed, normalise
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.errors import InputError
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -230,6 +232,42 @@ class Runs:
             table={name: column[index] for name, column in self.table.items()},
             row=None if self.row is None else self.row[index],
         )
+
+    def column(self, name: str) -> Array:
+        """
+        Return a column that a law names: N, D, C, U (unique tokens) or a column of the table, shape (n,).
+
+        Raises
+        ------
+        InputError
+            If the table has no such column, or it holds values that are not positive numbers.
+
+        Examples
+        --------
+        >>> runs = Runs.from_arrays([1e8], [2e9], [3.1], labels={"unique_tokens": np.array([1e9])})
+        >>> runs.column("U")
+        array([1.e+09])
+        """
+        if name in ("N", "D", "C"):
+            return np.asarray(getattr(self, name))
+        wanted = {normalise(n) for n in UNIQUE_NAMES} if name == "U" else {name}
+        found = [key for key in self.labels if key in wanted or (name == "U" and normalise(key) in wanted)]
+        if not found:
+            what = f"unique tokens ({', '.join(UNIQUE_NAMES)})" if name == "U" else f"{name!r}"
+            msg = f"The law needs a column of {what}, and the runs have none; their columns are {listed(self.labels)}."
+            raise InputError(msg)
+        try:
+            values = np.asarray(self.labels[found[0]], dtype=float)
+        except (TypeError, ValueError):
+            values = np.full(len(self), np.nan)
+        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        if bad.size:
+            msg = (
+                f"The law takes powers of column {found[0]!r}, so its values must be positive numbers; {bad.size} of "
+                f"{values.size} are not (first: run {bad[0] + 1})."
+            )
+            raise InputError(msg)
+        return values
 
     def with_notes(self, *notes: Note) -> Runs:
         """Return the same runs with notes added."""

@@ -189,7 +189,7 @@ def _usable(table: Table, roles: Mapping[str, str]) -> tuple[Table, dict[str, Ar
     rows = table.row[~good].tolist()
     message = (
         f"{len(rows)} of {good.size} checkpoints were set aside, because their N, D, C or loss is missing, not finite "
-        f"or not positive: row {listed(rows)}."
+        f"or not positive: {'rows' if len(rows) > 1 else 'row'} {listed(rows)}."
     )
     return table.take(good, {}), {name: values[good] for name, values in given.items()}, [Note("set_aside", message)]
 

@@ -20,6 +20,12 @@ from lawful.errors import FetchError, UnsupportedError
 CACHE_VARIABLE = "LAWFUL_DATA"
 """Environment variable with the folder of fetched sets; by default that of the system's caches."""
 
+TIMEOUT = 30.0
+"""Seconds without a byte before a server counts as silent."""
+
+CHUNK = 1 << 16
+"""Bytes read at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedSet:
@@ -241,7 +247,11 @@ def fetch_set(wanted: PublishedSet) -> Path:
     logger.setLevel(logging.ERROR)  # its remarks on downloads belong to the caller, who sees the result
     try:
         stored = pooch.retrieve(
-            wanted.url, known_hash=f"sha256:{wanted.sha256}", fname=wanted.file_name, path=folder, progressbar=False
+            wanted.url,
+            known_hash=f"sha256:{wanted.sha256}",
+            fname=wanted.file_name,
+            path=folder,
+            downloader=_download,
         )
     except requests.exceptions.RequestException as error:
         raise FetchError(_unfetched(wanted, _reason(error))) from None
@@ -257,6 +267,16 @@ def fetch_set(wanted: PublishedSet) -> Path:
     finally:
         logger.setLevel(level)
     return Path(stored)
+
+
+def _download(url: str, output: str, _: object) -> None:
+    """Store what an address answers; pooch gives a temporary file, checks its hash, and moves it into place."""
+    import requests
+
+    with requests.get(url, stream=True, timeout=TIMEOUT) as response:
+        response.raise_for_status()
+        with Path(output).open("wb") as file:
+            file.writelines(response.iter_content(CHUNK))
 
 
 def _unfetched(wanted: PublishedSet, reason: str) -> str:

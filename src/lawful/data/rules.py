@@ -222,10 +222,10 @@ def spline_outlier(runs: Runs, thresholds: Thresholds) -> Mask:
     Residuals are taken in units of a power of two near the largest loss, which changes no
     digit of z and keeps extreme losses within what a float can hold.
     """
-    unit = 2.0 ** np.frexp(runs.L.max())[1]
+    scaled = np.ldexp(runs.L, -np.frexp(runs.L.max())[1])
     residual = np.full(len(runs), np.nan)
     for curve in budget_curves(runs, at_least=thresholds.spline_points):
-        residual[curve] = _left_out(np.log(runs.N[curve]), runs.L[curve] / unit)
+        residual[curve] = _left_out(np.log(runs.N[curve]), scaled[curve])
     known = np.isfinite(residual)
     if not known.any():
         return np.asarray(known)

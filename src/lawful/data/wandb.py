@@ -185,7 +185,7 @@ def _set_aside(table: Table, own: Sequence[str], has: BoolArray, sweep: str) -> 
         elif convention not in {sweep, "?"}:
             reasons[i] = f"states {convention} FLOPs where the sweep states {sweep} FLOPs"
             if not convention:
-                reasons[i] = "states a budget that is neither its total nor its forward FLOPs"
+                reasons[i] = "states a budget that is neither of its counts of FLOPs"
     keep = np.ones(table.row.size, dtype=bool)
     keep[list(reasons)] = False
     notes = []

@@ -21,8 +21,8 @@ BoolArray = NDArray[np.bool_]
 GRID_SIZE = {1: 48, 2: 24, 3: 12, 4: 7}
 """Grid points per exponent, by the number of exponents."""
 
-HOPELESS = 100.0
-"""Grid points that are this much worse than the best one are not worth a start."""
+HOPELESS = 2.0
+"""Grid points whose value without signs is this much above the best one are not worth a start."""
 
 
 class Linear(NamedTuple):

@@ -89,12 +89,13 @@ def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear,
     rows, p = theta.shape
     m, n = p + 1, x.shape[1]
     # Bootstrap rows all start at one theta; their columns are then computed once.
-    different = theta if (theta != theta[0]).any() else theta[:1]
+    different = theta[:1] if rows > 1 and (theta == theta[0]).all() else theta
     basis = np.empty((len(different), m + p, n))
     basis[:, 0] = 1.0
     np.exp(-different[:, :, None] * x, out=basis[:, 1:m])
     np.multiply(basis[:, 1:m], x, out=basis[:, m:])
-    basis = np.broadcast_to(basis, (rows, m + p, n))
+    if len(different) < rows:
+        basis = np.broadcast_to(basis, (rows, m + p, n))
     weighted = basis if w is None else basis * (w[:, None, :] if w.ndim == 2 else w)
     gram = weighted @ basis.transpose(0, 2, 1)
     level, free = gram[:, :m, :m], ~linear.pinned
@@ -214,18 +215,17 @@ def _refine(
     rows, p = theta.shape
     hessian = np.zeros((rows, p, p))
     out = Solution(theta.copy(), np.zeros((rows, p + 1)), np.full(rows, np.inf), hessian, np.zeros(rows, bool), 0)
-    alive = np.arange(rows)
-    theta = theta.copy()
+    alive, theta = np.arange(rows), theta.copy()
+    lower, upper = box[:, :, 0], box[:, :, 1]
     best = _evaluate(x, y, w, theta, linear)
     damping, last = np.full(rows, 1e-3), np.full(rows, np.inf)
     iteration = 0
     for iteration in range(1, max_iter + 1):
         pull = best.gradient
-        held = ((theta <= box[:, :, 0]) & (pull <= 0)) | ((theta >= box[:, :, 1]) & (pull >= 0))
-        free = (best.linear[:, 1:] > 0) & ~held
+        free = np.where(pull < 0, theta > lower, theta < upper) & (best.linear[:, 1:] > 0)
         newton = iteration > GAUSS_NEWTON_STEPS
         step = _step(best, free, damping, newton=newton)
-        trial = np.minimum(np.maximum(theta + step, box[:, :, 0]), box[:, :, 1])
+        trial = np.minimum(np.maximum(theta + step, lower), upper)
         move = np.abs(trial - theta).max(axis=1)
         promised = (step * pull).sum(axis=1)
         new = _evaluate(x, y, w, trial, linear, newton=iteration >= GAUSS_NEWTON_STEPS)
@@ -235,9 +235,12 @@ def _refine(
         small = (move <= tolerance) | (better & (np.maximum(ahead, move * 1e-3) <= tolerance))
         small |= promised <= 1e-15 * best.value
         stuck = ~better & ((promised <= 1e-9 * best.value) & (damping >= 1e2) | (damping > 1e12))
-        theta = np.where(better[:, None], trial, theta)
-        best = _State(*(_pick(better, a, b) for a, b in zip(new, best, strict=True)))
-        damping = np.where(better, np.maximum(damping * 0.1, 1e-12), np.maximum(damping * 10.0, 1e-3))
+        if better.all():
+            theta, best, damping = trial, new, np.maximum(damping * 0.1, 1e-12)
+        else:
+            theta = np.where(better[:, None], trial, theta)
+            best = _State(*(_pick(better, a, b) for a, b in zip(new, best, strict=True)))
+            damping = np.where(better, np.maximum(damping * 0.1, 1e-12), np.maximum(damping * 10.0, 1e-3))
         done = small | stuck
         if done.any() or iteration == max_iter:
             leave = done | (iteration == max_iter)
@@ -247,8 +250,8 @@ def _refine(
             stay = ~leave
             if not stay.any():
                 break
-            alive, theta, damping, box = alive[stay], theta[stay], damping[stay], box[stay]
-            move = move[stay]
+            alive, theta, damping, move = alive[stay], theta[stay], damping[stay], move[stay]
+            lower, upper = lower[stay], upper[stay]
             best = _State(*(a[stay] for a in best))
             y = y[stay] if y.ndim == 2 else y
             w = w[stay] if w is not None and w.ndim == 2 else w
@@ -258,8 +261,6 @@ def _refine(
 
 def _pick(mask: BoolArray, yes: Array, no: Array) -> Array:
     """Take rows of one array where the mask holds and of the other elsewhere."""
-    if mask.all():
-        return yes
     return np.where(mask.reshape(-1, *([1] * (yes.ndim - 1))), yes, no)
 
 

@@ -239,7 +239,7 @@ def _minimise(
     damping = np.full(rows, 1e-2)
     iteration = 0
     for iteration in range(1, max_iter + 1):
-        free = ~(((z <= lower) & (state.gradient <= 0)) | ((z >= upper) & (state.gradient >= 0)))
+        free = np.where(state.gradient < 0, z > lower, z < upper)
         for coefficient, exponent in gates:
             free[:, exponent] &= z[:, coefficient] > 0
         step, definite = _step(state, free, damping)

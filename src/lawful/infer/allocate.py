@@ -11,7 +11,8 @@ from lawful.core.cost import Cost
 from lawful.core.surface import Surface
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.infer.bootstrap import Draws, quantiles
+from lawful.infer.bootstrap import Draws
+from lawful.infer.intervals import Intervals, as_intervals
 
 Interval = tuple[float, float]
 
@@ -77,6 +78,7 @@ class Allocation:
     tokens_per_param: float
     interval: Mapping[str, Interval] | None = None
     deadweight: Deadweight | None = None
+    prediction: Mapping[str, Interval] | None = None
 
 
 def check_budget(budget: float) -> float:
@@ -101,7 +103,7 @@ def allocate(
     *,
     params: float | None = None,
     tokens_per_param: float | None = None,
-    draws: Draws | None = None,
+    draws: Draws | Intervals | None = None,
     level: float = 0.9,
     versus: FrontierFit | None = None,
     truth: Fit | None = None,
@@ -119,8 +121,8 @@ def allocate(
         Spend it on a model of this size instead.
     tokens_per_param : float, optional
         Spend it at this ratio instead.
-    draws : Draws, optional
-        Bootstrap draws of the same source; they give the intervals.
+    draws : Draws or Intervals, optional
+        Bootstrap draws of the same source, or intervals by another method.
     level : float
         Coverage the intervals aim at.
     versus : FrontierFit, optional
@@ -158,12 +160,13 @@ def allocate(
     if detour is not None and not (np.isfinite(detour) and detour > 0):
         msg = f"params and tokens_per_param must be positive numbers, got {detour!r}."
         raise UnsupportedError(msg)
+    sure = as_intervals(draws, level)
     if isinstance(source, FrontierFit):
         if detour is not None:
             msg = f"{source.method} has no surface, so it cannot price a detour; fit with vpnls or approach3."
             raise UnsupportedError(msg)
         n, d = float(source.frontier.params(c)), float(source.frontier.tokens(c))
-        return Allocation(c, n, d, None, d / n, _intervals(draws, c, level), price(truth, source, c))
+        return Allocation(c, n, d, None, d / n, _intervals(sure, c), price(truth, source, c))
     surface = source if isinstance(source, Surface) else source.surface
     if params is not None:
         point = surface.at_params(c, params)
@@ -172,22 +175,22 @@ def allocate(
     else:
         point = surface.optimum(c)
     n, d, loss = (float(v) for v in point)
-    if detour is None:
-        interval = _intervals(draws, c, level)
-    else:
-        interval = None if draws is None else {"loss": quantiles(draws.loss_at(n, d), level)}
+    interval: dict[str, Interval] | None = None
+    prediction: dict[str, Interval] | None = None
+    if sure is not None and detour is None:
+        interval, prediction = _intervals(sure, c), {"loss": sure.prediction(budget=c)}
+    elif sure is not None:
+        interval, prediction = {"loss": sure.of("loss_at", point=(n, d))}, {"loss": sure.prediction(point=(n, d))}
     lost = price(source, versus, c) if isinstance(source, Fit) else None
-    return Allocation(c, n, d, loss, d / n if n > 0 else float("inf"), interval, lost)
+    return Allocation(c, n, d, loss, d / n, interval, lost, prediction)
 
 
-def _intervals(draws: Draws | None, budget: float, level: float) -> dict[str, Interval] | None:
-    """Percentile intervals of what is printed at a budget."""
-    if draws is None:
+def _intervals(sure: Intervals | None, budget: float) -> dict[str, Interval] | None:
+    """Intervals of what is printed at a budget."""
+    if sure is None:
         return None
-    found = {"params": quantiles(draws.params(budget), level), "tokens": quantiles(draws.tokens(budget), level)}
-    if draws.coefficients:
-        found["loss"] = quantiles(draws.loss(budget), level)
-    return found
+    names = ("params", "tokens", "loss") if isinstance(sure.fit, Fit) else ("params", "tokens")
+    return {name: sure.of(name, budget=budget) for name in names}
 
 
 def price(truth: Fit | None, choice: FrontierFit | None, budget: float, cost: Cost | None = None) -> Deadweight | None:

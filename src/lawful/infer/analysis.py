@@ -16,7 +16,10 @@ from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.estimate.result import METHODS, Fit, FrontierFit
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.infer.allocate import Allocation, allocate, check_budget
-from lawful.infer.bootstrap import Draws, bootstrap
+from lawful.infer.bootstrap import Draws
+from lawful.infer.diagnose import diagnose
+from lawful.infer.intervals import NOWHERE, Intervals, check_kind, intervals, of_draws
+from lawful.infer.resample import SCHEMES
 
 Progress = Callable[[str], None]
 
@@ -60,6 +63,30 @@ class Analysis:
     truth: Fit | None
     notes: tuple[Note, ...]
     level: float
+    intervals: Intervals | None = None
+
+    def interval(
+        self,
+        name: str,
+        *,
+        budget: float | None = None,
+        point: tuple[float, float] | None = None,
+        level: float | None = None,
+    ) -> tuple[float, float]:
+        """
+        Interval of any quantity, NaN at both ends without one.
+
+        Parameters
+        ----------
+        name, budget, point
+            See :meth:`lawful.Draws.values`.
+        level : float, optional
+            Coverage; that of the analysis by default.
+        """
+        sure = self.intervals or of_draws(self.draws, self.level)
+        if sure is None:
+            return NOWHERE
+        return sure.at_level(self.level if level is None else level).of(name, budget=budget, point=point)
 
     @property
     def runs(self) -> Runs:
@@ -119,7 +146,8 @@ def analyse(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     budgets: Sequence[float] = (),
     draws: int = 1000,
-    scheme: str = "within-budget",
+    scheme: str | None = None,
+    cluster: str | None = None,
     level: float = 0.9,
     seed: int = 0,
     progress: Progress | None = None,
@@ -142,9 +170,12 @@ def analyse(
     budgets : sequence of float
         Budgets in FLOPs to allocate.
     draws : int
-        Bootstrap draws; 0 for none.
-    scheme : {"within-budget", "rows"}
-        See :func:`lawful.bootstrap`.
+        Bootstrap draws; 0 for no intervals, unless ``scheme`` names one that draws nothing.
+    scheme : {"within-budget", "rows", "wild", "residual", "cluster", "profile", "delta", "none"}, optional
+        Where the intervals come from: a bootstrap (see :func:`lawful.bootstrap`), the profile, the
+        linearisation, or nowhere. Within budgets if not given.
+    cluster : str, optional
+        Column of labels whose runs stand or fall together, for ``cluster``.
     level : float
         Coverage of the intervals, between 0 and 1.
     seed : int
@@ -177,6 +208,7 @@ def analyse(
     if draws < 0:
         msg = f"The number of bootstrap draws cannot be negative, got {draws}."
         raise UnsupportedError(msg)
+    kind = _kind(scheme, draws)
     targets = [check_budget(b) for b in budgets]
     table = as_runs(runs)
     tell = progress or (lambda _: None)
@@ -186,13 +218,26 @@ def analyse(
     isoflop, why = _isoflop_beside(found)
     notes.extend(why)
     truth = found if isinstance(found, Fit) else _surface_beside(table)
-    tell(f"{draws} bootstrap refits")
-    drawn = bootstrap(found, draws, scheme=scheme, seed=seed) if draws else None
-    notes.extend(drawn.notes if drawn else ())
+    tell(f"{draws} bootstrap refits" if kind in SCHEMES else "intervals")
+    sure = intervals(found, kind, level=level, draws=draws, seed=seed, cluster=cluster)
+    notes.extend(sure.notes if sure else ())
+    drawn = sure.draws if sure else None
     tell("allocating")
-    made = tuple(allocate(found, c, draws=drawn, level=level, versus=isoflop, truth=truth) for c in targets)
+    made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
     notes.extend(_allocation_notes(found, made))
-    return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level)
+    if isinstance(found, Fit):
+        notes.extend(diagnose(found))
+    return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure)
+
+
+DEFAULT_SCHEME = "within-budget"
+"""Where intervals come from unless told otherwise; the study ``calibration`` says why."""
+
+
+def _kind(scheme: str | None, draws: int) -> str:
+    """Kind of intervals: no draws means none, unless a kind that draws nothing was asked for by name."""
+    kind = check_kind(DEFAULT_SCHEME if scheme is None else scheme)
+    return "none" if draws == 0 and (scheme is None or kind in SCHEMES) else kind
 
 
 def _isoflop_beside(found: Fit | FrontierFit) -> tuple[FrontierFit | None, list[Note]]:

@@ -291,7 +291,7 @@ def _optimum(fit: Fit, curve: TokenCost, budget: float) -> tuple[float, float]:
 def _cost_note(cost: Count, misfit: float) -> Note | None:
     if misfit < LARGE_MISFIT:
         return None
-    message = f"FLOPs per token ({cost.name}) follow no smooth curve of N: some runs lie {misfit:.0%} off it."
+    message = f"FLOPs per token ({cost.name}) were taken as a smooth curve of N, and some runs lie {misfit:.0%} off it."
     return Note("token_cost", message)
 
 

@@ -198,7 +198,8 @@ def _transformer(shape: Mapping[str, Array]) -> Transformer | None:
     needed = ("width", "layers", "heads", "head_dim", "ffn", "vocabulary", "context")
     if any(part not in shape for part in needed):
         return None
-    return Transformer(**{part: shape[part] for part in needed}, kv_heads=shape.get("kv_heads"))
+    width, layers, heads, head_dim, ffn, vocabulary, context = (shape[part] for part in needed)
+    return Transformer(width, layers, heads, head_dim, ffn, vocabulary, context, kv_heads=shape.get("kv_heads"))
 
 
 def _kaplan_shape(shape: Mapping[str, Array]) -> dict[str, Array]:

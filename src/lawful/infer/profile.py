@@ -14,7 +14,7 @@ from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.infer.delta import answer
 from lawful.infer.linear import NOISES, Spread, linearise
-from lawful.infer.profiling import Data, Frame, frame_of, minimise_held, profile_ends
+from lawful.infer.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
 from lawful.infer.quantity import Quantity, gradient, reported, working_values
 
 Array = NDArray[np.float64]
@@ -25,6 +25,9 @@ CURVE_POINTS = 33
 
 CURVE_REACH = 1.35
 """How far beyond its interval a profile is drawn."""
+
+PRECISION = 1e-5
+"""Relative error of the height at which an end is accepted: far below what anyone prints."""
 
 BETTER = 1e-6
 """Share of the misfit by which a point of the profile must beat the fit to be noted."""
@@ -59,6 +62,8 @@ class Profile:
         Student's t at this level.
     freedom : float
         Its degrees of freedom.
+    ratio : float
+        What twice the rise of the misfit is divided by before its root is taken.
     notes : tuple of Note
     """
 
@@ -73,6 +78,7 @@ class Profile:
     distance: Array
     reach: float
     freedom: float
+    ratio: float
     notes: tuple[Note, ...] = field(default=())
 
     def __repr__(self) -> str:
@@ -167,10 +173,10 @@ def profile(
     if pinned or not np.isfinite(middle[0]):
         value = float(reported(quantity, law, middle)[0])
         ends = (value, value) if pinned else (float("nan"), float("nan"))
-        return Profile(fit, name, budget, level, value, ends, (False, False), np.empty(0), np.empty(0), 0.0, 0.0)
-    ends = profile_ends(frame, data, z, reach, spread.ratio)
+        return Profile(fit, name, budget, level, value, ends, (False, False), np.empty(0), np.empty(0), 0.0, 0.0, 1.0)
+    ends = profile_ends(frame, data, z, reach, spread.ratio, precision=PRECISION)
     low, high = (float(v) for v in reported(quantity, law, ends.at[0]))
-    curve = _curve(frame, data, z, ends.at[0], spread.ratio, points)
+    curve = _curve(frame, data, z, ends, spread.ratio, points)
     order = np.argsort(curve[0], kind="stable")
     return Profile(
         fit=fit,
@@ -184,6 +190,7 @@ def profile(
         distance=curve[1][order],
         reach=float(reach[0]),
         freedom=float(spread.freedom[0]),
+        ratio=float(spread.ratio[0]),
         notes=_notes(quantity, ends.open[0], (low, high), float(ends.lowest[0]), problem, z),
     )
 
@@ -209,31 +216,28 @@ def data_of(problem: Problem) -> Data:
     return Data(problem.x, problem.target, w, problem.log, delta)
 
 
-def _curve(frame: Frame, data: Data, z: Array, ends: Array, ratio: Array, points: int) -> tuple[Array, Array]:
+def _curve(frame: Frame, data: Data, z: Array, ends: Ends, ratio: Array, points: int) -> tuple[Array, Array]:
     """Working values across and somewhat beyond the interval, and the rise there as a t statistic."""
-    from lawful.infer.profiling import misfit
-
-    phi = frame.at.place(z)
-    middle = phi[0, frame.at.held]
-    sides = (ends - frame.offset) / frame.scale
-    sides = np.sort(np.where(np.isfinite(sides), sides, middle))
-    if points < 2 or sides[0] == sides[1]:
+    k = frame.at.held
+    phi = frame.at.place(z)[0]
+    tips = ends.phi[0][np.argsort(ends.phi[0][:, k])]
+    if points < 2 or tips[0, k] == tips[1, k] or not np.isfinite(tips).all():
         return np.empty(0), np.empty(0)
-    held = middle + (sides - middle) * CURVE_REACH
-    held = np.clip(held, frame.at.lower[frame.at.held], frame.at.upper[frame.at.held])
+    held = phi[k] + (tips[:, k] - phi[k]) * CURVE_REACH
+    held = np.clip(held, frame.at.lower[k], frame.at.upper[k])
     values = np.linspace(held[0], held[1], points)
-    start = np.repeat(phi, points, axis=0)
-    least = float(misfit(data, z)[0])
+    # Starts lie on the straight lines from the estimate through either end.
+    tip = np.where((values < phi[k])[:, None], tips[0], tips[1])
+    length = np.where(tip[:, k] == phi[k], 1.0, tip[:, k] - phi[k])
+    start = phi + (tip - phi) * ((values - phi[k]) / length)[:, None]
     found = minimise_held(frame, data.rows(np.zeros(points, dtype=np.intp)), start, values)
-    rise = np.sqrt(np.maximum(2 * (found.value - least), 0.0) / ratio[0])
+    rise = np.sqrt(np.maximum(2 * (found.value - misfit(data, z)[0]), 0.0) / ratio[0])
     return frame.scale * values + frame.offset, rise
 
 
 def _notes(
     quantity: Quantity, is_open: NDArray[np.bool_], ends: Interval, lowest: float, problem: Problem, z: Array
 ) -> tuple[Note, ...]:
-    from lawful.infer.profiling import misfit
-
     notes = []
     for side, gone, end in zip(("below", "above"), is_open, ends, strict=True):
         if gone:

@@ -1,0 +1,217 @@
+"""Study 7: which method finds the exponents of the frontier under noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.studies import methods, noise
+from lawful.studies.batch import fit_rows
+from lawful.studies.study import Config, Study, Tables, Task
+from lawful.studies.tables import Table
+from lawful.studies.verdicts import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+LABELS = {
+    "approach2": "Approach 2",
+    "random": "Approach 3, random start, raw",
+    "raw": "Approach 3, grid start, raw",
+    "log": "Approach 3, grid start, log-sum-exp",
+    "vpnls": "VPNLS",
+    "lawful": "lawful's default",
+}
+
+PUBLISHED = {
+    "approach2": (4.844893274749087, 715.497732452409, 238.49924415078695),
+    "random": (16.19222896520442, 295.9999967026049, 98.66666556753496),
+    "raw": (1.1065175582740734, 73.61300965170207, 24.53766988390069),
+    "log": (1.2584099836163114, 44.207869952555654, 14.735956650851886),
+    "vpnls": (1.0889078832986459, 34.19262511458581, 11.397541704861942),
+}
+"""Geometric mean of |error| of a and b in percent, and the largest of a and of b, over 9,216 fits."""
+
+FITS = 9216
+FIVE_DIGITS = 0.001
+"""Percent within which two figures share five digits."""
+
+
+def tasks(config: Config) -> list[Task]:
+    """One chunk per method and condition, the slow methods first; and one for the curves."""
+    slow_first = sorted(LABELS, key=lambda m: m not in ("random", "raw", "log"))
+    return [{"method": m, **c} for m in slow_first for c in noise.conditions(config)] + [{"sigma": 0.0, "budgets": 3}]
+
+
+def exponents(method: str, sweeps: noise.Sweeps) -> tuple[Array, Array]:
+    """Return a and b of every draw; NaN where a fit failed."""
+    plan, y = sweeps.plan, sweeps.losses
+    if method == "approach2":
+        shape = (plan.budgets.size, sweeps.points)
+        logs = np.log10(plan.N).reshape(shape), np.log10(plan.D).reshape(shape), np.log10(plan.budgets)
+        found = methods.parabolas(*logs, y.reshape(-1, *shape))
+        good = found.curvature > 0
+        return np.where(good, found.a, np.nan), np.where(good, found.b, np.nan)
+    if method == "lawful":
+        fits = fit_rows(plan, y)
+        a = np.where(fits.converged, fits.a, np.nan)
+        return a, 1 - a
+    design = methods.Design(np.log(plan.N), np.log(plan.D))
+    if method == "vpnls":
+        answers = [methods.fit_projected(design, *pair) for pair in zip(y, methods.exponent_starts(design, y), strict=True)]
+    elif method == "log":
+        answers = [methods.fit_log(design, *pair) for pair in zip(y, methods.joint_starts(design, y, log=True), strict=True)]
+    else:
+        starts = sweeps.starts if method == "random" else methods.joint_starts(design, y, log=False)
+        answers = [methods.fit_raw(design, *pair) for pair in zip(y, starts, strict=True)]
+    a = np.array([answer.a for answer in answers])
+    return a, 1 - a
+
+
+def compute(config: Config, task: Task) -> Tables:
+    """Relative errors of a and b for every draw, in percent; or the curves that are drawn."""
+    if "method" not in task:
+        return {"curves": _curves(config, task)}
+    true_a, true_b = noise.truth_of(config).exponents
+    parts = []
+    for sweeps in noise.noisy_sweeps(config, task):
+        a, b = exponents(task["method"], sweeps)
+        rows = len(a)
+        columns = {"method": np.full(rows, task["method"], dtype=object)}
+        for name, value in (("sigma", task["sigma"]), ("budgets", task["budgets"]), ("points", sweeps.points)):
+            columns[name] = np.full(rows, float(value))
+        columns |= {"draw": np.arange(rows, dtype=float), "a_error_percent": 100 * (a / true_a - 1), "b_error_percent": 100 * (b / true_b - 1)}
+        parts.append(Table(columns))
+    return {"errors": Table.stack(parts)}
+
+
+def _curves(config: Config, task: Task) -> Table:
+    """Losses of the first draw at every noise, 16 points per budget where there are as many."""
+    truth, rows = noise.truth_of(config), []
+    for sigma in config["sigmas"]:
+        sweeps = list(noise.noisy_sweeps({**config, "draws": 1}, {**task, "sigma": sigma}))
+        chosen = sweeps[min(2, len(sweeps) - 1)]
+        exact = truth.loss(chosen.plan.N, chosen.plan.D)
+        for c, n, true, seen in zip(chosen.plan.C, chosen.plan.N, exact, chosen.losses[0], strict=True):
+            rows.append({"sigma": sigma, "budget": float(c), "params": float(n), "loss_true": float(true), "loss": float(seen)})
+    return Table.from_rows(rows)
+
+
+def summarise(_: Config, tables: Tables) -> Tables:
+    """Geometric means and maxima per method, over everything and per condition."""
+    rows = [_summary(method, table, "all", "all", "all") for (method,), table in tables["errors"].groups("method")]
+    for (method, sigma, budgets, points), table in tables["errors"].groups("method", "sigma", "budgets", "points"):
+        rows.append(_summary(method, table, str(sigma), str(int(budgets)), str(int(points))))
+    return {**tables, "summary": Table.from_rows(rows)}
+
+
+def _summary(method: str, table: Table, sigma: str, budgets: str, points: str) -> dict[str, object]:
+    a, b = table["a_error_percent"], table["b_error_percent"]
+    return {
+        "method": method, "sigma": sigma, "budgets": budgets, "points": points, "fits": len(table),
+        "failures": int(np.isnan(a).sum()), "geometric_mean_percent": noise.geometric_mean(np.concatenate([a, b])),
+        "max_a_percent": float(np.nanmax(np.abs(a))), "max_b_percent": float(np.nanmax(np.abs(b))),
+    }  # fmt: skip
+
+
+def draw(tables: Tables) -> dict[str, Figure]:
+    """Boxes of |error of a| per condition; and the noisy curves."""
+    from lawful.studies import drawing
+
+    errors = tables["errors"]
+    sigmas, budgets, points = (errors.values(name) for name in ("sigma", "budgets", "points"))
+    figure, axes = drawing.panels(len(sigmas), len(budgets), (11.0, 2.6 * len(sigmas) + 1.0), sharex=True, sharey=True)
+    for i, sigma in enumerate(sigmas):
+        for j, count in enumerate(budgets):
+            ax = axes[i, j]
+            for k, method in enumerate(LABELS):
+                table = errors.where(method=method, sigma=sigma, budgets=count)
+                data = [np.abs(t["a_error_percent"]) for t in (table.where(points=p) for p in points)]
+                data = [v[np.isfinite(v)] for v in data]
+                place = np.arange(len(points)) + (k - 2.5) * 0.14
+                boxes = ax.boxplot(data, positions=place, widths=0.11, whis=(5, 95), patch_artist=True, sym="", manage_ticks=False,
+                                   medianprops={"color": drawing.INK, "linewidth": 1.0}, whiskerprops={"color": drawing.CYCLE[k]}, capprops={"color": drawing.CYCLE[k]})  # fmt: skip
+                for box in boxes["boxes"]:
+                    box.set(facecolor=drawing.CYCLE[k], edgecolor=drawing.CYCLE[k], alpha=0.55)
+                ax.plot(place, [v.max() for v in data], marker="x", linestyle="", markersize=3.5, color=drawing.CYCLE[k])
+            ax.set_yscale("log")
+            ax.set_ylim(1e-3, 2e3)
+            ax.set_xticks(range(len(points)), [f"{p:.0f}" for p in points])
+            ax.grid(visible=False, axis="x")
+            drawing.title(ax, f"σ = {sigma:g}, {count:.0f} budgets")
+            drawing.labels(ax, "points per budget" if i == len(sigmas) - 1 else "", "|error of a| (%)" if j == 0 else "")
+    keys = [drawing.key(label, color=drawing.CYCLE[k], linewidth=5, alpha=0.7) for k, label in enumerate(LABELS.values())]
+    keys.append(drawing.key("largest of all draws", color=drawing.MUTED, marker="x", linestyle="", markersize=4))
+    drawing.legend_above(figure, keys, columns=4)
+    curves, grid = drawing.panels(1, len(sigmas), (10.2, 3.4), sharey=True)
+    for ax, sigma in zip(grid[0], sigmas, strict=True):
+        table = tables["curves"].where(sigma=sigma)
+        for color, ((budget,), rows) in zip(drawing.budget_colors(table.values("budget")), table.groups("budget"), strict=True):
+            ax.plot(rows["params"], rows["loss_true"], color=color, linewidth=1.2)
+            ax.plot(rows["params"], rows["loss"], "o", color=color, markersize=3.5, label=f"{budget:.0e} FLOPs".replace("e+", "e"))
+        ax.set_xscale("log")
+        drawing.count_axis(ax, "x", "model size N", most=5)
+        drawing.title(ax, f"σ = {sigma:g} nats")
+    drawing.labels(grid[0, 0], "model size N", "loss (nats per token)")
+    drawing.legend_above(curves, grid[0, 0].get_legend_handles_labels()[0])
+    return {"exponent_inference": figure, "noisy_curves": curves}
+
+
+def findings(tables: Tables) -> list[str]:
+    """Rank the methods by typical and by largest error."""
+    total = tables["summary"].where(sigma="all")
+    rows = sorted(total.rows(), key=lambda row: row["geometric_mean_percent"])
+    best, last = rows[0], rows[-1]
+    safest = min(rows, key=lambda row: row["max_a_percent"])
+    sentences = [
+        f"Over {best['fits']:,.0f} noisy sweeps {LABELS[best['method']]} is typically the closest, {best['geometric_mean_percent']:.2f}% off in the "
+        f"exponents, {LABELS[last['method']]} the farthest, {last['geometric_mean_percent']:.1f}%; the smallest largest error of a is "
+        f"{safest['max_a_percent']:.1f}%, by {LABELS[safest['method']]}."
+    ]
+    for row in rows:
+        failed = f", {row['failures']:.0f} failed" if row["failures"] else ""
+        sentences.append(
+            f"{LABELS[row['method']]}: geometric mean {row['geometric_mean_percent']:.4f}%, at most {row['max_a_percent']:.2f}% on a and "
+            f"{row['max_b_percent']:.2f}% on b{failed}."
+        )
+    return sentences
+
+
+def published(tables: Tables) -> list[Comparison]:
+    """Geometric means and maxima; only where the published number of fits was run."""
+    total, out = tables["summary"].where(sigma="all"), []
+    if (total["fits"] != FITS).any():
+        return []
+    for method, values in PUBLISHED.items():
+        exact = method in ("approach2", "vpnls")
+        for key, value, tolerance in (
+            ("geometric_mean_percent", values[0], FIVE_DIGITS if exact else 4.0),
+            ("max_a_percent", values[1], FIVE_DIGITS if exact else (5.0 if method == "raw" else None)),
+            ("max_b_percent", values[2], FIVE_DIGITS if exact else (5.0 if method == "raw" else None)),
+        ):
+            label = {"geometric_mean_percent": "geometric mean", "max_a_percent": "largest error of a", "max_b_percent": "largest error of b"}[key]
+            remark = "" if tolerance is not None else "hangs on where the optimiser stops"
+            out.append(Comparison(f"{LABELS[method]}: {label} (%)", value, total.one(method=method)[key], tolerance, "percent", remark))
+    return out
+
+
+STUDY = Study(
+    number=7,
+    name="exponent_inference",
+    question="Who is right about the exponents under noise?",
+    config={
+        "surface": "asymmetric", "width": 8.0, "drift": 3.0, "sigmas": [0.05, 0.1, 0.2], "budgets": [2, 3, 4],
+        "span": [1e17, 1e21], "points": [4, 8, 16, 32], "draws": 256,
+    },  # fmt: skip
+    quick={"draws": 4},
+    tasks=tasks,
+    compute=compute,
+    draw=draw,
+    findings=findings,
+    published=published,
+    summarise=summarise,
+)
