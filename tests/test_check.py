@@ -328,7 +328,7 @@ class TestChecked:
 
     def test_nothing_left_is_an_error_with_the_counts(self):
         checked = lawful.check({"N": [1e9, 2e9], "D": [1e10, 1e10], "loss": [3.0, float("nan")]})
-        message = "check flags all 2 rows, so none is left: invalid_value 1, too_few_points 1."
+        message = "check flags 2 of 2 rows, so none is left: invalid_value 1, too_few_points 1."
         with pytest.raises(lawful.IdentificationError, match=re.escape(message)):
             _ = checked.kept
         nothing = lawful.check({"N": [1e9], "D": ["?"], "loss": [3.0]})

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from lawful.infer.profile import Profile, profile
     from lawful.infer.shift import parabola_shift
     from lawful.show.artifact import load_analysis, load_fit, save_fit
+    from lawful.show.check_figure import plot_check
     from lawful.show.figures import plot_frontier, plot_isoflop, plot_residuals
 
 # The one table a new public name is added to, beside the import above that shows it to type checkers.
@@ -120,6 +121,7 @@ _HOME = {
     "load_fit": "lawful.show.artifact",
     "load_analysis": "lawful.show.artifact",
     "save_fit": "lawful.show.artifact",
+    "plot_check": "lawful.show.check_figure",
     "plot_isoflop": "lawful.show.figures",
     "plot_frontier": "lawful.show.figures",
     "plot_residuals": "lawful.show.figures",
@@ -199,6 +201,7 @@ __all__ = [
     "load_fit",
     "parabola_shift",
     "plan_isoflop",
+    "plot_check",
     "plot_frontier",
     "plot_isoflop",
     "plot_residuals",

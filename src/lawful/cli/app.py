@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from lawful.cli import check, conventions, datasets, demo, fit, isoflops, use
+from lawful.cli import bias, check, conventions, coverage, datasets, demo, fit, isoflops, use
 from lawful.cli.terminal import print_error
 from lawful.errors import LawfulError, UnsupportedError
 
@@ -33,10 +33,12 @@ app.command("fit")(fit.fit)
 app.command("compare")(fit.compare)
 app.command("predict")(use.predict)
 app.command("allocate")(use.allocate)
+app.command("coverage")(coverage.coverage)
 app.command("check")(check.check)
 app.command("isoflops")(isoflops.isoflops)
 app.command("conventions")(conventions.conventions)
 app.add_typer(datasets.app, name="datasets")
+app.command("bias")(bias.bias)
 app.command("demo")(demo.demo)
 
 

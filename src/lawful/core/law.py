@@ -156,6 +156,35 @@ class Law:
             total = total + coefficients[c] * x ** -np.asarray(coefficients[theta])
         return total
 
+    def slopes(self, coefficients: Coefficients, *columns: ArrayLike) -> dict[str, Any]:
+        """
+        Derivatives of the loss by every coefficient, exact to rounding.
+
+        Those of a sum of powers are written out; others come from a step along the
+        imaginary axis, which has no cancellation.
+
+        Examples
+        --------
+        >>> k = lawful.Surface.named("besiroglu").coefficients
+        >>> found = lawful.LAWS["chinchilla"].slopes(k, 1e9, 2e10)
+        >>> print(f"{found['E']:.0f} {found['alpha']:.4f}")
+        1 -7.3962
+        """
+        values = [np.asarray(x, float) for x in columns]
+        if self.form is None:
+            found: dict[str, Any] = {self.linear[0]: np.ones(np.broadcast_shapes(*(x.shape for x in values)))}
+            for c, theta, x in zip(self.linear[1:], self.exponents, values, strict=True):
+                found[c] = x ** -np.asarray(coefficients[theta])
+                found[theta] = -coefficients[c] * found[c] * np.log(x)
+            return found
+        step = 1e-25
+        found = {}
+        for name in self.names:
+            at = coefficients[name]
+            moved = dict(coefficients) | {name: at + 1j * step * np.where(np.real(at) > 0, at, 1.0)}
+            found[name] = np.imag(self.form(moved, *values)) / (step * np.where(np.real(at) > 0, at, 1.0))
+        return found
+
 
 def sum_of_powers(name: str, columns: tuple[str, ...], *, box: Mapping[str, Box] | None = None) -> Law:
     """

@@ -12,7 +12,13 @@ from numpy.typing import ArrayLike
 from lawful.core.cost import Cost
 from lawful.core.laws import CHINCHILLA, PUBLISHED, Coefficients, Law
 from lawful.core.optimum import minimise_line
+from lawful.core.runs import Runs
 from lawful.errors import UnsupportedError
+
+
+def losses_of(surface: Surface, runs: Runs) -> Any:
+    """Loss of a surface at the columns of runs, shape (n,)."""
+    return surface.law.loss(surface.coefficients, *(runs.column(name) for name in surface.law.columns))
 
 
 class Point(NamedTuple):

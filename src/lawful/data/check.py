@@ -142,7 +142,7 @@ class Checked:
     def _kept(self, runs: Runs | None, among: NDArray[Any]) -> Runs:
         flagged = int((among != KEPT).sum())
         if runs is None or flagged == among.size:
-            msg = f"check flags all {among.size} rows, so none is left: {flags_text(_count(among))}."
+            msg = f"check flags {among.size} of {among.size} rows, so none is left: {flags_text(_count(among))}."
             raise IdentificationError(msg)
         if not flagged:
             return runs

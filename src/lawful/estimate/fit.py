@@ -8,22 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.laws import CHINCHILLA, Law
+from lawful.core.laws import CHINCHILLA, Law, find_law
 from lawful.core.notes import Note, Status
 from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective
 from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.core.surface import Surface, losses_of
 from lawful.core.table import as_runs
 from lawful.errors import IdentificationError
-from lawful.estimate import newton
+from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import (
     Bounds,
+    Joint,
     Problem,
     Solver,
     VarPro,
     check_bounds,
     check_objective,
+    check_solver,
     prepare,
     resolve,
     solve,
@@ -37,7 +39,7 @@ COLUMN_WORDS = {"N": "model size N", "D": "token count D"}
 def fit(
     runs: Any,
     *,
-    law: Law = CHINCHILLA,
+    law: Law | str = CHINCHILLA,
     objective: Objective | None = None,
     solver: Solver | None = None,
     fixed: Mapping[str, float] | None = None,
@@ -49,13 +51,13 @@ def fit(
     ----------
     runs : Runs or DataFrame
         Training runs; a DataFrame is read by the names of its columns.
-    law : Law
-        The form.
+    law : Law or str
+        The form, or its name in the catalogue.
     objective : Objective, optional
         What to minimise; squared error of the loss with VarPro, Huber 1e-3 of the
         log loss with Joint (as Hoffmann et al. 2022 did) if not given.
     solver : VarPro or Joint, optional
-        How to minimise it, VarPro() if not given.
+        How to minimise it; if not given VarPro() for a sum of powers, Joint() for other laws.
     fixed : mapping of str to float, optional
         Coefficients to hold at a value.
 
@@ -95,7 +97,9 @@ def fit(
     >>> pinned.surface["E"]
     1.7
     """
-    solver = solver if solver is not None else VarPro()
+    law = find_law(law) if isinstance(law, str) else law
+    solver = solver if solver is not None else (VarPro() if law.separable else Joint())
+    check_solver(solver, law)
     if objective is None:
         objective = Objective.squared() if isinstance(solver, VarPro) else Objective.log_huber()
     objective = check_objective(solver, objective)
@@ -106,11 +110,11 @@ def fit(
         objective = settle_delta(table, law, objective, solver, pins)
         text = f"delta = {objective.width:.3g}: 1.345 times the scale of the residuals, to a fixed point."
         own_notes.append(Note("delta_auto", text))
-    problem = prepare(table, law, objective, solver.bounds, pins)
+    problem = prepare(table, law, objective, solver.bounds, pins, getattr(solver, "prior", None))
     answer = solve(problem, solver)
     values = problem.to_coefficients(answer.z[:1])[0]
     surface = Surface(dict(zip(law.names, values.tolist(), strict=True)), law=law)
-    fitted = surface.loss(table.N, table.D)
+    fitted = losses_of(surface, table)
     residuals = np.log(table.L) - np.log(fitted) if objective.is_log else table.L - fitted
     return Fit(
         surface=surface,
@@ -138,7 +142,7 @@ def settle_delta(runs: Runs, law: Law, objective: Objective, solver: Solver, fix
     problem = prepare(runs, law, start, solver.bounds, fixed)
     z = solve(problem, solver).z[:1]
     delta = 0.0
-    model = newton.separable(problem.x, log=problem.log)
+    model = problem.model
     for _ in range(50):
         residual = problem.target - model(z)[0][0]
         scale = np.median(np.abs(residual - np.median(residual)))
@@ -168,21 +172,20 @@ def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, f
             f"add runs or hold coefficients fixed (--fix E=1.69)."
         )
         raise IdentificationError(msg)
-    terms = zip(law.linear[1:], law.exponents, law.columns, strict=True)
-    for coefficient, exponent, column in terms:
-        values = getattr(runs, column)[used]
+    for coefficient, exponent, column in law.amounts:
+        values = runs.column(column)[used]
         unknown = [name for name in (coefficient, exponent) if name in free]
         if unknown and np.ptp(np.log(values)) < 1e-9:
             verb = "is not identified" if len(unknown) == 1 else "are not identified"
             msg = (
-                f"All {values.size} runs have the same {COLUMN_WORDS[column]} ({values[0]:.6g}), so "
+                f"All {values.size} runs have the same {COLUMN_WORDS.get(column, repr(column))} ({values[0]:.6g}), so "
                 f"{' and '.join(unknown)} {verb}; add runs at other values of {column} or hold "
                 f"{' and '.join(unknown)} fixed (--fix)."
             )
             raise IdentificationError(msg)
 
 
-def _notes(runs: Runs, law: Law, problem: Problem, z: Array, fixed: Mapping[str, float]) -> list[Note]:
+def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed: Mapping[str, float]) -> list[Note]:
     """What the reader should know of this answer."""
     notes = []
     if fixed:
@@ -195,8 +198,9 @@ def _notes(runs: Runs, law: Law, problem: Problem, z: Array, fixed: Mapping[str,
         )
         notes.append(Note("one_budget", text))
     logs = np.log(np.stack([runs.N, runs.D]))
-    spread = np.ptp(logs, axis=1)
-    if (spread > 0).all() and np.corrcoef(logs)[0, 1] > 0.9999:
+    away = logs - logs.mean(axis=1, keepdims=True)
+    (n_n, n_d), (_, d_d) = away @ away.T
+    if n_d > 0.9999 * np.sqrt(n_n * d_d) > 0:
         text = "N and D rise together in all runs, so the terms in N and D can hardly be told apart."
         notes.append(Note("collinear_sizes", text))
     for column in ("N", "D"):
@@ -205,6 +209,8 @@ def _notes(runs: Runs, law: Law, problem: Problem, z: Array, fixed: Mapping[str,
             text = f"Only 2 distinct values of {column}: its coefficient and exponent are not identified separately."
             notes.append(Note("few_sizes", text))
     m = len(law.linear)
+    if isinstance(problem, FormProblem):
+        return notes + _form_notes(law, problem, z, fixed)
     for i, name in enumerate(law.names):
         if name in fixed:
             continue
@@ -215,6 +221,25 @@ def _notes(runs: Runs, law: Law, problem: Problem, z: Array, fixed: Mapping[str,
         elif lower < upper and (z[i] <= lower or z[i] >= upper) and not (i >= m and z[i - m + 1] == 0.0):
             side = "lower" if z[i] <= lower else "upper"
             bound = lower if side == "lower" else upper
+            text = f"{name} sits on its {side} bound {bound:g}; widen it with --bounds if it should not."
+            notes.append(Note("at_bound", text))
+    return notes
+
+
+def _form_notes(law: Law, problem: FormProblem, z: Array, fixed: Mapping[str, float]) -> list[Note]:
+    """Coefficients of a law with a form that sit on a bound."""
+    notes = []
+    values, bounds = problem.to_coefficients(z[None])[0], law.bounds
+    for i, name in enumerate(law.names):
+        low, high = problem.lower[i], problem.upper[i]
+        if name in fixed or low == high or low < z[i] < high:
+            continue
+        if name in law.linear and values[i] == 0.0:
+            text = f"{name} = 0: non-negativity binds, so the data do not ask for this term."
+            notes.append(Note("zero_coefficient", text))
+        else:
+            side = "lower" if z[i] <= low else "upper"
+            bound = values[i] if np.isfinite(values[i]) else bounds[name][side == "upper"]
             text = f"{name} sits on its {side} bound {bound:g}; widen it with --bounds if it should not."
             notes.append(Note("at_bound", text))
     return notes

@@ -7,7 +7,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
 
@@ -88,11 +87,7 @@ def standard_errors(fit: Fit) -> dict[str, float]:
     free = [n for n in law.names if n not in fit.fixed and k[n] > 0]
     if not free or len(runs) <= len(free):
         return {}
-    gradient: dict[str, NDArray[np.float64]] = {law.linear[0]: np.ones(len(runs))}
-    for c, theta, column in zip(law.linear[1:], law.exponents, law.columns, strict=True):
-        x = getattr(runs, column)
-        power = x ** -k[theta]
-        gradient |= {c: power, theta: -k[c] * power * np.log(x)}
+    gradient = law.slopes(k, *(runs.column(column) for column in law.columns))
     fitted = runs.L - fit.residuals
     residual, J = fit.residuals, np.column_stack([gradient[n] for n in free])
     if objective.is_log:
@@ -132,8 +127,9 @@ def _fit_rows(fit: Fit) -> list[Row]:
     for name, value in fit.surface.coefficients.items():
         text, error = rounded(value, errors.get(name))
         rows.append((name, text, "fixed" if name in fit.fixed else error))
-    frontier = fit.frontier
-    rows += [(name, rounded(getattr(frontier, name))[0], "") for name in ("a", "b")]
+    if fit.surface.law.terms is not None:
+        frontier = fit.frontier
+        rows += [(name, rounded(getattr(frontier, name))[0], "") for name in ("a", "b")]
     return rows
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
 from lawful.core.runs import Runs
-from lawful.core.surface import Surface, log_ratio
+from lawful.core.surface import Surface, log_ratio, losses_of, terms_of
 from lawful.estimate import printing
 
 Array = NDArray[np.float64]
@@ -39,9 +39,11 @@ class Frontier:
 
     @classmethod
     def of_surface(cls, surface: Surface) -> Frontier:
-        """Return the frontier of a Chinchilla surface (non-finite where A or B is 0)."""
+        """Return the frontier of a surface with two terms (non-finite where A or B is 0); NaN for other laws."""
+        if surface.law.terms is None:
+            return cls(*[float("nan")] * 4)
         a, b = surface.exponents
-        log10_g = float(log_ratio(surface.coefficients)) / np.log(10)
+        log10_g = float(log_ratio(terms_of(surface.law, surface.coefficients))) / np.log(10)
         log10_unit = float(np.log10(surface.cost.product(1.0)))
         return cls(a, b, log10_g + a * log10_unit, -log10_g + b * log10_unit)
 
@@ -114,7 +116,7 @@ class Fit:
     @property
     def residuals(self) -> Array:
         """Observed minus fitted loss in nats, shape (n,)."""
-        return np.asarray(self.runs.L - self.surface.loss(self.runs.N, self.runs.D))
+        return np.asarray(self.runs.L - losses_of(self.surface, self.runs))
 
     @property
     def rss(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from lawful.core.objective import DEFAULT_DELTA, Objective
 from lawful.core.runs import Runs
 from lawful.errors import UnsupportedError
 from lawful.estimate import kernel, newton, robust
+from lawful.estimate.forms import FormProblem, polish_form, prepare_form, solve_form
 from lawful.estimate.grid import Linear
 
 Array = NDArray[np.float64]
@@ -74,6 +75,9 @@ class Joint:
         Relative step at which the search ends.
     max_iter : int
         Iterations after which a start is given up.
+    prior : mapping of str to (float, float)
+        For laws that are no sum of powers: coefficient to (mean, weight). Half the weight times
+        the squared distance from the mean joins the summed objective.
 
     Examples
     --------
@@ -85,6 +89,7 @@ class Joint:
     starts: int = 6
     tolerance: float = 1e-10
     max_iter: int = 200
+    prior: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     method = "approach3"
     objectives = ("squared", "huber", "log-squared", "log-huber")
@@ -159,6 +164,11 @@ class Problem(NamedTuple):
         return tuple((1 + k, 1 + self.powers + k) for k in range(self.powers))
 
     @property
+    def model(self) -> newton.Model:
+        """The law as Newton's method takes it."""
+        return newton.separable(self.x, log=self.log)
+
+    @property
     def target(self) -> Array:
         """What the model is compared with."""
         return np.asarray(np.log(self.y)) if self.log else self.y
@@ -210,8 +220,9 @@ def check_bounds(law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> dict[s
             msg = f"The {law.name} law has no coefficient {name!r}; it has {', '.join(law.names)}."
             raise UnsupportedError(msg)
         lo, hi = float(pair[0]), float(pair[1])
-        least = "positive" if name in law.exponents else "not negative"
-        if not (lo <= hi) or lo < 0 or (name in law.exponents and lo <= 0) or not np.isfinite(lo):
+        power = name in law.exponents and law.separable
+        least = "positive" if power else "not negative"
+        if not (lo <= hi) or lo < 0 or (power and lo <= 0) or not np.isfinite(lo):
             msg = f"{name} must lie in an interval of {least} numbers, lowest first; got {lo:g} to {hi:g}."
             raise UnsupportedError(msg)
         if name in law.exponents and not np.isfinite(hi):
@@ -221,20 +232,34 @@ def check_bounds(law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> dict[s
     return merged
 
 
-def prepare(runs: Runs, law: Law, objective: Objective, bounds: Bounds, fixed: Mapping[str, float]) -> Problem:
-    """Put runs, law and objective into the solvers' units."""
+def prepare(
+    runs: Runs,
+    law: Law,
+    objective: Objective,
+    bounds: Bounds,
+    fixed: Mapping[str, float],
+    prior: Mapping[str, tuple[float, float]] | None = None,
+) -> Any:
+    """Put runs, law and objective into the solvers' units: a Problem, or a FormProblem for a law with a form."""
     limits = check_bounds(law, bounds, fixed)
-    lower, upper = np.array([limits[name] for name in law.names]).T
-    logs = np.log(np.stack([getattr(runs, column) for column in law.columns]))
     weighted = None if np.all(runs.weight == 1.0) else runs.weight
+    columns = tuple(runs.column(column) for column in law.columns)
+    if not law.separable:
+        width = objective.width if objective.is_huber else None
+        return prepare_form(
+            law, columns, runs.L, weighted, limits, log=objective.is_log, delta=width, prior=prior
+        )
+    lower, upper = np.array([limits[name] for name in law.names]).T
+    logs = np.log(np.stack(columns))
     own = law.bounds
     plain = np.array([limits[name] == own[name] for name in law.linear[1:]])
-    centre = np.where(plain, np.average(logs, axis=1, weights=weighted), 0.0)
+    middle = logs.mean(axis=1) if weighted is None else np.average(logs, axis=1, weights=weighted)
+    centre = np.where(plain, middle, 0.0)
     delta = objective.width if objective.is_huber else None
     return Problem(logs - centre[:, None], centre, runs.L, weighted, lower, upper, objective.is_log, delta)
 
 
-def solve(problem: Problem, solver: Solver) -> Answer:
+def solve(problem: Problem | FormProblem, solver: Solver) -> Answer:
     """
     Cold fit: all distinct local optima that the starts lead to, best first.
 
@@ -242,6 +267,8 @@ def solve(problem: Problem, solver: Solver) -> Answer:
     there (log residuals with weights 1/L², their linearisation), narrow Huber's
     delta by tens, and finish with Newton steps at the delta asked for.
     """
+    if isinstance(problem, FormProblem):
+        return Answer(*solve_form(problem, tolerance=max(solver.tolerance, 1e-10), max_iter=solver.max_iter))
     x, y = problem.x, problem.y
     w = problem.w
     if problem.log:
@@ -297,7 +324,7 @@ ROBUST_FINALISTS = 3
 
 
 def resolve(
-    problem: Problem, z: Array, solver: Solver, *, weights: Array | None = None, losses: Array | None = None
+    problem: Problem | FormProblem, z: Array, solver: Solver, *, weights: Array | None = None, losses: Array | None = None
 ) -> Answer:
     """
     Warm fits: the same problem with other weights or other losses, one row each.
@@ -319,6 +346,12 @@ def resolve(
     """
     rows = max(len(a) for a in (weights, losses, np.atleast_2d(z)) if a is not None)
     starts = np.broadcast_to(z, (rows, problem.lower.size))
+    if isinstance(problem, FormProblem):
+        y = problem.target if losses is None else (np.log(losses) if problem.log else losses)
+        w = _weights(problem) if weights is None else weights
+        tolerance = max(solver.tolerance, 1e-8)
+        found = polish_form(problem, starts, y, w, tolerance=tolerance, max_iter=solver.max_iter)
+        return Answer(found.z, found.value, found.converged)
     if not problem.least_squares:
         return _polish(problem, starts, weights, losses, solver)
     m = problem.powers + 1
@@ -363,7 +396,7 @@ def _polish(problem: Problem, z: Array, weights: Array | None, losses: Array | N
     return Answer(out.z[order], out.value[order], out.converged[order])
 
 
-def _weights(problem: Problem) -> Array:
+def _weights(problem: Problem | FormProblem) -> Array:
     return np.ones(problem.y.size) if problem.w is None else problem.w
 
 
@@ -388,3 +421,26 @@ def check_objective(solver: Solver, objective: Objective) -> Objective:
         )
         raise UnsupportedError(msg)
     return objective
+
+
+def check_solver(solver: Solver, law: Law) -> Solver:
+    """
+    Return the solver if it can fit the law.
+
+    Raises
+    ------
+    UnsupportedError
+        For a law that is no sum of powers under VarPro, or a prior on one that is.
+    """
+    if isinstance(solver, VarPro) and not law.separable:
+        msg = f"vpnls fits sums of powers, and {law.name} is none; use approach3 (lawful.Joint()) for it."
+        raise UnsupportedError(msg)
+    prior = getattr(solver, "prior", None) or {}
+    unknown = [name for name in prior if name not in law.names]
+    if unknown or (prior and law.separable):
+        msg = (
+            f"A prior can be set on coefficients of laws that are no sum of powers; {law.name} "
+            f"{'is one' if law.separable else 'has no ' + ', '.join(unknown)}."
+        )
+        raise UnsupportedError(msg)
+    return solver

@@ -166,7 +166,7 @@ def allocate(
             msg = f"{source.method} has no surface, so it cannot price a detour; fit with vpnls or approach3."
             raise UnsupportedError(msg)
         n, d = float(source.frontier.params(c)), float(source.frontier.tokens(c))
-        return Allocation(c, n, d, None, d / n, _intervals(sure, c), price(truth, source, c))
+        return Allocation(c, n, d, None, _ratio(d, n), _intervals(sure, c), price(truth, source, c))
     surface = source if isinstance(source, Surface) else source.surface
     if params is not None:
         point = surface.at_params(c, params)
@@ -182,7 +182,7 @@ def allocate(
     elif sure is not None:
         interval, prediction = {"loss": sure.of("loss_at", point=(n, d))}, {"loss": sure.prediction(point=(n, d))}
     lost = price(source, versus, c) if isinstance(source, Fit) else None
-    return Allocation(c, n, d, loss, d / n, interval, lost, prediction)
+    return Allocation(c, n, d, loss, _ratio(d, n), interval, lost, prediction)
 
 
 def _intervals(sure: Intervals | None, budget: float) -> dict[str, Interval] | None:
@@ -203,3 +203,8 @@ def price(truth: Fit | None, choice: FrontierFit | None, budget: float, cost: Co
         return None
     params = float((cost or truth.surface.cost).params(budget=budget, tokens=tokens))
     return Deadweight(choice.method, truth.method, params, tokens, flops, flops / budget)
+
+
+def _ratio(tokens: float, params: float) -> float:
+    """Tokens per parameter; infinite where the optimum has no parameters (A is 0)."""
+    return tokens / params if params > 0 else float("inf")

@@ -268,6 +268,12 @@ def _work(at: Linearised) -> _Working:
 SEEN_ROUNDS = 3
 
 
+def working_variances(at: Linearised) -> tuple[Array, Array]:
+    """Variance of each run up to a factor, following the reducible loss, and what its residual shows of it; (R, n)."""
+    model = _work(at)
+    return model.phi, model.seen
+
+
 def _per_weight(at: Linearised, l2: Array) -> Array:
     """Squared influences in units where every run has weight one."""
     return np.divide(l2, at.weight, out=np.zeros_like(l2), where=at.weight > 0)

@@ -77,7 +77,7 @@ def plot_check(checked: Checked, experiment: str | None = None, *, palette: Pale
     --------
     >>> truth = lawful.study_surface("chinchilla")
     >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e19, 1e20, 1e21], 9, surface=truth))
-    >>> len(plot_check(lawful.check(runs)).axes)
+    >>> len(lawful.plot_check(lawful.check(runs)).axes)
     3
     """
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.cost import Cost
-from lawful.core.laws import Law
+from lawful.core.laws import CHINCHILLA, Law
 from lawful.core.notes import Note, Status
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
@@ -173,7 +173,7 @@ def fit_document(analysis: Analysis, *, scale: Mapping[str, float] | None = None
     document = {
         "schema": FIT_SCHEMA,
         "method": fit.method,
-        "law": surface.surface.law.name if surface else None,
+        "law": (surface.surface.law if surface else CHINCHILLA).name,
         "objective": {"name": surface.objective.name, "delta": surface.objective.delta, "value": surface.value}
         if surface
         else None,

@@ -59,10 +59,10 @@ def zero_line(ax: Axes) -> None:
     ax.axhline(0, color=MUTED, linewidth=0.8, zorder=1)
 
 
-def range_axis(ax: Axes, *, named: bool = True) -> None:
-    """Tick half-widths in decades by the factor of the sweep."""
+def range_axis(ax: Axes, *, named: bool = True, every: int = 1) -> None:
+    """Tick half-widths in decades by the factor of the sweep, every one or every second of them."""
     ax.set_xlim(0.22, 2.06)
-    ax.set_xticks(RANGE_TICKS, [f"±{2**i}×" for i in range(1, 7)])
+    ax.set_xticks(RANGE_TICKS[every - 1 :: every], [f"±{2**i}×" for i in range(every, 7, every)])
     if named:
         labels(ax, "sampling range (factor either side)", ax.get_ylabel())
 

@@ -26,8 +26,8 @@ TOLERANCE = 1e-15
 MOST_ITERATIONS = 1000
 COARSE_GRID = 32
 FINE_GRID = 256
-BOUND_SLACK = 1e-6
-"""A linear coefficient this close to its bound, relatively, is a failed fit."""
+BOUND_FACTOR = 10.0
+"""A linear coefficient within this factor of its bound is a failed fit: L-BFGS-B creeps up to a bound in log units."""
 
 Jacobian = Literal["analytic", "3-point"]
 
@@ -48,8 +48,8 @@ class Answer(NamedTuple):
 
     @property
     def at_bound(self) -> bool:
-        """Whether E, A or B sits on a bound."""
-        low, high = LOWER[:3] * (1 + BOUND_SLACK), UPPER[:3] * (1 - BOUND_SLACK)
+        """Whether E, A or B sits on a bound, or close above its lower one."""
+        low, high = LOWER[:3] * BOUND_FACTOR, UPPER[:3]
         return bool(((self.x[:3] <= low) | (self.x[:3] >= high)).any())
 
 

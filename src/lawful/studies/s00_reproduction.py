@@ -91,7 +91,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
     refits = tables["refits"]
     shown = ("E", "alpha", "beta", "a")
     names = {"E": "E (nats)", "alpha": "α", "beta": "β", "a": "a, exponent of N*"}
-    figure, axes = drawing.panels(1, len(shown), (10.2, 3.3), sharey=True)
+    figure, axes = drawing.panels(1, len(shown), (10.2, 4.0), sharey=True)
     order = list(refits.rows())
     place = np.arange(len(order))[::-1]
     for ax, name in zip(axes[0], shown, strict=True):

@@ -64,7 +64,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
             if np.abs(ax.get_ylim()).max() < 1e-3:
                 ax.set_ylim(-1, 1)
             drawing.title(ax, f"{sweeps.LABELS[surface]}: {text}")
-            drawing.range_axis(ax, named=i == len(surfaces) - 1)
+            drawing.range_axis(ax, named=i == len(surfaces) - 1, every=2)
             drawing.percent_axis(ax)
         drawing.labels(axes[i, 0], axes[i, 0].get_xlabel(), "relative error")
     drawing.legend_above(figure, axes[0, 0].get_legend_handles_labels()[0])
@@ -73,6 +73,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
 
 def _draw_optima(tables: Tables, surface: str) -> Figure:
     """Errors of N* and D* of every budget: relative on the left of each pair, absolute on the right."""
+    from lawful.show.axes import set_log_axis
     from lawful.studies import drawing
 
     optima = tables["optima"].where(surface=surface)
@@ -80,13 +81,15 @@ def _draw_optima(tables: Tables, surface: str) -> Figure:
     figure, axes = drawing.panels(4, len(biases), (12.0, 9.0), sharex=True, sharey="row")
     kinds = (("params_error", "N*, relative"), ("tokens_error", "D*, relative"), ("params_gap", "N*, size of error"), ("tokens_gap", "D*, size of error"))
     colors = drawing.budget_colors(optima.values("budget"))
+    # What is smaller than a hundred-thousandth of the largest error is a crossing through zero, or rounding.
+    floor = {name: 1e-5 * float(np.abs(optima[name]).max()) for name, _ in kinds}
     for j, bias in enumerate(biases):
         for i, (name, text) in enumerate(kinds):
             ax = axes[i, j]
             for color, style, ((budget,), rows) in zip(colors, drawing.DASHES, optima.where(bias=bias).groups("budget"), strict=False):
                 relative = name.endswith("error")
                 # A logarithmic axis has no sign; the row above it has.
-                values = 100 * rows[name] if relative else np.maximum(np.abs(rows[name]), 1.0)
+                values = 100 * rows[name] if relative else np.maximum(np.abs(rows[name]), floor[name])
                 label = f"{budget:.0e} FLOPs".replace("1e+", "10^")
                 ax.plot(rows["half_width"], values, color=color, linestyle=style, label=label)
             if relative:
@@ -96,18 +99,11 @@ def _draw_optima(tables: Tables, surface: str) -> Figure:
                 ax.set_yscale("log")
             if i == 0:
                 drawing.title(ax, f"{sweeps.LABELS[surface]}: {bias}")
-            drawing.range_axis(ax, named=i == len(kinds) - 1)
-            ax.set_xticks(drawing.RANGE_TICKS[1::2], ["±4×", "±16×", "±64×"])
+            drawing.range_axis(ax, named=i == len(kinds) - 1, every=2)
             if j == 0:
                 drawing.labels(ax, ax.get_xlabel(), text)
-    for j in range(len(biases)):
-        for i in (2, 3):
-            axes[i, j].set_ylim(bottom=1)
-    for i in (2, 3):
-        from lawful.show.axes import set_log_axis
-
-        for j in range(len(biases)):
-            set_log_axis(axes[i, j], "y", "count", most=5)
+    for ax in axes[2:].flat:
+        set_log_axis(ax, "y", "count", most=5)
     drawing.legend_above(figure, axes[0, 0].get_legend_handles_labels()[0])
     return figure
 

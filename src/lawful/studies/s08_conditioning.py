@@ -120,7 +120,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
     for i, row in enumerate(matrix):
         for j, value in enumerate(row):
             text = f"{value:.2f}" if value >= 0.01 else f"{value:.0e}".replace("e-0", "e−")
-            middle.text(j, i, text, ha="center", va="center", fontsize=7.5, color="white" if value > 0.3 else drawing.INK)
+            middle.text(j, i, text, ha="center", va="center", fontsize=7.5, color="white" if value > 3e-3 else drawing.INK)
     middle.set_xticks(range(5), SYMBOLS)
     middle.set_yticks(range(5), [f"{v:.1e}".replace("e-0", "e−").replace("e+0", "e") for v in directions["eigenvalue"]])
     drawing.title(middle, "Size of each direction's parts")

@@ -64,7 +64,7 @@ def compute(config: Config, task: Task) -> Tables:
 
 
 def draw(tables: Tables) -> dict[str, Figure]:
-    """Bars of the error of D* per surface, grid and case."""
+    """Error of D* against the grid, a panel per surface and a line per case."""
     from lawful.studies import drawing
 
     errors = tables["errors"]
@@ -75,16 +75,14 @@ def draw(tables: Tables) -> dict[str, Figure]:
     for ax, name in zip(axes[0], names, strict=True):
         for k, case in enumerate(cases):
             values = [errors.one(surface=name, case=case, grid=grid)["error_percent"] for grid in grids]
-            place = np.arange(len(grids)) + (k - 1) * 0.27
-            ax.bar(place, values, width=0.25, color=(drawing.MUTED, drawing.CYCLE[0], drawing.CYCLE[1])[k], label=case)
-            for x, value in zip(place, values, strict=True):
-                up = value >= 0
-                ax.annotate(
-                    f"{value:+.1f}".replace("-", "−"), (x, value), (0, 2 if up else -2), textcoords="offset points",
-                    ha="center", va="bottom" if up else "top", fontsize=6.5, color=drawing.INK,
-                )
+            color = (drawing.MUTED, drawing.CYCLE[0], drawing.CYCLE[1])[k]
+            ax.plot(values, color=color, linestyle=drawing.DASHES[k], marker=drawing.MARKERS[k], markersize=5, label=case)
+            for x in (0, len(grids) - 1):
+                text = f"{values[x]:+.1f}%".replace("-", "−") if abs(values[x]) >= 0.05 else "0%"
+                side = -1 if x == 0 else 1
+                ax.annotate(text, (x, values[x]), (6 * side, 0), textcoords="offset points", ha="right" if x == 0 else "left", va="center", fontsize=7, color=color)
         drawing.zero_line(ax)
-        ax.grid(visible=False, axis="x")
+        ax.set_xlim(-0.75, len(grids) - 0.25)
         ax.set_xticks(range(len(grids)), [f"{grid}\n±{sweeps.WIDTHS[grid]:.0f}×" for grid in grids])
         drawing.title(ax, sweeps.LABELS[name])
         drawing.percent_axis(ax)

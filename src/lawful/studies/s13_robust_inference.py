@@ -78,11 +78,11 @@ def robust_exponents(plan: Plan, losses: Array) -> dict[str, Array]:
     # A term that has vanished leaves its exponent free: its variance is then the prior's, not 0.
     variance = np.where((plain.x[:, 1:3] > 0).all(axis=1), variance, A_SPREAD**2)
     weight = A_SPREAD**2 / (A_SPREAD**2 + variance)
-    both = {name: with_prior(plan, losses, plain, name) for name in ("prior", "ratio prior")}
+    both = {name: with_prior(plan, losses, plain, boxed, name) for name in ("prior", "ratio prior")}
     return {"lawful": a, "box": boxed.a, **both, "shrunk": 0.5 + weight * (a - 0.5)}
 
 
-def with_prior(plan: Plan, losses: Array, plain: Fits, kind: str) -> Array:
+def with_prior(plan: Plan, losses: Array, plain: Fits, boxed: Fits, kind: str) -> Array:
     """
     Exponent a of the posterior mode; the prior stands beside the runs as one or two more residuals.
 
@@ -95,14 +95,13 @@ def with_prior(plan: Plan, losses: Array, plain: Fits, kind: str) -> Array:
     variance = plain.value / max(n - 5, 1)
     y = np.concatenate([losses, np.zeros((len(losses), spreads.size))], axis=1)
     w = np.concatenate([np.ones_like(losses), variance[:, None] / spreads**2], axis=1)
-    z = plain.x.copy()
-    z[:, 1:3] *= np.exp(-z[:, 3:] * centre)
-    # From the plain answer and from the prior's centre: the lower of the two.
-    middle = z.copy()
-    middle[:, 3:] = np.exp(CENTRE)
-    middle[:, 1:3] = np.maximum(middle[:, 1:3], 1e-3)
     lower, upper = np.array([0, 0, 0, 0.01, 0.01]), np.array([np.inf, np.inf, np.inf, 2.0, 2.0])
-    ends = [minimise(prior_model(x, kind), y, w, start, lower, upper, max_iter=400) for start in (z, middle)]
+    ends = []
+    # From the plain answer and from the one within bounds: the lower of the two.
+    for fits in (plain, boxed):
+        z = fits.x.copy()
+        z[:, 1:3] *= np.exp(-z[:, 3:] * centre)
+        ends.append(minimise(prior_model(x, kind), y, w, z, lower, upper))
     better = ends[0].value <= ends[1].value
     theta = np.where(better[:, None], ends[0].z[:, 3:], ends[1].z[:, 3:])
     return np.asarray(theta[:, 1] / theta.sum(axis=1))

@@ -1,0 +1,360 @@
+"""
+Joint fits of laws that are no sum of powers: screened for starts, then Newton's method.
+
+A screen scores thousands of combinations of the law's shapes at once, the multipliers
+being a small non-negative least-squares problem at each; the best distinct ones are
+minimised. Slopes come from a step along the imaginary axis, exact to rounding; curvature
+from differences of them, or in closed form for the coupled law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.law import Law, Screen
+from lawful.estimate import newton, robust
+from lawful.estimate.coupled import coupled
+from lawful.estimate.small import nonnegative
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+COMPLEX_STEP = 1e-20
+DIFFERENCE_STEP = 1e-4
+SCREENED = 2048
+"""Combinations of shapes that are scored."""
+
+SCREEN_ELEMENTS = 400_000
+"""Combinations times runs scored at a time."""
+
+ROUGH, FINALISTS = 32, 6
+"""Screened starts that are roughly minimised, and those of them that are taken to the end."""
+
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)
+
+
+class FormProblem(NamedTuple):
+    """
+    A joint fit in the solver's units: positive coefficients as logs, multipliers at the middle of the runs.
+
+    Attributes
+    ----------
+    law : Law
+    columns : tuple of array, shape (n,)
+    centre : array, shape (q,)
+        Mean log column that each coefficient's power is centred on; 0 for the others.
+    y : array, shape (n,)
+        Losses.
+    w : array, shape (n,), or None
+        Weights; None for all ones.
+    lower, upper : array, shape (q,)
+        Bounds in solver units.
+    log : bool
+        Whether residuals are taken between logs.
+    delta : float or None
+        Width of Huber's quadratic part; squares where None.
+    prior : tuple of (int, float, float)
+        Position, mean and weight of a pull on a coefficient in solver units: half the
+        weight times the squared distance joins the summed objective.
+    """
+
+    law: Law
+    columns: tuple[Array, ...]
+    centre: Array
+    y: Array
+    w: Array | None
+    lower: Array
+    upper: Array
+    log: bool
+    delta: float | None
+    prior: tuple[tuple[int, float, float], ...] = ()
+
+    least_squares = False
+    powers = 0
+    gates: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_log(self) -> BoolArray:
+        """Which coefficients are searched as logs, shape (q,)."""
+        return np.array([name in self.law.positive for name in self.law.names])
+
+    @property
+    def target(self) -> Array:
+        """What the model is compared with."""
+        return np.asarray(np.log(self.y)) if self.log else self.y
+
+    @property
+    def middle(self) -> Array:
+        """Which exponent centres each coefficient: a matrix with one row per coefficient, shape (q, q)."""
+        names, out = self.law.names, np.zeros((len(self.law.names),) * 2)
+        for amount, exponent, _ in self.law.amounts:
+            i = names.index(amount)
+            out[i, names.index(exponent)] = self.centre[i]
+        return out
+
+    def to_coefficients(self, z: Array) -> Array:
+        """From solver units to coefficients of the law, rows of q."""
+        with np.errstate(over="ignore"):
+            return np.where(self.is_log, np.exp(np.where(self.is_log, z + z @ self.middle.T, 0.0)), z)
+
+    def to_z(self, coefficients: Array) -> Array:
+        """From coefficients of the law to solver units, rows of q."""
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.where(self.is_log, coefficients, 1.0))
+        return np.asarray(np.where(self.is_log, logs - coefficients @ self.middle.T, coefficients))
+
+    def values(self, z: NDArray[np.complex128] | Array) -> NDArray[np.complex128] | Array:
+        """Loss, or its log, at rows of coefficients, shape (R, n); real or complex."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            shifted = z + z @ self.middle.T
+            logs = self.is_log
+            k = {
+                name: (np.exp(shifted[:, i]) if logs[i] else z[:, i])[:, None] for i, name in enumerate(self.law.names)
+            }
+            assert self.law.form is not None
+            found = self.law.form(k, *self.columns)
+            return np.asarray(np.log(found) if self.log else found)
+
+    @property
+    def model(self) -> newton.Model:
+        """The law as Newton's method takes it."""
+        if self.law.name == "skaling":
+            x, y = (np.log(column) for column in self.columns)
+            return coupled(x - self.centre[1], y - self.centre[2], log=self.log)
+        return numeric(self)
+
+
+def numeric(problem: FormProblem) -> newton.Model:
+    """Model of any form: slopes by complex step, curvature by central differences of them."""
+    free = np.flatnonzero(problem.lower < problem.upper)
+    q, n = problem.lower.size, problem.y.size
+
+    def slopes(z: Array) -> Array:
+        out = np.zeros((len(z), q, n))
+        for j in free:
+            moved = z.astype(complex)
+            moved[:, j] += 1j * COMPLEX_STEP
+            out[:, j] = np.imag(problem.values(moved)) / COMPLEX_STEP
+        return np.nan_to_num(out, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def model(z: Array) -> tuple[Array, Array, newton.Curvature]:
+        value = np.asarray(problem.values(z), float)
+        value = np.where(np.isfinite(value), value, 1e6)
+
+        def curvature(v: Array) -> Array:
+            out = np.zeros((len(z), q, q))
+            for place, j in enumerate(free):
+                for i in free[: place + 1]:
+                    pair = []
+                    for side in (1.0, -1.0):
+                        moved = z.astype(complex)
+                        moved[:, j] += side * DIFFERENCE_STEP
+                        moved[:, i] += 1j * COMPLEX_STEP
+                        pair.append(np.imag(problem.values(moved)) / COMPLEX_STEP)
+                    bend = np.nan_to_num((pair[0] - pair[1]) / (2 * DIFFERENCE_STEP), nan=0.0, posinf=0.0, neginf=0.0)
+                    out[:, i, j] = out[:, j, i] = np.einsum("rn,rn->r", v, bend)
+            return out
+
+        return value, slopes(z), curvature
+
+    return model
+
+
+def prepare_form(
+    law: Law,
+    columns: tuple[Array, ...],
+    y: Array,
+    w: Array | None,
+    limits: Mapping[str, tuple[float, float]],
+    *,
+    log: bool,
+    delta: float | None,
+    prior: Mapping[str, tuple[float, float]] | None = None,
+) -> FormProblem:
+    """Put a law with a form into solver units; ``prior`` maps coefficients to (mean, weight)."""
+    names, own = law.names, law.bounds
+    centre = np.zeros(len(names))
+    for amount, _, column in law.amounts:
+        if limits[amount] == own[amount]:  # bounds of a multiplier keep their meaning only where it is not centred
+            centre[names.index(amount)] = float(np.log(columns[law.columns.index(column)]).mean())
+    lower, upper = np.array([limits[name] for name in names]).T
+    logs = np.array([name in law.positive for name in names])
+    with np.errstate(divide="ignore"):
+        lower, upper = (np.where(logs, np.log(np.where(logs, v, 1.0)), v) for v in (lower, upper))
+    pulls = tuple((names.index(name), mean, weight) for name, (mean, weight) in (prior or {}).items())
+    return FormProblem(law, columns, centre, y, w, lower, upper, log, delta, pulls)
+
+
+class Minimum(NamedTuple):
+    """Rows of answers in solver units, best first: z (R, q), value (R,), converged (R,)."""
+
+    z: Array
+    value: Array
+    converged: BoolArray
+
+
+def halton(count: int, dimensions: int) -> Array:
+    """
+    Evenly spread points in the unit cube, the same every time, shape (count, dimensions).
+
+    Examples
+    --------
+    >>> halton(3, 2).round(3).tolist()
+    [[0.5, 0.333], [0.25, 0.667], [0.75, 0.111]]
+    """
+    out = np.zeros((count, dimensions))
+    for d in range(dimensions):
+        base, scale, left = PRIMES[d], 1.0, np.arange(1, count + 1)
+        while left.any():
+            scale /= base
+            out[:, d] += scale * (left % base)
+            left //= base
+    return out
+
+
+def screened_starts(problem: FormProblem, most: int = ROUGH) -> Array:
+    """Best distinct combinations of shapes with their best multipliers, in solver units, shape (k, q)."""
+    law = problem.law
+    if law.screen is None:
+        return _box_starts(problem, most)
+    screen = law.screen(*problem.columns)
+    low, high = np.array(screen.box).T
+    points = low + halton(SCREENED, len(low)) * (high - low)
+    weight = np.ones(problem.y.size) if problem.w is None else problem.w
+    if problem.log:
+        weight = weight / problem.y**2
+    scores, amounts = [], []
+    step = max(1, SCREEN_ELEMENTS // problem.y.size)
+    for start in range(0, len(points), step):
+        value, c = _score(screen, points[start : start + step], problem.y, weight)
+        scores.append(value)
+        amounts.append(c)
+    value, c = np.concatenate(scores), np.concatenate(amounts)
+    chosen = _spread(value, (points - low) / (high - low), most)
+    named = screen.assemble(c[chosen], points[chosen])
+    z = problem.to_z(np.stack([np.broadcast_to(named[n], len(chosen)) for n in law.names], axis=1))
+    return np.asarray(np.clip(np.nan_to_num(z, nan=0.0, neginf=-30.0, posinf=60.0), problem.lower, problem.upper))
+
+
+def _score(screen: Screen, points: Array, y: Array, w: Array) -> tuple[Array, Array]:
+    basis = screen.basis(points)
+    weighted = basis * w
+    gram, moment = weighted @ basis.transpose(0, 2, 1), weighted @ y
+    c = nonnegative(gram, moment, np.ones(basis.shape[1], bool))
+    residual = y - np.einsum("rm,rmn->rn", c, basis)
+    return np.einsum("rn,rn,n->r", residual, residual, w), c
+
+
+def _spread(value: Array, unit: Array, most: int) -> NDArray[np.intp]:
+    """Best points, skipping those near a better one."""
+    keep: list[int] = []
+    for i in np.argsort(value, kind="stable")[: 12 * most]:
+        if all(np.abs(unit[i] - unit[j]).max() > 0.06 for j in keep):
+            keep.append(int(i))
+        if len(keep) == most:
+            break
+    return np.array(keep)
+
+
+UNBOUNDED = 10.0
+"""Range in solver units that a search spans where a coefficient has no upper bound."""
+
+
+def _box_starts(problem: FormProblem, most: int) -> Array:
+    """Starts of a law without a screen: points of its box, by the misfit there."""
+    low = np.where(np.isfinite(problem.lower), problem.lower, -UNBOUNDED)
+    high = np.where(np.isfinite(problem.upper), problem.upper, np.maximum(low, 0.0) + UNBOUNDED)
+    constant = problem.law.constant
+    if constant is not None:
+        i = problem.law.names.index(constant)
+        high[i] = min(high[i], float(problem.y.min()))
+    unit = halton(SCREENED, len(low))
+    z = low + unit * (high - low)
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = ((problem.target - np.real(problem.values(z))) ** 2).sum(axis=1)
+    return np.asarray(z[_spread(np.where(np.isfinite(value), value, np.inf), unit, most)])
+
+
+def with_prior(
+    problem: FormProblem, model: newton.Model, y: Array, w: Array, z: Array
+) -> tuple[newton.Model, Array, Array]:
+    """Add one row per pull: a residual so small that every objective counts it squared."""
+    if not problem.prior:
+        return model, y, w
+    index = np.array([i for i, _, _ in problem.prior])
+    mean, weight = (np.array([p[k] for p in problem.prior]) for k in (1, 2))
+    count = index.size
+
+    def pulled(z: Array) -> tuple[Array, Array, newton.Curvature]:
+        value, slope, curvature = model(z)
+        n = value.shape[1]
+        more = np.zeros((len(z), z.shape[1], count))
+        more[:, index, np.arange(count)] = TINY
+        value = np.concatenate([value, TINY * z[:, index]], axis=1)
+        return value, np.concatenate([slope, more], axis=2), lambda v: curvature(v[:, :n])
+
+    if y.ndim == 2 or w.ndim == 2:
+        rows = len(z)
+        y = np.broadcast_to(y, (rows, y.shape[-1]))
+        w = np.broadcast_to(w, (rows, w.shape[-1]))
+        mean, weight = np.broadcast_to(mean, (rows, count)), np.broadcast_to(weight, (rows, count))
+    target = np.concatenate([y, TINY * mean], axis=-1)
+    return pulled, target, np.concatenate([w, weight / TINY**2], axis=-1)
+
+
+TINY = 1e-7
+"""Scale of the residual of a pull."""
+
+
+def polish_form(
+    problem: FormProblem, z: Array, y: Array, w: Array, *, tolerance: float, max_iter: int
+) -> newton.Optimum:
+    """Newton steps at the problem's own objective."""
+    model, target, weight = with_prior(problem, problem.model, y, w, z)
+    return newton.minimise(
+        model, target, weight, z, problem.lower, problem.upper, delta=problem.delta, tolerance=tolerance, max_iter=max_iter
+    )
+
+
+def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: Array | None = None) -> Minimum:
+    """
+    Cold fit: screened starts, roughly minimised in squares, then at the objective asked for.
+
+    Parameters
+    ----------
+    problem : FormProblem
+    tolerance : float
+        Relative step at which the search ends.
+    max_iter : int
+        Iterations after which a start is given up.
+    more : array, shape (k, q), optional
+        Further starts in solver units, such as the fit of a simpler law.
+
+    Returns
+    -------
+    Minimum
+    """
+    starts = screened_starts(problem)
+    if more is not None:
+        starts = np.concatenate([np.clip(more, problem.lower, problem.upper), starts])
+    w = np.ones(problem.y.size) if problem.w is None else problem.w
+    limits = problem.lower, problem.upper
+    model, y, weight = with_prior(problem, problem.model, problem.target, w, starts)
+    rough = newton.minimise(model, y, weight, starts, *limits, tolerance=1e-3, max_iter=20)
+    z = _finalists(rough)
+    if problem.delta is not None:
+        model, y, weight = with_prior(problem, problem.model, problem.target, w, z)
+        z = robust.narrow(model, y, weight, z, *limits, problem.delta, ())
+    out = polish_form(problem, z, problem.target, w, tolerance=tolerance, max_iter=max_iter)
+    order = np.argsort(out.value, kind="stable")
+    return Minimum(out.z[order], out.value[order], out.converged[order])
+
+
+def _finalists(rough: newton.Optimum) -> Array:
+    order = np.argsort(rough.value, kind="stable")
+    z = rough.z[order]
+    return np.asarray(z[robust.distinct(z)[:FINALISTS]])

@@ -1,0 +1,125 @@
+"""Every law of the catalogue, from noise-free runs and a cold start, under every objective it can be fitted with."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from lawful.core.catalogue_kaplan import TABLE5
+from lawful.core.catalogue_repeated import MUENNIGHOFF_PUBLISHED
+from lawful.core.law import Law, sum_of_powers
+from lawful.core.laws import LAWS
+from lawful.core.objective import OBJECTIVE_NAMES, Objective
+from lawful.core.runs import Runs
+from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.estimate.fit import fit
+from lawful.estimate.solvers import Joint, VarPro
+
+# What the issue asks of noise-free runs: predictions on held-out columns, and identifiable coefficients.
+PREDICTION, COEFFICIENT = 1e-8, 1e-6
+
+BASE = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
+MOE = sum_of_powers("active", ("N", "D", "active"))
+
+TRUTHS: dict[str, dict[str, float]] = {
+    "chinchilla": BASE,
+    "skaling": {"E": 0.8, "A": 9000.0, "B": 20000.0, "alpha": 0.5, "beta": 0.47, "k": 0.6},
+    "nested": {"E": 1.0, "A": 300.0, "B": 900.0, "alpha": 0.31, "beta": 0.33, "q": 0.7},
+    "compute": {"E": 1.7, "A": 3000.0, "alpha": 0.17},
+    "amari-1": {"E": 0.0, "c": 5.0, "alpha": 1.0},
+    "amari-2": {"E": 0.0, "c": 5.0, "alpha": 2.0},
+    "amari-3": {"E": 0.0, "c": 5.0, "alpha": 0.5},
+    "amari-4": {"E": 0.1, "c": 5e8, "alpha": 1.0},
+    "hestness": {"E": 0.5, "A": 11.9, "alpha": 0.066},
+    "hestness-regions": {"E": 0.5, "A": 20.0, "alpha": 0.1, "guess": 3.2},
+    "rosenfeld": {"cinf": 0.02, "a": 2000.0, "alpha": 0.45, "b": 300.0, "beta": 0.31},
+    "rosenfeld-envelope": {
+        "cinf": 0.1, "a": 2000.0, "alpha": 0.4, "b": 300.0, "beta": 0.31, "eps0": 9.0, "eta": 1.0
+    },
+    "kaplan-n": TABLE5["kaplan-n"],
+    "kaplan-d": TABLE5["kaplan-d"],
+    "kaplan-c": TABLE5["kaplan-c"],
+    "kaplan-cmin": TABLE5["kaplan-cmin"],
+    "kaplan-nd": TABLE5["kaplan-nd"],
+    "kaplan-ns": TABLE5["kaplan-ns"],
+    "pearce-song": BASE | {"omega": 47491.0},
+    "muennighoff": MUENNIGHOFF_PUBLISHED,
+    "lovelace": BASE | {"P": 0.023, "delta": 1.3, "kappa": 0.8},
+}
+
+
+def table(scale: float) -> Runs:
+    """Runs on a grid of sizes, tokens and epochs, shifted between the ones fitted and the ones held out."""
+    cells = itertools.product(np.geomspace(1e6, 3e9, 6), np.geomspace(1e8, 3e10, 5), (1.0, 4.0, 20.0))
+    n, d, epochs = (scale * np.array(v) for v in zip(*cells, strict=True))
+    epochs = np.maximum(epochs, 1.0)
+    labels = {"unique_tokens": d / epochs, "S": d / 5e5, "C_min": 6 * n * d / 8.64e19, "active": np.sqrt(n * epochs)}
+    return Runs.from_arrays(n, d, np.ones(n.size), labels=labels)
+
+
+def with_losses(law: Law, truth: dict[str, float], runs: Runs) -> Runs:
+    losses = law.loss(truth, *(runs.column(name) for name in law.columns))
+    return Runs.from_arrays(runs.N, runs.D, losses, C=runs.C, labels=runs.labels)
+
+
+def test_every_law_of_the_catalogue_is_fitted_here() -> None:
+    assert set(TRUTHS) == set(LAWS)
+    assert all(set(TRUTHS[name]) == set(law.names) for name, law in LAWS.items())
+
+
+
+@pytest.mark.parametrize("objective", OBJECTIVE_NAMES)
+@pytest.mark.parametrize("name", LAWS)
+def test_a_law_is_found_again_from_noise_free_runs(name: str, objective: str) -> None:
+    law, truth = LAWS[name], TRUTHS[name]
+    solver = VarPro() if law.separable and not objective.startswith("log") else Joint()
+    found = fit(with_losses(law, truth, table(1.0)), law=law, objective=Objective(objective), solver=solver)
+    held_out = table(1.7)
+    columns = [held_out.column(column) for column in law.columns]
+    expected = law.loss(truth, *columns)
+    np.testing.assert_allclose(law.loss(found.surface.coefficients, *columns), expected, rtol=PREDICTION)
+    for coefficient in law.identifiable:
+        assert found.surface[coefficient] == pytest.approx(truth[coefficient], rel=COEFFICIENT, abs=1e-12), coefficient
+
+
+def test_a_law_of_user_columns_is_found_again() -> None:
+    truth = dict(zip(MOE.names, (1.6, 300.0, 900.0, 5.0, 0.33, 0.34, 0.2), strict=True))
+    found = fit(with_losses(MOE, truth, table(1.0)), law=MOE)
+    assert found.surface.coefficients == pytest.approx(truth, rel=COEFFICIENT)
+
+
+def test_a_law_of_ones_own_is_found_again() -> None:
+    law = Law(
+        "saturating",
+        ("E", "A"),
+        ("alpha", "s"),
+        ("D",),
+        form=lambda k, d: k["E"] + k["A"] / (d / 1e8 + k["s"]) ** k["alpha"],
+        box={"s": (0.0, 100.0)},
+    )
+    truth = {"E": 1.0, "A": 3.0, "alpha": 0.4, "s": 2.0}
+    found = fit(with_losses(law, truth, table(1.0)), law=law, objective=Objective.squared())
+    assert found.surface.coefficients == pytest.approx(truth, rel=COEFFICIENT)
+
+
+def test_a_law_for_repeated_data_asks_for_unique_tokens() -> None:
+    runs = Runs.from_arrays([1e8, 2e8], [1e9, 2e9], [3.0, 2.9])
+    with pytest.raises(InputError, match="a column of unique tokens"):
+        fit(runs, law="muennighoff")
+
+
+def test_an_unknown_law_is_refused_with_the_catalogue() -> None:
+    with pytest.raises(UnsupportedError, match="Unknown law 'gopher'; choose one of chinchilla, skaling"):
+        fit(table(1.0), law="gopher")
+
+
+def test_variable_projection_refuses_a_law_that_is_no_sum_of_powers() -> None:
+    with pytest.raises(UnsupportedError, match="vpnls fits sums of powers, and skaling is none"):
+        fit(table(1.0), law="skaling", solver=VarPro())
+
+
+def test_too_few_runs_for_the_coupled_law_are_refused() -> None:
+    with pytest.raises(IdentificationError, match="5 runs cannot determine 6 coefficients"):
+        fit(table(1.0).take(np.arange(5)), law="skaling")
