@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench bare clean
+.PHONY: help demo test test-all fuzz check format bench bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,9 @@ test: .venv/.dev  ## Run the tests, the docs' examples included
 
 test-all: .venv/.dev  ## Run the slow tests as well
 	.venv/bin/python -m pytest -m ""
+
+fuzz: .venv/.dev  ## Feed 20,000 random tables to the verbs (a quarter of an hour)
+	LAWFUL_FUZZ_EXAMPLES=$${LAWFUL_FUZZ_EXAMPLES:-20000} nice .venv/bin/python -m pytest tests/test_fuzz.py
 
 check: .venv/.dev  ## Lint, check formatting and types
 	.venv/bin/ruff check .

@@ -34,7 +34,7 @@ MAY_IMPORT = {
 LONGEST_FILE = 400
 FORBIDDEN_STEMS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 # Public names that are values, described by the string under their definition.
-CONSTANTS = {"CHINCHILLA", "LAWS", "__version__"}
+CONSTANTS = {"CHINCHILLA", "LAWS", "__version__", "PUBLISHED_SETS"}
 HEAVY = {"pandas", "matplotlib", "typer", "jinja2", "scipy", "rich", "pyarrow"}
 
 

@@ -13,7 +13,7 @@ from scipy.interpolate import Akima1DInterpolator
 
 import lawful
 from lawful.core.runs import Runs
-from lawful.data import rules
+from lawful.data import rules, spline
 from lawful.data.check import apply_rules
 from lawful.data.rules import DEFAULT_THRESHOLDS, KEPT, RULES, SENTENCES, Thresholds
 from lawful.infer.allocate import price
@@ -238,6 +238,15 @@ class TestSplineOutlier:
     def test_two_runs_are_not_judged(self):
         assert not any(flagged("spline_outlier", valley(offsets=[0.0, 1.0])))
 
+    def test_a_budget_of_many_runs_is_judged_by_the_same_spline(self):
+        rng = np.random.default_rng(0)
+        x = np.cumsum(rng.uniform(0.01, 0.1, 2 * spline.MANY + 1))
+        y = np.cos(x) + 0.1 * rng.normal(size=x.size)
+        y[50:60] = 1.0  # a straight part, where the spline takes plain means of slopes
+        others = [np.delete(np.arange(x.size), i) for i in range(x.size)]
+        expected = [y[i] - Akima1DInterpolator(x[o], y[o])(x[i], extrapolate=True) for i, o in enumerate(others)]
+        np.testing.assert_allclose(spline.left_out(x, y), expected, rtol=0, atol=1e-12)
+
     def test_losses_near_the_largest_float_are_judged_alike(self):
         runs = valley(noise=1e-3, offsets=np.linspace(-2, 2, 15))
         L = runs.L.copy()
@@ -435,8 +444,8 @@ def test_the_spline_rule_is_the_sentence_of_its_definition(runs):
         here = sorted(np.flatnonzero(budget == runs.C), key=runs.N.__getitem__)
         for i in here if len(here) >= 3 else []:
             others = [j for j in here if j != i]
-            spline = Akima1DInterpolator(np.log(runs.N[others]), runs.L[others])
-            residual[i] = runs.L[i] - spline(np.log(runs.N[i]), extrapolate=True)
+            through = Akima1DInterpolator(np.log(runs.N[others]), runs.L[others])
+            residual[i] = runs.L[i] - through(np.log(runs.N[i]), extrapolate=True)
     values = np.array(list(residual.values()))
     middle = np.median(values) if values.size else 0.0
     mad = np.median(np.abs(values - middle)) if values.size else 0.0

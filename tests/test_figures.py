@@ -33,7 +33,7 @@ def sweep(budgets: Any = BUDGETS, points: int = 7, noise: float = 0.004) -> Any:
 
 @pytest.fixture(scope="module")
 def analyses() -> dict[str, Analysis]:
-    return {method: analyse(sweep(), method=method, budgets=TARGETS, draws=60) for method in METHODS}
+    return {m: analyse(sweep(), method=m, budgets=TARGETS, draws=60, scheme="within-budget") for m in METHODS}
 
 
 @pytest.fixture(scope="module")

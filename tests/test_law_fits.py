@@ -105,9 +105,10 @@ def test_a_law_of_ones_own_is_found_again() -> None:
 
 
 def test_a_law_for_repeated_data_asks_for_unique_tokens() -> None:
-    runs = Runs.from_arrays([1e8, 2e8], [1e9, 2e9], [3.0, 2.9])
+    runs = table(1.0)
+    bare = Runs.from_arrays(runs.N, runs.D, runs.L)
     with pytest.raises(InputError, match="a column of unique tokens"):
-        fit(runs, law="muennighoff")
+        fit(bare, law="muennighoff")
 
 
 def test_an_unknown_law_is_refused_with_the_catalogue() -> None:

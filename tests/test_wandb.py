@@ -170,3 +170,10 @@ def test_a_table_is_returned_as_it_came_where_nothing_is_found() -> None:
     table = open_table({"N": [1e8], "D": [1e9], "loss": [3.0]}, "here", None)
     roles = {"params": "N", "tokens": "D", "loss": "loss"}
     assert budgets_from_names(table, roles) == (table, roles, [])
+
+
+def test_check_sees_the_same_sweep(shared_data: Path) -> None:
+    checked = lawful.check(shared_data / "marin_comma_wandb_export.csv", columns=LOSS)
+    assert len(checked) == 85
+    assert checked.runs.budgets.size == 7
+    assert [note.code for note in checked.notes][:2] == ["budget_in_name", "set_aside"]

@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lawful.core.cost import Cost
+    from lawful.core.hardware import HARDWARE, Hardware
     from lawful.core.laws import CHINCHILLA, LAWS, Law, find_law, sum_of_powers
     from lawful.core.notes import Note, Status
     from lawful.core.objective import Objective
@@ -47,18 +48,35 @@ if TYPE_CHECKING:
     )
     from lawful.estimate.fit import fit
     from lawful.estimate.isoflop import fit_envelope, fit_isoflop
+    from lawful.estimate.prior import Forecaster, forecaster, weak_prior
     from lawful.estimate.result import Fit, Frontier, FrontierFit
     from lawful.estimate.solvers import Joint, VarPro
     from lawful.infer.allocate import Allocation, allocate
     from lawful.infer.analysis import Analysis, analyse, compare
     from lawful.infer.bias import Bias, bias, correct_isoflop
+    from lawful.infer.audit import Audit, audit
     from lawful.infer.bootstrap import Draws, bootstrap, extend
+    from lawful.infer.constraints import Constrained, Constraints, Demand, optimise
     from lawful.infer.conventions import Conventions, conventions
+    from lawful.infer.coverage import Coverage, coverage
+    from lawful.infer.deadweight import DeadweightInterval, deadweight_interval
     from lawful.infer.delta import Delta, delta
+    from lawful.infer.design import Planned, Sweep, plan
+    from lawful.infer.dial import AsymptoteDial, asymptote_dial
+    from lawful.infer.fitness import LackOfFit, lack_of_fit
+    from lawful.infer.forecast import Forecast, Score, fit_curve, forecast, score
+    from lawful.infer.indifference import Indifference, indifference
+    from lawful.infer.intervals import Intervals, intervals
     from lawful.infer.profile import Profile, profile
+    from lawful.infer.rehearsal import Rehearsal, check_plan
+    from lawful.infer.shapes import Shapes
     from lawful.infer.shift import parabola_shift
+    from lawful.infer.speedup import Speedup, speedup
+    from lawful.infer.waste import Waste, deadweight
+    from lawful.show.audit import plot_audit
     from lawful.show.artifact import load_analysis, load_fit, save_fit
     from lawful.show.check_figure import plot_check
+    from lawful.show.dial_figure import plot_dial, plot_profile
     from lawful.show.figures import plot_frontier, plot_isoflop, plot_residuals
 
 # The one table a new public name is added to, beside the import above that shows it to type checkers.
@@ -91,6 +109,11 @@ _HOME = {
     "Frontier": "lawful.estimate.result",
     "FrontierFit": "lawful.estimate.result",
     "fit_isoflop": "lawful.estimate.isoflop",
+    "forecaster": "lawful.estimate.prior",
+    "Forecaster": "lawful.estimate.prior",
+    "weak_prior": "lawful.estimate.prior",
+    "audit": "lawful.infer.audit",
+    "Audit": "lawful.infer.audit",
     "fit_envelope": "lawful.estimate.isoflop",
     "bootstrap": "lawful.infer.bootstrap",
     "asymptote_dial": "lawful.infer.dial",
@@ -122,6 +145,7 @@ _HOME = {
     "load_analysis": "lawful.show.artifact",
     "save_fit": "lawful.show.artifact",
     "plot_check": "lawful.show.check_figure",
+    "plot_audit": "lawful.show.audit",
     "plot_isoflop": "lawful.show.figures",
     "plot_frontier": "lawful.show.figures",
     "plot_residuals": "lawful.show.figures",
@@ -137,6 +161,27 @@ _HOME = {
     "bias": "lawful.infer.bias",
     "Bias": "lawful.infer.bias",
     "correct_isoflop": "lawful.infer.bias",
+    "deadweight": "lawful.infer.waste",
+    "Waste": "lawful.infer.waste",
+    "Hardware": "lawful.core.hardware",
+    "HARDWARE": "lawful.core.hardware",
+    "plan": "lawful.infer.design",
+    "Planned": "lawful.infer.design",
+    "Sweep": "lawful.infer.design",
+    "Shapes": "lawful.infer.shapes",
+    "check_plan": "lawful.infer.rehearsal",
+    "Rehearsal": "lawful.infer.rehearsal",
+    "optimise": "lawful.infer.constraints",
+    "Constraints": "lawful.infer.constraints",
+    "Constrained": "lawful.infer.constraints",
+    "Demand": "lawful.infer.constraints",
+    "speedup": "lawful.infer.speedup",
+    "Speedup": "lawful.infer.speedup",
+    "forecast": "lawful.infer.forecast",
+    "Forecast": "lawful.infer.forecast",
+    "score": "lawful.infer.forecast",
+    "Score": "lawful.infer.forecast",
+    "fit_curve": "lawful.infer.forecast",
     "LawfulError": "lawful.errors",
     "InputError": "lawful.errors",
     "IdentificationError": "lawful.errors",
@@ -147,72 +192,113 @@ _HOME = {
 
 __all__ = [
     "CHINCHILLA",
+    "HARDWARE",
     "LAWS",
     "PUBLISHED_SETS",
     "Allocation",
     "Analysis",
+    "AsymptoteDial",
+    "Audit",
     "Bias",
     "Checked",
+    "Constrained",
+    "Constraints",
     "Conventions",
     "Cost",
+    "Coverage",
+    "DeadweightInterval",
     "Delta",
+    "Demand",
     "Draws",
     "FetchError",
     "Fit",
+    "Forecast",
+    "Forecaster",
     "Frontier",
     "FrontierFit",
+    "Hardware",
     "IdentificationError",
+    "Indifference",
     "InputError",
+    "Intervals",
     "Joint",
+    "LackOfFit",
     "Law",
     "LawfulError",
     "Note",
     "Objective",
     "OutputError",
     "Plan",
+    "Planned",
     "Profile",
     "PublishedSet",
+    "Rehearsal",
     "Runs",
+    "Score",
+    "Shapes",
+    "Speedup",
     "Status",
     "Surface",
+    "Sweep",
     "Thresholds",
     "Transformer",
     "UnsupportedError",
     "VarPro",
+    "Waste",
     "__version__",
     "allocate",
     "analyse",
+    "asymptote_dial",
+    "audit",
     "bias",
     "bootstrap",
     "check",
+    "check_plan",
     "compare",
     "conventions",
     "correct_isoflop",
+    "coverage",
+    "deadweight",
+    "deadweight_interval",
     "delta",
     "extend",
     "fetch",
     "fetch_runs",
     "find_law",
     "fit",
+    "fit_curve",
     "fit_envelope",
     "fit_isoflop",
+    "forecast",
+    "forecaster",
+    "indifference",
+    "intervals",
     "isoflop_points",
+    "lack_of_fit",
     "load_analysis",
     "load_fit",
+    "optimise",
     "parabola_shift",
+    "plan",
     "plan_isoflop",
+    "plot_audit",
     "plot_check",
+    "plot_dial",
     "plot_frontier",
     "plot_isoflop",
+    "plot_profile",
     "plot_residuals",
     "profile",
     "read_groups",
     "read_runs",
     "save_fit",
+    "score",
     "simulate",
+    "speedup",
     "study_surface",
     "sum_of_powers",
     "to_frame",
+    "weak_prior",
 ]
 
 

@@ -13,7 +13,22 @@ from typing import Annotated, TextIO
 
 import typer
 
-from lawful.cli import bias, check, conventions, coverage, datasets, demo, fit, isoflops, use
+from lawful.cli import (
+    audit,
+    bias,
+    check,
+    conventions,
+    coverage,
+    datasets,
+    demo,
+    fit,
+    forecast,
+    isoflops,
+    plan,
+    speedup,
+    study,
+    use,
+)
 from lawful.cli.terminal import print_error
 from lawful.errors import LawfulError, UnsupportedError
 
@@ -39,6 +54,12 @@ app.command("isoflops")(isoflops.isoflops)
 app.command("conventions")(conventions.conventions)
 app.add_typer(datasets.app, name="datasets")
 app.command("bias")(bias.bias)
+app.add_typer(study.study, name="study")
+app.command("plan")(plan.plan)
+app.command("audit")(audit.audit)
+app.command("forecast")(forecast.forecast)
+app.command("speedup")(speedup.speedup)
+app.command("deadweight")(speedup.deadweight)
 app.command("demo")(demo.demo)
 
 

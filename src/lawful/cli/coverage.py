@@ -1,4 +1,4 @@
-"""``lawful coverage``: would the intervals have held on this design, with this noise?"""
+"""``lawful coverage``: how often the intervals would have held on this design, with this noise."""
 
 # ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
 
@@ -18,7 +18,10 @@ Repeats = Annotated[
 Draws = Annotated[
     int,
     typer.Option(
-        "--bootstrap", metavar="N", help="Draws on each repeat; 0 for profile and delta alone.", rich_help_panel=o.UNCERTAINTY
+        "--bootstrap",
+        metavar="N",
+        help="Draws on each repeat; 0 for profile and delta alone.",
+        rich_help_panel=o.UNCERTAINTY,
     ),
 ]
 
@@ -61,6 +64,7 @@ def coverage(
         delta=delta,
         fix=fix,
         bounds=bounds,
+        scale=None,
         method=method.value,
     )
     from lawful.data.read import read_runs

@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
 def fit(
     runs: o.RunsPath,
     budget: o.Budgets = None,
-    method: o.Method = o.MethodName.vpnls,
+    method: o.MethodOrDefault = None,
+    law: o.LawName = "chinchilla",
     objective: o.ObjectiveOption = None,
     delta: o.Delta = None,
     columns: o.Columns = None,
@@ -36,7 +37,8 @@ def fit(
     fix: o.Fix = None,
     bounds: o.Bounds = None,
     bootstrap: o.DrawsOption = 1000,
-    scheme: o.Scheme = o.SchemeName.within_budget,
+    intervals: o.Scheme = None,
+    cluster: o.Cluster = None,
     level: o.Level = 0.9,
     seed: o.Seed = 0,
     out: o.Out = None,
@@ -51,10 +53,12 @@ def fit(
       lawful fit runs.csv --budget 3.8e25
       lawful fit runs.csv --select experiment=llama_3 --budget 1e24,3.8e25
       lawful fit runs.csv --method approach3 --objective log-huber --delta 1e-3
+      lawful fit runs.csv --law skaling --budget 3.8e25
       lawful fit runs.csv --columns params=my_n,tokens=my_d --out result
       lawful fit runs.csv --by experiment --json
       lawful fit runs.csv --check --budget 1e24
     """
+    how = o.method_for(method, law)
     o.check_sampling(draws=bootstrap, level=level, seed=seed)
     request = o.parse_request(
         columns=columns,
@@ -67,13 +71,20 @@ def fit(
         bounds=bounds,
         scale=scale,
         check=check,
-        method=method.value,
+        method=how,
     )
-    sampling = {"draws": bootstrap, "scheme": scheme.value, "level": level, "seed": seed}
+    sampling = {
+        "law": law,
+        "draws": bootstrap,
+        "scheme": intervals and intervals.value,
+        "cluster": cluster,
+        "level": level,
+        "seed": seed,
+    }
     if by is None:
-        _fit_one(runs, request, method.value, sampling, out=out, as_json=json, with_figures=_which(figures))
+        _fit_one(runs, request, how, sampling, out=out, as_json=json, with_figures=_which(figures))
     else:
-        _fit_groups(runs, by, request, method.value, sampling, out=out, as_json=json, with_figures=_which(figures))
+        _fit_groups(runs, by, request, how, sampling, out=out, as_json=json, with_figures=_which(figures))
 
 
 def _which(figures: bool) -> str:
@@ -200,9 +211,7 @@ def _fit_groups(
             if checked is None
             else dict.fromkeys(checked.names, checked)
         )
-        found = {
-            value: _outcome(value, runs, request, method, sampling, tell) for value, runs in groups.items()
-        }
+        found = {value: _outcome(value, runs, request, method, sampling, tell) for value, runs in groups.items()}
         outcomes = {value: outcome for value, (outcome, _) in found.items()}
         more = _check_document(checked, {value: moves for value, (_, moves) in found.items()})
         _require_one(outcomes.values(), f"No group of {by!r} can be fitted")
@@ -269,7 +278,8 @@ def compare(
     fix: o.Fix = None,
     bounds: o.Bounds = None,
     bootstrap: o.DrawsOption = 1000,
-    scheme: o.Scheme = o.SchemeName.within_budget,
+    intervals: o.Scheme = None,
+    cluster: o.Cluster = None,
     level: o.Level = 0.9,
     seed: o.Seed = 0,
     out: o.Out = None,
@@ -306,7 +316,8 @@ def compare(
             bounds=request.bounds,
             budgets=request.budgets,
             draws=bootstrap,
-            scheme=scheme.value,
+            scheme=intervals and intervals.value,
+            cluster=cluster,
             level=level,
             seed=seed,
             progress=tell,

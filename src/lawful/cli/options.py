@@ -36,10 +36,16 @@ class ObjectiveChoice(StrEnum):
 
 
 class SchemeName(StrEnum):
-    """How the bootstrap resamples."""
+    """Where intervals come from."""
 
+    profile = "profile"
+    delta = "delta"
     within_budget = "within-budget"
     rows = "rows"
+    wild = "wild"
+    residual = "residual"
+    cluster = "cluster"
+    none = "none"
 
 
 DATA, FITTING, UNCERTAINTY, OUTPUT = "Data", "Fitting", "Uncertainty", "Output"
@@ -51,6 +57,17 @@ Budgets = Annotated[
     typer.Option("--budget", metavar="C", help="Budget in FLOPs to allocate; repeat or separate by commas."),
 ]
 Method = Annotated[MethodName, typer.Option("--method", help="How to fit.", rich_help_panel=FITTING)]
+MethodOrDefault = Annotated[
+    MethodName | None,
+    typer.Option(
+        "--method",
+        help="How to fit. Default: vpnls, approach3 for laws that are no sum of powers.",
+        rich_help_panel=FITTING,
+    ),
+]
+LawName = Annotated[
+    str, typer.Option("--law", metavar="NAME", help="Law of the catalogue, such as skaling.", rich_help_panel=FITTING)
+]
 ObjectiveOption = Annotated[
     ObjectiveChoice | None,
     typer.Option(
@@ -105,9 +122,26 @@ Bounds = Annotated[
 ]
 DrawsOption = Annotated[
     int,
-    typer.Option("--bootstrap", metavar="N", help="Bootstrap draws; 0 for no intervals.", rich_help_panel=UNCERTAINTY),
+    typer.Option(
+        "--bootstrap",
+        metavar="N",
+        help="Bootstrap draws where intervals draw; 0 for no intervals.",
+        rich_help_panel=UNCERTAINTY,
+    ),
 ]
-Scheme = Annotated[SchemeName, typer.Option("--scheme", help="What to resample.", rich_help_panel=UNCERTAINTY)]
+Scheme = Annotated[
+    SchemeName | None,
+    typer.Option(
+        "--intervals",
+        "--scheme",
+        help="Where intervals come from. Default: profile, within-budget for methods without a surface.",
+        rich_help_panel=UNCERTAINTY,
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="COLUMN", help="Labels of runs drawn together.", rich_help_panel=UNCERTAINTY),
+]
 Level = Annotated[float, typer.Option("--level", help="Level of the intervals.", rich_help_panel=UNCERTAINTY)]
 LevelOrSaved = Annotated[
     float | None, typer.Option("--level", help="Level of the intervals; that of the fit by default.")
@@ -141,6 +175,16 @@ class Request:
     bounds: dict[str, tuple[float, float]]
     scale: dict[str, float] = field(default_factory=dict)
     check: bool = False
+
+
+def method_for(method: MethodName | None, law: str) -> str:
+    """Return the method asked for, or the one that fits the law; an unknown law is refused with the catalogue."""
+    from lawful.core.laws import find_law
+
+    separable = find_law(law).separable
+    if method is not None:
+        return method.value
+    return "vpnls" if separable else "approach3"
 
 
 def parse_request(

@@ -27,7 +27,7 @@ for noisy labels, c/D + E for a stochastic learner. Their exponents are theorems
 HESTNESS = Law("hestness", ("E", "A"), ("alpha",), ("D",))
 """e(D) = A/D^alpha + E (Hestness et al. 2017; their b is -alpha and their c is E)."""
 
-COMPUTE = Law("compute", ("E", "A"), ("alpha",), ("C",))
+COMPUTE_LAW = Law("compute", ("E", "A"), ("alpha",), ("C",))
 """L(C) = E + A/C^alpha: the frontier with a floor."""
 
 

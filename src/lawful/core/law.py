@@ -168,7 +168,7 @@ class Law:
         >>> k = lawful.Surface.named("besiroglu").coefficients
         >>> found = lawful.LAWS["chinchilla"].slopes(k, 1e9, 2e10)
         >>> print(f"{found['E']:.0f} {found['alpha']:.4f}")
-        1 -7.3962
+        1 -7.4014
         """
         values = [np.asarray(x, float) for x in columns]
         if self.form is None:

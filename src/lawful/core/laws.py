@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from lawful.core.catalogue_coupled import CHINCHILLA, NESTED, ROSENFELD, ROSENFELD_ENVELOPE, SKALING
-from lawful.core.catalogue_curves import AMARI, COMPUTE, HESTNESS, HESTNESS_REGIONS
+from lawful.core.catalogue_curves import AMARI, COMPUTE_LAW, HESTNESS, HESTNESS_REGIONS
 from lawful.core.catalogue_kaplan import KAPLAN, PEARCE_SONG
 from lawful.core.catalogue_repeated import LOVELACE, MUENNIGHOFF
 from lawful.core.law import EXPONENT_BOX, Coefficients, Law, Screen, sum_of_powers
 
 __all__ = [
     "CHINCHILLA",
+    "COMPUTE_LAW",
     "EXPONENT_BOX",
     "LAWS",
     "PUBLISHED",
@@ -26,7 +27,7 @@ LAWS: dict[str, Law] = {
         CHINCHILLA,
         SKALING,
         NESTED,
-        COMPUTE,
+        COMPUTE_LAW,
         *AMARI,
         HESTNESS,
         HESTNESS_REGIONS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -106,7 +106,7 @@ def numeric_optimum(k: Coefficients, budget: ArrayLike, cost: Cost, law: Law, un
 
     def loss(n: Any, d: Any) -> Any:
         at = {"N": n, "D": d, "U": d if unique is None else unique + 0.0 * np.real(d)}
-        return _plain_loss(law, k, [at[column] for column in law.columns])
+        return evaluate(law, k, [at[column] for column in law.columns])
 
     budgets = np.asarray(budget, float)
     found = [minimise_line(loss, float(product)) for product in np.ravel(cost.product(budgets))]
@@ -114,8 +114,8 @@ def numeric_optimum(k: Coefficients, budget: ArrayLike, cost: Cost, law: Law, un
     return Point(params, tokens, law.loss(k, *values_for(law, params, tokens, cost, unique)))
 
 
-def _plain_loss(law: Law, k: Coefficients, columns: list[Any]) -> Any:
-    """Loss at columns that may be complex, which :meth:`Law.loss` would make real."""
+def evaluate(law: Law, k: Coefficients, columns: Sequence[Any]) -> Any:
+    """Loss at coefficients and columns that may be complex, which :meth:`Law.loss` would make real."""
     if law.form is not None:
         return law.form(k, *columns)
     parts = (k[c] * x ** -k[theta] for c, theta, x in zip(law.linear[1:], law.exponents, columns, strict=True))

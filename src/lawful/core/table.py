@@ -19,7 +19,7 @@ from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.core.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
-from lawful.core.values import distinct, offenders, quantity_values, require_positive, value_text
+from lawful.core.values import distinct, offenders, quantity_values, require_plausible, require_positive, value_text
 from lawful.errors import InputError
 
 Array = NDArray[np.float64]
@@ -253,6 +253,7 @@ def table_runs(
         used["weight"] = find_column(weights, table.keys, table.header, asked="--weights")
         weight = _weights(used["weight"], table)
     N, D, C = _third(given, roles, table.row, notes)
+    require_plausible({"params": N, "tokens": D, "loss": given["loss"]}, table.row)
     groups = _budget_groups(C, roles.get("budget"), notes)
     labels = {key: column for key, column in table.columns.items() if key not in used.values()}
     notes += _several_experiments(labels, table.selection)
@@ -327,7 +328,8 @@ def _third(
         )
         raise InputError(msg)
     if name in given:
-        notes += _flops_mismatch(derived / given["budget"], roles["budget"])
+        with np.errstate(over="ignore"):
+            notes += _flops_mismatch(derived / given["budget"], roles["budget"])
         return given["params"], given["tokens"], given["budget"]
     sources = " and ".join(repr(roles[q]) for q in ("params", "tokens", "budget") if q in roles)
     message = (

@@ -20,6 +20,9 @@ MISSING_WORDS = frozenset({"", "-", "--", "na", "n/a", "<na>", "nan", "nat", "no
 LARGEST_WHOLE = 2**64
 """Above it integer columns do not reach, so a number is compared as a float."""
 
+LARGEST_QUANTITY = 1e50
+"""No count of parameters or tokens and no loss lies above it, or below its inverse; its square is still a float."""
+
 FIRST_ROWS = 3
 """Offending rows named in a message before the rest is counted."""
 
@@ -264,3 +267,36 @@ column 'loss', row 2 (nan); repair or remove such rows, or set them aside with -
         f"one above zero is needed: {'; '.join(where)}; repair or remove such rows, or set them aside with --check."
     )
     raise InputError(msg)
+
+
+def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
+    """
+    Refuse positive numbers so extreme that only broken units explain them.
+
+    Parameters
+    ----------
+    columns : mapping of str to array, shape (n,)
+        Quantity to its positive numbers.
+    row : int array, shape (n,)
+        Row numbers for messages.
+
+    Raises
+    ------
+    InputError
+        One sentence with the quantity, the count and the first rows.
+
+    Examples
+    --------
+    >>> require_plausible({"tokens": np.array([1e9, 1e200])}, np.array([1, 2]))
+    Traceback (most recent call last):
+        ...
+    lawful.errors.InputError: The tokens of 1 of 2 runs lie outside 1e-50 to 1e+50: row 2 (1e+200); check their units.
+    """
+    for name, values in columns.items():
+        bad = np.flatnonzero((values > LARGEST_QUANTITY) | (values < 1 / LARGEST_QUANTITY))
+        if bad.size:
+            msg = (
+                f"The {name} of {bad.size} of {row.size} runs lie outside {1 / LARGEST_QUANTITY:g} to "
+                f"{LARGEST_QUANTITY:g}: {offenders(row[bad], values[bad].tolist())}; check their units."
+            )
+            raise InputError(msg)

@@ -22,6 +22,7 @@ from lawful.core.table import experiment_column, table_runs, third_quantity
 from lawful.core.values import distinct, parse_number, quantity_values, value_text
 from lawful.data.read import load_columns
 from lawful.data.rules import DEFAULT_THRESHOLDS, INVALID, KEPT, RULES, SENTENCES, Thresholds
+from lawful.data.wandb import budgets_from_names
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 
 Array = NDArray[np.float64]
@@ -317,11 +318,11 @@ def _from_table(table: Any, select: Selection | None, columns: Mapping[str, str]
     data, header, source = load_columns(table)
     opened = open_table(data, source, header)
     roles = recognise(opened.keys, opened.header, columns)
-    rows = select_rows(opened, roles, select or {})
+    rows, roles, notes = budgets_from_names(select_rows(opened, roles, select or {}), roles)
     labels = {key: column for key, column in rows.columns.items() if key not in {*roles.values(), weights}}
 
     def build(index: IntArray, chosen: Mapping[str, str]) -> Runs:
-        return table_runs(rows.take(index, chosen), roles, weights=weights)
+        return table_runs(rows.take(index, chosen), roles, weights=weights, prepare=lambda *same: (*same, notes))
 
     return _Given(rows, _valid(rows, roles), labels, build)
 

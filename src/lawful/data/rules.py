@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.runs import Runs
+from lawful.data.spline import left_out
 from lawful.errors import UnsupportedError
 
 Array = NDArray[np.float64]
@@ -30,9 +31,6 @@ MAD_TO_SIGMA = 0.6745
 
 ROUNDING = 8 * np.finfo(float).eps
 """Spread of residuals, relative to the losses, that is nothing but rounding."""
-
-NEIGHBOURS = 50
-"""Runs on either side that a spline is drawn through; an Akima spline sees no further than three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +223,7 @@ def spline_outlier(runs: Runs, thresholds: Thresholds) -> Mask:
     scaled = np.ldexp(runs.L, -np.frexp(runs.L.max())[1])
     residual = np.full(len(runs), np.nan)
     for curve in budget_curves(runs, at_least=thresholds.spline_points):
-        residual[curve] = _left_out(np.log(runs.N[curve]), scaled[curve])
+        residual[curve] = left_out(np.log(runs.N[curve]), scaled[curve])
     known = np.isfinite(residual)
     if not known.any():
         return np.asarray(known)
@@ -234,18 +232,6 @@ def spline_outlier(runs: Runs, thresholds: Thresholds) -> Mask:
     if scale <= ROUNDING:
         return np.zeros(len(runs), dtype=bool)
     return np.asarray(known & (MAD_TO_SIGMA * distance / scale > thresholds.spline_z))
-
-
-def _left_out(x: Array, y: Array) -> Array:
-    """Observed minus what an Akima spline through the other points predicts, shape (n,)."""
-    from scipy.interpolate import Akima1DInterpolator
-
-    residual = np.empty(x.size)
-    for i in range(x.size):
-        near = np.arange(max(0, i - NEIGHBOURS), min(x.size, i + NEIGHBOURS + 1))
-        others = near[near != i]
-        residual[i] = y[i] - Akima1DInterpolator(x[others], y[others])(x[i], extrapolate=True)
-    return residual
 
 
 def negative_curvature(runs: Runs, thresholds: Thresholds) -> Mask:  # noqa: ARG001 - the signature of every rule

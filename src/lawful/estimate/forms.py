@@ -10,7 +10,7 @@ from differences of them, or in closed form for the coupled law.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,22 @@ ROUGH, FINALISTS = 32, 6
 """Screened starts that are roughly minimised, and those of them that are taken to the end."""
 
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)
+
+
+def middle_of(law: Law, centre: Array) -> Array:
+    """Matrix that adds its exponent times the mean log column to each multiplier, shape (q, q)."""
+    names, out = law.names, np.zeros((len(law.names),) * 2)
+    for amount, exponent, _ in law.amounts:
+        i = names.index(amount)
+        out[i, names.index(exponent)] = centre[i]
+    return out
+
+
+def form_coefficients(law: Law, z: Any, centre: Array) -> Any:
+    """From solver units, real or complex, to coefficients of a law with a form, rows of q."""
+    logs = np.array([name in law.positive for name in law.names])
+    with np.errstate(over="ignore"):
+        return np.where(logs, np.exp(np.where(logs, z + z @ middle_of(law, centre).T, 0.0)), z)
 
 
 class FormProblem(NamedTuple):
@@ -89,17 +105,31 @@ class FormProblem(NamedTuple):
 
     @property
     def middle(self) -> Array:
-        """Which exponent centres each coefficient: a matrix with one row per coefficient, shape (q, q)."""
-        names, out = self.law.names, np.zeros((len(self.law.names),) * 2)
-        for amount, exponent, _ in self.law.amounts:
+        """Which exponent centres each coefficient, shape (q, q)."""
+        return middle_of(self.law, self.centre)
+
+    def uncentred(self) -> FormProblem:
+        """Return the same fit with every multiplier in its own units, so that holding it is holding a coordinate."""
+        names, own = self.law.names, self.law.bounds
+        lower, upper = self.lower.copy(), self.upper.copy()
+        for amount, _, _ in self.law.amounts:
             i = names.index(amount)
-            out[i, names.index(exponent)] = self.centre[i]
-        return out
+            if self.centre[i] != 0.0:
+                with np.errstate(divide="ignore"):
+                    lower[i], upper[i] = np.log(own[amount])
+        return self._replace(centre=np.zeros_like(self.centre), lower=lower, upper=upper)
 
     def to_coefficients(self, z: Array) -> Array:
         """From solver units to coefficients of the law, rows of q."""
-        with np.errstate(over="ignore"):
-            return np.where(self.is_log, np.exp(np.where(self.is_log, z + z @ self.middle.T, 0.0)), z)
+        return np.asarray(form_coefficients(self.law, z, self.centre))
+
+    def floor(self, z: Array) -> Array:
+        """Irreducible loss at rows of coefficients, shape (R, 1); 0 for a law without one."""
+        constant = self.law.constant
+        if constant is None:
+            return np.zeros((len(z), 1))
+        i = self.law.names.index(constant)
+        return z[:, i : i + 1]
 
     def to_z(self, coefficients: Array) -> Array:
         """From coefficients of the law to solver units, rows of q."""
@@ -110,11 +140,8 @@ class FormProblem(NamedTuple):
     def values(self, z: NDArray[np.complex128] | Array) -> NDArray[np.complex128] | Array:
         """Loss, or its log, at rows of coefficients, shape (R, n); real or complex."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            shifted = z + z @ self.middle.T
-            logs = self.is_log
-            k = {
-                name: (np.exp(shifted[:, i]) if logs[i] else z[:, i])[:, None] for i, name in enumerate(self.law.names)
-            }
+            rows = form_coefficients(self.law, z, self.centre)
+            k = {name: rows[:, i, None] for i, name in enumerate(self.law.names)}
             assert self.law.form is not None
             found = self.law.form(k, *self.columns)
             return np.asarray(np.log(found) if self.log else found)
@@ -127,9 +154,14 @@ class FormProblem(NamedTuple):
             return coupled(x - self.centre[1], y - self.centre[2], log=self.log)
         return numeric(self)
 
+    @property
+    def straight(self) -> newton.Model:
+        """The same without curvature, which costs more than it gives where steps are rough."""
+        return self.model if self.law.name == "skaling" else numeric(self, bends=False)
 
-def numeric(problem: FormProblem) -> newton.Model:
-    """Model of any form: slopes by complex step, curvature by central differences of them."""
+
+def numeric(problem: FormProblem, *, bends: bool = True) -> newton.Model:
+    """Model of any form: slopes by complex step, curvature (if wanted) by central differences of them."""
     free = np.flatnonzero(problem.lower < problem.upper)
     q, n = problem.lower.size, problem.y.size
 
@@ -147,6 +179,8 @@ def numeric(problem: FormProblem) -> newton.Model:
 
         def curvature(v: Array) -> Array:
             out = np.zeros((len(z), q, q))
+            if not bends:
+                return out
             for place, j in enumerate(free):
                 for i in free[: place + 1]:
                     pair = []
@@ -343,11 +377,11 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: A
         starts = np.concatenate([np.clip(more, problem.lower, problem.upper), starts])
     w = np.ones(problem.y.size) if problem.w is None else problem.w
     limits = problem.lower, problem.upper
-    model, y, weight = with_prior(problem, problem.model, problem.target, w, starts)
+    model, y, weight = with_prior(problem, problem.straight, problem.target, w, starts)
     rough = newton.minimise(model, y, weight, starts, *limits, tolerance=1e-3, max_iter=20)
     z = _finalists(rough)
     if problem.delta is not None:
-        model, y, weight = with_prior(problem, problem.model, problem.target, w, z)
+        model, y, weight = with_prior(problem, problem.straight, problem.target, w, z)
         z = robust.narrow(model, y, weight, z, *limits, problem.delta, ())
     out = polish_form(problem, z, problem.target, w, tolerance=tolerance, max_iter=max_iter)
     order = np.argsort(out.value, kind="stable")

@@ -95,6 +95,8 @@ def standard_errors(fit: Fit) -> dict[str, float]:
     delta = objective.width or np.inf
     w, inside, psi = runs.weight, np.abs(residual) <= delta, np.clip(residual, -delta, delta)
     scale = np.linalg.norm(J, axis=0)  # columns differ by many decades; unit columns keep the inverse accurate
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        return {}
     unit = J / scale
     bread = unit.T @ (unit * (w * inside)[:, None])
     if np.linalg.matrix_rank(bread, hermitian=True) < len(free):

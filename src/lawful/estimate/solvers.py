@@ -168,6 +168,10 @@ class Problem(NamedTuple):
         """The law as Newton's method takes it."""
         return newton.separable(self.x, log=self.log)
 
+    def floor(self, z: Array) -> Array:
+        """Irreducible loss at rows of coefficients, shape (R, 1)."""
+        return z[:, :1]
+
     @property
     def target(self) -> Array:
         """What the model is compared with."""

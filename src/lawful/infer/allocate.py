@@ -195,7 +195,7 @@ def _intervals(sure: Intervals | None, budget: float) -> dict[str, Interval] | N
 
 def price(truth: Fit | None, choice: FrontierFit | None, budget: float, cost: Cost | None = None) -> Deadweight | None:
     """Deadweight of a frontier's D* at a budget, N forced to C/(6D), on a fitted surface."""
-    if truth is None or choice is None:
+    if truth is None or choice is None or truth.surface.law.terms is None:
         return None
     tokens = float(choice.frontier.tokens(budget))
     flops = float(truth.surface.deadweight(budget, tokens))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lawful.core.laws import CHINCHILLA
 from lawful.core.notes import Note
 from lawful.core.objective import Objective
 from lawful.core.runs import Runs
@@ -83,10 +84,15 @@ class Analysis:
         level : float, optional
             Coverage; that of the analysis by default.
         """
-        sure = self.intervals or of_draws(self.draws, self.level)
+        sure = self.sure
         if sure is None:
             return NOWHERE
         return sure.at_level(self.level if level is None else level).of(name, budget=budget, point=point)
+
+    @property
+    def sure(self) -> Intervals | None:
+        """Where the intervals come from; those of the draws for an analysis that was put together by hand."""
+        return self.intervals or of_draws(self.draws, self.level)
 
     @property
     def runs(self) -> Runs:
@@ -112,6 +118,7 @@ def fit_method(
     runs: Runs,
     method: str,
     *,
+    law: str = "chinchilla",
     objective: Objective | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -129,8 +136,9 @@ def fit_method(
         raise UnsupportedError(msg)
     if method in ("vpnls", "approach3"):
         solver = VarPro(bounds=dict(bounds or {})) if method == "vpnls" else Joint(bounds=dict(bounds or {}))
-        return fit(runs, objective=objective, solver=solver, fixed=fixed)
-    given = [n for n, v in (("objective", objective), ("fix", fixed), ("bounds", bounds)) if v]
+        return fit(runs, law=law, objective=objective, solver=solver, fixed=fixed)
+    other = law if law != "chinchilla" else None
+    given = [n for n, v in (("law", other), ("objective", objective), ("fix", fixed), ("bounds", bounds)) if v]
     if given:
         msg = f"{method} fits lines, not a surface, so {' and '.join(given)} cannot apply; use vpnls or approach3."
         raise UnsupportedError(msg)
@@ -141,6 +149,7 @@ def analyse(
     runs: Any,
     *,
     method: str = "vpnls",
+    law: str = "chinchilla",
     objective: Objective | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -161,6 +170,8 @@ def analyse(
         Training runs.
     method : {"vpnls", "approach1", "approach2", "approach3"}
         How to fit.
+    law : str
+        Name of the catalogue; a law that is no sum of powers needs ``approach3``.
     objective : Objective, optional
         What a surface fit minimises; see :func:`lawful.fit`.
     fixed : mapping of str to float, optional
@@ -170,10 +181,12 @@ def analyse(
     budgets : sequence of float
         Budgets in FLOPs to allocate.
     draws : int
-        Bootstrap draws; 0 for no intervals, unless ``scheme`` names one that draws nothing.
+        Bootstrap draws where the scheme draws; 0 for no intervals, unless ``scheme`` names one that
+        draws nothing.
     scheme : {"within-budget", "rows", "wild", "residual", "cluster", "profile", "delta", "none"}, optional
         Where the intervals come from: a bootstrap (see :func:`lawful.bootstrap`), the profile, the
-        linearisation, or nowhere. Within budgets if not given.
+        linearisation, or nowhere. The profile if not given, and for a method without a surface a
+        bootstrap within budgets.
     cluster : str, optional
         Column of labels whose runs stand or fall together, for ``cluster``.
     level : float
@@ -213,7 +226,7 @@ def analyse(
     table = as_runs(runs)
     tell = progress or (lambda _: None)
     tell("fitting")
-    found = fit_method(table, method, objective=objective, fixed=fixed, bounds=bounds)
+    found = fit_method(table, method, law=law, objective=objective, fixed=fixed, bounds=bounds)
     notes = list(found.notes)
     isoflop, why = _isoflop_beside(found)
     notes.extend(why)
@@ -225,12 +238,12 @@ def analyse(
     tell("allocating")
     made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
     notes.extend(_allocation_notes(found, made))
-    if isinstance(found, Fit):
+    if isinstance(found, Fit) and found.surface.law == CHINCHILLA:
         notes.extend(diagnose(found))
     return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure)
 
 
-DEFAULT_SCHEME = "within-budget"
+DEFAULT_SCHEME = "profile"
 """Where intervals come from unless told otherwise; the study ``calibration`` says why."""
 
 
@@ -261,7 +274,7 @@ def _surface_beside(runs: Runs) -> Fit | None:
 def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) -> list[Note]:
     """Budgets far beyond the data, and surfaces without an interior optimum."""
     notes = []
-    if isinstance(found, Fit) and (found.surface["A"] == 0 or found.surface["B"] == 0):
+    if isinstance(found, Fit) and any(found.surface.coefficients.get(name) == 0 for name in ("A", "B")):
         text = "A or B is zero, so the fitted surface has no interior compute-optimal point."
         notes.append(Note("no_optimum", text))
     top = float(found.runs.C.max())

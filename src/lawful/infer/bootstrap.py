@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lawful.core.notes import Note
-from lawful.core.surface import optimum_of
+from lawful.core.surface import optimum_of, terms_of
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import FRONTIER_NAMES, envelope_draws, isoflop_draws
 from lawful.estimate.result import Fit, Frontier, FrontierFit
@@ -19,7 +19,7 @@ from lawful.infer.delta import answer
 from lawful.infer.linear import equal_noise, linearise, sandwich_error
 from lawful.infer.quantiles import KINDS, bca, quantiles, studentised
 from lawful.infer.quantity import Quantity, gradient, reported, unreported, values_of
-from lawful.infer.resample import MULTIPLIERS, Resampler, Sample, choose_scheme
+from lawful.infer.resample import BLOCK, MULTIPLIERS, Resampler, Sample, choose_scheme
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -78,7 +78,9 @@ class Draws:
 
     @property
     def failed(self) -> int:
-        """Number of draws without a finite frontier."""
+        """Number of draws without a finite frontier, or without coefficients where the law has no frontier."""
+        if isinstance(self.fit, Fit) and self.fit.surface.law.terms is None:
+            return int((~np.isfinite(np.stack(list(self.coefficients.values()))).all(axis=0)).sum())
         return int((~np.isfinite(np.stack(list(self.frontier.values()))).all(axis=0)).sum())
 
     def params(self, budget: float) -> Array:
@@ -92,7 +94,7 @@ class Draws:
     def loss(self, budget: float) -> Array:
         """Loss at the optimum of a budget, shape (draws,); surfaces only."""
         fit = self._surface_fit()
-        best = optimum_of(self.coefficients, budget, fit.surface.cost).loss
+        best = optimum_of(self.coefficients, budget, fit.surface.cost, fit.surface.law).loss
         return np.where(np.isfinite(best), best, np.nan)
 
     def loss_at(self, params: ArrayLike, tokens: ArrayLike) -> Array:
@@ -227,7 +229,7 @@ class Draws:
 
 
 REFIT_ROWS = 2000
-"""Draws refitted at a time: enough to keep the kernel busy, few enough to stay small."""
+"""Draws linearised at a time for the bootstrap t."""
 
 
 def bootstrap(
@@ -333,8 +335,11 @@ def extend(draws: Draws, more: int) -> Draws:
     sampler = Resampler(draws.fit, draws.scheme, draws.seed, cluster=draws.cluster, multiplier=draws.multiplier)
     first, stop = len(draws), len(draws) + more
     parts = [{"coefficients": draws.coefficients, "frontier": draws.frontier}] if first else []
-    for start in range(first, stop, REFIT_ROWS):
-        parts.append(_refit(draws.fit, sampler.draw(start, min(start + REFIT_ROWS, stop))))
+    for block in range(first // BLOCK, -(-stop // BLOCK)):
+        start = block * BLOCK
+        rows = _refit(draws.fit, sampler.draw(start, start + BLOCK))
+        wanted = slice(max(first - start, 0), stop - start)
+        parts.append({kind: {name: v[wanted] for name, v in rows[kind].items()} for kind in rows})
     joined: dict[str, Any] = {
         field_: {name: np.concatenate([part[field_][name] for part in parts]) for name in parts[-1][field_]}
         for field_ in ("coefficients", "frontier")
@@ -361,7 +366,8 @@ def _refit(fit: Fit | FrontierFit, sample: Sample) -> dict[str, dict[str, Array]
         weight = np.empty(0) if sample.weights is None else sample.weights
         rows = (isoflop_draws if fit.method == "approach2" else envelope_draws)(fit.runs, weight)
         return {"coefficients": {}, "frontier": rows}
-    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    pull = getattr(fit.solver, "prior", None)
+    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed, pull)
     found = resolve(problem, answer(fit, problem), fit.solver, weights=sample.weights, losses=sample.losses)
     values = problem.to_coefficients(found.z)
     values[~found.converged] = np.nan
@@ -380,6 +386,9 @@ def _read(fit: Fit | FrontierFit, values: Array | None) -> dict[str, dict[str, A
 
 def frontier_of(k: Mapping[str, Array], fit: Fit) -> dict[str, Array]:
     """Exponents and intercepts of the frontier of every draw, NaN where A or B is 0."""
+    if fit.surface.law.terms is None:
+        return dict.fromkeys(FRONTIER_NAMES, np.full(len(next(iter(k.values()))), np.nan))
+    k = terms_of(fit.surface.law, k)
     with np.errstate(divide="ignore", invalid="ignore"):
         total = k["alpha"] + k["beta"]
         log10_g = (np.log10(k["alpha"] * k["A"]) - np.log10(k["beta"] * k["B"])) / total

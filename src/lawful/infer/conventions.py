@@ -89,7 +89,17 @@ class ConventionFit:
 
 @dataclass(frozen=True, eq=False)
 class Conventions:
-    """What :func:`conventions` found: the runs, the method, one row per convention, and notes."""
+    """
+    What :func:`conventions` found: the runs, the method, one row per convention, and notes.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19], 7, surface=truth))
+    >>> found = lawful.conventions(runs, budgets=[1e21])
+    >>> len(found.rows), f"{found.rows[0].a:.4f}", f"{found.rows[0].optima[0].params:.3g}"
+    (1, '0.4516', '1.82e+09')
+    """
 
     runs: Runs
     method: str

@@ -85,9 +85,9 @@ class Coordinates(NamedTuple):
         return low, high
 
 
-def model_in(coordinates: Coordinates, x: Array, *, log: bool) -> newton.Model:
-    """Separable law as a function of the coordinates, for :func:`lawful.estimate.newton.minimise`."""
-    plain = newton.separable(x, log=log)
+def model_in(coordinates: Coordinates, x: Array, *, log: bool, base: newton.Model | None = None) -> newton.Model:
+    """Law (separable, or the ``base`` given) as a function of the coordinates, for Newton's method."""
+    plain = newton.separable(x, log=log) if base is None else base
     image = coordinates.image
     if image is None:
         return plain

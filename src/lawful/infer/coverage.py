@@ -1,4 +1,4 @@
-"""coverage(): would the intervals have held, on your own design and with your own noise?"""
+"""coverage(): how often the intervals would have held, on your own design and with your own noise."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ DRAWN = ("within-budget", "rows", "wild", "residual")
 
 BEYOND = 10.0
 """Without a budget the forecast is judged this many times beyond the largest one."""
+
+COLUMNS = ("interval", "quantity", "budget", "coverage", "error", "width", "truth")
 
 ROWS = 200
 """Data sets in hand at a time."""
@@ -134,7 +136,10 @@ def coverage(
         msg = "Coverage is simulated from a fitted surface; fit with vpnls or approach3."
         raise UnsupportedError(msg)
     if repeats < 10 or draws < 0 or not 0 < level < 1:
-        msg = f"Coverage needs at least 10 repeats, no negative draws and a level in (0, 1); got {repeats}, {draws}, {level!r}."
+        msg = (
+            f"Coverage needs at least 10 repeats, no negative draws and a level between 0 and 1; "
+            f"got {repeats}, {draws} and {level!r}."
+        )
         raise UnsupportedError(msg)
     problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
     z = answer(fit, problem)
@@ -204,12 +209,13 @@ def _all_ends(
 def _table(
     quantities: list[Quantity], truth: list[float], hits: dict[str, list[Array]], widths: dict[str, list[Array]]
 ) -> dict[str, NDArray[np.generic]]:
-    columns: dict[str, list[object]] = {n: [] for n in ("interval", "quantity", "budget", "coverage", "error", "width", "truth")}
+    columns: dict[str, list[object]] = {name: [] for name in COLUMNS}
     for kind, parts in hits.items():
         held, wide = np.concatenate(parts, axis=1), np.concatenate(widths[kind], axis=1)
         for quantity, value, hit, width in zip(quantities, truth, held, wide, strict=True):
             share = float(hit.mean())
-            row = (kind, quantity.name, quantity.budget or np.nan, share, float(np.sqrt(share * (1 - share) / hit.size)))
-            for name, cell in zip(columns, (*row, float(np.nanmedian(width)), value), strict=True):
+            error = float(np.sqrt(share * (1 - share) / hit.size))
+            row = (kind, quantity.name, quantity.budget or np.nan, share, error, float(np.nanmedian(width)), value)
+            for name, cell in zip(COLUMNS, row, strict=True):
                 columns[name].append(cell)
-    return {name: np.array(cells, dtype=object if name in ("interval", "quantity") else float) for name, cells in columns.items()}
+    return {name: np.array(cells, dtype=object if name in COLUMNS[:2] else float) for name, cells in columns.items()}

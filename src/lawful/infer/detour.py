@@ -54,8 +54,8 @@ def allocate_again(
     fit = analysis.fit
     at = analysis.level if level is None else level
     if params is None and tokens_per_param is None:
-        return allocate(fit, budget, draws=analysis.draws, level=at, versus=analysis.isoflop, truth=analysis.truth)
-    held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=analysis.draws, level=at)
+        return allocate(fit, budget, draws=analysis.sure, level=at, versus=analysis.isoflop, truth=analysis.truth)
+    held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=analysis.sure, level=at)
     if not isinstance(fit, Fit):
         return held
     flops = float(fit.surface.deadweight(held.budget, held.tokens))

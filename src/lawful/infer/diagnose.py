@@ -8,16 +8,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lawful.core.laws import CHINCHILLA
 from lawful.core.notes import Note
+from lawful.estimate import newton
 from lawful.estimate.result import Fit
 from lawful.infer.delta import delta
-from lawful.infer.linear import Linearised, corrected_residuals, variance_power
+from lawful.infer.linear import corrected_residuals, linearise, variance_power
+from lawful.infer.replicas import Replicas, settle
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 SURE = 0.005
 """Probability of a false alarm of each note on well-behaved runs."""
+
+TREND_SURE = 0.02
+"""The same for noise with a trend, whose power a few dozen runs tell poorly."""
 
 SIMULATIONS = 4000
 """Simulated residual vectors behind a threshold."""
@@ -27,6 +33,9 @@ FEWEST = 10
 
 WEAK = 0.5
 """Powers of the reducible loss below this do not matter to an interval."""
+
+ROUNDS = 4
+"""Rounds in which outliers and the trend of the noise are told apart."""
 
 NARROW = 0.35
 """Share of runs within Huber's delta below which it acts as a least-absolute-deviations fit."""
@@ -52,6 +61,8 @@ class Alarms(NamedTuple):
         Runs too far out for Gaussian noise.
     narrow : bool array
         Huber's delta is far below the noise.
+    inside : array
+        Share of runs within it.
     z : array, shape (R, n)
         Robust z of every run.
     power, error : array
@@ -61,34 +72,42 @@ class Alarms(NamedTuple):
     uneven: BoolArray
     far: BoolArray
     narrow: BoolArray
+    inside: Array
     z: Array
     power: Array
     error: Array
 
 
-def alarms(at: Linearised, delta: Array | None) -> Alarms:
+def alarms(fits: Replicas) -> Alarms:
     """
-    Read the conditions off linearised fits.
-
-    Parameters
-    ----------
-    at : Linearised
-    delta : array, shape (R,), or None
-        Huber's delta.
+    Read the conditions off fits: outliers and trend from a robust refit, which they do not bend.
     """
     from scipy.special import ndtri
 
+    z, width = settle(fits.problem, fits.target, fits.z)
+    at = linearise(fits.problem, z, losses=fits.losses, delta=width)
+    at = at._replace(pseudo=at.residual)
     residual = corrected_residuals(at, 0.5) * np.sqrt(at.weight)
-    spread = np.median(np.abs(residual), axis=1, keepdims=True) / 0.6745
-    z = np.abs(residual) / np.maximum(spread, 1e-300)
-    far = z > _farthest(int(min(at.freedom[0], 400)))
-    # Outliers would pass for a trend: the trend is read off the others.
-    inner = at._replace(weight=at.weight * ~far)
-    power, error = variance_power(inner)
-    limit = float(ndtri(1 - SURE / 2))
+    farthest = _farthest(int(min(at.freedom[0], 400)))
+    u = np.log(at.reducible) - np.log(at.reducible).mean(axis=1, keepdims=True)
+    # Noise that grows with the loss is no outlier, and an outlier would pass for such noise. The
+    # logs of the residuals feel an outlier least: their trend comes first, runs that stay far out
+    # beside it are set aside, and the trend is read off the others.
+    logs = np.log(np.maximum(residual**2, 1e-4 * np.median(residual**2, axis=1, keepdims=True)))
+    power = (u * logs).sum(axis=1) / np.maximum((u**2).sum(axis=1), 1e-12)
+    for _ in range(ROUNDS):
+        even = residual * np.exp(-0.5 * power[:, None] * u)
+        spread = np.median(np.abs(even), axis=1, keepdims=True) / 0.6745
+        z = np.abs(even) / np.maximum(spread, 1e-300)
+        far = z > farthest
+        power, error = variance_power(at._replace(weight=at.weight * ~far))
+    limit = float(ndtri(1 - TREND_SURE / 2))
+    # As many runs as coefficients are lost to the fit, which the error of the power does not know.
+    error = error * at.count / at.freedom
     uneven = np.isfinite(error) & (np.abs(power) > limit * error) & (np.abs(power) > WEAK)
-    inside = np.ones(len(z)) if delta is None else (np.abs(at.residual) <= delta[:, None]).mean(axis=1)
-    return Alarms(uneven, far, inside < NARROW, z, power, error)
+    own = fits.target - newton.separable(fits.problem.x, log=fits.problem.log)(fits.z)[0]
+    inside = np.ones(len(z)) if fits.delta is None else (np.abs(own) <= fits.delta[:, None]).mean(axis=1)
+    return Alarms(uneven, far, inside < NARROW, inside, z, power, error)
 
 
 def diagnose(fit: Fit) -> tuple[Note, ...]:
@@ -111,22 +130,23 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     >>> diagnose(lawful.fit(runs))
     ()
     """
+    if fit.surface.law != CHINCHILLA:
+        return ()
     at = delta(fit)
     freedom = int(at.linear.freedom[0])
     scale = float(np.sqrt(at.linear.variance[0]))
     if freedom < FEWEST or scale < 1e-9 * float(np.mean(fit.runs.L)):
         return ()
     width = at.problem.delta
-    found = alarms(at.linear, None if width is None else np.array([width]))
+    found = alarms(Replicas(at.problem, fit.runs.L[None], at.z, None if width is None else np.array([width])))
     notes = []
     if found.far.any():
         notes.append(_outlying(fit, found.z[0], found.far[0]))
     if found.uneven[0]:
         notes.append(_uneven(float(found.power[0]), float(found.error[0])))
     if found.narrow[0]:
-        inside = float(np.mean(np.abs(at.linear.residual[0]) <= width))
         text = (
-            f"Only {inside:.0%} of the runs lie within Huber's delta of {width:g}: it is far below their noise, "
+            f"Only {found.inside[0]:.0%} of the runs lie within Huber's delta of {width:g}: it is far below their noise, "
             f"and the fit is one of least absolute deviations; delta 'auto' follows the noise."
         )
         notes.append(Note("narrow_delta", text))
@@ -147,7 +167,7 @@ def _outlying(fit: Fit, z: Array, far: BoolArray) -> Note:
     index = np.flatnonzero(far)
     order = index[np.argsort(-z[index])][:5]
     named = ", ".join(str(int(rows[i]) if rows is not None else int(i) + 1) for i in order)
-    one, many = ("run lies", "row") if index.size == 1 else ("runs lie", "rows")
+    one, many = ("runs lies", "row") if index.size == 1 else ("runs lie", "rows")
     remedy = "" if fit.objective.is_huber else "; a squared objective follows them: try huber with delta auto"
     text = (
         f"{index.size} of {z.size} {one} farther out than Gaussian noise would put any (up to {z.max():.0f} robust "

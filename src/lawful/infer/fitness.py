@@ -1,4 +1,4 @@
-"""lack_of_fit(): is the law refused by replicates, or by residuals that differ between budgets?"""
+"""lack_of_fit(): whether replicates, or residuals that differ between budgets, refuse the law."""
 
 from __future__ import annotations
 
@@ -126,11 +126,15 @@ def lack_of_fit(fit: Fit, *, seed: int = 0) -> LackOfFit:
 
 def replicate_groups(N: Array, D: Array) -> IntArray:
     """Label runs that agree in N and D within 1e-9, shape (n,)."""
-    order = np.lexsort((np.log(D), np.log(N)))
-    logs = np.log(np.stack([N, D]))[:, order]
-    step = (np.abs(np.diff(logs, axis=1)) > SAME).any(axis=0)
-    label = np.empty(N.size, dtype=np.intp)
-    label[order] = np.concatenate([[0], np.cumsum(step)])
+    sizes, tokens = (_same_values(np.log(v)) for v in (N, D))
+    return np.unique(sizes * (tokens.max() + 1) + tokens, return_inverse=True)[1]
+
+
+def _same_values(logs: Array) -> IntArray:
+    """Label values with no gap between them, in ascending order."""
+    order = np.argsort(logs, kind="stable")
+    label = np.empty(logs.size, dtype=np.intp)
+    label[order] = np.concatenate([[0], np.cumsum(np.diff(logs[order]) > SAME)])
     return label
 
 

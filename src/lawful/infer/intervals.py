@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lawful.core.laws import CHINCHILLA
 from lawful.core.notes import Note
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
@@ -123,6 +124,31 @@ class Intervals:
             return np.array([self.of(name, budget=float(c)) for c in budgets])
         return np.array([self._linear.interval(name, self.level, budget=float(c)) for c in budgets])
 
+    def in_units(self, params: float, tokens: float) -> Intervals:
+        """
+        Return intervals of a law whose A and B refer to N and D in these units.
+
+        Only coefficients change; budgets and points of the result are in these units, too.
+        """
+        if (params, tokens) == (1.0, 1.0) or not isinstance(self.fit, Fit):
+            return self
+        units = {"N": params, "D": tokens}
+        law, old = self.fit.surface.law, self.fit.surface.coefficients
+        new = dict(old)
+        for c, theta, column in law.amounts:
+            new[c] = old[c] * units[column] ** -old[theta]
+        runs = self.fit.runs
+        scaled = replace(runs, N=runs.N / params, D=runs.D / tokens)
+        fixed = {name: new[name] for name in self.fit.fixed}
+        fit = replace(self.fit, surface=replace(self.fit.surface, coefficients=new), runs=scaled, fixed=fixed)
+        draws = None
+        if self.draws is not None:
+            k = dict(self.draws.coefficients)
+            for c, theta, column in law.amounts:
+                k[c] = k[c] * units[column] ** -k[theta]
+            draws = replace(self.draws, fit=fit, coefficients=k)
+        return Intervals(fit, self.kind, self.level, draws, self.notes)
+
     def at_level(self, level: float) -> Intervals:
         """Return the same at another level."""
         return self if level == self.level else replace(self, level=level)
@@ -177,7 +203,8 @@ def intervals(
     Parameters
     ----------
     fit : Fit or FrontierFit
-        A frontier has no surface to profile or linearise, and gets a bootstrap within budgets.
+        A frontier has no surface to profile or linearise, and gets a bootstrap within budgets;
+        so do other laws than Chinchilla's.
     kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
     level : float
     draws, seed, cluster
@@ -197,9 +224,9 @@ def intervals(
     if kind == "none":
         return None
     if kind in ("profile", "delta"):
-        if isinstance(fit, Fit):
+        if isinstance(fit, Fit) and fit.surface.law == CHINCHILLA:
             found = Intervals(fit, kind, level)
-            return replace(found, notes=found._linear.notes) if kind == "delta" else found
+            return replace(found, notes=delta(fit).notes) if kind == "delta" else found
         kind = "within-budget"
     drawn = bootstrap(fit, draws, scheme=kind, seed=seed, cluster=cluster)
     return Intervals(fit, drawn.scheme, level, drawn, drawn.notes)

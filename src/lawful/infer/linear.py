@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.estimate import newton
 from lawful.estimate.small import inverse_spd
 from lawful.estimate.solvers import Problem
 
@@ -120,7 +119,7 @@ def linearise(
     -------
     Linearised
     """
-    value, slope, _ = newton.separable(problem.x, log=problem.log)(z)
+    value, slope, _ = problem.model(z)
     observed = problem.target if losses is None else (np.log(losses) if problem.log else losses)
     given = np.ones(problem.y.size) if problem.w is None else problem.w
     weight = np.atleast_2d(given if weights is None else weights)
@@ -131,7 +130,7 @@ def linearise(
     inverse = inverse_spd(gram, free)
     leverage = np.einsum("rqn,rqn->rn", slope, inverse @ slope) * weight
     residual = observed - value
-    reducible = np.maximum((np.exp(value) if problem.log else value) - z[:, :1], 1e-12)
+    reducible = np.maximum((np.exp(value) if problem.log else value) - problem.floor(z), 1e-12)
     count = np.broadcast_to((weight > 0).sum(axis=1).astype(float), len(z))
     freedom = np.maximum(count - free.sum(axis=1), 1.0)
     width = delta if delta is not None else problem.delta

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lawful.core.notes import Note
 from lawful.errors import UnsupportedError
+from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.infer.delta import answer
@@ -206,13 +207,16 @@ def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Problem:
     if noise not in NOISES:
         msg = f"Unknown noise {noise!r}; choose one of {', '.join(NOISES)}."
         raise UnsupportedError(msg)
-    return prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    return problem if fit.surface.law.separable else problem.uncentred()
 
 
 def data_of(problem: Problem) -> Data:
     """One fit as the profiling engine takes it."""
     w = np.ones(problem.y.size) if problem.w is None else problem.w
     delta = None if problem.delta is None else np.array([problem.delta])
+    if isinstance(problem, FormProblem):
+        return Data(problem.target[None], problem.target, w, problem.log, delta, problem.model)
     return Data(problem.x, problem.target, w, problem.log, delta)
 
 

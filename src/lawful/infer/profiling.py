@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
-from lawful.core.laws import Law
+from lawful.core.laws import CHINCHILLA, Law
 from lawful.errors import UnsupportedError
 from lawful.estimate import newton
 from lawful.estimate.small import inverse_spd
@@ -55,6 +55,14 @@ def frame_of(quantity: Quantity, law: Law, problem: Problem, cost: Cost) -> Fram
         For a derived quantity while A or B is held or bounded.
     """
     name, lower, upper, centre = quantity.name, problem.lower, problem.upper, problem.centre
+    if not law.separable:
+        if name not in law.names:
+            msg = f"{name!r} of the {law.name} law cannot be profiled, only its coefficients; use bootstrap or delta."
+            raise UnsupportedError(msg)
+        return Frame(co.Coordinates(law.names.index(name), lower, upper, np.array))
+    if law != CHINCHILLA:
+        msg = f"Coefficients of the {law.name} law cannot be profiled; use bootstrap or delta."
+        raise UnsupportedError(msg)
     if name in law.linear[1:]:
         return Frame(co.amplitude(law.linear.index(name) - 1, lower, upper, centre))
     if name in law.names:
@@ -89,6 +97,8 @@ class Data(NamedTuple):
     w : array, shape (n,)
     log : bool
     delta : array, shape (R,), or None
+    model : Model, optional
+        The law, where it is no sum of powers.
     """
 
     x: Array
@@ -96,6 +106,7 @@ class Data(NamedTuple):
     w: Array
     log: bool
     delta: Array | None
+    model: newton.Model | None = None
 
     def rows(self, index: NDArray[np.intp]) -> Data:
         """Rows of the data."""
@@ -105,7 +116,7 @@ class Data(NamedTuple):
 
 def misfit(data: Data, z: Array) -> Array:
     """Half the weighted sum of squares, or the sum of Huber's loss, at rows of solver units, shape (R,)."""
-    residual = np.abs(data.y - newton.separable(data.x, log=data.log)(z)[0])
+    residual = np.abs(data.y - (data.model or newton.separable(data.x, log=data.log))(z)[0])
     if data.delta is None:
         return np.asarray(0.5 * (data.w * residual**2).sum(axis=1))
     clipped = np.minimum(residual, data.delta[:, None])
@@ -142,7 +153,7 @@ def minimise_held(frame: Frame, data: Data, phi: Array, value: Array, *, toleran
     at = frame.at
     lower, upper = at.bounds(value)
     start = np.clip(phi, lower, upper)
-    model = co.model_in(at, data.x, log=data.log)
+    model = co.model_in(at, data.x, log=data.log, base=data.model)
     options = {"delta": data.delta, "tolerance": tolerance, "max_iter": 60}
     out = newton.minimise(model, data.y, data.w, start, lower, upper, gates=at.gates, **options)  # type: ignore[arg-type]
     result = Held(out.value.copy(), out.z.copy(), out.converged.copy())
@@ -157,7 +168,7 @@ def minimise_held(frame: Frame, data: Data, phi: Array, value: Array, *, toleran
     start = np.clip(floor.place(z[low]), lower, upper)
     options["delta"] = part.delta
     again = newton.minimise(
-        co.model_in(floor, data.x, log=data.log), part.y, part.w, start, lower, upper, **options  # type: ignore[arg-type]
+        co.model_in(floor, data.x, log=data.log, base=data.model), part.y, part.w, start, lower, upper, **options  # type: ignore[arg-type]
     )
     result.value[low], result.converged[low] = again.value, again.converged
     return result
@@ -297,7 +308,7 @@ def _between(middle: Array, value: Array, edge: Array, sign: Array) -> Array:
 def _direction(frame: Frame, data: Data, phi: Array) -> Array:
     """Column of the inverse Gram matrix that belongs to the held coordinate, shape (R, f)."""
     k = frame.at.held
-    _, slope, _ = co.model_in(frame.at, data.x, log=data.log)(phi)
+    _, slope, _ = co.model_in(frame.at, data.x, log=data.log, base=data.model)(phi)
     gram = (slope * data.w) @ slope.transpose(0, 2, 1)
     inside = (phi > frame.at.lower) & (phi < frame.at.upper)
     inside[:, k] = True

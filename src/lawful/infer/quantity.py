@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.laws import CHINCHILLA, Law
+from lawful.core.surface import evaluate, frontier_exponents, log_ratio, terms_of, values_for
 from lawful.errors import UnsupportedError
+from lawful.estimate.forms import form_coefficients
 
 Array = NDArray[np.float64]
 
@@ -89,7 +91,8 @@ class Quantity:
         UnsupportedError
             If the name is unknown to the law.
         """
-        derived = (*FRONTIER, *AT_BUDGET, AT_POINT) if law == CHINCHILLA else ()
+        derived = (*FRONTIER, *AT_BUDGET) if law.terms is not None else ()
+        derived += (AT_POINT,) if set(law.columns) <= {"N", "D", "C"} else ()
         if self.name not in (*law.names, *derived):
             msg = f"The {law.name} law has no quantity {self.name!r}; it has {', '.join((*law.names, *derived))}."
             raise UnsupportedError(msg)
@@ -97,7 +100,7 @@ class Quantity:
 
     def is_log(self, law: Law) -> bool:
         """Whether it is worked out through its logarithm."""
-        return self.name in LOG_SCALE or self.name in law.linear[1:]
+        return self.name in LOG_SCALE or self.name in law.positive
 
 
 def reported(quantity: Quantity, law: Law, working: Any) -> Any:
@@ -132,6 +135,8 @@ def working_values(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Co
     array, shape (R,)
         Logs of A, B, N* and D*; everything else as it is. NaN where A or B is 0.
     """
+    if not law.separable or law != CHINCHILLA:
+        return _working_of_form(quantity, law, z, centre, cost or Cost())
     names, m = law.names, len(law.linear)
     name = quantity.name
     if name in law.linear[1:]:
@@ -166,6 +171,43 @@ def working_values(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Co
         return e + np.exp(log_a - alpha * size) + np.exp(log_b - beta * tokens)
 
 
+def _working_of_form(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Cost) -> Any:
+    """Working value for any law but Chinchilla's, from solver units."""
+    if law.separable:
+        m = len(law.linear)
+        rows = np.array(z)
+        rows[:, 1:m] = z[:, 1:m] * np.exp(z[:, m:] * centre)
+    else:
+        rows = form_coefficients(law, z, centre)
+    return _working_at(quantity, law, dict(zip(law.names, rows.T, strict=True)), cost)
+
+
+def _working_at(quantity: Quantity, law: Law, k: Mapping[str, Any], cost: Cost) -> Any:
+    """Working value for any law at coefficients by name, real or complex."""
+    name = quantity.name
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if name in k:
+            return np.log(k[name]) if quantity.is_log(law) else k[name]
+        if quantity.point is not None:
+            return evaluate(law, k, values_for(law, *quantity.point, cost))
+        terms = terms_of(law, k)
+        a, b = frontier_exponents(terms)
+        log_g, unit = log_ratio(terms), np.log(cost.product(1.0))
+        simple = {
+            "a": a + 0 * log_g,
+            "b": b + 0 * log_g,
+            "log10_a0": (log_g + a * unit) / np.log(10),
+            "log10_b0": (b * unit - log_g) / np.log(10),
+        }
+        if name in simple:
+            return simple[name]
+        product = np.log(cost.product(quantity.budget or 1.0))
+        size, tokens = log_g + a * product, b * product - log_g
+        if name == "loss":
+            return evaluate(law, k, values_for(law, np.exp(size), np.exp(tokens), cost))
+        return size if name == "params" else tokens
+
+
 def gradient(quantity: Quantity, law: Law, z: Array, centre: Array, cost: Cost | None = None) -> Array:
     """Gradient of the working value in solver units, shape (R, q), exact to rounding."""
     out = np.empty_like(z)
@@ -179,5 +221,8 @@ def gradient(quantity: Quantity, law: Law, z: Array, centre: Array, cost: Cost |
 def values_of(quantity: Quantity, law: Law, coefficients: Mapping[str, Array], cost: Cost | None = None) -> Array:
     """Reported value of a quantity for rows of coefficients given by name, shape (R,); NaN where there is none."""
     z = np.stack([np.asarray(coefficients[name], float) for name in law.names], axis=1)
-    found = reported(quantity, law, working_values(quantity, law, z, np.zeros(len(law.exponents)), cost))
+    if law == CHINCHILLA:
+        found = reported(quantity, law, working_values(quantity, law, z, np.zeros(len(law.exponents)), cost))
+    else:
+        found = reported(quantity, law, _working_at(quantity, law, dict(zip(law.names, z.T, strict=True)), cost or Cost()))
     return np.where(np.isfinite(found), found, np.nan)

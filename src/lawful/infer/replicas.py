@@ -90,7 +90,7 @@ def refit(problem: Problem, losses: Array, start: Array, *, delta: float | str |
         return Replicas(problem, losses, z, None)
     target = np.log(losses) if problem.log else losses
     if delta == "auto":
-        return Replicas(problem, losses, *_auto(problem, target, z))
+        return Replicas(problem, losses, *settle(problem, target, z))
     widths = np.full(len(losses), float(delta))
     best, value = z, np.full(len(losses), np.inf)
     for first in (z, np.repeat(start[None], len(losses), axis=0)):
@@ -135,7 +135,7 @@ def robust_scale(residuals: Array) -> Array:
     return np.asarray(np.median(np.abs(residuals), axis=1) / 0.6745)
 
 
-def _auto(problem: Problem, y: Array, z: Array) -> tuple[Array, Array]:
+def settle(problem: Problem, y: Array, z: Array) -> tuple[Array, Array]:
     """Answers and deltas at the fixed point of delta = 1.345 robust standard deviations."""
     model = newton.separable(problem.x, log=problem.log)
     delta = AUTO_FACTOR * robust_scale(y - model(z)[0])

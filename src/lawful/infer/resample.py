@@ -23,8 +23,9 @@ SCHEMES = ("within-budget", "rows", "wild", "residual", "cluster")
 
 MULTIPLIERS = ("rademacher", "mammen")
 
-BLOCK = 500
-"""Draws that share one seed sequence, so that a continued run equals a longer one."""
+BLOCK = 250
+"""Draws that share one seed sequence and are refitted together, so that a continued run equals a
+longer one to the last bit."""
 
 LEVERAGE_POWER = {"wild": 1.0, "residual": 0.5}
 """Residuals are divided by (1 - leverage) to this power."""

@@ -12,8 +12,8 @@ from lawful.estimate.result import Fit
 Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-LEVEL = 0.05
-"""Chance of a note on runs with nothing but Gaussian noise."""
+LEVEL = 0.04
+"""Bound on the chance of a note where there is Gaussian noise alone; with the fit of a surface it stays below 5%."""
 
 FEWEST_FREEDOM = 2
 """Degrees of freedom that the noise of a budget is estimated from at the least."""
@@ -86,7 +86,8 @@ def undertuned(fit: Fit) -> tuple[Note, ...]:
     more = groups.size - len(where)
     message = (
         f"{found.size} of {len(runs)} runs {'lies' if found.size == 1 else 'lie'} far above the curve of the budget, "
-        f"where none lies as far below, as undertuned runs do: {', '.join(where)}{f' and {more} more budgets' if more else ''}; "
+        f"where none lies as far below, as undertuned runs do: {', '.join(where)}"
+        f"{f' and {more} more budgets' if more else ''}; "
         "look at how they were tuned; lawful check shows the curves."
     )
     return (Note("undertuned", message),)

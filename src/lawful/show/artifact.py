@@ -24,6 +24,7 @@ from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.infer.analysis import Analysis
 from lawful.infer.bootstrap import Draws
+from lawful.infer.intervals import Intervals
 from lawful.show.document import FIT_SCHEMA, check_scale, dumps, fit_document, strict
 
 ARRAYS = ("N", "D", "L", "C", "weight")
@@ -176,6 +177,7 @@ def artifact_document(result: Analysis | AnyFit, *, scale: Mapping[str, float] |
         "provenance": strict(provenance(analysis, units)),
         "model": strict(model),
         "runs": strict(_encode_runs(fit.runs)),
+        "sure": None if analysis.sure is None else {"kind": analysis.sure.kind, "level": analysis.sure.level},
         "draws": None if analysis.draws is None else strict(_encode_draws(analysis.draws)),
     }
 
@@ -209,7 +211,7 @@ def provenance(analysis: Analysis, scale: Mapping[str, float]) -> Document:
         "bounds": options.get("bounds"),
         "fixed": surface.fixed if surface else None,
         "seed": draws.seed if draws else None,
-        "scheme": draws.scheme if draws else None,
+        "scheme": analysis.sure.kind if analysis.sure else None,
         "level": analysis.level,
         "convention": (surface.surface.cost if surface else Cost()).convention,
         "scale": scale,
@@ -389,4 +391,12 @@ def _decode(document: Document) -> Analysis:
         truth=truth if isinstance(truth, Fit) else None,
         notes=_decode_notes(document["notes"]),
         level=document["provenance"]["level"],
+        intervals=_decode_intervals(document.get("sure"), fit, draws),
     )
+
+
+def _decode_intervals(saved: Mapping[str, Any] | None, fit: AnyFit, draws: Draws | None) -> Intervals | None:
+    """Intervals are computed again from the fit or its draws: what is stored is which kind, at which level."""
+    if saved is None:
+        return None
+    return Intervals(fit, saved["kind"], saved["level"], draws, () if draws is None else draws.notes)

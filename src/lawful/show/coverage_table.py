@@ -38,30 +38,34 @@ def coverage_document(found: Coverage) -> dict[str, Any]:
 
 
 def coverage_parts(found: Coverage) -> list[RenderableType]:
-    """Return a table with a row per kind of interval and a column per quantity; what misses is marked."""
+    """Return a table with a row per quantity and a column per kind of interval; what misses is marked."""
     from rich.table import Table
     from rich.text import Text
 
     table = found.table
     kinds = list(dict.fromkeys(table["interval"].tolist()))
-    keys = list(dict.fromkeys(zip(table["quantity"].tolist(), table["budget"].tolist(), strict=True)))
+    first = np.flatnonzero(table["interval"] == kinds[0])
+    keys = [(str(table["quantity"][i]), float(table["budget"][i])) for i in first]
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    shown.add_column("interval")
+    shown.add_column("")
+    for kind in kinds:
+        shown.add_column(kind, justify="right")
     words = {"params": "N*", "loss": "L*"}
     for name, budget in keys:
-        where = f"\nat {format_flops(budget)}" if np.isfinite(budget) else ""
-        shown.add_column(words.get(name, name) + where, justify="right")
-    for kind in kinds:
-        rows = np.flatnonzero(table["interval"] == kind)
+        same = np.isnan(table["budget"]) if np.isnan(budget) else table["budget"] == budget
+        at = (table["quantity"] == name) & same
         cells = []
-        for i in rows:
+        for kind in kinds:
+            i = int(np.flatnonzero(at & (table["interval"] == kind))[0])
             share, error = float(table["coverage"][i]), float(table["error"][i])
             off = abs(share - found.level) > TOLERANCE + 2 * error
-            cells.append(Text(f"{share:.1%}" + (" !" if off else ""), style="bold red" if off else ""))
-        shown.add_row(kind, *cells)
+            cells.append(Text(f"{share:.1%}" + (" !" if off else "  "), style="bold red" if off else ""))
+        where = f" at {format_flops(budget)}" if np.isfinite(budget) else ""
+        shown.add_row(words.get(name, name) + where, *cells)
     error = float(np.sqrt(found.level * (1 - found.level) / found.repeats))
+    level = format_level(found.level)
     return [
-        Text(f"How often a {format_level(found.level)} interval held over {found.repeats} simulated repeats of these runs"),
+        Text(f"How often a {level} interval held over {found.repeats} simulated repeats of these runs"),
         "",
         shown,
         "",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.infer.bootstrap import quantiles
 from lawful.show.numbers import (
     format_count,
     format_count_interval,
@@ -50,10 +49,10 @@ def decision_sentences(analysis: Analysis) -> list[str]:
     """
     if analysis.allocations:
         return [allocation_sentence(allocation, level=analysis.level) for allocation in analysis.allocations]
-    frontier, draws = analysis.fit.frontier, analysis.draws
+    frontier = analysis.fit.frontier
     grows = []
     for symbol, name, value in (("N*", "a", frontier.a), ("D*", "b", frontier.b)):
-        ends = quantiles(draws.frontier[name], analysis.level) if draws is not None else (np.nan, np.nan)
+        ends = analysis.interval(name)
         text, low, high = format_uncertain(value, *ends)
         sure = f" ({format_level(analysis.level)} interval {low} to {high})" if np.all(np.isfinite(ends)) else ""
         grows.append(f"{symbol} grows as C^{text}{sure}")

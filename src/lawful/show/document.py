@@ -13,10 +13,9 @@ from lawful.core.cost import Cost
 from lawful.core.laws import CHINCHILLA, Law
 from lawful.core.notes import Note, Status
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, FrontierFit
 from lawful.infer.allocate import Allocation
 from lawful.infer.analysis import Analysis, Unavailable
-from lawful.infer.bootstrap import quantiles
 
 FIT_SCHEMA = "lawful.fit/1"
 GROUPS_SCHEMA = "lawful.fit-by/1"
@@ -99,7 +98,10 @@ def scaled(law: Law, coefficients: Mapping[str, Any], scale: Mapping[str, float]
     """
     units = {column: scale[name] for name, column in QUANTITY_COLUMNS.items()}
     result = dict(coefficients)
-    for c, theta, column in zip(law.linear[1:], law.exponents, law.columns, strict=True):
+    if not law.amounts and any(units[column] != 1.0 for column in law.columns if column in units):
+        msg = f"The {law.name} law has no multipliers of powers, so --scale cannot apply to it."
+        raise UnsupportedError(msg)
+    for c, theta, column in law.amounts:
         unit = units.get(column, 1.0)
         if unit != 1.0:
             result[c] = coefficients[c] * unit ** -np.asarray(coefficients[theta])
@@ -110,29 +112,35 @@ def _notes(notes: Iterable[Note]) -> list[Document]:
     return [note.to_dict() for note in notes]
 
 
+def has_frontier(fit: Fit | FrontierFit) -> bool:
+    """Whether N* and D* are powers of compute under this fit."""
+    return not isinstance(fit, Fit) or fit.surface.law.terms is not None
+
+
 def intervals_document(analysis: Analysis, scale: Mapping[str, float]) -> Document | None:
-    """Return percentile intervals of coefficients and exponents, or ``None`` without draws."""
-    draws = analysis.draws
-    if draws is None:
+    """Return intervals of coefficients and exponents, or ``None`` where none were asked for."""
+    sure = analysis.sure
+    if sure is None:
         return None
+    draws = sure.draws
     coefficients = None
     if isinstance(analysis.fit, Fit):
-        values = scaled(analysis.fit.surface.law, draws.coefficients, scale)
-        coefficients = {name: quantiles(v, analysis.level) for name, v in values.items()}
+        units = sure.in_units(scale["params"], scale["tokens"])
+        coefficients = {name: units.of(name) for name in analysis.fit.surface.law.names}
     return {
         "level": analysis.level,
-        "scheme": draws.scheme,
-        "draws": len(draws),
-        "failed": draws.failed,
-        "seed": draws.seed,
+        "scheme": sure.kind,
+        "draws": None if draws is None else len(draws),
+        "failed": None if draws is None else draws.failed,
+        "seed": None if draws is None else draws.seed,
         "coefficients": coefficients,
-        "exponents": {name: quantiles(draws.frontier[name], analysis.level) for name in EXPONENTS},
+        "exponents": {name: sure.of(name) if has_frontier(analysis.fit) else None for name in EXPONENTS},
     }
 
 
 def allocation_document(allocation: Allocation) -> Document:
     """Return one allocation; params and tokens are counted ones whatever the scale."""
-    lost, interval = allocation.deadweight, allocation.interval
+    lost, interval, new_run = allocation.deadweight, allocation.interval, allocation.prediction
     return {
         "budget": allocation.budget,
         "params": allocation.params,
@@ -140,6 +148,7 @@ def allocation_document(allocation: Allocation) -> Document:
         "loss": allocation.loss,
         "tokens_per_param": allocation.tokens_per_param,
         "interval": None if interval is None else {n: interval.get(n) for n in ("params", "tokens", "loss")},
+        "prediction": None if new_run is None else {"loss": new_run["loss"]},
         "deadweight": None
         if lost is None
         else {"of": lost.of, "flops": lost.flops, "fraction": lost.fraction, "on": lost.on},
@@ -253,8 +262,10 @@ def predict_document(analysis: Analysis, params: float, tokens: float, *, level:
         msg = f"{fit.method} fits no loss surface, so it predicts no loss; fit with vpnls or approach3."
         raise IdentificationError(msg)
     at = analysis.level if level is None else level
-    draws = analysis.draws
-    interval = None if draws is None else {"loss": quantiles(draws.loss_at(params, tokens), at)}
+    sure = None if analysis.sure is None else analysis.sure.at_level(at)
+    point = (params, tokens)
+    interval = None if sure is None else {"loss": sure.of("loss_at", point=point)}
+    new_run = None if sure is None else {"loss": sure.prediction(point=point)}
     document: Document = strict(
         {
             "schema": PREDICT_SCHEMA,
@@ -265,6 +276,7 @@ def predict_document(analysis: Analysis, params: float, tokens: float, *, level:
             "loss": float(fit.surface.loss(params, tokens)),
             "level": at,
             "interval": interval,
+            "prediction": new_run,
             "convention": fit.surface.cost.convention,
         }
     )

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawful.estimate.result import Fit, FrontierFit, Parabola
-from lawful.infer.bootstrap import quantiles
 
 if TYPE_CHECKING:
     from lawful.infer.analysis import Analysis
@@ -220,12 +219,11 @@ def _lines(analysis: Analysis) -> Table:
 
 
 def _bands(analysis: Analysis, grid: Array) -> Array:
-    """Return the ends of the intervals of N* and D* along a grid of budgets, shape (4, n); NaN without draws."""
-    draws = analysis.draws
-    if draws is None:
+    """Return the ends of the intervals of N* and D* along a grid of budgets, shape (4, n); NaN without any."""
+    sure = analysis.sure
+    if sure is None:
         return np.full((4, grid.size), np.nan)
-    columns = [(*quantiles(draws.params(c), analysis.level), *quantiles(draws.tokens(c), analysis.level)) for c in grid]
-    return np.array(columns, float).T
+    return np.concatenate([sure.band(name, grid).T for name in ("params", "tokens")])
 
 
 def _targets(analysis: Analysis) -> Table:

@@ -18,6 +18,7 @@ MARKERS = {
     "compare.json": "lawful.compare/",
     "fit-by.json": "lawful.fit-by/",
     "check.json": "lawful.check/",
+    "audit.json": "lawful.audit/",
 }
 """Documents that mark a directory as ours, and how their schema begins."""
 

@@ -15,7 +15,6 @@ from lawful.core.cost import Cost
 from lawful.core.notes import NOTE_CODES, Status
 from lawful.estimate.printing import FORMULAS, METHOD_TITLES
 from lawful.estimate.result import Fit
-from lawful.infer.bootstrap import quantiles
 from lawful.show.axes import drawing, figure_of, new_axes
 from lawful.show.decision import decision_sentences
 from lawful.show.figure_data import parabolas_of
@@ -133,7 +132,7 @@ def report_html(analysis: Analysis, *, title: str | None = None) -> str:
         coefficients=coefficient_rows(analysis),
         allocations=[allocation_row(a) for a in analysis.allocations],
         level=format_level(analysis.level),
-        has_draws=analysis.draws is not None,
+        has_draws=analysis.sure is not None,
         notes=[(note.message, NOTE_CODES[note.code], note.code) for note in analysis.notes],
         card=card_facts(analysis),
     )
@@ -171,14 +170,13 @@ def _describe(values: Any) -> str:
 
 def coefficient_rows(analysis: Analysis) -> list[tuple[str, str, str, str]]:
     """Return name, value, interval and meaning of every coefficient and exponent, rounded by the interval."""
-    fit, draws = analysis.fit, analysis.draws
+    fit = analysis.fit
     values: dict[str, float] = dict(fit.surface.coefficients) if isinstance(fit, Fit) else {}
     values |= fit.frontier.to_dict()
-    drawn = {**draws.coefficients, **draws.frontier} if draws is not None else {}
     held = fit.fixed if isinstance(fit, Fit) else {}
     rows = []
     for name, value in values.items():
-        low, high = quantiles(drawn[name], analysis.level) if name in drawn else (np.nan, np.nan)
+        low, high = analysis.interval(name)
         text, *ends = format_uncertain(float(value), low, high)
         interval = " to ".join(ends) if np.isfinite(low) and np.isfinite(high) else ""
         rows.append((name, text, "held fixed" if name in held else interval, MEANINGS.get(name, "")))
@@ -235,7 +233,10 @@ def card_facts(analysis: Analysis) -> list[Fact]:
             facts.append(Fact("Held fixed", ", ".join(f"{name} = {value:g}" for name, value in fit.fixed.items())))
     facts += [Fact("Frontier", _digits(fit.frontier.to_dict())), Fact("Status", fit.status.key)]
     if draws is None:
-        facts.append(Fact("Bootstrap", "none drawn"))
+        if analysis.sure is None:
+            facts.append(Fact("Bootstrap", "none drawn"))
+        else:
+            facts.append(Fact("Intervals", f"{analysis.sure.kind}, {format_level(analysis.level)}"))
     else:
         failed = f", {draws.failed} of them failed" if draws.failed else ""
         facts += [
@@ -270,7 +271,7 @@ def pictures_of(analysis: Analysis) -> list[Picture]:
     label = METHOD_LABELS[analysis.fit.method]
     parabolas = " Dashed: the parabolas of Approach 2, circles at their minima." if parabolas_of(analysis) else ""
     law = " Solid: the fitted law, diamonds at its optima." if isinstance(analysis.fit, Fit) else ""
-    band = f" Band: {format_level(analysis.level)} bootstrap interval." if analysis.draws is not None else ""
+    band = f" Band: {format_level(analysis.level)} interval." if analysis.sure is not None else ""
     targets = " Dotted: the budgets asked for." if analysis.allocations else ""
     ahead = f" Line: {label}.{band}{targets} Shaded: beyond all training budgets."
 

@@ -164,6 +164,13 @@ def note_lines(notes: Iterable[Note]) -> list[RenderableType]:
     return [Text.assemble(("note ", "yellow"), (note.code, "yellow"), f": {note.message}") for note in notes]
 
 
+INTERVAL_WORDS = {
+    "profile": "profile of the misfit, variance following the loss",
+    "delta": "linearised at the optimum, variance following the loss",
+}
+"""Intervals that draw nothing, in words."""
+
+
 def analysis_parts(analysis: Analysis, *, scale: Scale | None = None) -> list[RenderableType]:
     """Return everything that ``lawful fit`` shows, top to bottom."""
     fit = analysis.fit
@@ -175,6 +182,8 @@ def analysis_parts(analysis: Analysis, *, scale: Scale | None = None) -> list[Re
     if draws is not None:
         failed = f", {draws.failed} failed" if draws.failed else ""
         parts.append(Text(f"Intervals: {len(draws)} bootstrap draws ({draws.scheme}){failed}.", style="dim"))
+    elif analysis.sure is not None:
+        parts.append(Text(f"Intervals: {INTERVAL_WORDS[analysis.sure.kind]}.", style="dim"))
     isoflop = analysis.isoflop if fit.method != "approach2" else None
     for allocation in analysis.allocations:
         block = allocation_parts(allocation, level=analysis.level, convention=document["convention"], isoflop=isoflop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -16,11 +17,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lawful.studies.real import data_file
 from lawful.studies.study import Config, Study, Tables, Task, find_study
 from lawful.studies.tables import Table, as_column
 
 CHUNKS = ".chunks"
-NUMERIC_LAYERS = ("core", "estimate", "infer", "data", "studies")
+PACKAGE = Path(__file__).parents[1]
+WITHOUT_NUMBERS = ("lawful.show", "lawful.studies.drawing", "lawful.studies.study")
+"""Modules that a study imports and whose code cannot change its numbers."""
 
 
 class Chunk(NamedTuple):
@@ -55,15 +59,32 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     temporary.replace(path)
 
 
-@lru_cache(maxsize=1)
-def code_hash() -> str:
-    """Hash of the code that numbers come from: another version must not go on where this one stopped."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parents[1]
-    for layer in NUMERIC_LAYERS:
-        for path in sorted((package / layer).glob("*.py")):
-            digest.update(path.name.encode() + path.read_bytes())
+@lru_cache(maxsize=64)
+def code_hash(module: str) -> str:
+    """Hash of a module and of all of lawful that it imports: other code must not go on where this one stopped."""
+    digest, seen, todo = hashlib.sha256(), set(), [module]
+    files = {}
+    while todo:
+        name = todo.pop()
+        if name in seen or name.startswith(WITHOUT_NUMBERS):
+            continue
+        seen.add(name)
+        path = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
+        if path.is_file():
+            files[name] = path.read_bytes()
+            todo += _imports(files[name])
+    for name in sorted(files):
+        digest.update(name.encode() + files[name])
     return digest.hexdigest()
+
+
+def _imports(code: bytes) -> list[str]:
+    """Modules of lawful that a file imports, anywhere in it."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("lawful."):
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
 
 
 def versions() -> dict[str, str]:
@@ -116,12 +137,20 @@ class Work:
     @property
     def data_hashes(self) -> dict[str, str]:
         """SHA-256 of every file of published runs that is read."""
-        return {name: file_hash(self.data / name) for name in self.study.data} if self.data else {}
+        if self.data is None:
+            return {}
+        return {name: file_hash(data_file(self.data, name)) for name in self.study.data}
 
     @property
     def fingerprint(self) -> str:
         """Everything that the tables depend on, as one hash."""
-        parts = [self.study.name, dict(self.config), self.data_hashes, versions(), code_hash()]
+        parts = [
+            self.study.name,
+            dict(self.config),
+            self.data_hashes,
+            versions(),
+            code_hash(self.study.compute.__module__),
+        ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lawful.show.axes import add_legend, set_log_axis, style_axes
 from lawful.show.palette import FONT_SIZE, LIGHT
 
@@ -18,7 +16,15 @@ INK, MUTED, GRID = LIGHT.ink, LIGHT.muted, LIGHT.grid
 CYCLE = ("#0072b2", "#c65300", "#007a5a", "#aa4499", "#b8860b", "#56b4e9", "#882255")
 """Line colours after Okabe and Ito, darkened where they are thin on white."""
 
-DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (2, 1.5)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (1, 1)),
+    (0, (8, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 SURFACE_STYLE = {
@@ -31,9 +37,7 @@ RANGE_TICKS = (0.30103, 0.60206, 0.90309, 1.20412, 1.50515, 1.80618)
 
 
 def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
-    """
-    Return a figure that belongs to no global state and its axes, shape (rows, columns).
-    """
+    """Return a figure that belongs to no global state and its axes, shape (rows, columns)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained", facecolor=LIGHT.paper)
@@ -94,8 +98,13 @@ def count_axis(ax: Axes, which: Any, name: str, most: int = 6) -> None:
 def legend_above(figure: Figure, handles: Sequence[Any], columns: int = 6) -> None:
     """Put one legend for all panels above them."""
     legend = figure.legend(
-        handles=handles, loc="outside upper left", ncols=columns, frameon=False, fontsize=FONT_SIZE,
-        columnspacing=1.4, handletextpad=0.6,
+        handles=handles,
+        loc="outside upper left",
+        ncols=columns,
+        frameon=False,
+        fontsize=FONT_SIZE,
+        columnspacing=1.4,
+        handletextpad=0.6,
     )
     for text in legend.get_texts():
         text.set_color(INK)
@@ -125,17 +134,29 @@ def budget_colors(values: Any) -> Any:
     return LIGHT.budgets(values)
 
 
-def strip(ax: Axes, values: Sequence[Any], colors: Sequence[Any], names: Sequence[str]) -> None:
-    """Horizontal boxes with the extremes as dots, best read from the top."""
-    places = np.arange(len(values))[::-1]
-    for place, data, color in zip(places, values, colors, strict=True):
-        clean = np.asarray(data, float)
-        clean = clean[np.isfinite(clean)]
-        box = ax.boxplot(
-            [clean], positions=[place], orientation="horizontal", widths=0.55, whis=(5, 95), patch_artist=True,
-            flierprops={"marker": ".", "markersize": 2.5, "markerfacecolor": color, "markeredgecolor": "none", "alpha": 0.5},
-            medianprops={"color": INK, "linewidth": 1.2}, whiskerprops={"color": color}, capprops={"color": color},
-        )
-        box["boxes"][0].set(facecolor=color, alpha=0.35, edgecolor=color)
-    ax.set_yticks(places, names)
-    ax.set_ylim(-0.6, len(values) - 0.4)
+def boxes(
+    ax: Axes, data: Sequence[Any], places: Any, color: Any, *, width: float, fill: float = 0.5, dots: float = 0
+) -> None:
+    """Boxes of the middle half, whiskers from 5% to 95%, and what lies outside as dots of a size (0 for none)."""
+    found = ax.boxplot(
+        list(data),
+        positions=list(places),
+        widths=width,
+        whis=(5, 95),
+        patch_artist=True,
+        manage_ticks=False,
+        showfliers=dots > 0,
+        flierprops={"marker": ".", "markersize": dots, "markerfacecolor": color, "markeredgecolor": "none"},
+        medianprops={"color": INK, "linewidth": 1.0},
+        whiskerprops={"color": color},
+        capprops={"color": color},
+    )
+    for box in found["boxes"]:
+        box.set(facecolor=to_rgba(color, fill), edgecolor=color)
+
+
+def to_rgba(color: Any, alpha: float) -> Any:
+    """Return a colour with an opacity."""
+    from matplotlib.colors import to_rgba as convert
+
+    return convert(color, alpha)

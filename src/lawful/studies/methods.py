@@ -31,11 +31,12 @@ BOUND_FACTOR = 10.0
 
 Jacobian = Literal["analytic", "3-point"]
 
+WITH_GRADIENT = True
+"""What SciPy is told of an objective that returns its gradient beside its value."""
+
 
 class Answer(NamedTuple):
-    """
-    One fit: E, A, B, alpha, beta, whether the optimiser says it converged, and its iterations.
-    """
+    """One fit: E, A, B, alpha, beta, whether the optimiser says it converged, and its iterations."""
 
     x: Array
     converged: bool
@@ -88,7 +89,7 @@ def joint_starts(design: Design, losses: Array, *, log: bool) -> Array:
     y = np.log(losses) if log else losses
     model = np.log(model) if log else model
     score = (model**2).sum(axis=1) - 2 * y @ model.T
-    return grid[score.argmin(axis=1)]
+    return np.asarray(grid[score.argmin(axis=1)])
 
 
 def predict(x: Array, design: Design) -> Array:
@@ -145,12 +146,16 @@ def fit_log(design: Design, y: Array, start: Array, jacobian: Jacobian = "analyt
         return float(residual @ residual)
 
     ends = [np.concatenate([np.log(v[:3]), v[3:]]) for v in (start, LOWER, UPPER)]
-    found = _lbfgsb(objective, *ends) if jacobian == "analytic" else _lbfgsb(value, *ends, jac="3-point")
+    start_z, lower, upper = ends
+    if jacobian == "analytic":
+        found = _lbfgsb(objective, start_z, lower, upper)
+    else:
+        found = _lbfgsb(value, start_z, lower, upper, jac="3-point")
     x = np.concatenate([np.exp(found.x[:3]), found.x[3:]])
     return Answer(x, bool(found.success), int(found.nit))
 
 
-def _lbfgsb(objective: Callable[..., Any], start: Array, lower: Array, upper: Array, jac: Any = True) -> Any:
+def _lbfgsb(objective: Callable[..., Any], start: Array, lower: Array, upper: Array, jac: Any = WITH_GRADIENT) -> Any:
     from scipy.optimize import minimize
 
     options: Any = {"ftol": TOLERANCE, "gtol": TOLERANCE, "maxiter": MOST_ITERATIONS}
@@ -223,7 +228,7 @@ def fit_projected(
 
     def solve(theta: Array) -> tuple[Array, Array, Array]:
         basis = basis_of(design, theta)
-        linear = np.linalg.lstsq(basis, y, rcond=None)[0]
+        linear = np.asarray(np.linalg.lstsq(basis, y, rcond=None)[0], dtype=float)
         return basis, linear, y - basis @ linear
 
     def value(theta: Array) -> float:
@@ -236,10 +241,12 @@ def fit_projected(
         return float(residual @ residual), 2.0 * np.array([residual @ in_n, residual @ in_d])
 
     if method == "none":
-        return Answer(np.concatenate([solve(start)[1], start]), True, 0)
+        return Answer(np.concatenate([solve(start)[1], start]), converged=True, iterations=0)
     if method == "nelder-mead":
         options: Any = {"xatol": 1e-10, "fatol": TOLERANCE, "maxiter": MOST_ITERATIONS}
-        found: Any = minimize(value, start, method="Nelder-Mead", bounds=list(zip(LOWER[3:], UPPER[3:], strict=True)), options=options)
+        found: Any = minimize(
+            value, start, method="Nelder-Mead", bounds=list(zip(LOWER[3:], UPPER[3:], strict=True)), options=options
+        )
     elif jacobian == "analytic":
         found = _lbfgsb(objective, start, LOWER[3:], UPPER[3:])
     else:

@@ -58,7 +58,7 @@ def resample(runs: Runs, draws: int, rng: np.random.Generator) -> Array:
     return counts
 
 
-def approach2_tokens(runs: Runs, weight: Array, budget: float) -> tuple[Array, Array]:
+def approach2_tokens(runs: Runs, weight: Array, budget: float) -> tuple[Array, Array, Array]:
     """
     D* of Approach 2 at a budget for many rows of weights, whatever way the parabolas open.
 
@@ -71,12 +71,13 @@ def approach2_tokens(runs: Runs, weight: Array, budget: float) -> tuple[Array, A
     Returns
     -------
     tokens : array, shape (R,)
-        From a straight line through the vertices; NaN where a budget keeps fewer than 3 sizes.
-    downward : array, shape (R,)
-        Number of parabolas that open downward.
+        From a straight line through the vertices. Fewer than 3 sizes do not determine a
+        parabola; NumPy's minimum-norm one stands there, as in the published pipeline.
+    downward, short : array, shape (R,)
+        Number of parabolas that open downward, and of budgets with fewer than 3 sizes.
     """
     groups = runs.budgets.size
-    at, curvature = np.empty((len(weight), groups)), np.empty((len(weight), groups))
+    at, curvature, few = (np.empty((len(weight), groups)) for _ in range(3))
     for g in range(groups):
         index = np.flatnonzero(runs.group == g)
         x = np.log10(runs.D[index])
@@ -86,11 +87,21 @@ def approach2_tokens(runs: Runs, weight: Array, budget: float) -> tuple[Array, A
         w = weight[:, index]
         gram = np.einsum("ni,nj,bn->bij", q, q, w)
         moment = (w * (runs.L[index] - runs.L[index].mean())) @ q
-        short = (w > 0).sum(axis=1) < 3
+        sizes, size_of = np.unique(x, return_inverse=True)
+        short = ((w @ (size_of[:, None] == np.arange(sizes.size))) > 0).sum(axis=1) < 3
         gram[short] = np.eye(3)
         c = np.linalg.solve(r, np.linalg.solve(gram, moment[:, :, None])[:, :, 0].T).T
-        at[:, g] = np.where(short, np.nan, centre - half * c[:, 1] / (2 * c[:, 2]))
-        curvature[:, g] = c[:, 2]
+        at[:, g] = centre - half * c[:, 1] / (2 * c[:, 2])
+        at[short, g] = [_minimum_norm_vertex(x, runs.L[index], row) for row in w[short]]
+        curvature[:, g], few[:, g] = np.where(short, np.nan, c[:, 2]), short
     found = lines(np.log10(runs.budgets), at)
     tokens = 10.0 ** (found.intercept + found.slope * np.log10(budget))
-    return tokens, (curvature <= 0).sum(axis=1).astype(float)
+    return tokens, (curvature <= 0).sum(axis=1).astype(float), few.sum(axis=1)
+
+
+def _minimum_norm_vertex(x: Array, y: Array, weight: Array) -> float:
+    times = weight.astype(int)
+    columns = np.vander(np.repeat(x, times), 3)
+    scale = np.sqrt((columns**2).sum(axis=0))
+    c = np.linalg.lstsq(columns / scale, np.repeat(y, times), rcond=times.sum() * np.finfo(float).eps)[0] / scale
+    return float(-c[1] / (2 * c[0]))

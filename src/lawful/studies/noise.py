@@ -54,8 +54,11 @@ def noisy_sweeps(config: Config, task: Task) -> Iterator[Sweeps]:
     the noise budget by budget, then a child generator the random start.
     """
     truth, sigma = truth_of(config), task["sigma"]
-    budgets = np.geomspace(*config["span"], task["budgets"])
-    plans = {n: plan_isoflop(budgets, n, surface=truth, width=config["width"], drift=config["drift"]) for n in config["points"]}
+    budgets = np.geomspace(config["span"][0], config["span"][1], task["budgets"])
+    plans = {
+        n: plan_isoflop(budgets, n, surface=truth, width=config["width"], drift=config["drift"])
+        for n in config["points"]
+    }
     exact = {n: np.asarray(truth.loss(plan.N, plan.D)) for n, plan in plans.items()}
     losses: dict[int, list[Array]] = {n: [] for n in plans}
     starts: dict[int, list[Array]] = {n: [] for n in plans}

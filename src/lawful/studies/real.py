@@ -9,10 +9,15 @@ import numpy as np
 
 from lawful.core.runs import Runs
 from lawful.core.surface import Surface
+from lawful.data.published import PUBLISHED_SETS
 from lawful.data.read import read_runs
+from lawful.errors import InputError
 
 CHINCHILLA_SVG = "chinchilla_svg.csv"
 ISOFLOPS = "isoflops.csv"
+
+FETCHED = {CHINCHILLA_SVG: "epoch-chinchilla", ISOFLOPS: "isoflop-experiments"}
+"""The same runs among the sets that ``lawful datasets fetch`` knows."""
 
 HIGHEST_LOSSES = 5
 """Outliers of Epoch AI's digitisation, with under 0.4 tokens per parameter."""
@@ -27,9 +32,36 @@ EXPERIMENTS = {
 }
 
 
+def has_file(folder: Path, name: str) -> bool:
+    """Whether a folder holds a table of published runs, under its own name or as a fetched set."""
+    return (folder / name).is_file() or (folder / PUBLISHED_SETS[FETCHED[name]].file_name).is_file()
+
+
+def data_file(folder: Path, name: str) -> Path:
+    """
+    Return the file that holds a table of published runs.
+
+    Raises
+    ------
+    InputError
+        If the folder has neither the table nor the fetched set.
+    """
+    if not has_file(folder, name):
+        msg = f"There is no {name} in {str(folder)!r}; run lawful datasets fetch, or name another folder."
+        raise InputError(msg)
+    own = folder / name
+    return own if own.is_file() else folder / PUBLISHED_SETS[FETCHED[name]].file_name
+
+
+def _read(folder: str, name: str, select: Mapping[str, str] | None = None) -> Runs:
+    path = data_file(Path(folder), name)
+    columns = None if path.name == name else PUBLISHED_SETS[FETCHED[name]].columns
+    return read_runs(path, select=select, columns=columns)
+
+
 def read_svg(folder: str, *, below: float | None = None) -> Runs:
     """Chinchilla runs of figure 4 without the five highest losses, at budgets below a limit."""
-    runs = read_runs(Path(folder) / CHINCHILLA_SVG)
+    runs = _read(folder, CHINCHILLA_SVG)
     keep = np.argsort(runs.L, kind="stable")[:-HIGHEST_LOSSES]
     mask = np.zeros(len(runs), dtype=bool)
     mask[keep] = True
@@ -40,7 +72,7 @@ def read_svg(folder: str, *, below: float | None = None) -> Runs:
 
 def read_experiment(folder: str, name: str) -> Runs:
     """Runs of one published IsoFLOP experiment."""
-    return read_runs(Path(folder) / ISOFLOPS, select={"experiment": name})
+    return _read(folder, ISOFLOPS, {"experiment": name})
 
 
 def scaled(surface: Surface, params: float = 1e6, tokens: float = 1e9) -> Mapping[str, float]:

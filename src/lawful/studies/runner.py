@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lawful.data.published import cache_folder
 from lawful.errors import InputError, OutputError, UnsupportedError
 from lawful.studies.chunks import Work, file_hash, run_chunk, versions, write_atomic
+from lawful.studies.real import FETCHED, has_file
 from lawful.studies.study import DEFAULT_SEED, Study, Tables, choose_studies, find_study
 from lawful.studies.tables import Table
 from lawful.studies.verdicts import comparison_table
@@ -158,26 +159,17 @@ def find_data(study: Study, data: str | Path | None) -> Path | None:
     if data is not None and not Path(data).is_dir():
         msg = f"There is no directory {str(data)!r}; give --data the folder with {' and '.join(study.data)}."
         raise InputError(msg)
-    candidates = [Path(data)] if data is not None else fetched_folders()
-    for folder in candidates:
-        if all((folder / name).is_file() for name in study.data):
-            return folder.resolve()
-    return None
-
-
-def fetched_folders() -> list[Path]:
-    """Folder of fetched data sets, if there is one."""
-    home = os.environ.get("LAWFUL_DATA")
-    return [Path(home)] if home else []
+    folder = Path(data) if data is not None else cache_folder()
+    return folder.resolve() if all(has_file(folder, name) for name in study.data) else None
 
 
 def missing_data(study: Study, data: str | Path | None) -> str:
     """Say which published runs are missing and how to get them."""
-    where = f"in {str(data)!r}" if data is not None else "on this machine"
-    files = " and ".join(study.data)
+    where = f"in {str(data)!r}" if data is not None else "among the fetched sets"
+    files, names = " and ".join(study.data), " ".join(FETCHED[name] for name in study.data)
     return (
-        f"{study.name} was skipped: {files} not found {where}; run lawful datasets fetch, "
-        f"or name the folder that holds them by --data DIR."
+        f"Skipped: {files} not found {where}; run lawful datasets fetch {names}, "
+        f"or name the folder that holds it by --data DIR."
     )
 
 
@@ -237,14 +229,14 @@ def _workers(jobs: int, scheduler: str | None) -> Iterator[dict[str, Any]]:
         yield {"n_jobs": jobs, "backend": "loky"}
         return
     try:
-        from distributed import Client
+        from distributed import Client  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         msg = "--scheduler needs Dask, which is not installed; run pip install 'lawful[dask]'."
         raise UnsupportedError(msg) from None
     from joblib import parallel_config
 
     try:
-        client = Client(scheduler, timeout=10)
+        client = Client(scheduler, timeout=10)  # type: ignore[no-untyped-call,unused-ignore]
     except (OSError, ValueError) as error:
         msg = f"No Dask scheduler answers at {scheduler!r} ({type(error).__name__}); give the address it printed, tcp://HOST:8786."
         raise UnsupportedError(msg) from None
@@ -304,8 +296,10 @@ def describe(folder: str, name: str) -> dict[str, Any]:
     with drawing(salt=f"lawful-{name}"):
         figures = study.draw(tables)
     for stem, figure in figures.items():
-        for suffix in ("png", "svg"):
-            save_figure(figure, target / f"{stem}.{suffix}")
+        save_figure(figure, target / f"{stem}.png")
+        # The panels have found their places; to look for them again would take as long as drawing.
+        figure.set_layout_engine("none")
+        save_figure(figure, target / f"{stem}.svg")
     sentences = study.findings(tables)
     write_atomic(target / "findings.md", findings_text(study, sentences))
     compared = study.published(tables)

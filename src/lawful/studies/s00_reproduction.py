@@ -38,7 +38,11 @@ PUBLISHED = {
 }
 """217 runs, N in millions, D in billions (arXiv:2603.22339)."""
 
-PUBLISHED_RSS = {"VPNLS, squared": "0.062414", "Approach 3, squared on log loss": "0.063305", "Approach 3, squared on loss": "0.062414"}
+PUBLISHED_RSS = {
+    "VPNLS, squared": "0.062414",
+    "Approach 3, squared on log loss": "0.063305",
+    "Approach 3, squared on loss": "0.062414",
+}
 HUBER_ROWS = ("Huber 1e-3 on loss", "ml-scalefit L-BFGS, Huber", "ml-scalefit basin hopping, Huber")
 HUBER_TOLERANCE = 3e-4
 
@@ -98,8 +102,23 @@ def draw(tables: Tables) -> dict[str, Figure]:
         for y, row in zip(place, order, strict=True):
             ours = row["source"] == "lawful"
             color = drawing.CYCLE[1] if "Huber" in row["row"] else drawing.CYCLE[0]
-            ax.plot(row[name], y, "D" if ours else "o", color=color, markersize=6, markerfacecolor=color if ours else "white")
-            ax.annotate(f"{row[name]:.4f}", (row[name], y), (0, 6), textcoords="offset points", ha="center", fontsize=6.5, color=drawing.INK)
+            ax.plot(
+                row[name],
+                y,
+                "D" if ours else "o",
+                color=color,
+                markersize=6,
+                markerfacecolor=color if ours else "white",
+            )
+            ax.annotate(
+                f"{row[name]:.4f}",
+                (row[name], y),
+                (0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=6.5,
+                color=drawing.INK,
+            )
         ax.margins(x=0.28, y=0.09)
         ax.locator_params(axis="x", nbins=4)
         drawing.title(ax, names[name])
@@ -130,13 +149,23 @@ def findings(tables: Tables) -> list[str]:
     distance = max(abs(mine[n] - theirs[n]) / BESIROGLU_ERRORS[n] for n in BESIROGLU)
     return [
         f"{agree} of {len(matched)} published figures are matched to the digits asked for.",
-        f"The ml-scalefit L-BFGS Huber row {word}: its summed objective on the {int(refits['runs'][0])} runs is "
-        f"{stuck:.6g}, ours {ours:.6g} ({100 * ratio:+.2f}% for theirs).",
-        f"The basin-hopping Huber row has {huber[HUBER_ROWS[2]]:.6g}, {100 * (huber[HUBER_ROWS[2]] / ours - 1):+.4f}% above ours.",
-        f"On all {int(mine['runs'])} runs, Huber 1e-3 on log loss: ours E {mine['E']:.4f}, A {mine['A']:.2f}, B {mine['B']:.2f}, "
-        f"alpha {mine['alpha']:.4f}, beta {mine['beta']:.4f} with objective {mine['log_huber_sum']:.11f}; Besiroglu et al. print "
-        f"{theirs['log_huber_sum']:.11f}'s worth of E {theirs['E']:.4f}, A {theirs['A']:.2f}, B {theirs['B']:.2f}, alpha "
-        f"{theirs['alpha']:.4f}, beta {theirs['beta']:.4f}, at most {distance:.2f} of their standard errors away.",
+        (
+            f"The ml-scalefit L-BFGS Huber row {word}: its summed objective on the {int(refits['runs'][0])} runs is "
+            f"{stuck:.6g}, ours {ours:.6g} ({100 * ratio:+.2f}% for theirs)."
+        ),
+        (
+            f"The basin-hopping Huber row has {huber[HUBER_ROWS[2]]:.6g}, "
+            f"{100 * (huber[HUBER_ROWS[2]] / ours - 1):+.4f}% above ours."
+        ),
+        (
+            f"On all {int(mine['runs'])} runs, Huber 1e-3 on log loss: ours E {mine['E']:.4f}, A {mine['A']:.2f}, B "
+            f"{mine['B']:.2f}, "
+            f"alpha {mine['alpha']:.4f}, beta {mine['beta']:.4f} with objective {mine['log_huber_sum']:.11f}; "
+            "Besiroglu et al. print "
+            f"{theirs['log_huber_sum']:.11f}'s worth of E {theirs['E']:.4f}, A {theirs['A']:.2f}, B "
+            f"{theirs['B']:.2f}, alpha "
+            f"{theirs['alpha']:.4f}, beta {theirs['beta']:.4f}, at most {distance:.2f} of their standard errors away."
+        ),
     ]
 
 
@@ -146,7 +175,9 @@ def published(tables: Tables) -> list[Comparison]:
     out = []
     for name, text in PUBLISHED.items():
         matched = name in METHODS
-        ours = refits.one(row=name if matched else (HUBER_ROWS[0] if "Huber" in name else "VPNLS, squared"), source="lawful")
+        ours = refits.one(
+            row=name if matched else (HUBER_ROWS[0] if "Huber" in name else "VPNLS, squared"), source="lawful"
+        )
         for quantity, digits in zip(NAMES, text.split(), strict=True):
             label = f"{name}: {quantity}"
             if matched:
@@ -161,7 +192,9 @@ def published(tables: Tables) -> list[Comparison]:
     mine = tables["besiroglu"].one(source="lawful")
     for quantity, digits in BESIROGLU.items():
         remark = "ours has the lower objective"
-        out.append(Comparison(f"Besiroglu et al., 240 runs: {quantity}", float(digits), mine[quantity], None, remark=remark))
+        out.append(
+            Comparison(f"Besiroglu et al., 240 runs: {quantity}", float(digits), mine[quantity], None, remark=remark)
+        )
     return out
 
 

@@ -48,15 +48,28 @@ def compute(config: Config, _: Task) -> Tables:
             fitted = parabola.in_params @ np.stack([np.ones_like(u), u, u * u])
             true = truth.at_params(parabola.budget, 10.0**log_n).loss
             curves += [
-                {"range": name, "half_width": half, "budget": parabola.budget, "params": n, "loss_true": t, "loss_parabola": p}
+                {
+                    "range": name,
+                    "half_width": half,
+                    "budget": parabola.budget,
+                    "params": n,
+                    "loss_true": t,
+                    "loss_parabola": p,
+                }
                 for n, t, p in zip((10.0**log_n).tolist(), true.tolist(), fitted.tolist(), strict=True)
             ]
-            vertex = float(np.polynomial.polynomial.polyval(parabola.log10_params - parabola.centre_params, parabola.in_params))
+            vertex = float(
+                np.polynomial.polynomial.polyval(parabola.log10_params - parabola.centre_params, parabola.in_params)
+            )
             best = truth.optimum(parabola.budget)
             runs_rows.append(
                 {
-                    "range": name, "budget": parabola.budget, "params_true": float(best.params), "loss_true": float(best.loss),
-                    "params_found": 10**parabola.log10_params, "loss_found": vertex,
+                    "range": name,
+                    "budget": parabola.budget,
+                    "params_true": float(best.params),
+                    "loss_true": float(best.loss),
+                    "params_found": 10**parabola.log10_params,
+                    "loss_found": vertex,
                 }
             )
     return {
@@ -80,15 +93,40 @@ def draw(tables: Tables) -> dict[str, Figure]:
             top.plot(rows["params"], rows["loss_true"], color=color, linewidth=1.3)
             top.plot(rows["params"], rows["loss_parabola"], color=color, linewidth=1, linestyle=(0, (3, 1.5)))
             point = vertices.one(range=name, budget=budget)
-            top.plot(point["params_true"], point["loss_true"], "D", color=color, markersize=4, markeredgecolor="white", markeredgewidth=0.5, zorder=5)
-            top.plot(point["params_found"], point["loss_found"], "o", color=color, markersize=7, markerfacecolor="none", zorder=4)
+            top.plot(
+                point["params_true"],
+                point["loss_true"],
+                "D",
+                color=color,
+                markersize=4,
+                markeredgecolor="white",
+                markeredgewidth=0.5,
+                zorder=5,
+            )
+            top.plot(
+                point["params_found"],
+                point["loss_found"],
+                "o",
+                color=color,
+                markersize=7,
+                markerfacecolor="none",
+                zorder=4,
+            )
         half = float(curves.where(range=name)["half_width"][0])
         drawing.title(top, f"{name.capitalize()} range, ±{10**half:.3g}×")
         top.set_xscale("log")
         drawing.count_axis(top, "x", "model size N", most=4)
         points = vertices.where(range=name)
         middle.loglog(points["budget"], points["params_true"], "D-", color=drawing.MUTED, markersize=5, label="true N*")
-        middle.loglog(points["budget"], points["params_found"], "o--", color=drawing.CYCLE[1], markersize=5, markerfacecolor="white", label="Approach 2")
+        middle.loglog(
+            points["budget"],
+            points["params_found"],
+            "o--",
+            color=drawing.CYCLE[1],
+            markersize=5,
+            markerfacecolor="white",
+            label="Approach 2",
+        )
         drawing.flops_axis(middle, most=5)
         drawing.count_axis(middle, "y", "compute-optimal N" if j == 0 else "", most=5)
         drawing.legend(middle, columns=1)
@@ -102,15 +140,36 @@ def draw(tables: Tables) -> dict[str, Figure]:
         for k, (name, label) in enumerate(zip(names, ("N*", "D*"), strict=True)):
             factor = errors[name] if ax is axes[2, 0] else 10 ** errors[name] - 1
             # Errors at the rounding floor are zero, not a figure of their own.
-            ax.plot(errors["half_width"], 100 * np.where(np.abs(factor) < 1e-10, 0, factor), color=drawing.CYCLE[k], linestyle=drawing.DASHES[k], marker=drawing.MARKERS[k], markersize=3, label=label)
+            ax.plot(
+                errors["half_width"],
+                100 * np.where(np.abs(factor) < 1e-10, 0, factor),
+                color=drawing.CYCLE[k],
+                linestyle=drawing.DASHES[k],
+                marker=drawing.MARKERS[k],
+                markersize=3,
+                label=label,
+            )
         drawing.title(ax, text)
         drawing.range_axis(ax)
         ax.set_ylim(-16, 19)
         drawing.legend(ax)
     drawing.zero_line(axes[2, 2])
     optima = tables["optima"]
-    for color, style, marker, ((budget,), rows) in zip(drawing.budget_colors(optima.values("budget")), drawing.DASHES, (3, 5, 7, 9, 11), optima.groups("budget"), strict=False):
-        axes[2, 2].plot(rows["half_width"], 100 * (rows["tokens_found"] / rows["tokens_true"] - 1), color=color, linestyle=style, linewidth=6 - marker / 2.2, label=f"10{'⁰¹²³⁴⁵⁶⁷⁸⁹'[int(np.log10(budget)) // 10]}{'⁰¹²³⁴⁵⁶⁷⁸⁹'[int(np.log10(budget)) % 10]}")
+    for color, style, marker, ((budget,), rows) in zip(
+        drawing.budget_colors(optima.values("budget")),
+        drawing.DASHES,
+        (3, 5, 7, 9, 11),
+        optima.groups("budget"),
+        strict=False,
+    ):
+        axes[2, 2].plot(
+            rows["half_width"],
+            100 * (rows["tokens_found"] / rows["tokens_true"] - 1),
+            color=color,
+            linestyle=style,
+            linewidth=6 - marker / 2.2,
+            label=f"10{'⁰¹²³⁴⁵⁶⁷⁸⁹'[int(np.log10(budget)) // 10]}{'⁰¹²³⁴⁵⁶⁷⁸⁹'[int(np.log10(budget)) % 10]}",
+        )
     drawing.title(axes[2, 2], "D* of each budget (the five coincide)")
     drawing.range_axis(axes[2, 2])
     axes[2, 2].set_ylim(-16, 19)
@@ -135,17 +194,22 @@ def findings(tables: Tables) -> list[str]:
     errors = tables["errors"]
     listed, named = errors.where(named_grid=""), errors.one(named_grid="±16×")
     exponent = 100 * float(np.abs(np.concatenate([listed["a_error"], listed["b_error"]])).max())
-    low, high = list(listed.rows())[0], list(listed.rows())[-1]
+    low, high = next(iter(listed.rows())), list(listed.rows())[-1]
     factors = {q: 100 * (10 ** named[f"log10_{q}_shift"] - 1) for q in ("a0", "b0")}
     word = "Width leaves the exponents alone" if exponent < 1e-6 else "Width biases the exponents"
     return [
-        f"{word} (largest error {exponent:.1e}%) and moves the optimum: D* at every budget is "
-        f"{100 * (10 ** low['log10_b0_shift'] - 1):+.2f}% off at ±{10 ** low['half_width']:.0f}× and "
-        f"{100 * (10 ** high['log10_b0_shift'] - 1):+.1f}% at ±{10 ** high['half_width']:.0f}×.",
+        (
+            f"{word} (largest error {exponent:.1e}%) and moves the optimum: D* at every budget is "
+            f"{100 * (10 ** low['log10_b0_shift'] - 1):+.2f}% off at ±{10 ** low['half_width']:.0f}× and "
+            f"{100 * (10 ** high['log10_b0_shift'] - 1):+.1f}% at ±{10 ** high['half_width']:.0f}×."
+        ),
         f"At ±16× the factor on D* is {factors['b0']:+.1f}% and on N* {factors['a0']:+.1f}%.",
-        f"The published text calls the intercept error 4.1%: that is the relative error of the log10 intercept of D*, "
-        f"{named['log10_b0_true']:.4f} against {named['log10_b0_found']:.4f}, {100 * named['log10_b0_error']:+.1f}% here; "
-        f"as a factor on D* the same bias is {factors['b0']:+.1f}%.",
+        (
+            "The published text calls the intercept error 4.1%: that is the relative error of the log10 intercept "
+            f"of D*, {named['log10_b0_true']:.4f} against {named['log10_b0_found']:.4f}, "
+            f"{100 * named['log10_b0_error']:+.1f}% here; "
+            f"as a factor on D* the same bias is {factors['b0']:+.1f}%."
+        ),
     ]
 
 
@@ -155,7 +219,13 @@ def published(tables: Tables) -> list[Comparison]:
     remark = "relative error of the log10 intercept, not a factor on D*"
     factors = [100 * (10 ** named[f"log10_{q}_shift"] - 1) for q in ("b0", "a0")]
     return [
-        Comparison("±16×: error of the log10 intercept of D* (%)", PUBLISHED_INTERCEPT, 100 * named["log10_b0_error"], 0.05, remark=remark),
+        Comparison(
+            "±16×: error of the log10 intercept of D* (%)",
+            PUBLISHED_INTERCEPT,
+            100 * named["log10_b0_error"],
+            0.05,
+            remark=remark,
+        ),
         Comparison("±16×: log10 intercept of D*, true", -0.5554, named["log10_b0_true"], 5e-5),
         Comparison("±16×: log10 intercept of D*, inferred", -0.5781, named["log10_b0_found"], 5e-5),
         Comparison("±16×: factor on D* (%)", -5.1, factors[0], 0.05),

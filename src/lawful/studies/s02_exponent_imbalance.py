@@ -39,7 +39,13 @@ def draw(tables: Tables) -> dict[str, Figure]:
     for ax, name, text in ((axes[0, 0], "a_error", "Exponent a of N*"), (axes[0, 1], "b_error", "Exponent b of D*")):
         drawing.zero_line(ax)
         for k, ((ratio,), rows) in enumerate(tables["errors"].groups("ratio")):
-            ax.plot(rows["half_width"], 100 * rows[name], color=colors[k], linestyle=drawing.DASHES[k], label=f"α/β = {ratio:.3g}")
+            ax.plot(
+                rows["half_width"],
+                100 * rows[name],
+                color=colors[k],
+                linestyle=drawing.DASHES[k],
+                label=f"α/β = {ratio:.3g}",
+            )
         drawing.title(ax, text)
         drawing.range_axis(ax)
         drawing.percent_axis(ax)
@@ -53,14 +59,17 @@ def findings(tables: Tables) -> list[str]:
     errors = tables["errors"]
     worst = {ratio: float(100 * np.abs(rows["a_error"]).max()) for (ratio,), rows in errors.groups("ratio")}
     low, high = min(worst), max(worst)
-    first = f"alpha/beta = {high:g} misses a by up to {worst[high]:.2f}%, alpha/beta = {low:g} by up to {worst[low]:.2f}%"
+    first = (
+        f"alpha/beta = {high:g} misses a by up to {worst[high]:.2f}%, alpha/beta = {low:g} by up to {worst[low]:.2f}%"
+    )
     verdict = "Asymmetry amplifies the bias" if worst[high] > worst[low] else "Asymmetry does not amplify the bias"
     sentences = [f"{verdict}: on the same drifting sweeps {first}."]
     for (ratio,), rows in errors.groups("ratio"):
         listed = list(rows.rows())
         sentences.append(
             f"alpha/beta = {ratio:.3g}: error of a {100 * listed[0]['a_error']:+.2f}% at the narrowest and "
-            f"{100 * listed[-1]['a_error']:+.2f}% at the widest sweep, of b {100 * listed[0]['b_error']:+.2f}% and {100 * listed[-1]['b_error']:+.2f}%."
+            f"{100 * listed[-1]['a_error']:+.2f}% at the widest sweep, of b {100 * listed[0]['b_error']:+.2f}% "
+            f"and {100 * listed[-1]['b_error']:+.2f}%."
         )
     return sentences
 

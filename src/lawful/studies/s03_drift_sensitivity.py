@@ -60,7 +60,13 @@ def draw(tables: Tables) -> dict[str, Figure]:
             drawing.zero_line(ax)
             for k, ((bias,), rows) in enumerate(laws.where(surface=surface).groups("bias")):
                 values = 100 * rows[name]
-                ax.plot(rows["half_width"], np.where(np.abs(values) < 1e-8, 0, values), color=drawing.CYCLE[k], linestyle=drawing.DASHES[k], label=bias)
+                ax.plot(
+                    rows["half_width"],
+                    np.where(np.abs(values) < 1e-8, 0, values),
+                    color=drawing.CYCLE[k],
+                    linestyle=drawing.DASHES[k],
+                    label=bias,
+                )
             if np.abs(ax.get_ylim()).max() < 1e-3:
                 ax.set_ylim(-1, 1)
             drawing.title(ax, f"{sweeps.LABELS[surface]}: {text}")
@@ -79,14 +85,21 @@ def _draw_optima(tables: Tables, surface: str) -> Figure:
     optima = tables["optima"].where(surface=surface)
     biases = optima.values("bias")
     figure, axes = drawing.panels(4, len(biases), (12.0, 9.0), sharex=True, sharey="row")
-    kinds = (("params_error", "N*, relative"), ("tokens_error", "D*, relative"), ("params_gap", "N*, size of error"), ("tokens_gap", "D*, size of error"))
+    kinds = (
+        ("params_error", "N*, relative"),
+        ("tokens_error", "D*, relative"),
+        ("params_gap", "N*, size of error"),
+        ("tokens_gap", "D*, size of error"),
+    )
     colors = drawing.budget_colors(optima.values("budget"))
     # What is smaller than a hundred-thousandth of the largest error is a crossing through zero, or rounding.
     floor = {name: 1e-5 * float(np.abs(optima[name]).max()) for name, _ in kinds}
     for j, bias in enumerate(biases):
         for i, (name, text) in enumerate(kinds):
             ax = axes[i, j]
-            for color, style, ((budget,), rows) in zip(colors, drawing.DASHES, optima.where(bias=bias).groups("budget"), strict=False):
+            for color, style, ((budget,), rows) in zip(
+                colors, drawing.DASHES, optima.where(bias=bias).groups("budget"), strict=False
+            ):
                 relative = name.endswith("error")
                 # A logarithmic axis has no sign; the row above it has.
                 values = 100 * rows[name] if relative else np.maximum(np.abs(rows[name]), floor[name])
@@ -116,15 +129,20 @@ def findings(tables: Tables) -> list[str]:
         worst = max(rows.rows(), key=lambda row: abs(row["b_error"]))
         shift = max(rows.rows(), key=lambda row: abs(row["log10_b0_shift"]))
         sentences.append(
-            f"{sweeps.LABELS[surface]}: b is at most {100 * worst['b_error']:+.2f}% off ({worst['bias']}, ±{10 ** worst['half_width']:.3g}×), "
-            f"the intercept of D* at most a factor {10 ** shift['log10_b0_shift']:.3f} ({shift['bias']}, ±{10 ** shift['half_width']:.3g}×)."
+            f"{sweeps.LABELS[surface]}: b is at most {100 * worst['b_error']:+.2f}% off ({worst['bias']}, "
+            f"±{10 ** worst['half_width']:.3g}×), "
+            f"the intercept of D* at most a factor {10 ** shift['log10_b0_shift']:.3f} ({shift['bias']}, "
+            f"±{10 ** shift['half_width']:.3g}×)."
         )
     scale = laws.where(bias="scale 2.0")
     drift = laws.where(bias="drift 0.4")
     constant = 100 * float(np.abs(scale["b_error"]).max())
     moving = 100 * float(np.abs(drift["b_error"]).max())
     kept = "leaves the exponents exact" if constant < 1e-6 else f"moves b by up to {constant:.2f}%"
-    first = f"A sweep that is off by a constant factor {kept} and moves the intercepts; one that drifts moves b by up to {moving:.1f}%"
+    first = (
+        f"A sweep that is off by a constant factor {kept} and moves the intercepts; "
+        f"one that drifts moves b by up to {moving:.1f}%"
+    )
     even = laws.where(surface="symmetric", bias="drift 0.4")
     if len(even):
         size = 100 * float(np.abs(even["b_error"]).max())

@@ -80,11 +80,19 @@ def draw(tables: Tables) -> dict[str, Figure]:
             ax, half = axes[i, j], sweeps.half_widths()[RANGES[chosen]]
             drawing.zero_line(ax)
             for k, (bias, rows) in enumerate(curves.where(surface=surface, range=chosen).groups("bias")):
-                ax.plot(rows["budget"], rows["error_percent"], color=drawing.CYCLE[k], linestyle=drawing.DASHES[k], label=bias[0])
+                ax.plot(
+                    rows["budget"],
+                    rows["error_percent"],
+                    color=drawing.CYCLE[k],
+                    linestyle=drawing.DASHES[k],
+                    label=bias[0],
+                )
             drawing.title(ax, f"{sweeps.LABELS[surface]}, {chosen} (±{10**half:.3g}×)")
             drawing.percent_axis(ax)
             drawing.flops_axis(ax, most=4)
-            drawing.labels(ax, "training compute (FLOPs)" if i == len(names) - 1 else "", "error of D*" if j == 0 else "")
+            drawing.labels(
+                ax, "training compute (FLOPs)" if i == len(names) - 1 else "", "error of D*" if j == 0 else ""
+            )
     drawing.legend_above(figure, axes[0, 0].get_legend_handles_labels()[0])
     return {"extrapolation": figure}
 
@@ -100,8 +108,10 @@ def findings(tables: Tables) -> list[str]:
         f"by {worst['error_percent']:+.1f}%."
     )
     sentences = [first]
-    for row in table.rows():
-        sentences.append(f"{sweeps.LABELS[row['surface']]}, ±8×, centred: {row['error_percent']:+.3f}% on D* at 10^24 FLOPs.")
+    sentences += [
+        f"{sweeps.LABELS[row['surface']]}, ±8×, centred: {row['error_percent']:+.3f}% on D* at 10^24 FLOPs."
+        for row in table.rows()
+    ]
     sentences.append(
         f"The largest error at {extreme['budget']:.0e} FLOPs is {extreme['error_percent']:+.1f}%: "
         f"{sweeps.LABELS[extreme['surface']]}, {extreme['bias']}, {extreme['range']} range."

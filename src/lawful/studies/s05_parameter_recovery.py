@@ -68,12 +68,28 @@ def compute(config: Config, task: Task) -> Tables:
             frontier = Frontier.of_surface(Surface(dict(zip(NAMES, answer.x.tolist(), strict=True))))
             budgets = np.geomspace(*config["horizon"])
             tokens = 100 * np.abs(sweeps.tokens_error(truth, frontier, budgets)).max()
-            rows.append({**task, "half_width": half, "largest_error_percent": float(error.max()), "tokens_error_percent": float(tokens)})
+            rows.append(
+                {
+                    **task,
+                    "half_width": half,
+                    "largest_error_percent": float(error.max()),
+                    "tokens_error_percent": float(tokens),
+                }
+            )
             continue
         answer = solve(task["method"], sweeps.noise_free(truth, half))
         errors = dict(zip(NAMES, (100 * np.abs(answer.x / true - 1)).tolist(), strict=True))
         failed = int(not answer.converged or answer.at_bound)
-        rows.append({**task, "half_width": half, "failed": failed, "converged": int(answer.converged), "iterations": answer.iterations, **errors})
+        rows.append(
+            {
+                **task,
+                "half_width": half,
+                "failed": failed,
+                "converged": int(answer.converged),
+                "iterations": answer.iterations,
+                **errors,
+            }
+        )
     return {"off_centre" if "bias" in task else "fits": Table.from_rows(rows)}
 
 
@@ -106,8 +122,14 @@ def draw(tables: Tables) -> dict[str, Figure]:
             rows = fits.where(surface=surface, method=method)
             worst = np.maximum(np.max([rows[name] for name in NAMES], axis=0), 1e-13)
             ax.semilogy(
-                rows["half_width"], worst, color=drawing.CYCLE[k], linestyle=drawing.DASHES[k], marker=drawing.MARKERS[k],
-                markersize=3, label=label, linewidth=2 if method == "lawful" else 1.3,
+                rows["half_width"],
+                worst,
+                color=drawing.CYCLE[k],
+                linestyle=drawing.DASHES[k],
+                marker=drawing.MARKERS[k],
+                markersize=3,
+                label=label,
+                linewidth=2 if method == "lawful" else 1.3,
             )
         drawing.title(ax, sweeps.LABELS[surface])
         drawing.range_axis(ax)
@@ -135,17 +157,23 @@ def findings(tables: Tables) -> list[str]:
     order = sorted(worst, key=lambda m: worst[m])
     best, last = order[0], order[-1]
     sentences = [
-        f"Most exact over {len(fits.where(method=best))} noise-free sweeps: {LABELS[best]}, never more than {worst[best]:.1e}% off "
-        f"in any parameter; least: {LABELS[last]}, {worst[last]:.1e}%."
+        (
+            f"Most exact over {len(fits.where(method=best))} noise-free sweeps: {LABELS[best]}, never more than "
+            f"{worst[best]:.1e}% off "
+            f"in any parameter; least: {LABELS[last]}, {worst[last]:.1e}%."
+        )
     ]
     for method in order:
         rows = fits.where(method=method)
         middle = f", median {np.median(rows['iterations']):.0f} iterations" if rows["iterations"].max() > 0 else ""
-        sentences.append(f"{LABELS[method]}: largest error {worst[method]:.2e}%, {failures[method]} of {len(rows)} failed{middle}.")
+        sentences.append(
+            f"{LABELS[method]}: largest error {worst[method]:.2e}%, {failures[method]} of {len(rows)} failed{middle}."
+        )
     off = tables["off_centre"]
     sentences.append(
         f"Off-centre sweeps do not hurt lawful's default: over {len(off)} sweeps its largest error in a parameter is "
-        f"{off['largest_error_percent'].max():.1e}%, and in D* from 10^22 to 10^25 FLOPs {off['tokens_error_percent'].max():.1e}%."
+        f"{off['largest_error_percent'].max():.1e}%, and in D* from 10^22 to 10^25 FLOPs "
+        f"{off['tokens_error_percent'].max():.1e}%."
     )
     return sentences
 
@@ -157,9 +185,14 @@ def published(tables: Tables) -> list[Comparison]:
         return []
     for (surface, method), (middle, most) in ITERATIONS.items():
         ours, name = summary.one(surface=surface, method=method), f"{sweeps.LABELS[surface]}, {LABELS[method]}"
-        remark = "" if ours["failures"] == 0 else "a line search that gives up at the rounding floor counts as failed here"
+        remark = (
+            "" if ours["failures"] == 0 else "a line search that gives up at the rounding floor counts as failed here"
+        )
         out.append(Comparison(f"{name}: failures", 0.0, ours["failures"], None, remark=remark))
-        for label, value, key in (("median iterations", middle, "median_iterations"), ("most iterations", most, "max_iterations")):
+        for label, value, key in (
+            ("median iterations", middle, "median_iterations"),
+            ("most iterations", most, "max_iterations"),
+        ):
             out.append(Comparison(f"{name}: {label}", value, ours[key], 30.0, "percent"))
         for parameter, value in zip(NAMES, ERRORS[surface, method], strict=True):
             key = f"max_{parameter}_error_percent"
@@ -167,7 +200,9 @@ def published(tables: Tables) -> list[Comparison]:
     for surface, text in GRID_TEXT.items():
         ours, name = summary.one(surface=surface, method="grid"), f"{sweeps.LABELS[surface]}, {LABELS['grid']}"
         for parameter, digits in zip(NAMES, text.split(), strict=True):
-            out.append(to_digits(f"{name}: largest error of {parameter} (%)", digits, ours[f"max_{parameter}_error_percent"]))
+            out.append(
+                to_digits(f"{name}: largest error of {parameter} (%)", digits, ours[f"max_{parameter}_error_percent"])
+            )
     return out
 
 

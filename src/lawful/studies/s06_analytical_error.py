@@ -92,10 +92,17 @@ def draw(tables: Tables) -> dict[str, Figure]:
         style, label = drawing.SURFACE_STYLE[name], sweeps.LABELS[name]
         left.plot(rows["half_width"], 100 * (10 ** rows["closed_form"] - 1), label=f"{label}, closed form", **style)
         left.plot(
-            rows["half_width"], 100 * (10 ** rows["numeric_fit"] - 1), "o", markersize=4, markerfacecolor="none",
-            color=style["color"], label=f"{label}, numeric fit",
+            rows["half_width"],
+            100 * (10 ** rows["numeric_fit"] - 1),
+            "o",
+            markersize=4,
+            markerfacecolor="none",
+            color=style["color"],
+            label=f"{label}, numeric fit",
         )
-        right.semilogy(rows["half_width"], np.maximum(rows["largest_gap"], 1e-17), marker="o", markersize=3, label=label, **style)
+        right.semilogy(
+            rows["half_width"], np.maximum(rows["largest_gap"], 1e-17), marker="o", markersize=3, label=label, **style
+        )
     right.axhline(TOLERANCE, color=drawing.INK, linewidth=1, linestyle=(0, (1, 1)))
     right.text(2.04, TOLERANCE * 1.3, "asked for: 1e−10", ha="right", va="bottom", fontsize=8.5, color=drawing.INK)
     right.set_ylim(1e-17, 1e-8)
@@ -116,7 +123,10 @@ def findings(tables: Tables) -> list[str]:
     gap, even = float(shifts["largest_gap"].max()), shifts.where(surface="symmetric")
     holds = "holds" if gap <= TOLERANCE else "fails"
     sentences = [
-        f"The closed form {holds}: over {len(shifts)} sweeps it differs from the numeric fit by at most {gap:.1e} decades of N*."
+        (
+            f"The closed form {holds}: over {len(shifts)} sweeps it differs from the numeric fit by at most {gap:.1e} "
+            "decades of N*."
+        )
     ]
     if len(even):
         zero = bool((even["closed_form"] == 0).all())
@@ -124,7 +134,8 @@ def findings(tables: Tables) -> list[str]:
     for (name,), rows in shifts.groups("surface"):
         last = list(rows.rows())[-1]
         sentences.append(
-            f"{sweeps.LABELS[name]}: at ±{10 ** last['half_width']:.0f}× the vertex is {last['closed_form']:+.4f} decades off N*, "
+            f"{sweeps.LABELS[name]}: at ±{10 ** last['half_width']:.0f}× the vertex is {last['closed_form']:+.4f} "
+            "decades off N*, "
             f"an error of {last['tokens_error_percent']:+.2f}% on D* at every budget."
         )
     return sentences
@@ -133,7 +144,12 @@ def findings(tables: Tables) -> list[str]:
 def published(tables: Tables) -> list[Comparison]:
     """Closed form against numeric fit, per surface."""
     return [
-        Comparison(f"{sweeps.LABELS[name]}: largest gap of formula and fit (decades)", 0.0, float(rows["largest_gap"].max()), TOLERANCE)
+        Comparison(
+            f"{sweeps.LABELS[name]}: largest gap of formula and fit (decades)",
+            0.0,
+            float(rows["largest_gap"].max()),
+            TOLERANCE,
+        )
         for (name,), rows in tables["shifts"].groups("surface")
     ]
 

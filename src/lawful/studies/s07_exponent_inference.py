@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +42,7 @@ FIVE_DIGITS = 0.001
 """Percent within which two figures share five digits."""
 
 
-def tasks(config: Config) -> list[Task]:
+def tasks(config: Config) -> Sequence[Task]:
     """One chunk per method and condition, the slow methods first; and one for the curves."""
     slow_first = sorted(LABELS, key=lambda m: m not in ("random", "raw", "log"))
     return [{"method": m, **c} for m in slow_first for c in noise.conditions(config)] + [{"sigma": 0.0, "budgets": 3}]
@@ -62,9 +63,13 @@ def exponents(method: str, sweeps: noise.Sweeps) -> tuple[Array, Array]:
         return a, 1 - a
     design = methods.Design(np.log(plan.N), np.log(plan.D))
     if method == "vpnls":
-        answers = [methods.fit_projected(design, *pair) for pair in zip(y, methods.exponent_starts(design, y), strict=True)]
+        answers = [
+            methods.fit_projected(design, *pair) for pair in zip(y, methods.exponent_starts(design, y), strict=True)
+        ]
     elif method == "log":
-        answers = [methods.fit_log(design, *pair) for pair in zip(y, methods.joint_starts(design, y, log=True), strict=True)]
+        answers = [
+            methods.fit_log(design, *pair) for pair in zip(y, methods.joint_starts(design, y, log=True), strict=True)
+        ]
     else:
         starts = sweeps.starts if method == "random" else methods.joint_starts(design, y, log=False)
         answers = [methods.fit_raw(design, *pair) for pair in zip(y, starts, strict=True)]
@@ -84,7 +89,11 @@ def compute(config: Config, task: Task) -> Tables:
         columns = {"method": np.full(rows, task["method"], dtype=object)}
         for name, value in (("sigma", task["sigma"]), ("budgets", task["budgets"]), ("points", sweeps.points)):
             columns[name] = np.full(rows, float(value))
-        columns |= {"draw": np.arange(rows, dtype=float), "a_error_percent": 100 * (a / true_a - 1), "b_error_percent": 100 * (b / true_b - 1)}
+        columns |= {
+            "draw": np.arange(rows, dtype=float),
+            "a_error_percent": 100 * (a / true_a - 1),
+            "b_error_percent": 100 * (b / true_b - 1),
+        }
         parts.append(Table(columns))
     return {"errors": Table.stack(parts)}
 
@@ -97,7 +106,9 @@ def _curves(config: Config, task: Task) -> Table:
         chosen = sweeps[min(2, len(sweeps) - 1)]
         exact = truth.loss(chosen.plan.N, chosen.plan.D)
         for c, n, true, seen in zip(chosen.plan.C, chosen.plan.N, exact, chosen.losses[0], strict=True):
-            rows.append({"sigma": sigma, "budget": float(c), "params": float(n), "loss_true": float(true), "loss": float(seen)})
+            rows.append(
+                {"sigma": sigma, "budget": float(c), "params": float(n), "loss_true": float(true), "loss": float(seen)}
+            )
     return Table.from_rows(rows)
 
 
@@ -133,26 +144,38 @@ def draw(tables: Tables) -> dict[str, Figure]:
                 data = [np.abs(t["a_error_percent"]) for t in (table.where(points=p) for p in points)]
                 data = [v[np.isfinite(v)] for v in data]
                 place = np.arange(len(points)) + (k - 2.5) * 0.14
-                boxes = ax.boxplot(data, positions=place, widths=0.11, whis=(5, 95), patch_artist=True, sym="", manage_ticks=False,
-                                   medianprops={"color": drawing.INK, "linewidth": 1.0}, whiskerprops={"color": drawing.CYCLE[k]}, capprops={"color": drawing.CYCLE[k]})  # fmt: skip
-                for box in boxes["boxes"]:
-                    box.set(facecolor=drawing.CYCLE[k], edgecolor=drawing.CYCLE[k], alpha=0.55)
-                ax.plot(place, [v.max() for v in data], marker="x", linestyle="", markersize=3.5, color=drawing.CYCLE[k])
+                drawing.boxes(ax, data, place, drawing.CYCLE[k], width=0.11, fill=0.55)
+                ax.plot(
+                    place, [v.max() for v in data], marker="x", linestyle="", markersize=3.5, color=drawing.CYCLE[k]
+                )
             ax.set_yscale("log")
             ax.set_ylim(1e-3, 2e3)
             ax.set_xticks(range(len(points)), [f"{p:.0f}" for p in points])
             ax.grid(visible=False, axis="x")
             drawing.title(ax, f"σ = {sigma:g}, {count:.0f} budgets")
-            drawing.labels(ax, "points per budget" if i == len(sigmas) - 1 else "", "|error of a| (%)" if j == 0 else "")
-    keys = [drawing.key(label, color=drawing.CYCLE[k], linewidth=5, alpha=0.7) for k, label in enumerate(LABELS.values())]
+            drawing.labels(
+                ax, "points per budget" if i == len(sigmas) - 1 else "", "|error of a| (%)" if j == 0 else ""
+            )
+    keys = [
+        drawing.key(label, color=drawing.CYCLE[k], linewidth=5, alpha=0.7) for k, label in enumerate(LABELS.values())
+    ]
     keys.append(drawing.key("largest of all draws", color=drawing.MUTED, marker="x", linestyle="", markersize=4))
     drawing.legend_above(figure, keys, columns=4)
     curves, grid = drawing.panels(1, len(sigmas), (10.2, 3.4), sharey=True)
     for ax, sigma in zip(grid[0], sigmas, strict=True):
         table = tables["curves"].where(sigma=sigma)
-        for color, ((budget,), rows) in zip(drawing.budget_colors(table.values("budget")), table.groups("budget"), strict=True):
+        for color, ((budget,), rows) in zip(
+            drawing.budget_colors(table.values("budget")), table.groups("budget"), strict=True
+        ):
             ax.plot(rows["params"], rows["loss_true"], color=color, linewidth=1.2)
-            ax.plot(rows["params"], rows["loss"], "o", color=color, markersize=3.5, label=f"{budget:.0e} FLOPs".replace("e+", "e"))
+            ax.plot(
+                rows["params"],
+                rows["loss"],
+                "o",
+                color=color,
+                markersize=3.5,
+                label=f"{budget:.0e} FLOPs".replace("e+", "e"),
+            )
         ax.set_xscale("log")
         drawing.count_axis(ax, "x", "model size N", most=5)
         drawing.title(ax, f"σ = {sigma:g} nats")
@@ -168,14 +191,19 @@ def findings(tables: Tables) -> list[str]:
     best, last = rows[0], rows[-1]
     safest = min(rows, key=lambda row: row["max_a_percent"])
     sentences = [
-        f"Over {best['fits']:,.0f} noisy sweeps {LABELS[best['method']]} is typically the closest, {best['geometric_mean_percent']:.2f}% off in the "
-        f"exponents, {LABELS[last['method']]} the farthest, {last['geometric_mean_percent']:.1f}%; the smallest largest error of a is "
-        f"{safest['max_a_percent']:.1f}%, by {LABELS[safest['method']]}."
+        (
+            f"Over {best['fits']:,.0f} noisy sweeps {LABELS[best['method']]} is typically the closest, "
+            f"{best['geometric_mean_percent']:.2f}% off in the "
+            f"exponents, {LABELS[last['method']]} the farthest, {last['geometric_mean_percent']:.1f}%; the smallest "
+            "largest error of a is "
+            f"{safest['max_a_percent']:.1f}%, by {LABELS[safest['method']]}."
+        )
     ]
     for row in rows:
         failed = f", {row['failures']:.0f} failed" if row["failures"] else ""
         sentences.append(
-            f"{LABELS[row['method']]}: geometric mean {row['geometric_mean_percent']:.4f}%, at most {row['max_a_percent']:.2f}% on a and "
+            f"{LABELS[row['method']]}: geometric mean {row['geometric_mean_percent']:.4f}%, at most "
+            f"{row['max_a_percent']:.2f}% on a and "
             f"{row['max_b_percent']:.2f}% on b{failed}."
         )
     return sentences
@@ -193,9 +221,17 @@ def published(tables: Tables) -> list[Comparison]:
             ("max_a_percent", values[1], FIVE_DIGITS if exact else (5.0 if method == "raw" else None)),
             ("max_b_percent", values[2], FIVE_DIGITS if exact else (5.0 if method == "raw" else None)),
         ):
-            label = {"geometric_mean_percent": "geometric mean", "max_a_percent": "largest error of a", "max_b_percent": "largest error of b"}[key]
+            label = {
+                "geometric_mean_percent": "geometric mean",
+                "max_a_percent": "largest error of a",
+                "max_b_percent": "largest error of b",
+            }[key]
             remark = "" if tolerance is not None else "hangs on where the optimiser stops"
-            out.append(Comparison(f"{LABELS[method]}: {label} (%)", value, total.one(method=method)[key], tolerance, "percent", remark))
+            out.append(
+                Comparison(
+                    f"{LABELS[method]}: {label} (%)", value, total.one(method=method)[key], tolerance, "percent", remark
+                )
+            )
     return out
 
 
@@ -204,9 +240,15 @@ STUDY = Study(
     name="exponent_inference",
     question="Who is right about the exponents under noise?",
     config={
-        "surface": "asymmetric", "width": 8.0, "drift": 3.0, "sigmas": [0.05, 0.1, 0.2], "budgets": [2, 3, 4],
-        "span": [1e17, 1e21], "points": [4, 8, 16, 32], "draws": 256,
-    },  # fmt: skip
+        "surface": "asymmetric",
+        "width": 8.0,
+        "drift": 3.0,
+        "sigmas": [0.05, 0.1, 0.2],
+        "budgets": [2, 3, 4],
+        "span": [1e17, 1e21],
+        "points": [4, 8, 16, 32],
+        "draws": 256,
+    },
     quick={"draws": 4},
     tasks=tasks,
     compute=compute,

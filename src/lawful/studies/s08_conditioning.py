@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,10 @@ def compute(config: Config, _: Task) -> Tables:
         # Singular values keep the digits that forming the Hessian 2 J'J would lose.
         _u, values, directions = np.linalg.svd(matrix, full_matrices=False)
         for i in range(len(values)):
-            value, v = 2 * values[-1 - i] ** 2, directions[-1 - i] * np.sign(directions[-1 - i][np.abs(directions[-1 - i]).argmax()])
+            value, v = (
+                2 * values[-1 - i] ** 2,
+                directions[-1 - i] * np.sign(directions[-1 - i][np.abs(directions[-1 - i]).argmax()]),
+            )
             parts = dict(zip(names, v.tolist(), strict=True))
             spectra.append(
                 {"space": space, "rank": i + 1, "eigenvalue": value, **{n: parts.get(n, float("nan")) for n in NAMES}}
@@ -79,17 +82,36 @@ def compute(config: Config, _: Task) -> Tables:
 
     descents = []
     start = x * (1 + config["start_off"])
-    for label, first, ftol in (("from the truth", x, 1e-15), ("from the truth, ftol 0", x, 0.0), ("1% off, ftol 1e-15", start, 1e-15), ("1% off, ftol 0", start, 0.0)):
-        options: dict[str, float] = {"ftol": ftol, "gtol": 1e-15, "maxiter": 5000, "maxfun": 100000}
-        found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=list(zip(LOWER, UPPER, strict=True)), options=options)
+    for label, first, ftol in (
+        ("from the truth", x, 1e-15),
+        ("from the truth, ftol 0", x, 0.0),
+        ("1% off, ftol 1e-15", start, 1e-15),
+        ("1% off, ftol 0", start, 0.0),
+    ):
+        options: Any = {"ftol": ftol, "gtol": 1e-15, "maxiter": 5000, "maxfun": 100000}
+        found: Any = minimize(
+            objective, first, jac=True, method="L-BFGS-B", bounds=list(zip(LOWER, UPPER, strict=True)), options=options
+        )
         errors = dict(zip(NAMES, (100 * np.abs(found.x / x - 1)).tolist(), strict=True))
-        descents.append({"start": label, "iterations": int(found.nit), "value": float(found.fun), "message": str(found.message), **errors})
-    return {"spectra": Table.from_rows(spectra), "gradients": Table.from_rows(steps), "descents": Table.from_rows(descents)}
+        descents.append(
+            {
+                "start": label,
+                "iterations": int(found.nit),
+                "value": float(found.fun),
+                "message": str(found.message),
+                **errors,
+            }
+        )
+    return {
+        "spectra": Table.from_rows(spectra),
+        "gradients": Table.from_rows(steps),
+        "descents": Table.from_rows(descents),
+    }
 
 
 def conditions(tables: Tables) -> dict[str, float]:
     """Return eigenvalues and condition numbers under their published names."""
-    out = {}
+    out: dict[str, float] = {}
     for (space,), rows in tables["spectra"].groups("space"):
         values = rows["eigenvalue"]
         out |= {f"{space} eigenvalue {i + 1}": float(v) for i, v in enumerate(values)}
@@ -120,14 +142,23 @@ def draw(tables: Tables) -> dict[str, Figure]:
     for i, row in enumerate(matrix):
         for j, value in enumerate(row):
             text = f"{value:.2f}" if value >= 0.01 else f"{value:.0e}".replace("e-0", "e−")
-            middle.text(j, i, text, ha="center", va="center", fontsize=7.5, color="white" if value > 3e-3 else drawing.INK)
+            middle.text(
+                j, i, text, ha="center", va="center", fontsize=7.5, color="white" if value > 3e-3 else drawing.INK
+            )
     middle.set_xticks(range(5), SYMBOLS)
     middle.set_yticks(range(5), [f"{v:.1e}".replace("e-0", "e−").replace("e+0", "e") for v in directions["eigenvalue"]])
     drawing.title(middle, "Size of each direction's parts")
     drawing.labels(middle, "", "eigenvalue")
     steps = tables["gradients"]
     right.loglog(steps["eigenvalue"], steps["gradient_norm"], "o-", color=drawing.CYCLE[1], markersize=5)
-    right.loglog(steps["eigenvalue"], steps["eigenvalue"] * 1e-4, color=drawing.MUTED, linewidth=0.8, linestyle="--", label="eigenvalue × step")
+    right.loglog(
+        steps["eigenvalue"],
+        steps["eigenvalue"] * 1e-4,
+        color=drawing.MUTED,
+        linewidth=0.8,
+        linestyle="--",
+        label="eigenvalue × step",
+    )
     drawing.title(right, "Gradient after a step of 10⁻⁴")
     drawing.labels(right, "eigenvalue of the direction", "gradient norm")
     drawing.legend(right, columns=1)
@@ -146,17 +177,34 @@ def findings(tables: Tables) -> list[str]:
     later = max(on[name] for name in NAMES)
     ratio = k["5-D condition number"] / k["2-D condition number"]
     return [
-        f"Searching five raw parameters has condition number {k['5-D condition number']:.3g}; with E, A and B projected out "
-        f"the remaining two have {k['2-D condition number']:.3g}, {ratio:.1e} times less.",
-        f"The flattest direction is {main}: moving it by one unit changes the sum of squares by {k['5-D eigenvalue 1'] / 2:.1e}, "
-        f"while the steepest direction changes it by {k['5-D eigenvalue 5'] / 2:.1e}. A and B are in the hundreds and E, alpha and "
-        "beta near one, so a unit means different things, and amounts trade off against exponents.",
-        f"A step of 1e-4 along the flattest direction leaves a gradient of {steps.min():.1e}, along the steepest {steps.max():.1e}: "
-        "no single tolerance on the gradient fits both.",
-        f"L-BFGS-B started 1% off the truth stops after {from_truth['iterations']:.0f} iterations at ftol 1e-15 with errors of up to "
-        f"{error:.2g}%; with ftol 0 it goes on for {on['iterations']:.0f} iterations to {later:.2g}% ({on['message']}).",
-        "Given the exponents the law is linear in E, A and B, so they can be solved for exactly; that is the whole trick of "
-        "variable projection, and why its search needs no care for scales.",
+        (
+            f"Searching five raw parameters has condition number {k['5-D condition number']:.3g}; with E, A and B "
+            "projected out "
+            f"the remaining two have {k['2-D condition number']:.3g}, {ratio:.1e} times less."
+        ),
+        (
+            f"The flattest direction is {main}: moving it by one unit changes the sum of squares by "
+            f"{k['5-D eigenvalue 1'] / 2:.1e}, "
+            f"while the steepest direction changes it by {k['5-D eigenvalue 5'] / 2:.1e}. A and B are in the hundreds "
+            "and E, alpha and "
+            "beta near one, so a unit means different things, and amounts trade off against exponents."
+        ),
+        (
+            f"A step of 1e-4 along the flattest direction leaves a gradient of {steps.min():.1e}, along the steepest "
+            f"{steps.max():.1e}: "
+            "no single tolerance on the gradient fits both."
+        ),
+        (
+            f"L-BFGS-B started 1% off the truth stops after {from_truth['iterations']:.0f} iterations at ftol 1e-15 "
+            "with errors of up to "
+            f"{error:.2g}%; with ftol 0 it goes on for {on['iterations']:.0f} iterations to {later:.2g}% "
+            f"({on['message']})."
+        ),
+        (
+            "Given the exponents the law is linear in E, A and B, so they can be solved for exactly; that is the "
+            "whole trick of "
+            "variable projection, and why its search needs no care for scales."
+        ),
         f"Settings: {DRIFT_REMARK}.",
     ]
 

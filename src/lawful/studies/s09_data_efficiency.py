@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.plan import plan_isoflop, study_surface
+from lawful.core.plan import Plan, plan_isoflop, study_surface
 from lawful.studies import methods
 from lawful.studies.batch import fit_rows
 from lawful.studies.study import Config, Study, Tables, Task
@@ -32,7 +32,9 @@ def cells(config: Config) -> list[tuple[float, float, int, int]]:
 
 def tasks(config: Config) -> list[Task]:
     """One chunk per method and noise."""
-    return [{"method": m, "sigma": sigma} for m in ("log", "vpnls", "lawful", "approach2") for sigma in config["sigmas"]]
+    return [
+        {"method": m, "sigma": sigma} for m in ("log", "vpnls", "lawful", "approach2") for sigma in config["sigmas"]
+    ]
 
 
 def compute(config: Config, task: Task) -> Tables:
@@ -40,24 +42,33 @@ def compute(config: Config, task: Task) -> Tables:
     truth = study_surface(config["surface"])
     rng, parts = np.random.default_rng(config["seed"]), []
     for index, (sigma, width, points, budgets) in enumerate(cells(config)):
-        plan = plan_isoflop(np.geomspace(*config["span"], budgets), points, surface=truth, width=width)
-        noise = np.array([np.concatenate([rng.normal(0.0, sigma, points) for _ in range(budgets)]) for _ in range(config["draws"])])
+        plan = plan_isoflop(
+            np.geomspace(config["span"][0], config["span"][1], budgets), points, surface=truth, width=width
+        )
+        noise = np.array(
+            [np.concatenate([rng.normal(0.0, sigma, points) for _ in range(budgets)]) for _ in range(config["draws"])]
+        )
         if sigma != task["sigma"]:
             continue
         losses = truth.loss(plan.N, plan.D) + noise
         b, curvature = _exponents(task["method"], plan, losses, points)
         columns = {"method": np.full(len(b), task["method"], dtype=object)}
-        for name, value in (("cell", index), ("sigma", sigma), ("width", width), ("points", points), ("budgets", budgets)):
+        for name, value in (
+            ("cell", index),
+            ("sigma", sigma),
+            ("width", width),
+            ("points", points),
+            ("budgets", budgets),
+        ):
             columns[name] = np.full(len(b), float(value))
-        parts.append(Table({**columns, "draw": np.arange(len(b), dtype=float), "b": b, "upward": (curvature > 0).astype(float)}))
+        parts.append(
+            Table({**columns, "draw": np.arange(len(b), dtype=float), "b": b, "upward": (curvature > 0).astype(float)})
+        )
     return {"draws": Table.stack(parts)}
 
 
-def _exponents(method: str, plan: object, losses: Array, points: int) -> tuple[Array, Array]:
+def _exponents(method: str, plan: Plan, losses: Array, points: int) -> tuple[Array, Array]:
     """Return b of every draw, and the least curvature of its parabolas."""
-    from lawful.core.plan import Plan
-
-    assert isinstance(plan, Plan)  # noqa: S101
     shape = (plan.budgets.size, points)
     logs = np.log10(plan.N).reshape(shape), np.log10(plan.D).reshape(shape), np.log10(plan.budgets)
     found = methods.parabolas(*logs, losses.reshape(-1, *shape))
@@ -79,7 +90,7 @@ def summarise(_: Config, tables: Tables) -> Tables:
     """Variance of b per cell and pooled, over all draws and over those with upward parabolas."""
     draws = tables["draws"]
     rows, pooled = [], []
-    for (cell,), table in draws.groups("cell"):
+    for _cell, table in draws.groups("cell"):
         first = next(table.rows())
         row = {name: first[name] for name in ("cell", "sigma", "width", "points", "budgets")}
         upward = table.where(method="approach2")["upward"] == 1
@@ -91,7 +102,15 @@ def summarise(_: Config, tables: Tables) -> Tables:
     for method in LABELS:
         table = draws.where(method=method)
         b, good = table["b"], table["upward"] == 1
-        pooled.append({"method": method, "draws": len(b), "upward": int(good.sum()), "variance_all": float(b.var()), "variance_upward": float(b[good].var())})
+        pooled.append(
+            {
+                "method": method,
+                "draws": len(b),
+                "upward": int(good.sum()),
+                "variance_all": float(b.var()),
+                "variance_upward": float(b[good].var()),
+            }
+        )
     return {**tables, "cells": Table.from_rows(rows), "pooled": Table.from_rows(pooled)}
 
 
@@ -116,11 +135,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
     for k, method in enumerate(LABELS):
         data = [draws.where(method=method, sigma=s, upward=1.0)["b"] for s in sigmas]
         place = np.arange(len(sigmas)) + (k - 1.5) * 0.2
-        boxes = left.boxplot(data, positions=place, widths=0.16, whis=(5, 95), patch_artist=True, manage_ticks=False,
-                             flierprops={"marker": ".", "markersize": 2.5, "markerfacecolor": drawing.CYCLE[k], "markeredgecolor": "none"},
-                             medianprops={"color": drawing.INK}, whiskerprops={"color": drawing.CYCLE[k]}, capprops={"color": drawing.CYCLE[k]})  # fmt: skip
-        for box in boxes["boxes"]:
-            box.set(facecolor=drawing.CYCLE[k], edgecolor=drawing.CYCLE[k], alpha=0.5)
+        drawing.boxes(left, data, place, drawing.CYCLE[k], width=0.16, dots=2.5)
     left.set_xticks(range(len(sigmas)), [f"σ = {s:g}" for s in sigmas])
     left.grid(visible=False, axis="x")
     left.axhline(0.5, color=drawing.MUTED, linewidth=0.8)
@@ -132,7 +147,15 @@ def draw(tables: Tables) -> dict[str, Figure]:
         values = rows["variance_approach2"] / rows["variance_vpnls"]
         for j, sigma in enumerate(sigmas):
             at = values[rows["sigma"] == sigma]
-            right.plot(j + (k - 1) * 0.22 + np.linspace(-0.07, 0.07, at.size), at, drawing.MARKERS[k], color=drawing.CYCLE[k], markersize=4, markerfacecolor="none", label=f"±{width:g}×" if j == 0 else None)
+            right.plot(
+                j + (k - 1) * 0.22 + np.linspace(-0.07, 0.07, at.size),
+                at,
+                drawing.MARKERS[k],
+                color=drawing.CYCLE[k],
+                markersize=4,
+                markerfacecolor="none",
+                label=f"±{width:g}×" if j == 0 else None,
+            )
     right.axhline(1, color=drawing.MUTED, linewidth=0.8)
     right.axhline(np.nanmedian(ratio), color=drawing.INK, linewidth=1, linestyle=(0, (4, 2)), label="median cell")
     right.set_yscale("log")
@@ -144,7 +167,9 @@ def draw(tables: Tables) -> dict[str, Figure]:
     drawing.title(right, "")
     right.set_title("")
     drawing.labels(right, "noise (nats)", "variance of Approach 2 / variance of VPNLS")
-    drawing.legend_above(figure, [drawing.key(v, color=drawing.CYCLE[k], linewidth=5, alpha=0.6) for k, v in enumerate(LABELS.values())])
+    drawing.legend_above(
+        figure, [drawing.key(v, color=drawing.CYCLE[k], linewidth=5, alpha=0.6) for k, v in enumerate(LABELS.values())]
+    )
     return {"data_efficiency": figure}
 
 
@@ -154,11 +179,21 @@ def findings(tables: Tables) -> list[str]:
     two = pooled.one(method="approach2")
     others = ", ".join(f"{LABELS[m]} {pooled.one(method=m)['variance_upward']:.3e}" for m in LABELS)
     return [
-        f"Without any bias Approach 2 still has {found['same draws']:.1f} times the variance of VPNLS in b, on the same "
-        f"{two['upward']:.0f} draws whose parabolas open upward.",
-        f"The published reading, Approach 2 over those {two['upward']:.0f} draws against VPNLS over all {two['draws']:.0f}, gives "
-        f"{found['published']:.1f}; the {two['draws'] - two['upward']:.0f} draws that Approach 2 cannot use are the hard ones.",
-        f"The median over cells of the ratio is {found['median cell']:.1f}: pooling is ruled by the noisiest, narrowest cells.",
+        (
+            f"Without any bias Approach 2 still has {found['same draws']:.1f} times the variance of VPNLS in b, on "
+            "the same "
+            f"{two['upward']:.0f} draws whose parabolas open upward."
+        ),
+        (
+            f"The published reading, Approach 2 over those {two['upward']:.0f} draws against VPNLS over all "
+            f"{two['draws']:.0f}, gives "
+            f"{found['published']:.1f}; the {two['draws'] - two['upward']:.0f} draws that Approach 2 cannot use are "
+            "the hard ones."
+        ),
+        (
+            f"The median over cells of the ratio is {found['median cell']:.1f}: pooling is ruled by the noisiest, "
+            "narrowest cells."
+        ),
         f"Variance of b on the usable draws: {others}.",
     ]
 
@@ -181,9 +216,14 @@ STUDY = Study(
     name="data_efficiency",
     question="What does Approach 2 cost in variance where it has no bias?",
     config={
-        "surface": "symmetric", "sigmas": [0.01, 0.02, 0.05], "widths": [2.0, 4.0, 8.0], "points": [21, 31, 41],
-        "budgets": [3, 5, 7], "span": [1e17, 1e21], "draws": 10,
-    },  # fmt: skip
+        "surface": "symmetric",
+        "sigmas": [0.01, 0.02, 0.05],
+        "widths": [2.0, 4.0, 8.0],
+        "points": [21, 31, 41],
+        "budgets": [3, 5, 7],
+        "span": [1e17, 1e21],
+        "draws": 10,
+    },
     quick={"points": [21], "budgets": [3, 5]},
     tasks=tasks,
     compute=compute,

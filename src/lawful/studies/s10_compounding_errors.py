@@ -76,11 +76,22 @@ def draw(tables: Tables) -> dict[str, Figure]:
         for k, case in enumerate(cases):
             values = [errors.one(surface=name, case=case, grid=grid)["error_percent"] for grid in grids]
             color = (drawing.MUTED, drawing.CYCLE[0], drawing.CYCLE[1])[k]
-            ax.plot(values, color=color, linestyle=drawing.DASHES[k], marker=drawing.MARKERS[k], markersize=5, label=case)
+            ax.plot(
+                values, color=color, linestyle=drawing.DASHES[k], marker=drawing.MARKERS[k], markersize=5, label=case
+            )
             for x in (0, len(grids) - 1):
                 text = f"{values[x]:+.1f}%".replace("-", "−") if abs(values[x]) >= 0.05 else "0%"
                 side = -1 if x == 0 else 1
-                ax.annotate(text, (x, values[x]), (6 * side, 0), textcoords="offset points", ha="right" if x == 0 else "left", va="center", fontsize=7, color=color)
+                ax.annotate(
+                    text,
+                    (x, values[x]),
+                    (6 * side, 0),
+                    textcoords="offset points",
+                    ha="right" if x == 0 else "left",
+                    va="center",
+                    fontsize=7,
+                    color=color,
+                )
         drawing.zero_line(ax)
         ax.set_xlim(-0.75, len(grids) - 0.25)
         ax.set_xticks(range(len(grids)), [f"{grid}\n±{sweeps.WIDTHS[grid]:.0f}×" for grid in grids])
@@ -99,10 +110,14 @@ def findings(tables: Tables) -> list[str]:
     worst = max(biased, key=lambda row: abs(row["error_percent"]))
     least = min(biased, key=lambda row: abs(row["error_percent"]))
     sentences = [
-        f"The two biases compound: {worst['case']} on the {sweeps.LABELS[worst['surface']]} surface at {worst['grid']} "
-        f"puts D* at 10^24 FLOPs {worst['error_percent']:+.1f}% off, without any noise.",
-        f"They can also cancel: {least['case']}, {sweeps.LABELS[least['surface']]}, {least['grid']} is only "
-        f"{least['error_percent']:+.2f}% off, which says nothing about the method.",
+        (
+            f"The two biases compound: {worst['case']} on the {sweeps.LABELS[worst['surface']]} surface at "
+            f"{worst['grid']} puts D* at 10^24 FLOPs {worst['error_percent']:+.1f}% off, without any noise."
+        ),
+        (
+            f"They can also cancel: {least['case']}, {sweeps.LABELS[least['surface']]}, {least['grid']} is only "
+            f"{least['error_percent']:+.2f}% off, which says nothing about the method."
+        ),
     ]
     for (case, name), rows in errors.groups("case", "surface"):
         listed = ", ".join(f"{row['grid']} {row['error_percent']:+.2f}%" for row in rows.rows())
@@ -116,7 +131,9 @@ def published(tables: Tables) -> list[Comparison]:
     for (case, name), values in {**PUBLISHED, **PRINTED}.items():
         for grid, value in zip(sweeps.WIDTHS, values, strict=True):
             ours = tables["errors"].one(case=case, surface=name, grid=grid)["error_percent"]
-            rows.append(Comparison(f"{sweeps.LABELS[name]}, {case}, {grid}: error of D* at 1e24 (%)", value, ours, TOLERANCE))
+            rows.append(
+                Comparison(f"{sweeps.LABELS[name]}, {case}, {grid}: error of D* at 1e24 (%)", value, ours, TOLERANCE)
+            )
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from lawful.core.objective import Objective
@@ -19,7 +18,6 @@ from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.sweeps import LABELS, POINTS
 from lawful.studies.tables import Table
 
-
 LLAMA, EPOCH = "llama_3__raw_loss", "epochai_chinchilla__massivetext__chinchilla"
 TARGETS = {LLAMA: 3.8e25, EPOCH: 5.76e23}
 STAGES = {
@@ -34,7 +32,12 @@ STAGES = {
 
 def tasks(_: Config) -> list[Task]:
     """One chunk per part; filtering per data set."""
-    return [{"part": "simulated"}, {"part": "empirical"}, {"part": "filtering", "set": LLAMA}, {"part": "filtering", "set": EPOCH}]
+    return [
+        {"part": "simulated"},
+        {"part": "empirical"},
+        {"part": "filtering", "set": LLAMA},
+        {"part": "filtering", "set": EPOCH},
+    ]
 
 
 def compute(config: Config, task: Task) -> Tables:
@@ -69,19 +72,25 @@ def empirical(config: Config) -> Tables:
     surfaces = {"VPNLS": fit(runs).surface, "Approach 3": approach3(runs)}
     frontier = fit_isoflop(runs).frontier
     rows = [
-        {"surface": name, **surface.coefficients, "a": frontier.a, "b": frontier.b, **money.outcome(surface, target, float(frontier.tokens(target)))}
+        {
+            "surface": name,
+            **surface.coefficients,
+            "a": frontier.a,
+            "b": frontier.b,
+            **money.outcome(surface, target, float(frontier.tokens(target))),
+        }
         for name, surface in surfaces.items()
     ]
     weight = money.resample(runs, config["draws"], np.random.default_rng(config["seed"]))
-    tokens, downward = money.approach2_tokens(runs, weight, target)
-    columns = {"draw": np.arange(len(tokens), dtype=float), "tokens": tokens, "downward": downward}
+    tokens, downward, short = money.approach2_tokens(runs, weight, target)
+    columns = {"draw": np.arange(len(tokens), dtype=float), "tokens": tokens, "downward": downward, "short": short}
     for name, surface in surfaces.items():
         columns[f"dcl_percent_{name}"] = 100 * np.asarray(surface.deadweight(target, tokens)) / target
     return {"empirical": Table.from_rows(rows), "bootstrap": Table(columns)}
 
 
 def filtering(runs: Runs, name: str) -> Table:
-    """Both approaches refitted after each group of rules, priced on the fit of all runs and on that of the clean ones."""
+    """Both approaches refitted after each group of rules, priced on the fit of all runs and of the clean ones."""
     reasons = apply_rules(runs)
     target = TARGETS[name]
     truths = {"all runs": fit(runs).surface, "clean runs": fit(runs.take(reasons == "none")).surface}
@@ -89,15 +98,28 @@ def filtering(runs: Runs, name: str) -> Table:
     for stage, codes in STAGES.items():
         gone |= np.isin(reasons.astype(str), codes)
         left = runs.take(~gone)
-        tokens, downward = money.approach2_tokens(left, np.ones((1, len(left))), target)
-        for approach, d, bent in (("approach2", float(tokens[0]), float(downward[0])), ("approach3", float(approach3(left).optimum(target).tokens), 0.0)):
-            priced = {f"dcl_percent_{truth.replace(' ', '_')}": 100 * float(surface.deadweight(target, d)) / target for truth, surface in truths.items()}
+        tokens, downward, _ = money.approach2_tokens(left, np.ones((1, len(left))), target)
+        for approach, d, bent in (
+            ("approach2", float(tokens[0]), float(downward[0])),
+            ("approach3", float(approach3(left).optimum(target).tokens), 0.0),
+        ):
+            priced = {
+                f"dcl_percent_{truth.replace(' ', '_')}": 100 * float(surface.deadweight(target, d)) / target
+                for truth, surface in truths.items()
+            }
             rows.append(
                 {
-                    "set": real.EXPERIMENTS[name], "target": target, "stage": stage, "runs": len(left), "budgets": left.budgets.size,
-                    "approach": approach, "tokens": d, "downward_parabolas": bent, **priced,
+                    "set": real.EXPERIMENTS[name],
+                    "target": target,
+                    "stage": stage,
+                    "runs": len(left),
+                    "budgets": left.budgets.size,
+                    "approach": approach,
+                    "tokens": d,
+                    "downward_parabolas": bent,
+                    **priced,
                 }
-            )  # fmt: skip
+            )
     return Table.from_rows(rows)
 
 

@@ -47,7 +47,16 @@ def compute(config: Config, task: Task) -> Tables:
         left = runs.L[at] - surface["E"] - surface["A"] * runs.N[at] ** -surface["alpha"]
         power = float(column @ left / (column @ column))
         k = power ** (1 / surface["beta"]) if power > 0 else float("nan")
-        factors.append({"set": label, "budget": float(budget), "runs": int(at.sum()), "k": k, "median_percent": 100 * float(np.median(residuals[at])), "spread_percent": 100 * float(residuals[at].std(ddof=1))})
+        factors.append(
+            {
+                "set": label,
+                "budget": float(budget),
+                "runs": int(at.sum()),
+                "k": k,
+                "median_percent": 100 * float(np.median(residuals[at])),
+                "spread_percent": 100 * float(residuals[at].std(ddof=1)),
+            }
+        )
     tests = {
         "set": label, "runs": len(runs), "budgets": runs.budgets.size, **surface.coefficients,
         "rms_percent": 100 * float(np.sqrt((residuals**2).mean())),
@@ -72,10 +81,11 @@ def draw(tables: Tables) -> dict[str, Figure]:
             values = table.where(budget=budget)["residual_percent"]
             body = ax.violinplot([values], positions=[place], widths=0.9, showextrema=False, side="high")
             body["bodies"][0].set(facecolor=color, alpha=0.35)
-            ax.boxplot([values], positions=[place], widths=0.16, sym="", manage_ticks=False, patch_artist=True,
-                       boxprops={"facecolor": "white", "edgecolor": color}, medianprops={"color": drawing.INK}, whiskerprops={"color": color}, capprops={"color": color})  # fmt: skip
+            drawing.boxes(ax, [values], [place], color, width=0.16, fill=0.0)
             ax.plot(np.full(values.size, place - 0.22), values, "_", color=color, markersize=6, markeredgewidth=0.9)
-        ax.set_xticks(range(len(budgets)), [f"{b:.1e}".replace("e+", "e").replace(".0e", "e") for b in budgets], rotation=40, ha="right", fontsize=7.5)
+        every = 1 if len(budgets) <= 10 else 2
+        names = [f"{b:.1e}".replace("e+", "e").replace(".0e", "e") for b in budgets[::every]]
+        ax.set_xticks(range(0, len(budgets), every), names, rotation=40, ha="right", fontsize=7.5)
         ax.grid(visible=False, axis="x")
         test = tests.one(set=name)
         drawing.title(ax, f"{name}\np: location {test['kruskal_p']:.1g}, spread {test['levene_p']:.1g}")
@@ -89,7 +99,15 @@ def draw(tables: Tables) -> dict[str, Figure]:
     second, ((only,),) = drawing.panels(1, 1, (7.6, 4.0))
     only.axhline(6, color=drawing.MUTED, linewidth=0.8)
     for i, ((name,), table) in enumerate(tables["factors"].groups("set")):
-        only.plot(table["budget"], table["k"], color=drawing.CYCLE[i], linestyle=drawing.DASHES[i], marker=drawing.MARKERS[i], markersize=4.5, label=name)
+        only.plot(
+            table["budget"],
+            table["k"],
+            color=drawing.CYCLE[i],
+            linestyle=drawing.DASHES[i],
+            marker=drawing.MARKERS[i],
+            markersize=4.5,
+            label=name,
+        )
     drawing.flops_axis(only)
     drawing.labels(only, "training compute (FLOPs)", "k that best explains the curve, C = kND")
     drawing.legend_over(only, columns=3)
@@ -101,14 +119,22 @@ def findings(tables: Tables) -> list[str]:
     tests = tables["tests"]
     moved = [row["set"] for row in tests.rows() if row["kruskal_p"] < LEVEL]
     spread = [row["set"] for row in tests.rows() if row["levene_p"] < LEVEL]
-    first = f"On {len(moved)} of {len(tests)} published sets the residuals' location differs between budgets (Kruskal-Wallis, p < {LEVEL})"
+    first = (
+        f"On {len(moved)} of {len(tests)} published sets the residuals' location differs between budgets "
+        f"(Kruskal-Wallis, p < {LEVEL})"
+    )
     sentences = [first + (f": {', '.join(moved)}; there the law is misspecified or a budget is." if moved else ".")]
-    sentences.append(f"Their spread differs on {len(spread)} of {len(tests)} (Levene, p < {LEVEL})" + (f": {', '.join(spread)}." if spread else "."))
+    sentences.append(
+        f"Their spread differs on {len(spread)} of {len(tests)} (Levene, p < {LEVEL})"
+        + (f": {', '.join(spread)}." if spread else ".")
+    )
     for row in tests.rows():
         k = tables["factors"].where(set=row["set"])["k"]
         sentences.append(
-            f"{row['set']}: {row['runs']:.0f} clean runs at {row['budgets']:.0f} budgets, residuals {row['rms_percent']:.2f}% of the loss; Kruskal-Wallis "
-            f"p {row['kruskal_p']:.2g}, Levene p {row['levene_p']:.2g}; k from {np.nanmin(k):.2f} to {np.nanmax(k):.2f} where 6 is assumed."
+            f"{row['set']}: {row['runs']:.0f} clean runs at {row['budgets']:.0f} budgets, residuals "
+            f"{row['rms_percent']:.2f}% of the loss; Kruskal-Wallis "
+            f"p {row['kruskal_p']:.2g}, Levene p {row['levene_p']:.2g}; k from {np.nanmin(k):.2f} to "
+            f"{np.nanmax(k):.2f} where 6 is assumed."
         )
     return sentences
 

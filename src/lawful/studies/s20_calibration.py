@@ -41,6 +41,9 @@ SCHEMES = ("rows", "within-budget", "wild", "residual")
 
 ROBUST_SCHEMES = ("rows", "within-budget", "wild")
 
+SOBER = ("gaussian", "proportional")
+"""Noise under which squared errors are the right objective, or nearly."""
+
 BAND = (0.87, 0.93)
 """Where the coverage of a nominal 90% interval should lie."""
 
@@ -105,7 +108,8 @@ def compute(config: Config, task: Task) -> Tables:
     problem, losses, truth, runs, rng = simulated(config, task)
     fits = rp.refit(problem, losses, truth, delta=OBJECTIVES[task["objective"]])
     quantities = [Quantity(n, config["budget"] if n in ("params", "loss") else None) for n in QUANTITIES]
-    true = [float(working_values(q, study_surface(task["surface"]).law, truth[None], problem.centre)[0]) for q in quantities]
+    law = study_surface(task["surface"]).law
+    true = [float(working_values(q, law, truth[None], problem.centre)[0]) for q in quantities]
     rows = []
     for interval, ends in _all_ends(config, task, fits, runs, rng, quantities):
         for quantity, value, pair in zip(quantities, true, ends, strict=True):
@@ -123,7 +127,7 @@ def compute(config: Config, task: Task) -> Tables:
                     "sets": len(losses),
                 }
             )
-    found = alarms(rp.linearised(fits), fits.delta)
+    found = alarms(fits)
     shares = {"uneven_noise": found.uneven, "outliers": found.far.any(axis=1), "narrow_delta": found.narrow}
     notes = [{**task, "note": name, "share": float(np.mean(hit))} for name, hit in shares.items()]
     return {"coverage": Table.from_rows(rows), "notes": Table.from_rows(notes)}
@@ -175,7 +179,8 @@ def draw(tables: Tables) -> dict[str, Figure]:
 
     table = tables["coverage"]
     objectives, noises, kinds = (table.values(name) for name in ("objective", "noise", "interval"))
-    figure, axes = drawing.panels(len(noises), len(objectives), (11.5, 2.1 * len(noises) + 0.9), sharex=True, sharey=True)
+    size = (11.5, 2.1 * len(noises) + 0.9)
+    figure, axes = drawing.panels(len(noises), len(objectives), size, sharex=True, sharey=True)
     for row, noise in zip(axes, noises, strict=True):
         for ax, objective in zip(row, objectives, strict=True):
             ax.axhspan(*BAND, color=drawing.CYCLE[2], alpha=0.14, linewidth=0)
@@ -191,9 +196,8 @@ def draw(tables: Tables) -> dict[str, Figure]:
             drawing.title(ax, f"{objective}, {noise}")
     for row in axes:
         drawing.labels(row[0], "", "coverage")
-    handles = [
-        drawing.key(sweeps.LABELS[n], color=s["color"], linestyle="", marker="o") for n, s in drawing.SURFACE_STYLE.items()
-    ]
+    styles = drawing.SURFACE_STYLE.items()
+    handles = [drawing.key(sweeps.LABELS[n], color=s["color"], linestyle="", marker="o") for n, s in styles]
     drawing.legend_above(figure, handles)
     return {"coverage": figure}
 
@@ -202,8 +206,8 @@ def findings(tables: Tables) -> list[str]:
     """Say which interval holds, and where each of the others fails."""
     summary = tables["summary"]
     sentences = []
-    sober = [row for row in summary.rows() if row["noise"] in ("gaussian", "proportional") and row["objective"] == "squared"]
-    profile = [row for row in sober if row["interval"] == "profile"]
+    squared = [row for row in summary.rows() if row["objective"] == "squared"]
+    profile = [row for row in squared if row["interval"] == "profile" and row["noise"] in SOBER]
     if profile:
         share = np.average([row["in_band"] for row in profile], weights=[row["figures"] for row in profile])
         sentences.append(
@@ -211,17 +215,17 @@ def findings(tables: Tables) -> list[str]:
             f"lie in {BAND[0]:.0%} to {BAND[1]:.0%} (nominal 90%), the least at {min(r['least'] for r in profile):.1%}."
         )
     robust = [r for r in summary.rows() if r["objective"] == "huber-auto" and r["interval"] == "profile"]
-    for row in robust:
-        sentences.append(
-            f"huber auto, profile, {row['noise']}: {row['at_least_85']:.0%} of its figures cover at least 85%, "
-            f"the mean is {row['mean']:.1%}, the least {row['least']:.1%}."
-        )
-    for row in summary.rows():
-        if row["objective"] == "squared" and row["interval"] != "profile":
-            sentences.append(
-                f"squared, {row['interval']}, {row['noise']}: {row['in_band']:.0%} in the band, mean {row['mean']:.1%}, "
-                f"{row['least']:.1%} to {row['most']:.1%}."
-            )
+    sentences += [
+        f"huber auto, profile, {row['noise']}: {row['at_least_85']:.0%} of its figures cover at least 85%, "
+        f"the mean is {row['mean']:.1%}, the least {row['least']:.1%}."
+        for row in robust
+    ]
+    sentences += [
+        f"squared, {row['interval']}, {row['noise']}: {row['in_band']:.0%} in the band, mean {row['mean']:.1%}, "
+        f"{row['least']:.1%} to {row['most']:.1%}."
+        for row in squared
+        if row["interval"] != "profile"
+    ]
     return sentences
 
 

@@ -129,18 +129,20 @@ def findings(tables: Tables) -> list[str]:
     left = max(float(np.abs(exact[f"corrected_{q}_error"]).max()) for q in ("params", "tokens"))
     before = max(float(np.abs(exact[f"approach2_{q}_error"]).max()) for q in ("params", "tokens"))
     verdict = "is right" if left < RIGHT else "is not right"
-    sentences = [
-        f"With its bias removed Approach 2 {verdict} on all {len(exact)} noise-free sweeps: the largest error of N* and D* at "
-        f"1e24 FLOPs falls from {before:.1%} to {left:.1e}."
-    ]
+    first = (
+        f"With its bias removed Approach 2 {verdict} on all {len(exact)} noise-free sweeps: the largest error of "
+        f"N* and D* at 1e24 FLOPs falls from {before:.1%} to {left:.1e}."
+    )
+    sentences = [first]
     for (name, case, sigma), rows in noisy.groups("surface", "case", "sigma"):
         by = {row["method"]: row for row in rows.rows()}
         two, right, one = (by[m] for m in METHODS)
         ratio = (right["sd"] / one["sd"]) ** 2
         sentences.append(
-            f"{sweeps.LABELS[name]}, {case}, noise {sigma:g}: bias of ln N* {two['bias']:+.3f} before and {right['bias']:+.3f} "
-            f"after, standard deviation {two['sd']:.3f} and {right['sd']:.3f}; VPNLS {one['bias']:+.3f} and {one['sd']:.3f}, "
-            f"a variance {ratio:.1f} times smaller than the corrected one's ({right['used']:.0f} of {right['draws']:.0f} draws)."
+            f"{sweeps.LABELS[name]}, {case}, noise {sigma:g}: bias of ln N* {two['bias']:+.3f} before and "
+            f"{right['bias']:+.3f} after, standard deviation {two['sd']:.3f} and {right['sd']:.3f}; VPNLS "
+            f"{one['bias']:+.3f} and {one['sd']:.3f}, a variance {ratio:.1f} times smaller than the corrected one's "
+            f"({right['used']:.0f} of {right['draws']:.0f} draws)."
         )
     return sentences
 

@@ -24,6 +24,9 @@ Tables = dict[str, Table]
 DEFAULT_SEED = 42
 """Seed of the published draws."""
 
+LONG = ("calibration",)
+"""Studies that take an hour at full size: run by name, no part of ``all``."""
+
 
 def _nothing_published(_: Tables) -> Sequence[Comparison]:
     return ()
@@ -120,8 +123,9 @@ def find_study(name: str) -> Study:
 
 
 def choose_studies(names: Sequence[str]) -> tuple[Study, ...]:
-    """Return the named studies in order of their numbers; ``all`` means every one."""
+    """Return the named studies in order of their numbers; ``all`` means every one that takes minutes."""
+    named = [name for name in names if name != "all"]
+    chosen = {study.number: study for study in map(find_study, named)}
     if "all" in names:
-        return all_studies()
-    chosen = {study.number: study for study in map(find_study, names)}
+        chosen |= {study.number: study for study in all_studies() if study.name not in LONG}
     return tuple(chosen[number] for number in sorted(chosen))

@@ -89,7 +89,9 @@ def approach2_errors(surface: Surface, runs: Runs) -> tuple[dict[str, float], li
     best = surface.optimum(found.budgets)
     optima = [
         {"budget": c, "params_true": n0, "params_found": n, "tokens_true": d0, "tokens_found": d}
-        for c, n0, n, d0, d in zip(*map(_listed, (found.budgets, best.params, found.params, best.tokens, found.tokens)), strict=True)
+        for c, n0, n, d0, d in zip(
+            *map(_listed, (found.budgets, best.params, found.params, best.tokens, found.tokens)), strict=True
+        )
     ]
     return row, optima
 

@@ -127,7 +127,7 @@ def as_column(values: Sequence[Any]) -> Column:
 
 def _cells(column: Column) -> list[str]:
     if column.dtype == object:
-        return column.tolist()
+        return [str(value) for value in column.tolist()]
     return ["" if np.isnan(value) else repr(value) for value in column.tolist()]
 
 

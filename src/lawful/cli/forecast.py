@@ -1,0 +1,94 @@
+"""``lawful forecast``: say the loss of a run before it exists, and score it later."""
+
+# ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lawful.cli import options as o
+from lawful.cli.terminal import print_document, show
+from lawful.errors import UnsupportedError
+
+Source = Annotated[
+    str, typer.Argument(metavar="FIT.json|RESULT", help="A saved fit; with --score a table of the runs that came.")
+]
+SomeBudgets = Annotated[
+    list[str] | None,
+    typer.Option("--budget", metavar="C", help="Budget of a compute-optimal run; repeat or separate by commas."),
+]
+Params = Annotated[str | None, typer.Option("--params", metavar="N", help="Size of another run, with --tokens.")]
+Tokens = Annotated[str | None, typer.Option("--tokens", metavar="D", help="Tokens of another run, with --params.")]
+LedgerFile = Annotated[Path, typer.Option("--ledger", metavar="FILE", help="Where forecasts are kept.")]
+ScoreFile = Annotated[
+    Path | None, typer.Option("--score", metavar="LEDGER", help="Score the forecasts of this ledger instead.")
+]
+
+
+def forecast(
+    source: Source,
+    budget: SomeBudgets = None,
+    params: Params = None,
+    tokens: Tokens = None,
+    ledger: LedgerFile = Path("forecasts.jsonl"),
+    score: ScoreFile = None,
+    level: o.Level = 0.9,
+    columns: o.Columns = None,
+    select: o.Select = None,
+    json: o.Json = False,
+) -> None:
+    """
+    Write down what a run will reach before it exists; score the forecast when it does.
+
+    \b
+    Examples:
+      lawful forecast result/fit.json --budget 1e22,1e23
+      lawful forecast result/fit.json --params 7e9 --tokens 2e12 --ledger ours.jsonl
+      lawful forecast --score ours.jsonl new-runs.csv
+    """
+    o.check_level(level)
+    if score is not None:
+        if budget or params or tokens:
+            msg = "--score reads what was forecast from the ledger; leave --budget, --params and --tokens out."
+            raise UnsupportedError(msg)
+        _score(score, source, columns, select, as_json=json)
+        return
+    if (params is None) != (tokens is None):
+        msg = "A run has parameters and tokens; give --params and --tokens together."
+        raise UnsupportedError(msg)
+    budgets = o.parse_budgets(budget)
+    points = []
+    if params is not None and tokens is not None:
+        points.append((o.parse_positive("--params", params), o.parse_positive("--tokens", tokens)))
+    from lawful.estimate.result import Fit
+    from lawful.infer.forecast import forecast as make
+    from lawful.show.artifact import load_fit
+    from lawful.show.ledger import append_entry, entry_of, forecast_parts
+
+    fit = load_fit(source)
+    if not isinstance(fit, Fit):
+        msg = f"{fit.method} fits no surface, so it forecasts no loss; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    made = make(fit, budgets, points=points, level=level)
+    entry = entry_of(fit, made)
+    append_entry(ledger, entry)
+    if json:
+        print_document(entry)
+        return
+    show([*forecast_parts(entry, made), f"Added to {ledger}"])
+
+
+def _score(ledger: Path, result: str, columns: list[str] | None, select: list[str] | None, *, as_json: bool) -> None:
+    from lawful.data.read import read_runs
+    from lawful.show.ledger import read_ledger, score_document, score_ledger, score_parts
+
+    entries = read_ledger(ledger)
+    runs = read_runs(result, select=o.parse_selection(select), columns=o.parse_columns(columns))
+    rows = score_ledger(entries, runs)
+    if as_json:
+        print_document(score_document(rows))
+        return
+    show(score_parts(rows))

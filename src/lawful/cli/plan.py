@@ -1,0 +1,210 @@
+"""``lawful plan``: the sweep that a decision needs."""
+
+# ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lawful.cli import options as o
+from lawful.cli.terminal import print_document, show, working
+from lawful.errors import UnsupportedError
+
+if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
+    from lawful.core.surface import Surface
+    from lawful.infer.shapes import Shapes
+
+SWEEP, MODELS, CHECKING = "Sweep", "Models", "Check"
+
+
+class DecisionName(StrEnum):
+    """What is to be known well at the target."""
+
+    params = "params"
+    loss = "loss"
+
+
+BudgetRange = Annotated[
+    str, typer.Option("--budgets", metavar="LOW:HIGH:COUNT", help="Budgets of the runs, or a list with commas.")
+]
+Target = Annotated[str, typer.Option("--target", metavar="C", help="Budget of the decision in FLOPs.")]
+Prior = Annotated[
+    str, typer.Option("--prior", metavar="NAME|FIT.json", help="What is believed now: besiroglu, hoffmann, or a fit.")
+]
+TotalFlops = Annotated[str, typer.Option("--total-flops", metavar="X", help="Compute for all new runs.")]
+Given = Annotated[str | None, typer.Option("--given", metavar="RUNS", help="Runs that are done; plan the next ones.")]
+Decision = Annotated[DecisionName, typer.Option("--decision", help="Know N* or the loss at the target well.")]
+Reach = Annotated[
+    float, typer.Option("--reach", metavar="K", help="Sizes within ±K× of the prior's N*.", rich_help_panel=SWEEP)
+]
+Ratio = Annotated[
+    str, typer.Option("--tokens-per-param", metavar="LOW:HIGH", help="Allowed range.", rich_help_panel=SWEEP)
+]
+Repeats = Annotated[int, typer.Option("--repeats", metavar="N", help="Most seeds of one run.", rich_help_panel=SWEEP)]
+MaxRuns = Annotated[
+    int | None, typer.Option("--runs", metavar="N", help="Most runs; 15 per budget.", rich_help_panel=SWEEP)
+]
+Spread = Annotated[
+    float, typer.Option("--spread", metavar="X", help="Doubt in the prior's ln exponents.", rich_help_panel=SWEEP)
+]
+GridWidth = Annotated[
+    float, typer.Option("--grid", metavar="K", help="Compare with a ±K× grid.", rich_help_panel=SWEEP)
+]
+Multiple = Annotated[
+    int | None,
+    typer.Option(
+        "--width-multiple",
+        metavar="64|128",
+        help="Build whole models: widths in these multiples, whole layers, batches and steps.",
+        rich_help_panel=MODELS,
+    ),
+]
+Vocabulary = Annotated[
+    int, typer.Option("--vocabulary", metavar="V", help="Size of the vocabulary.", rich_help_panel=MODELS)
+]
+Context = Annotated[int, typer.Option("--context", metavar="T", help="Tokens per sequence.", rich_help_panel=MODELS)]
+Studies = Annotated[
+    int,
+    typer.Option(
+        "--simulate", metavar="N", help="Simulated studies of plan and grid; 0: none.", rich_help_panel=CHECKING
+    ),
+]
+Noise = Annotated[
+    float, typer.Option("--noise", metavar="X", help="Their noise of the loss in nats.", rich_help_panel=CHECKING)
+]
+Manifest = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the runs as .csv or .json.", rich_help_panel=o.OUTPUT),
+]
+
+
+def plan(
+    budgets: BudgetRange,
+    target: Target,
+    prior: Prior,
+    total_flops: TotalFlops,
+    given: Given = None,
+    decision: Decision = DecisionName.params,
+    reach: Reach = 8.0,
+    tokens_per_param: Ratio = "1:1000",
+    repeats: Repeats = 3,
+    runs: MaxRuns = None,
+    spread: Spread = 0.15,
+    grid: GridWidth = 8.0,
+    width_multiple: Multiple = None,
+    vocabulary: Vocabulary = 32000,
+    context: Context = 2048,
+    simulate: Studies = 200,
+    noise: Noise = 0.01,
+    seed: o.Seed = 0,
+    out: Manifest = None,
+    json: o.Json = False,
+) -> None:
+    """
+    Plan the runs that tell most about a decision for their compute, beside the usual grid.
+
+    \b
+    Examples:
+      lawful plan --budgets 1e18:1e21:5 --target 3e25 --prior besiroglu --total-flops 2e22
+      lawful plan --budgets 1e18:1e20:3 --target 1e24 --prior result/fit.json --total-flops 1e21 --given runs.csv
+      lawful plan --budgets 1e18:1e21:5 --target 3e25 --prior besiroglu --total-flops 2e22 \\
+        --width-multiple 128 --out runs-to-train.csv
+    """
+    chosen = parse_budget_range(budgets)
+    wanted, total = o.parse_positive("--target", target), o.parse_positive("--total-flops", total_flops)
+    ends = _parse_ratio(tokens_per_param)
+    if simulate < 0 or simulate == 1:
+        msg = f"--simulate takes 0 or at least 2 studies, got {simulate}."
+        raise UnsupportedError(msg)
+    from lawful.data.read import read_runs
+    from lawful.infer.design import Sweep
+    from lawful.infer.design import plan as plan_runs
+    from lawful.infer.rehearsal import check_plan
+    from lawful.show.planned import plan_document, plan_parts, write_manifest
+
+    rules = Sweep(
+        reach=reach,
+        tokens_per_param=ends,
+        repeats=repeats,
+        runs=runs,
+        spread=spread,
+        decision=decision.value,
+        shapes=_shapes(width_multiple, vocabulary, context),
+    )
+    with working("Planning", quiet=json):
+        done = None if given is None else read_runs(given)
+        found = plan_runs(
+            chosen, target=wanted, prior=_surface(prior), total_flops=total, given=done, sweep=rules, grid_width=grid
+        )
+        tried = check_plan(found, studies=simulate, noise=noise, seed=seed) if simulate else None
+        if out is not None:
+            write_manifest(found, out, tried)
+    if json:
+        print_document(plan_document(found, tried))
+        return
+    show([*plan_parts(found, tried), *([] if out is None else [f"Wrote {out}"])])
+
+
+def parse_budget_range(text: str) -> tuple[float, ...]:
+    """
+    Read LOW:HIGH:COUNT, evenly spaced in log, or a list with commas.
+
+    Examples
+    --------
+    >>> parse_budget_range("1e18:1e20:3")
+    (1e+18, 1e+19, 1e+20)
+    >>> parse_budget_range("1e18,3e19")
+    (1e+18, 3e+19)
+    """
+    if ":" not in text:
+        return tuple(o.parse_positive("--budgets", part.strip()) for part in text.split(","))
+    parts = text.split(":")
+    if len(parts) != 3 or not parts[2].isdigit() or int(parts[2]) < 2:
+        msg = f"--budgets takes LOW:HIGH:COUNT with at least 2 budgets, or a list with commas; got {text!r}."
+        raise UnsupportedError(msg)
+    low, high = (o.parse_positive("--budgets", part) for part in parts[:2])
+    steps = int(parts[2]) - 1
+    return tuple(float(f"{low * (high / low) ** (i / steps):.12g}") for i in range(steps + 1))
+
+
+def _parse_ratio(text: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    if not colon:
+        msg = f"--tokens-per-param takes LOW:HIGH, got {text!r}."
+        raise UnsupportedError(msg)
+    return o.parse_positive("--tokens-per-param", low), o.parse_positive("--tokens-per-param", high)
+
+
+def _surface(prior: str) -> Surface:
+    """Return a published surface, one of the studies', or that of a saved fit."""
+    from lawful.core.laws import PUBLISHED
+    from lawful.core.plan import STUDY_SURFACES, study_surface
+    from lawful.core.surface import Surface
+
+    if prior in PUBLISHED:
+        return Surface.named(prior)
+    if prior in STUDY_SURFACES:
+        return study_surface(prior)
+    if not prior.endswith(".json"):
+        msg = f"--prior takes a fit.json or one of {', '.join([*PUBLISHED, *STUDY_SURFACES])}; got {prior!r}."
+        raise UnsupportedError(msg)
+    from lawful.estimate.result import Fit
+    from lawful.show.artifact import load_fit
+
+    found = load_fit(prior)
+    if not isinstance(found, Fit):
+        msg = f"{found.method} fits no surface, so it is no prior; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    return found.surface
+
+
+def _shapes(multiple: int | None, vocabulary: int, context: int) -> Shapes | None:
+    if multiple is None:
+        return None
+    from lawful.infer.shapes import Shapes
+
+    return Shapes(multiple=multiple, vocabulary=vocabulary, context=context)

@@ -1,0 +1,152 @@
+"""An audit for people and programs: the document, a table, a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lawful.infer.audit import Audit, Score
+from lawful.show.axes import drawing, figure_of, new_axes, save_figure, style_axes
+from lawful.show.bundle import write_columns, write_document
+from lawful.show.document import Document, strict
+from lawful.show.numbers import format_level
+from lawful.show.palette import FONT_SIZE, LIGHT, Palette
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from rich.console import RenderableType
+
+AUDIT_SCHEMA = "lawful.audit/1"
+
+
+def audit_document(found: Audit) -> Document:
+    """Return what ``lawful audit --json`` prints (schema ``lawful.audit/1``); errors are shares of the observed loss."""
+    document: Document = strict(
+        {
+            "schema": AUDIT_SCHEMA,
+            "holdout": {"kind": found.kind, "values": list(found.values), "rolling": found.rolling},
+            "level": found.level,
+            "rows": [_row(score) for score in found.scores],
+            "differences": [
+                {"score": d.score, "reference": d.reference, "mean": d.mean, "interval": d.interval}
+                for d in found.differences
+            ],
+        }
+    )
+    return document
+
+
+def _row(score: Score) -> Mapping[str, Any]:
+    return {
+        "law": score.law,
+        "method": score.method,
+        "objective": score.objective,
+        "n_train": score.n_train,
+        "n_test": score.row.size,
+        "median_abs_rel_error": score.median_abs_rel_error,
+        "median_rel_error": score.median_rel_error,
+        "coverage": score.coverage,
+        "status": score.status.key,
+        "notes": [note.to_dict() for note in score.notes],
+    }
+
+
+def _percent(value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:+.2f}%" if signed else f"{100 * value:.2f}%"
+
+
+def audit_parts(found: Audit) -> list[RenderableType]:
+    """Return what ``lawful audit`` shows: one line per law and method, then the paired differences."""
+    from rich.text import Text
+
+    from lawful.show.tables import note_lines, text_table
+
+    held = ", ".join(f"{value:.3g}" for value in found.values)
+    what = "budgets (FLOPs)" if found.kind == "budget" else "model sizes"
+    rows = [
+        (
+            score.name,
+            str(score.row.size),
+            _percent(score.median_abs_rel_error),
+            _percent(score.median_rel_error, signed=True),
+            "-" if score.coverage is None else f"{100 * score.coverage:.0f}%",
+            score.status.key.replace("_", " "),
+        )
+        for score in found.scores
+    ]
+    heads = ("law, method", "held out", "error", "signed", f"in {format_level(found.level)}", "status")
+    parts: list[RenderableType] = [
+        Text(f"Held out: {what} {held}{', in turn' if found.rolling else ''}. Errors of the loss, medians over runs."),
+        "",
+        text_table(heads, rows),
+    ]
+    if found.differences:
+        gaps = [
+            (d.score, _percent(d.mean, signed=True), " to ".join(_percent(v, signed=True) for v in d.interval))
+            for d in found.differences
+        ]
+        title = f"Mean absolute error less that of {found.differences[0].reference}, on the runs that both forecast:"
+        level = f"{format_level(found.level)} interval"
+        parts += ["", Text(title), text_table(("", "difference", level), gaps)]
+    notes = [note for score in found.scores for note in score.notes if note.code in ("best_only", "unavailable")]
+    return [*parts, *note_lines(dict.fromkeys(notes))]
+
+
+def plot_audit(found: Audit, ax: Axes | None = None, *, palette: Palette = LIGHT) -> Axes:
+    """
+    Plot the signed errors of every forecaster: dots are held-out runs, bars their medians.
+
+    Parameters
+    ----------
+    found : Audit
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+    palette : Palette
+
+    Returns
+    -------
+    matplotlib Axes
+        Error in percent of the observed loss; positive where forecasts are too high.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.002)
+    >>> found = lawful.audit(runs, laws=["chinchilla"], methods=["vpnls"], last=1, draws=0)
+    >>> lawful.plot_audit(found).get_xlabel()
+    'Forecast less observed loss (%)'
+    """
+    with drawing():
+        scores = [score for score in found.scores if score.error.size]
+        ax = ax or new_axes(palette, (6.4, 1.1 + 0.36 * max(len(scores), 2)))
+        rng = np.random.default_rng(0)
+        for place, score in enumerate(scores):
+            error = 100 * score.error
+            color = palette.methods[0][1] if score.law else palette.methods[2][1]
+            ax.scatter(error, place + rng.uniform(-0.16, 0.16, error.size), s=9, color=color, alpha=0.5, linewidths=0)
+            middle = float(np.median(error))
+            ax.plot([middle, middle], [place - 0.32, place + 0.32], color=palette.ink, linewidth=2)
+        ax.axvline(0, color=palette.muted, linewidth=0.8, zorder=1)
+        style_axes(ax, palette)
+        ax.grid(visible=False, axis="y")
+        ax.set_yticks(range(len(scores)), [score.name for score in scores], fontsize=FONT_SIZE)
+        ax.set_ylim(len(scores) - 0.4, -0.6)
+        ax.set_xlabel("Forecast less observed loss (%)")
+    return ax
+
+
+def write_audit(folder: Path, found: Audit, *, with_figures: str = "png+svg") -> None:
+    """Write ``audit.json``, ``audit.csv`` (one line per forecast) and the figure."""
+    long = [(s.law or "", s.method, int(r), float(e)) for s in found.scores for r, e in zip(s.row, s.error, strict=True)]
+    names = ("law", "method", "forecast", "rel_error")
+    write_columns(folder / "audit.csv", {name: np.array(values) for name, values in zip(names, zip(*long, strict=True), strict=True)})
+    if with_figures != "none":
+        figure = figure_of(plot_audit(found))
+        for suffix in with_figures.split("+"):
+            save_figure(figure, folder / f"audit.{suffix}")
+    write_document(folder / "audit.json", audit_document(found))

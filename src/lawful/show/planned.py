@@ -1,0 +1,179 @@
+"""A planned sweep as a JSON document, a terminal table and a manifest that a launcher can read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lawful.core.plan import Plan
+from lawful.errors import OutputError, UnsupportedError
+from lawful.infer.design import Planned
+from lawful.infer.rehearsal import Rehearsal
+from lawful.show.document import dumps, strict
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PLAN_SCHEMA = "lawful.plan/1"
+
+
+def plan_rows(planned: Planned) -> list[dict[str, Any]]:
+    """
+    Return the runs of a plan, one mapping each; seeds count repeats of the same run.
+
+    Examples
+    --------
+    >>> prior = lawful.Surface.named("besiroglu")
+    >>> found = lawful.plan([1e18, 1e19, 1e20], target=1e24, prior=prior, total_flops=1e21)
+    >>> row = plan_rows(found)[0]
+    >>> list(row)[:7]
+    ['run', 'budget', 'params', 'tokens', 'flops', 'tokens_per_param', 'seed']
+    """
+    chosen, cost = planned.chosen, planned.prior.cost
+    rows: list[dict[str, Any]] = []
+    seen: dict[tuple[float, float], int] = {}
+    for i in np.lexsort((chosen.N, chosen.budget)):
+        key = float(chosen.budget[i]), float(chosen.N[i])
+        seed = seen[key] = seen.get(key, -1) + 1
+        n, d = float(chosen.N[i]), float(chosen.D[i])
+        row: dict[str, Any] = {
+            "run": f"run{len(rows) + 1:03d}",
+            "budget": key[0],
+            "params": n,
+            "tokens": d,
+            "flops": float(cost.flops(n, d)),
+            "tokens_per_param": d / n,
+            "seed": seed,
+        }
+        if chosen.width[i] > 0:
+            built = {
+                "width": chosen.width,
+                "layers": chosen.layers,
+                "batch_tokens": chosen.batch,
+                "steps": chosen.steps,
+            }
+            row |= {name: int(values[i]) for name, values in built.items()}
+        rows.append(row)
+    return rows
+
+
+def plan_document(planned: Planned, tried: Rehearsal | None = None) -> dict[str, Any]:
+    """Return a plan, its comparison and its runs (schema ``lawful.plan/1``)."""
+    rules = planned.sweep
+    document: dict[str, Any] = strict(
+        {
+            "schema": PLAN_SCHEMA,
+            "target": planned.target,
+            "decision": rules.decision,
+            "total_flops": planned.total,
+            "cost": planned.cost,
+            "n_runs": len(planned.plan),
+            "n_given": 0 if planned.given is None else len(planned.given),
+            "error_per_nat": planned.error,
+            "grid": {
+                "n_runs": len(planned.grid),
+                "cost": float(planned.grid.C.sum()),
+                "error_per_nat": planned.grid_error,
+            },
+            "gain": planned.gain,
+            "rehearsal": None if tried is None else _rehearsal(tried),
+            "limits": {
+                "reach": rules.reach,
+                "tokens_per_param": list(rules.tokens_per_param),
+                "repeats": rules.repeats,
+                "runs": rules.runs,
+                "spread": rules.spread,
+            },
+            "prior": planned.prior.coefficients,
+            "runs": plan_rows(planned),
+            "convention": planned.prior.cost.convention,
+        }
+    )
+    return document
+
+
+def _rehearsal(tried: Rehearsal) -> dict[str, Any]:
+    return {name: getattr(tried, name) for name in Rehearsal.__dataclass_fields__} | {"gain": tried.gain}
+
+
+def plan_parts(planned: Planned, tried: Rehearsal | None = None) -> list[RenderableType]:
+    """Return a plan as a terminal table, a line per budget, and what it gains."""
+    from rich.text import Text
+
+    from lawful.show.numbers import format_count, format_flops, format_scientific
+    from lawful.show.tables import text_table
+
+    chosen = planned.chosen
+    rows = []
+    for budget in np.unique(chosen.budget):
+        here = chosen.budget == budget
+        sizes, ratio = chosen.N[here], chosen.D[here] / chosen.N[here]
+        rows.append(
+            [
+                format_scientific(float(budget)),
+                str(int(here.sum())),
+                str(np.unique(sizes).size),
+                f"{format_count(float(sizes.min()))} to {format_count(float(sizes.max()))}",
+                f"{ratio.min():.3g} to {ratio.max():.3g}",
+                str(_count(planned.grid, float(budget))),
+            ]
+        )
+    what = "ln N*" if planned.sweep.decision == "params" else "the loss"
+    given = "" if planned.given is None else f", beside {len(planned.given)} that are done"
+    parts: list[RenderableType] = [
+        Text(
+            f"{len(planned.plan)} runs{given}: {format_flops(planned.cost)} of {format_flops(planned.total)}, "
+            f"for {what} at {format_flops(planned.target)}"
+        ),
+        text_table(["FLOPs", "runs", "sizes", "N", "tokens per N", "grid"], rows),
+        Text(
+            f"Standard error of {what} per 0.01 nats of noise: {0.01 * planned.error:.3g}; "
+            f"the usual grid's {0.01 * planned.grid_error:.3g}, {planned.gain:.2f} times as large."
+        ),
+    ]
+    if tried is not None:
+        said = f"{tried.error:.3g} against {tried.grid_error:.3g}, {tried.gain:.2f} times as large"
+        parts.append(Text(f"In {tried.studies} simulated studies with noise {tried.noise:g}: {said}."))
+    return parts
+
+
+def _count(grid: Plan, budget: float) -> int:
+    return int(np.isclose(grid.C, budget, rtol=1e-9).sum())
+
+
+def manifest_csv(planned: Planned) -> str:
+    """Return the runs of a plan as CSV, one line each."""
+    rows = plan_rows(planned)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def write_manifest(planned: Planned, path: str | Path, tried: Rehearsal | None = None) -> Path:
+    """
+    Write a plan for a launcher: CSV with a line per run, or the whole JSON document, by the file's suffix.
+
+    Raises
+    ------
+    UnsupportedError
+        If the suffix is neither.
+    OutputError
+        If the file cannot be written.
+    """
+    file = Path(path)
+    if file.suffix not in (".csv", ".json"):
+        msg = f"A manifest is written as .csv or .json, got {str(path)!r}."
+        raise UnsupportedError(msg)
+    text = manifest_csv(planned) if file.suffix == ".csv" else dumps(plan_document(planned, tried)) + "\n"
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"Cannot write {str(path)!r} ({(error.strerror or 'error').lower()}); choose another file."
+        raise OutputError(msg) from None
+    return file

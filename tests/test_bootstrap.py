@@ -1,0 +1,151 @@
+"""The bootstrap: schemes, intervals, continuation, and published standard errors."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import lawful
+from lawful.errors import UnsupportedError
+from lawful.infer.quantiles import bca, quantiles, studentised
+from lawful.infer.resample import BLOCK, MULTIPLIERS, SCHEMES, multipliers, resample
+
+TRUTH = lawful.study_surface("chinchilla")
+PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return lawful.fit(lawful.simulate(TRUTH, PLAN, noise=0.01, seed=1))
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    runs = lawful.simulate(TRUTH, PLAN, noise=0.01, seed=1)
+    seeds = np.tile(np.array(["a", "b", "c"], dtype=object), len(runs) // 3)
+    labels = {"seed": seeds, "same": np.array(["x"] * len(runs))}
+    return lawful.fit(lawful.Runs.from_arrays(runs.N, runs.D, runs.L, C=runs.C, labels=labels))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_continued_run_equals_a_longer_one(labelled, scheme):
+    options = {"scheme": scheme, "seed": 3, "cluster": "seed" if scheme == "cluster" else None}
+    whole = lawful.bootstrap(labelled, BLOCK + 120, **options)
+    parts = lawful.extend(lawful.extend(lawful.bootstrap(labelled, 70, **options), BLOCK), 50)
+    for name, values in whole.coefficients.items():
+        assert np.array_equal(values, parts.coefficients[name], equal_nan=True)
+    assert len(parts) == BLOCK + 120
+
+
+@pytest.mark.parametrize("scheme", [s for s in SCHEMES if s != "cluster"])
+def test_every_scheme_agrees_with_the_linearisation_on_even_noise(found, scheme):
+    draws = lawful.bootstrap(found, 2000, scheme=scheme)
+    spread = float(np.std(draws.coefficients["alpha"]))
+    expected = lawful.delta(found, noise="equal").error("alpha")
+    # 36 runs leave the schemes that use each run's own residual with a noisy variance.
+    assert 0.6 < spread / expected < 1.5
+
+
+def test_weights_of_a_scheme_keep_what_it_holds_fixed(labelled):
+    rng = np.random.default_rng(0)
+    runs = labelled.runs
+    within = resample(runs, 200, "within-budget", rng)
+    assert np.array_equal(within @ (runs.group[:, None] == np.arange(4)), np.full((200, 4), 9.0))
+    clusters = resample(runs, 200, "cluster", rng, cluster="seed")
+    assert all(np.array_equal(clusters[:, 0], clusters[:, k]) for k in range(0, 36, 3))
+    assert (resample(runs, 200, "rows", rng).sum(axis=1) == 36).all()
+
+
+@pytest.mark.parametrize("kind", MULTIPLIERS)
+def test_multipliers_have_mean_zero_and_variance_one(kind):
+    v = multipliers(kind, (400_000,), np.random.default_rng(0))
+    assert v.mean() == pytest.approx(0.0, abs=0.006)
+    assert v.var() == pytest.approx(1.0, abs=0.006)
+    assert (v**3).mean() == pytest.approx({"rademacher": 0.0, "mammen": 1.0}[kind], abs=0.02)
+
+
+def test_bca_agrees_with_scipy():
+    from scipy import stats
+
+    sample = np.random.default_rng(0).exponential(size=60)
+    result = stats.bootstrap((sample,), np.mean, n_resamples=20_000, confidence_level=0.9, method="BCa", rng=1)
+    draws = result.bootstrap_distribution
+    left_out = (sample.sum() - sample) / (sample.size - 1)
+    ours = bca(draws, float(sample.mean()), left_out, 0.9)
+    assert ours == pytest.approx(tuple(result.confidence_interval), rel=1e-3)
+
+
+def test_studentised_interval_of_a_mean_agrees_with_student():
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    sample = rng.standard_normal(30)
+    error = sample.std(ddof=1) / np.sqrt(30)
+    # Parametric draws from the normal law make the pivot exactly Student's t.
+    draws = sample.mean() + sample.std(ddof=1) * rng.standard_normal((100_000, 30))
+    errors = draws.std(axis=1, ddof=1) / np.sqrt(30)
+    low, high = studentised(draws.mean(axis=1), errors, float(sample.mean()), error, 0.9)
+    half = stats.t.ppf(0.95, 29) * error
+    assert (high - low) / 2 == pytest.approx(half, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["percentile", "bca", "studentised"])
+@pytest.mark.parametrize(
+    ("name", "budget"), [("alpha", None), ("A", None), ("a", None), ("params", 1e24), ("loss", 1e24)]
+)
+def test_any_quantity_has_any_kind_of_interval(found, kind, name, budget):
+    draws = lawful.bootstrap(found, 300, scheme="wild")
+    low, high = draws.interval(name, 0.9, kind, budget=budget)
+    estimate = lawful.profile(found, name, budget=budget, points=0).estimate
+    assert low < estimate < high
+
+
+def test_failed_draws_are_counted_kept_and_noted():
+    plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 4, surface=TRUTH)
+    draws = lawful.bootstrap(lawful.fit_isoflop(lawful.simulate(TRUTH, plan, noise=0.02, seed=6)), 400, scheme="rows")
+    assert draws.failed > 0
+    assert len(draws) == 400
+    note = next(note for note in draws.notes if note.code == "failed_draws")
+    assert str(draws.failed) in note.message
+    again = lawful.extend(draws, 100)
+    assert [n.code for n in again.notes].count("failed_draws") == 1
+
+
+def test_requests_that_make_no_sense_are_refused(labelled):
+    with pytest.raises(UnsupportedError, match="Unknown scheme 'jackknife'; choose one of within-budget"):
+        lawful.bootstrap(labelled, 10, scheme="jackknife")
+    with pytest.raises(UnsupportedError, match="no column 'lab' to cluster by; the runs have these labels: seed, same"):
+        lawful.bootstrap(labelled, 10, scheme="cluster", cluster="lab")
+    with pytest.raises(UnsupportedError, match="share one value of 'same'"):
+        lawful.bootstrap(labelled, 10, scheme="cluster", cluster="same")
+    with pytest.raises(UnsupportedError, match="needs a column of labels"):
+        lawful.bootstrap(labelled, 10, scheme="cluster")
+    with pytest.raises(UnsupportedError, match="Unknown multiplier 'normal'"):
+        lawful.bootstrap(labelled, 10, multiplier="normal")
+    with pytest.raises(UnsupportedError, match="must be positive, got 0"):
+        lawful.extend(lawful.bootstrap(labelled, 10), 0)
+    with pytest.raises(UnsupportedError, match="approach2 has no fitted losses to draw around"):
+        lawful.bootstrap(lawful.fit_isoflop(labelled.runs), 10, scheme="wild")
+    with pytest.raises(UnsupportedError, match="Unknown kind of interval 'bias'"):
+        lawful.bootstrap(labelled, 10).interval("alpha", kind="bias")
+
+
+def test_percentiles_ignore_failed_draws():
+    assert quantiles(np.array([np.nan, 1.0, 2.0, 3.0]), 0.5) == (1.5, 2.5)
+
+
+@pytest.mark.slow
+def test_besiroglu_standard_errors(shared_data):
+    """Besiroglu et al. 2024 on the 240 Chinchilla runs, log-Huber 1e-3, bootstrap over rows."""
+    import pandas as pd
+
+    runs = pd.read_csv(shared_data / "chinchilla_svg.csv").sort_values("loss").iloc[:-5]
+    found = lawful.fit(runs, solver=lawful.Joint())
+    start = time.perf_counter()
+    draws = lawful.bootstrap(found, 4000, scheme="rows")
+    assert time.perf_counter() - start < 60
+    published = {"E": 0.0257, "A": 124.5, "B": 1293.0, "alpha": 0.0154, "beta": 0.0206}
+    for name, error in published.items():
+        assert float(np.nanstd(draws.coefficients[name])) == pytest.approx(error, rel=0.2), name

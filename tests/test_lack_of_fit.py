@@ -1,0 +1,76 @@
+"""Lack of fit against a textbook F test, and its calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lawful
+from lawful.errors import UnsupportedError
+from lawful.infer.fitness import replicate_groups
+
+TRUTH = lawful.study_surface("chinchilla")
+PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20], 6, surface=TRUTH)
+
+
+def replicated(seed, bend=0.0, times=2):
+    n, d = np.tile(PLAN.N, times), np.tile(PLAN.D, times)
+    mean = TRUTH.loss(n, d) + bend * np.cos(3 * np.log(6 * n * d))
+    losses = mean + 0.01 * np.random.default_rng(seed).standard_normal(n.size)
+    return lawful.Runs.from_arrays(n, d, losses, C=np.tile(PLAN.C, times))
+
+
+def test_f_is_the_textbook_one():
+    from scipy import stats
+
+    runs = replicated(0)
+    found = lawful.fit(runs)
+    test = lawful.lack_of_fit(found)
+    pair = runs.L.reshape(2, -1)
+    pure = float(((pair - pair.mean(axis=0)) ** 2).sum())
+    lack = found.rss - pure
+    f = (lack / (18 - 5)) / (pure / 18)
+    assert test.replicates == 36
+    assert test.freedom == (13, 18)
+    assert test.f == pytest.approx(f, rel=1e-6)
+    assert test.p_replicates == pytest.approx(stats.f.sf(f, 13, 18), rel=1e-6)
+    assert test.pure_error == pytest.approx(np.sqrt(pure / 18), rel=1e-9)
+
+
+def test_both_probabilities_are_uniform_where_the_law_is_right():
+    tests = [lawful.lack_of_fit(lawful.fit(replicated(seed)), seed=seed) for seed in range(120)]
+    for name in ("p_replicates", "p_budgets"):
+        p = np.array([getattr(t, name) for t in tests])
+        assert np.mean(p < 0.2) == pytest.approx(0.2, abs=0.12), name
+        assert np.mean(p < 0.5) == pytest.approx(0.5, abs=0.15), name
+
+
+def test_a_wrong_law_is_refused_with_a_note():
+    found = lawful.lack_of_fit(lawful.fit(replicated(0, bend=0.06)))
+    assert found.p_replicates < 1e-4
+    assert {note.code for note in found.notes} == {"lack_of_fit"}
+    assert "Replicates refuse the law" in found.notes[0].message
+
+
+def test_residuals_that_differ_between_budgets_are_noted():
+    plan = lawful.plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
+    shift = 0.02 * np.array([1, -1, 1, -1, 1]).repeat(9)
+    losses = TRUTH.loss(plan.N, plan.D) + shift + 0.005 * np.random.default_rng(0).standard_normal(45)
+    found = lawful.lack_of_fit(lawful.fit(lawful.Runs.from_arrays(plan.N, plan.D, losses, C=plan.C)))
+    assert found.replicates == 0
+    assert found.f is None
+    assert found.p_budgets < 0.01
+    assert "differ between budgets" in found.notes[0].message
+
+
+def test_replicates_agree_to_nine_digits():
+    n = np.array([1e9, 1e9 * (1 + 1e-12), 1e9 * (1 + 1e-6), 1e9])
+    d = np.array([2e10, 2e10, 2e10, 3e10])
+    label = replicate_groups(n, d)
+    assert label[0] == label[1]
+    assert len(set(label.tolist())) == 3
+
+
+def test_a_frontier_is_refused():
+    with pytest.raises(UnsupportedError, match="approach2 has no surface"):
+        lawful.lack_of_fit(lawful.fit_isoflop(replicated(0)))

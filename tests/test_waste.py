@@ -1,0 +1,94 @@
+"""Deadweight Compute Loss of any choice: published figures, and intervals of both sides."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import lawful
+from lawful.core.cost import Cost
+from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.errors import UnsupportedError
+from lawful.infer.waste import deadweight
+from lawful.show.speedup import deadweight_document, deadweight_parts
+
+FIVE = [1e18, 1e19, 1e20, 1e21, 1e22]
+SPARSE = Cost(rate="sparse")
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    truth = study_surface("asymmetric")
+    runs = simulate(
+        truth, plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], 15, surface=truth, drift=3), noise=0.005, seed=1
+    )
+    return lawful.fit(runs), lawful.fit_isoflop(runs)
+
+
+@pytest.mark.parametrize("vector", [209, 213])
+def test_vectors_of_the_loss(shared_reference, vector):
+    found = {v["id"]: v for v in json.loads((shared_reference / "laws_vectors.json").read_text())}[vector]
+    surface = lawful.Surface({n: found["params"][n] for n in ("E", "A", "B", "alpha", "beta")})
+    lost = deadweight(surface, found["inputs"]["D"], found["inputs"]["C"])
+    assert lost.flops == pytest.approx(found["output"], rel=1e-9)
+    assert lost.interval is None
+
+
+@pytest.mark.parametrize(("row", "surface"), [("Chinchilla", "chinchilla"), ("SODA", "soda")])
+def test_study_11_simulated_rows(shared_reference, row, surface):
+    with (shared_reference / "study11_costs.csv").open(newline="") as file:
+        published = next(r for r in csv.DictReader(file) if r["row"] == row)
+    truth = study_surface(surface)
+    runs = simulate(truth, plan_isoflop(FIVE, 15, surface=truth, width=2, drift=3))
+    lost = deadweight(truth, lawful.fit_isoflop(runs), 3.8e25)
+    assert lost.flops == pytest.approx(float(published["dcl_flops"]), rel=0.005)
+    assert lost.tokens == pytest.approx(float(published["inferred_tokens"]), rel=0.005)
+    assert lost.best_params == pytest.approx(float(published["true_params"]), rel=0.001)
+
+
+def test_study_11_empirical_row(shared_data):
+    runs = lawful.read_runs(shared_data / "isoflops.csv", select={"experiment": "llama_3__raw_loss"})
+    surface, isoflop = lawful.fit(runs), lawful.fit_isoflop(runs)
+    lost = deadweight(surface, isoflop, 3.8e25, draws=400)
+    assert lost.fraction == pytest.approx(0.063, abs=5e-4)
+    assert lost.dollars(SPARSE) == pytest.approx(1.34e6, rel=0.01)
+    assert lost.dollars() == pytest.approx(2 * lost.dollars(SPARSE))
+    assert 0.1 < lost.failed / 400 < 0.25
+    assert [note.code for note in lost.notes] == ["failed_draws"]
+    document = deadweight_document(lost, Cost())
+    assert document["dollars"]["dense"] == pytest.approx(2 * document["dollars"]["sparse"])
+    assert any("with sparsity" in str(part) for part in deadweight_parts(lost, Cost()))
+
+
+def test_both_sides_are_drawn_and_in_pairs(noisy):
+    surface, isoflop = noisy
+    both = deadweight(surface, isoflop, 1e24, draws=300, seed=4)
+    held, priced = lawful.bootstrap(surface, 300, seed=4), lawful.bootstrap(isoflop, 300, seed=4)
+    by_hand = [
+        float(lawful.Surface({n: held.coefficients[n][i] for n in surface.surface.law.names}).deadweight(1e24, t))
+        for i, t in enumerate(priced.tokens(1e24)[:20])
+    ]
+    assert both.draws[:20] == pytest.approx(by_hand, rel=1e-9)
+    assert deadweight(held, priced, 1e24).draws == pytest.approx(both.draws)
+    one = deadweight(surface.surface, isoflop, 1e24, draws=300, seed=4)
+    assert np.nanstd(one.draws) != pytest.approx(np.nanstd(both.draws), rel=1e-3)
+
+
+def test_a_choice_of_the_optimum_wastes_nothing(noisy):
+    surface, _ = noisy
+    assert deadweight(surface, surface, 1e24).flops == pytest.approx(0, abs=1e24 * 1e-12)
+    assert deadweight(surface, lawful.allocate(surface, 1e24), 1e24).flops == pytest.approx(0, abs=1e24 * 1e-12)
+    assert deadweight(surface, surface.surface, 1e24, draws=50).draws.min() >= 0
+
+
+def test_what_cannot_be_priced_is_refused(noisy):
+    surface, isoflop = noisy
+    with pytest.raises(UnsupportedError, match="approach2 has no surface to price a choice on"):
+        deadweight(isoflop, surface, 1e24)
+    with pytest.raises(UnsupportedError, match="A choice is a positive number of tokens"):
+        deadweight(surface, -1.0, 1e24)
+    with pytest.raises(UnsupportedError, match="A budget is a positive number"):
+        deadweight(surface, isoflop, 0.0)
