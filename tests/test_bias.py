@@ -16,6 +16,7 @@ from lawful.infer.bias import PARTS, bias, correct_isoflop
 from lawful.infer.pairs import PAIRS, implied_bias
 from lawful.infer.shift import centred_shift, newton_vertex, parabola_shift, small_shift
 from lawful.show.bias import bias_document
+from lawful.studies.study import find_study
 
 VECTORS = 1e-9  # the precision that the vectors are given to
 FIVE = (1e17, 1e18, 1e19, 1e20, 1e21)
@@ -248,3 +249,17 @@ def test_a_document_of_a_plan_alone_has_no_observed_numbers(chinchilla):
     document = bias_document(bias(chinchilla, plan_isoflop(FIVE, 15, surface=chinchilla)), targets=[1e24])
     assert document["targets"][0]["params"]["approach2"] is None
     assert document["corrected"] is None
+
+
+def test_the_study_finds_the_correction_right_and_wider_than_vpnls():
+    study = find_study("corrected_approach2")
+    config = study.settings(quick=True, seed=42) | {"surfaces": ["asymmetric"]}
+    tables = study.compute(config, study.tasks(config)[0])
+    assert np.abs(tables["exact"]["corrected_tokens_error"]).max() < 1e-6
+    assert np.abs(tables["exact"]["approach2_tokens_error"]).max() > 0.3
+    for case in ("centred", "offset 3×", "drift to 3×"):
+        two, right, one = (tables["noisy"].one(case=case, method=m) for m in ("approach2", "corrected", "vpnls"))
+        assert abs(right["bias"]) < 0.2 * abs(two["bias"])
+        assert right["sd"] > one["sd"]
+    assert "is right on all 12 noise-free sweeps" in study.findings(tables)[0]
+    assert list(study.draw(tables)) == ["corrected"]

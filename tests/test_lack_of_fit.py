@@ -15,7 +15,7 @@ PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20], 6, surface=TRUTH)
 
 def replicated(seed, bend=0.0, times=2):
     n, d = np.tile(PLAN.N, times), np.tile(PLAN.D, times)
-    mean = TRUTH.loss(n, d) + bend * np.cos(3 * np.log(6 * n * d))
+    mean = TRUTH.loss(n, d) + bend * np.cos(2 * np.log(d / n))
     losses = mean + 0.01 * np.random.default_rng(seed).standard_normal(n.size)
     return lawful.Runs.from_arrays(n, d, losses, C=np.tile(PLAN.C, times))
 
@@ -46,7 +46,7 @@ def test_both_probabilities_are_uniform_where_the_law_is_right():
 
 
 def test_a_wrong_law_is_refused_with_a_note():
-    found = lawful.lack_of_fit(lawful.fit(replicated(0, bend=0.06)))
+    found = lawful.lack_of_fit(lawful.fit(replicated(0, bend=0.03)))
     assert found.p_replicates < 1e-4
     assert {note.code for note in found.notes} == {"lack_of_fit"}
     assert "Replicates refuse the law" in found.notes[0].message

@@ -1,4 +1,4 @@
-"""Every law of the catalogue, from noise-free runs and a cold start, under every objective it can be fitted with."""
+"""Every law of the catalogue: found again from noise-free runs and a cold start, and allocated with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from lawful.core.catalogue_repeated import MUENNIGHOFF_PUBLISHED
 from lawful.core.law import Law, sum_of_powers
 from lawful.core.laws import LAWS
 from lawful.core.objective import OBJECTIVE_NAMES, Objective
+from lawful.core.optimum import minimise_line
 from lawful.core.runs import Runs
+from lawful.core.surface import Surface, evaluate
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.solvers import Joint, VarPro
@@ -35,9 +37,7 @@ TRUTHS: dict[str, dict[str, float]] = {
     "hestness": {"E": 0.5, "A": 11.9, "alpha": 0.066},
     "hestness-regions": {"E": 0.5, "A": 20.0, "alpha": 0.1, "guess": 3.2},
     "rosenfeld": {"cinf": 0.02, "a": 2000.0, "alpha": 0.45, "b": 300.0, "beta": 0.31},
-    "rosenfeld-envelope": {
-        "cinf": 0.1, "a": 2000.0, "alpha": 0.4, "b": 300.0, "beta": 0.31, "eps0": 9.0, "eta": 1.0
-    },
+    "rosenfeld-envelope": {"cinf": 0.1, "a": 2000.0, "alpha": 0.4, "b": 300.0, "beta": 0.31, "eps0": 9.0, "eta": 1.0},
     "kaplan-n": TABLE5["kaplan-n"],
     "kaplan-d": TABLE5["kaplan-d"],
     "kaplan-c": TABLE5["kaplan-c"],
@@ -69,9 +69,12 @@ def test_every_law_of_the_catalogue_is_fitted_here() -> None:
     assert all(set(TRUTHS[name]) == set(law.names) for name, law in LAWS.items())
 
 
+def objectives_of(law: Law) -> tuple[str, ...]:
+    """Every objective for sums of powers and for the coupled law; a quiet and a robust one where slopes are numeric."""
+    return OBJECTIVE_NAMES if law.separable or law.name == "skaling" else ("squared", "log-huber")
 
-@pytest.mark.parametrize("objective", OBJECTIVE_NAMES)
-@pytest.mark.parametrize("name", LAWS)
+
+@pytest.mark.parametrize(("name", "objective"), [(name, o) for name, law in LAWS.items() for o in objectives_of(law)])
 def test_a_law_is_found_again_from_noise_free_runs(name: str, objective: str) -> None:
     law, truth = LAWS[name], TRUTHS[name]
     solver = VarPro() if law.separable and not objective.startswith("log") else Joint()
@@ -124,3 +127,95 @@ def test_variable_projection_refuses_a_law_that_is_no_sum_of_powers() -> None:
 def test_too_few_runs_for_the_coupled_law_are_refused() -> None:
     with pytest.raises(IdentificationError, match="5 runs cannot determine 6 coefficients"):
         fit(table(1.0).take(np.arange(5)), law="skaling")
+
+
+STATIONARY = 1e-8
+GRID = 10_000
+
+ALLOCATING = [name for name, law in LAWS.items() if {"N", "D"} <= set(law.columns) <= {"N", "D", "U"}]
+CASES = [(name, budget, None) for name in ALLOCATING for budget in (1e19, 1e22)]
+CASES += [
+    (name, budget, unique)
+    for name in ("muennighoff", "lovelace")
+    for budget in (1e20, 9.3e21)
+    for unique in (1e9, 2.5e10)
+]
+
+
+def on_the_line(surface: Surface, product: float, unique: float | None, params: np.ndarray) -> np.ndarray:
+    return np.asarray(surface.loss(params, product / params, unique=unique))
+
+
+def test_the_laws_that_allocate_are_these() -> None:
+    assert set(ALLOCATING) == {
+        "chinchilla",
+        "skaling",
+        "nested",
+        "rosenfeld",
+        "rosenfeld-envelope",
+        "kaplan-nd",
+        "pearce-song",
+        "muennighoff",
+        "lovelace",
+    }
+
+
+@pytest.mark.parametrize(("name", "budget", "unique"), CASES)
+def test_an_allocation_is_no_worse_than_any_point_of_its_budget_line(
+    name: str, budget: float, unique: float | None
+) -> None:
+    surface = Surface(TRUTHS[name], LAWS[name])
+    best = surface.optimum(budget, unique=unique)
+    product = budget / 6
+    assert best.params * best.tokens == pytest.approx(product, rel=1e-12)
+    grid = np.geomspace(1.0, product, GRID)
+    assert best.loss <= on_the_line(surface, product, unique, grid).min() * (1 + 1e-14)
+
+
+@pytest.mark.parametrize(("name", "budget", "unique"), CASES)
+def test_an_allocation_is_stationary(name: str, budget: float, unique: float | None) -> None:
+    """The derivative along the line vanishes; at a kink it changes sign within a hair of it."""
+    surface = Surface(TRUTHS[name], LAWS[name])
+    best = surface.optimum(budget, unique=unique)
+    top = np.log(budget / 6)
+
+    def slope(u: float) -> float:
+        x = np.array([u + 1e-30j])
+        n, d = np.exp(x), np.exp(top - x)
+        at = {"N": n, "D": d, "U": d if unique is None else np.full(1, unique)}
+        columns = [at[c] for c in surface.law.columns]
+        return float(np.imag(evaluate(surface.law, surface.coefficients, columns))[0] / 1e-30)
+
+    u = float(np.log(best.params))
+    assert abs(slope(u)) < STATIONARY or (slope(u - 1e-8) < 0 < slope(u + 1e-8))
+
+
+def test_the_coupled_law_allocates_as_chinchilla_does_for_every_k() -> None:
+    terms = {name: TRUTHS["skaling"][name] for name in ("A", "B", "alpha", "beta")}
+    plain = Surface({"E": 0.0, **terms}).optimum(1e22)
+    for k in (0.3, 0.7, 1.0, 1.3):
+        best = Surface({"E": 1.0, **terms, "k": k}, LAWS["skaling"]).optimum(1e22)
+        assert (best.params, best.tokens) == pytest.approx((plain.params, plain.tokens), rel=1e-14)
+
+
+def test_an_interior_maximum_is_no_candidate() -> None:
+    """Lovelace's penalty makes the second stationary point a maximum: with little unique data the end R = 0 wins."""
+    surface = Surface(TRUTHS["lovelace"] | {"P": 5.0, "delta": 1.0, "kappa": 1.0}, LAWS["lovelace"])
+    best = surface.optimum(1e18, unique=1e8)
+    assert best.tokens <= 1e8 * (1 + 1e-6)
+
+
+def test_the_inverse_of_the_coupled_law_returns_the_budget() -> None:
+    surface = Surface(TRUTHS["skaling"], LAWS["skaling"])
+    best = surface.optimum([1e20, 1e23])
+    np.testing.assert_allclose(surface.budget_for(best.loss), [1e20, 1e23], rtol=1e-9)
+
+
+def test_an_optimum_at_an_end_of_the_line_is_found() -> None:
+    assert minimise_line(lambda n, _: 1 / n, 1e6) == pytest.approx((1e6, 1.0), rel=1e-9)
+    assert minimise_line(lambda _, d: 1 / d, 1e6) == pytest.approx((1.0, 1e6), rel=1e-9)
+
+
+def test_a_law_in_one_column_allocates_nothing() -> None:
+    with pytest.raises(UnsupportedError, match="does not trade parameters against tokens"):
+        Surface(TRUTHS["hestness"], LAWS["hestness"]).optimum(1e21)

@@ -102,17 +102,17 @@ VECTORS: dict[str, dict[int, Answer]] = {
         **{i: loss("muennighoff", "N", "D", "U", rename={"RDstar": "RD", "RNstar": "RN"}) for i in (97, 98, 100)},
         101: lambda p, x: repeated.effective_tokens({"RD": p["RDstar"]}, x["D"], x["U"]),
         102: lambda p, x: repeated.matched_params(exponentials(p), 1.0),
-        104: lambda p, x: (
-            surface(published_names(p), "muennighoff").optimum(x["C"], unique=x["U"]).tokens / x["U"]
-        ),
+        104: lambda p, x: surface(published_names(p), "muennighoff").optimum(x["C"], unique=x["U"]).tokens / x["U"],
     },
     "lovelace2026": {
-        105: lambda p, x: lovelace(p, x),
-        106: lambda p, x: lovelace(p, x),
+        105: lambda p, x: lovelace(p | x),
+        106: lambda p, x: lovelace(p | x),
         108: lambda p, x: repeated.best_epochs(p | x, x["N"], x["U"]),
-        109: lambda p, x: surface({n: v for n, v in (p | x).items() if n not in "CU"}, "lovelace")
-        .optimum(x["C"], unique=x["U"])
-        .params,
+        109: lambda p, x: (
+            surface({n: v for n, v in (p | x).items() if n not in "CU"}, "lovelace")
+            .optimum(x["C"], unique=x["U"])
+            .params
+        ),
     },
     "skaling2026": {
         121: loss("skaling", "N", "D"),
@@ -154,8 +154,8 @@ def published_names(p: dict[str, Any]) -> dict[str, Any]:
     return {n: k[n] for n in ("E", "A", "B", "alpha", "beta")} | {"RD": p["RDstar"], "RN": p["RNstar"]}
 
 
-def lovelace(p: dict[str, Any], x: dict[str, Any]) -> Any:
-    return LAWS["lovelace"].loss(p | x, x["N"], x["U"] * (1 + x["R"]), x["U"])
+def lovelace(k: dict[str, Any]) -> Any:
+    return LAWS["lovelace"].loss(k, k["N"], k["U"] * (1 + k["R"]), k["U"])
 
 
 def mixed_slope(k: dict[str, Any], n: float, d: float) -> float:
@@ -190,7 +190,7 @@ def test_the_law_gives_the_reference_value(vectors: dict[int, dict[str, Any]], l
 
 @pytest.mark.parametrize(
     ("name", "constants"),
-    [(name, constants) for name, constants in kaplan.TABLE5.items()] + [("muennighoff", repeated.MUENNIGHOFF_PUBLISHED)],
+    [*kaplan.TABLE5.items(), ("muennighoff", repeated.MUENNIGHOFF_PUBLISHED)],
 )
 def test_published_constants_name_every_coefficient(name: str, constants: dict[str, float]) -> None:
     assert set(constants) == set(LAWS[name].names)

@@ -73,12 +73,12 @@ def test_zero_workers_are_refused(tmp_path: Path) -> None:
 
 def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("x")
-    with pytest.raises(OutputError, match="Cannot write to .*taken.*choose another directory"):
+    with pytest.raises(OutputError, match=r"Cannot write to .*taken.*choose another directory"):
         runner.run_studies(CHEAP, tmp_path / "taken", jobs=1)
 
 
 def test_a_data_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no directory .*; give --data the folder with chinchilla_svg.csv"):
+    with pytest.raises(InputError, match=r"There is no directory .*; give --data the folder with chinchilla_svg\.csv"):
         runner.run_studies(["reproduction"], tmp_path, jobs=1, data=tmp_path / "no-data")
 
 
@@ -129,7 +129,9 @@ def claims(out: Path, name: str) -> Table:
         ("cost_estimates", 49),
     ],
 )
-def test_studies_that_are_whole_when_quick_agree_with_every_published_figure(name: str, count: int, quick: Path) -> None:
+def test_studies_that_are_whole_when_quick_agree_with_every_published_figure(
+    name: str, count: int, quick: Path
+) -> None:
     table = claims(quick, name)
     assert len(table) == count
     assert table.where(verdict=DIFFERS)["quantity"].tolist() == []
@@ -137,7 +139,7 @@ def test_studies_that_are_whole_when_quick_agree_with_every_published_figure(nam
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "count"), [("parameter_recovery", 80), ("exponent_inference", 13), ("data_efficiency", 3)]
+    ("name", "count"), [("parameter_recovery", 80), ("exponent_inference", 11), ("data_efficiency", 3)]
 )
 def test_the_full_size_agrees_with_every_published_figure(name: str, count: int, tmp_path: Path) -> None:
     runner.run_studies([name], tmp_path)
@@ -230,16 +232,14 @@ def test_tables_do_not_depend_on_the_number_of_workers(cheap: Path, tmp_path: Pa
     assert len(tables_of(cheap)) >= 4
 
 
-def test_another_seed_gives_other_draws(tmp_path: Path) -> None:
-    for seed in (1, 2):
-        study = find_study("robust_inference")
-        config = {**study.settings(quick=True, seed=seed), "draws": 2, "points": [4]}
+def test_a_seed_gives_its_draws_and_another_seed_others() -> None:
+    def losses(seed: int) -> np.ndarray:
+        config = {**find_study("robust_inference").settings(quick=True, seed=seed), "draws": 2, "points": [4]}
         (sweeps,) = noise.noisy_sweeps(config, {"sigma": 0.1, "budgets": 2})
-        (again,) = noise.noisy_sweeps(config, {"sigma": 0.1, "budgets": 2})
-        assert np.array_equal(sweeps.losses, again.losses)
-        if seed == 2:
-            assert not np.array_equal(sweeps.losses, first)
-        first = sweeps.losses
+        return sweeps.losses
+
+    assert np.array_equal(losses(1), losses(1))
+    assert not np.array_equal(losses(1), losses(2))
 
 
 def test_a_finished_study_is_kept_and_a_touched_table_is_computed_again(cheap: Path, tmp_path: Path) -> None:
@@ -288,7 +288,9 @@ def test_a_killed_process_loses_its_current_chunks_only(tmp_path: Path) -> None:
     kept = {path.name: path.stat().st_mtime_ns for path in chunks.glob("*/[0-9]*.json")}
     assert len(kept) >= 5
     seen: list[int] = []
-    runner.run_studies(["parameter_recovery"], tmp_path / "killed", quick=True, progress=lambda d, _t, _n: seen.append(d))
+    runner.run_studies(
+        ["parameter_recovery"], tmp_path / "killed", quick=True, progress=lambda d, _t, _n: seen.append(d)
+    )
     assert seen[0] == len(kept) + 1
     runner.run_studies(["parameter_recovery"], tmp_path / "whole", quick=True)
     assert tables_of(tmp_path / "killed") == tables_of(tmp_path / "whole")
@@ -307,7 +309,7 @@ def test_figures_and_findings_are_redrawn_from_the_tables_alone(cheap: Path, mon
 
 
 def test_there_must_be_something_to_redraw(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no finished study in .* to draw again; run it first"):
+    with pytest.raises(InputError, match=r"no finished study in .* to draw again; run it first"):
         runner.redraw_studies(["all"], tmp_path)
 
 

@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lawful.core.cost import Cost
-    from lawful.core.hardware import HARDWARE, Hardware
+    from lawful.core.hardware import Hardware
     from lawful.core.laws import CHINCHILLA, LAWS, Law, find_law, sum_of_powers
     from lawful.core.notes import Note, Status
     from lawful.core.objective import Objective
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from lawful.estimate.solvers import Joint, VarPro
     from lawful.infer.allocate import Allocation, allocate
     from lawful.infer.analysis import Analysis, analyse, compare
-    from lawful.infer.bias import Bias, bias, correct_isoflop
     from lawful.infer.audit import Audit, audit
+    from lawful.infer.bias import Bias, bias, correct_isoflop
     from lawful.infer.bootstrap import Draws, bootstrap, extend
     from lawful.infer.constraints import Constrained, Constraints, Demand, optimise
     from lawful.infer.conventions import Conventions, conventions
@@ -73,8 +73,8 @@ if TYPE_CHECKING:
     from lawful.infer.shift import parabola_shift
     from lawful.infer.speedup import Speedup, speedup
     from lawful.infer.waste import Waste, deadweight
-    from lawful.show.audit import plot_audit
     from lawful.show.artifact import load_analysis, load_fit, save_fit
+    from lawful.show.audit import plot_audit
     from lawful.show.check_figure import plot_check
     from lawful.show.dial_figure import plot_dial, plot_profile
     from lawful.show.figures import plot_frontier, plot_isoflop, plot_residuals
@@ -164,7 +164,6 @@ _HOME = {
     "deadweight": "lawful.infer.waste",
     "Waste": "lawful.infer.waste",
     "Hardware": "lawful.core.hardware",
-    "HARDWARE": "lawful.core.hardware",
     "plan": "lawful.infer.design",
     "Planned": "lawful.infer.design",
     "Sweep": "lawful.infer.design",
@@ -192,7 +191,6 @@ _HOME = {
 
 __all__ = [
     "CHINCHILLA",
-    "HARDWARE",
     "LAWS",
     "PUBLISHED_SETS",
     "Allocation",

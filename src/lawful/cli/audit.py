@@ -1,4 +1,4 @@
-"""``lawful audit``: which law and method forecast the held-out runs best?"""
+"""``lawful audit``: forecasts of held-out runs by every law and method."""
 
 # ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
 
@@ -14,6 +14,7 @@ from lawful.cli import options as o
 from lawful.cli.terminal import print_document, show, working, written_line
 
 FORECASTS = "Forecasts"
+DRAWS = 200
 
 
 class HoldoutName(StrEnum):
@@ -39,7 +40,9 @@ Holdout = Annotated[
     HoldoutName, typer.Option("--holdout", help="Hold out budgets or model sizes.", rich_help_panel=FORECASTS)
 ]
 Last = Annotated[int, typer.Option("--last", metavar="K", help="How many of the largest.", rich_help_panel=FORECASTS)]
-Rolling = Annotated[bool, typer.Option("--rolling", help="Hold out earlier ones in turn too.", rich_help_panel=FORECASTS)]
+Rolling = Annotated[
+    bool, typer.Option("--rolling", help="Hold out earlier ones in turn too.", rich_help_panel=FORECASTS)
+]
 
 
 def audit(
@@ -55,7 +58,7 @@ def audit(
     select: o.Select = None,
     weights: o.Weights = None,
     check: o.Check = False,
-    bootstrap: o.DrawsOption = 200,
+    bootstrap: o.DrawsOption = None,
     level: o.Level = 0.9,
     seed: o.Seed = 0,
     out: o.Out = None,
@@ -63,7 +66,7 @@ def audit(
     figures: o.Figures = True,
 ) -> None:
     """
-    Forecast the largest budgets or models from the rest, with every law and method asked for. Nothing is chosen for you.
+    Forecast the largest budgets or models from the rest, with every law and method asked for.
 
     \b
     Examples:
@@ -74,7 +77,9 @@ def audit(
     o.check_sampling(draws=bootstrap, level=level, seed=seed)
     wanted = o.parse_objective(objective, delta)
     reading: dict[str, Any] = {
-        "select": o.parse_selection(select), "columns": o.parse_columns(columns), "weights": weights
+        "select": o.parse_selection(select),
+        "columns": o.parse_columns(columns),
+        "weights": weights,
     }
     from lawful.data.check import check as check_runs
     from lawful.data.read import read_runs
@@ -93,7 +98,7 @@ def audit(
             last=last,
             rolling=rolling,
             objective=wanted,
-            draws=bootstrap,
+            draws=DRAWS if bootstrap is None else bootstrap,
             level=level,
             seed=seed,
         )

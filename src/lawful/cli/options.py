@@ -121,11 +121,11 @@ Bounds = Annotated[
     ),
 ]
 DrawsOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--bootstrap",
         metavar="N",
-        help="Bootstrap draws where intervals draw; 0 for no intervals.",
+        help="Intervals from N bootstrap draws; 0 for no intervals.",
         rich_help_panel=UNCERTAINTY,
     ),
 ]
@@ -343,9 +343,9 @@ def parse_objective(name: ObjectiveChoice | None, delta: str | None) -> Objectiv
     return Objective(name.value, delta if delta is None or delta == AUTO else parse_number("--delta", delta))
 
 
-def check_sampling(*, draws: int, level: float, seed: int) -> None:
+def check_sampling(*, draws: int | None, level: float, seed: int) -> None:
     """Refuse a number of draws, a level or a seed that makes no sense."""
-    if draws < 0:
+    if draws is not None and draws < 0:
         msg = f"--bootstrap must be 0 or more draws, got {draws}."
         raise UnsupportedError(msg)
     check_level(level)

@@ -26,6 +26,10 @@ MfuA = Annotated[float, typer.Option("--mfu-a", metavar="X", help="MFU of recipe
 MfuB = Annotated[float, typer.Option("--mfu-b", metavar="X", help="MFU of recipe B.")]
 OtherFit = Annotated[str | None, typer.Option("--choice", metavar="FIT.json", help="Price the choice of this fit.")]
 SomeTokens = Annotated[str | None, typer.Option("--tokens", metavar="D", help="Price this number of tokens.")]
+Draws = Annotated[
+    int,
+    typer.Option("--bootstrap", metavar="N", help="Paired draws; 0 for no intervals.", rich_help_panel=o.UNCERTAINTY),
+]
 Gpu = Annotated[str, typer.Option("--gpu", metavar="NAME", help="Chip: h100, a100, h200, b200, tpu-v5p, ...")]
 Mfu = Annotated[float, typer.Option("--mfu", metavar="X", help="Model FLOPs utilisation.")]
 Price = Annotated[float, typer.Option("--price", metavar="X", help="Dollars per chip and hour.")]
@@ -37,7 +41,7 @@ def speedup(
     budget: NeededBudgets,
     mfu_a: MfuA = 0.5,
     mfu_b: MfuB = 0.5,
-    bootstrap: o.DrawsOption = 1000,
+    bootstrap: Draws = 1000,
     level: o.Level = 0.9,
     seed: o.Seed = 0,
     json: o.Json = False,
@@ -91,7 +95,7 @@ def deadweight(
     gpu: Gpu = "h100",
     mfu: Mfu = 0.5,
     price: Price = 2.0,
-    bootstrap: o.DrawsOption = 1000,
+    bootstrap: Draws = 1000,
     level: o.Level = 0.9,
     seed: o.Seed = 0,
     json: o.Json = False,

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lawful.cli.terminal import show
+from lawful.cli.terminal import console, show
 
 if TYPE_CHECKING:  # NumPy and joblib are loaded by the command, not by --help
     from lawful.studies.runner import Progress
@@ -90,15 +90,11 @@ def run(
             outcomes = run_studies(
                 names, out, quick=quick, jobs=jobs, seed=seed, data=data, scheduler=scheduler, progress=tell
             )
-    lines = [_line(f"{o.study.number:2d} {o.study.name}: {o.sentence}") for o in outcomes]
-    show([*lines, "", _line(f"Gallery: {(out / 'index.html').resolve()}")])
-
-
-def _line(text: str) -> Any:
-    """Text that only the terminal itself wraps, so that piped lines stay whole."""
-    from rich.text import Text
-
-    return Text(text, no_wrap=True, overflow="ignore")
+    printer = console()
+    for one in outcomes:
+        # Soft: only the terminal itself wraps, so that piped lines stay whole.
+        printer.print(f"{one.study.number:2d} {one.study.name}: {one.sentence}", soft_wrap=True, markup=False)
+    printer.print(f"\nGallery: {(out / 'index.html').resolve()}", soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def skaling(k: Coefficients, n: Any, d: Any) -> Any:
     return k["E"] + np.exp(k["k"] * np.log(inside))
 
 
-def two_terms(n: Array, d: Array, *, fixed_beta: bool = False) -> Any:
+def two_terms(n: Array, d: Array) -> Any:
     """
     Columns of a power of two powers, for screening.
 
@@ -53,7 +53,11 @@ def two_terms(n: Array, d: Array, *, fixed_beta: bool = False) -> Any:
         with np.errstate(divide="ignore"):
             level = np.log(amount) / k
         return {
-            "A": np.exp(level + a / k * mx), "B": np.exp(level + rho + b / k * my), "alpha": a / k, "beta": b / k, "k": k
+            "A": np.exp(level + a / k * mx),
+            "B": np.exp(level + rho + b / k * my),
+            "alpha": a / k,
+            "beta": b / k,
+            "k": k,
         }
 
     return basis, coefficients
@@ -79,7 +83,7 @@ SKALING = Law(
     box={"alpha": (0.01, 4.0), "beta": (0.01, 4.0), "k": (0.05, 2.0)},
     amounts=(("A", "alpha", "N"), ("B", "beta", "D")),
 )
-"""L = E + (A/N^alpha + B/D^beta)^k (Skaling, arXiv:2608.07222): k = 1 is Chinchilla, and k leaves N* and D* as they are."""
+"""L = E + (A/N^alpha + B/D^beta)^k (Skaling, arXiv:2608.07222): k = 1 is Chinchilla; N* and D* do not depend on k."""
 
 
 def nested(k: Coefficients, n: Any, d: Any) -> Any:
@@ -120,7 +124,7 @@ NESTED = Law(
     box={"q": (0.05, 2.0)},
     amounts=(("A", "alpha", "N"), ("B", "beta", "D")),
 )
-"""The coupled law in coefficients of the loss itself: q = 1 is Chinchilla, E = 0 and q = alpha_D is Kaplan's L(N, D)."""
+"""The coupled law in coefficients of the loss: q = 1 is Chinchilla, E = 0 and q = alpha_D is Kaplan's L(N, D)."""
 
 
 def _rosenfeld_terms(k: Coefficients) -> Coefficients:

@@ -1,4 +1,4 @@
-"""Kaplan et al. 2020 (arXiv:2001.08361), N non-embedding parameters; and Pearce & Song's total count inside Chinchilla."""
+"""Kaplan et al. 2020 (arXiv:2001.08361), N non-embedding parameters; and Pearce & Song's total count."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ def _nd_screen(n: Array, d: Array) -> Screen:
         inner = coefficients(c[:, 0], shapes(s))
         return {"Nc": inner["A"] ** (1 / inner["alpha"]), "Dc": inner["B"], "alphaN": s[:, 0], "alphaD": s[:, 2]}
 
-    return Screen(
-        ((0.02, 0.8), (-5.0, 5.0), (0.02, 0.8)), lambda s: basis(shapes(s), constant=False), assemble
-    )
+    return Screen(((0.02, 0.8), (-5.0, 5.0), (0.02, 0.8)), lambda s: basis(shapes(s), constant=False), assemble)
 
 
 def kaplan_ns(k: Coefficients, n: Any, s: Any) -> Any:

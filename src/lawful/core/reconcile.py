@@ -1,4 +1,4 @@
-"""Kaplan against Chinchilla: which parameters are counted decides the exponent (Pearce & Song 2024, arXiv:2406.12907)."""
+"""Kaplan against Chinchilla: which parameters are counted decides the exponent (Pearce & Song 2024)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def matched_budget(k: Coefficients, params: ArrayLike, omega: float = OMEGA) -> 
     alpha, beta = k["alpha"], k["beta"]
     third = omega * np.cbrt(n)
     return (
-        6 * n * (n + third / 3) ** (-1 / beta) * (n + third) ** ((1 + alpha) / beta)
+        6
+        * n
+        * (n + third / 3) ** (-1 / beta)
+        * (n + third) ** ((1 + alpha) / beta)
         * (beta * k["B"] / (alpha * k["A"])) ** (1 / beta)
     )
 

@@ -29,8 +29,10 @@ def read_runs(
     """
     Read training runs.
 
-    Rows keep their order, and none is dropped: a value that cannot be used is an
-    error that names its column and row.
+    Rows keep their order, and none is dropped silently: a value that cannot be used is
+    an error that names its column and row. Where budgets stand only in the names of
+    the runs, as in exports of Weights & Biases, they are read from there, and rows that
+    count FLOPs otherwise than their sweep are set aside with a note.
 
     Parameters
     ----------
@@ -61,6 +63,8 @@ def read_runs(
     See Also
     --------
     read_groups : The runs of several experiments in one file.
+    isoflop_points : Runs out of the checkpoints of training curves.
+    fetch_runs : Published runs.
 
     Examples
     --------

@@ -35,7 +35,9 @@ def coupled(x: Array, y: Array, *, log: bool) -> newton.Model:
         rest = 1.0 - share
         # Slopes of s in (a, b, alpha, beta), and of the difference of the two logs, which bends s.
         first = np.stack([share, rest, -share * x, -rest * y], axis=1)
-        across = np.stack([np.ones_like(s), -np.ones_like(s), np.broadcast_to(-x, s.shape), np.broadcast_to(y, s.shape)], axis=1)
+        across = np.stack(
+            [np.ones_like(s), -np.ones_like(s), np.broadcast_to(-x, s.shape), np.broadcast_to(y, s.shape)], axis=1
+        )
         slope = np.empty((len(z), 6, x.size))
         slope[:, 0] = 1.0
         slope[:, 1:5] = (g * k)[:, None] * first

@@ -15,17 +15,14 @@ from lawful.core.runs import Runs
 from lawful.core.surface import Surface, losses_of
 from lawful.core.table import as_runs
 from lawful.errors import IdentificationError
+from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_solver
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import (
-    Bounds,
     Joint,
     Problem,
     Solver,
     VarPro,
-    check_bounds,
-    check_objective,
-    check_solver,
     prepare,
     resolve,
     solve,

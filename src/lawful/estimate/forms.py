@@ -15,26 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.law import Law, Screen
+from lawful.core.law import Law
+from lawful.core.surface import evaluate
 from lawful.estimate import newton, robust
 from lawful.estimate.coupled import coupled
-from lawful.estimate.small import nonnegative
+from lawful.estimate.screening import screened_starts
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 COMPLEX_STEP = 1e-20
 DIFFERENCE_STEP = 1e-4
-SCREENED = 2048
-"""Combinations of shapes that are scored."""
-
-SCREEN_ELEMENTS = 400_000
-"""Combinations times runs scored at a time."""
-
 ROUGH, FINALISTS = 32, 6
 """Screened starts that are roughly minimised, and those of them that are taken to the end."""
-
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)
 
 
 def middle_of(law: Law, centre: Array) -> Array:
@@ -89,9 +82,20 @@ class FormProblem(NamedTuple):
     delta: float | None
     prior: tuple[tuple[int, float, float], ...] = ()
 
-    least_squares = False
-    powers = 0
-    gates: tuple[tuple[int, int], ...] = ()
+    @property
+    def least_squares(self) -> bool:
+        """Whether the kernel alone can solve it: never."""
+        return False
+
+    @property
+    def powers(self) -> int:
+        """Number of power terms with multipliers and exponents laid out as the kernel has them: none."""
+        return 0
+
+    @property
+    def gates(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (coefficient, exponent) of one term: none, since multipliers are logs."""
+        return ()
 
     @property
     def is_log(self) -> BoolArray:
@@ -142,8 +146,7 @@ class FormProblem(NamedTuple):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             rows = form_coefficients(self.law, z, self.centre)
             k = {name: rows[:, i, None] for i, name in enumerate(self.law.names)}
-            assert self.law.form is not None
-            found = self.law.form(k, *self.columns)
+            found = evaluate(self.law, k, self.columns)
             return np.asarray(np.log(found) if self.log else found)
 
     @property
@@ -231,88 +234,6 @@ class Minimum(NamedTuple):
     converged: BoolArray
 
 
-def halton(count: int, dimensions: int) -> Array:
-    """
-    Evenly spread points in the unit cube, the same every time, shape (count, dimensions).
-
-    Examples
-    --------
-    >>> halton(3, 2).round(3).tolist()
-    [[0.5, 0.333], [0.25, 0.667], [0.75, 0.111]]
-    """
-    out = np.zeros((count, dimensions))
-    for d in range(dimensions):
-        base, scale, left = PRIMES[d], 1.0, np.arange(1, count + 1)
-        while left.any():
-            scale /= base
-            out[:, d] += scale * (left % base)
-            left //= base
-    return out
-
-
-def screened_starts(problem: FormProblem, most: int = ROUGH) -> Array:
-    """Best distinct combinations of shapes with their best multipliers, in solver units, shape (k, q)."""
-    law = problem.law
-    if law.screen is None:
-        return _box_starts(problem, most)
-    screen = law.screen(*problem.columns)
-    low, high = np.array(screen.box).T
-    points = low + halton(SCREENED, len(low)) * (high - low)
-    weight = np.ones(problem.y.size) if problem.w is None else problem.w
-    if problem.log:
-        weight = weight / problem.y**2
-    scores, amounts = [], []
-    step = max(1, SCREEN_ELEMENTS // problem.y.size)
-    for start in range(0, len(points), step):
-        value, c = _score(screen, points[start : start + step], problem.y, weight)
-        scores.append(value)
-        amounts.append(c)
-    value, c = np.concatenate(scores), np.concatenate(amounts)
-    chosen = _spread(value, (points - low) / (high - low), most)
-    named = screen.assemble(c[chosen], points[chosen])
-    z = problem.to_z(np.stack([np.broadcast_to(named[n], len(chosen)) for n in law.names], axis=1))
-    return np.asarray(np.clip(np.nan_to_num(z, nan=0.0, neginf=-30.0, posinf=60.0), problem.lower, problem.upper))
-
-
-def _score(screen: Screen, points: Array, y: Array, w: Array) -> tuple[Array, Array]:
-    basis = screen.basis(points)
-    weighted = basis * w
-    gram, moment = weighted @ basis.transpose(0, 2, 1), weighted @ y
-    c = nonnegative(gram, moment, np.ones(basis.shape[1], bool))
-    residual = y - np.einsum("rm,rmn->rn", c, basis)
-    return np.einsum("rn,rn,n->r", residual, residual, w), c
-
-
-def _spread(value: Array, unit: Array, most: int) -> NDArray[np.intp]:
-    """Best points, skipping those near a better one."""
-    keep: list[int] = []
-    for i in np.argsort(value, kind="stable")[: 12 * most]:
-        if all(np.abs(unit[i] - unit[j]).max() > 0.06 for j in keep):
-            keep.append(int(i))
-        if len(keep) == most:
-            break
-    return np.array(keep)
-
-
-UNBOUNDED = 10.0
-"""Range in solver units that a search spans where a coefficient has no upper bound."""
-
-
-def _box_starts(problem: FormProblem, most: int) -> Array:
-    """Starts of a law without a screen: points of its box, by the misfit there."""
-    low = np.where(np.isfinite(problem.lower), problem.lower, -UNBOUNDED)
-    high = np.where(np.isfinite(problem.upper), problem.upper, np.maximum(low, 0.0) + UNBOUNDED)
-    constant = problem.law.constant
-    if constant is not None:
-        i = problem.law.names.index(constant)
-        high[i] = min(high[i], float(problem.y.min()))
-    unit = halton(SCREENED, len(low))
-    z = low + unit * (high - low)
-    with np.errstate(over="ignore", invalid="ignore"):
-        value = ((problem.target - np.real(problem.values(z))) ** 2).sum(axis=1)
-    return np.asarray(z[_spread(np.where(np.isfinite(value), value, np.inf), unit, most)])
-
-
 def with_prior(
     problem: FormProblem, model: newton.Model, y: Array, w: Array, z: Array
 ) -> tuple[newton.Model, Array, Array]:
@@ -350,7 +271,15 @@ def polish_form(
     """Newton steps at the problem's own objective."""
     model, target, weight = with_prior(problem, problem.model, y, w, z)
     return newton.minimise(
-        model, target, weight, z, problem.lower, problem.upper, delta=problem.delta, tolerance=tolerance, max_iter=max_iter
+        model,
+        target,
+        weight,
+        z,
+        problem.lower,
+        problem.upper,
+        delta=problem.delta,
+        tolerance=tolerance,
+        max_iter=max_iter,
     )
 
 
@@ -372,7 +301,7 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: A
     -------
     Minimum
     """
-    starts = screened_starts(problem)
+    starts = screened_starts(problem, ROUGH)
     if more is not None:
         starts = np.concatenate([np.clip(more, problem.lower, problem.upper), starts])
     w = np.ones(problem.y.size) if problem.w is None else problem.w

@@ -17,6 +17,10 @@ from lawful.estimate.small import solve_spd
 Array = NDArray[np.float64]
 
 
+FARTHEST = 50.0
+"""Decades of N or D beyond which a vertex is the accident of a flat parabola."""
+
+
 class Vertices(NamedTuple):
     """
     Vertices of least-squares parabolas, one per budget and row of weights.
@@ -161,6 +165,13 @@ def fit_isoflop(runs: Any) -> FrontierFit:
                 f"add sizes on both sides of the minimum, or leave that budget out."
             )
             raise IdentificationError(msg)
+    flat = np.flatnonzero((np.abs(in_n.at[0]) > FARTHEST) | (np.abs(in_d.at[0]) > FARTHEST))
+    if flat.size:
+        msg = (
+            f"The IsoFLOP parabola at budget {table.budgets[flat[0]]:.6g} is so flat that its minimum lies beyond any "
+            f"model; add sizes on both sides of the minimum, or leave that budget out."
+        )
+        raise IdentificationError(msg)
     frontier = _frontier(np.log10(table.budgets), in_n.at, in_d.at)
     curves = tuple(_curve(table, i, in_n.at[0, i], in_d.at[0, i]) for i in range(g))
     notes = list(table.notes)

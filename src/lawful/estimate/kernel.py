@@ -292,7 +292,8 @@ def fit_squares(
     """
     grid = make_grid(box)
     every = slice(None, None, -(-x.shape[1] // GRID_RUNS))
-    value = grid_values(x[:, every], y[None, every], np.ones(x.shape[1])[every] if w is None else w[every], grid, linear)
+    weight = np.ones(x.shape[1]) if w is None else w
+    value = grid_values(x[:, every], y[None, every], weight[every], grid, linear)
     chosen = local_minima(value[0], grid.shape, starts)
     rows = best_first(refine(x, y, w, grid.theta[chosen], box, linear, tolerance=tolerance))
     for _ in range(SECOND_LOOKS):

@@ -20,7 +20,14 @@ METHOD_TITLES = {
     "approach3": "Approach 3 (all coefficients jointly)",
 }
 
-FORMULAS = {"chinchilla": "L(N, D) = E + A/N^alpha + B/D^beta"}
+FORMULAS = {
+    "chinchilla": "L(N, D) = E + A/N^alpha + B/D^beta",
+    "skaling": "L(N, D) = E + (A/N^alpha + B/D^beta)^k",
+    "nested": "L(N, D) = E + [(A/N^alpha)^(1/q) + (B/D^beta)^(1/q)]^q",
+    "muennighoff": "L(N, D, U) = E + A/N'^alpha + B/D'^beta",
+    "lovelace": "L(N, D, U) = E + A/N^alpha + B/D^beta + P R^delta (N/U)^kappa",
+    "compute": "L(C) = E + A/C^alpha",
+}
 
 MAX_DIGITS = 6
 """Significant digits shown at most: noise-free fits have errors near rounding."""

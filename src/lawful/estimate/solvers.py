@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from lawful.core.laws import Law
 from lawful.core.objective import DEFAULT_DELTA, Objective
 from lawful.core.runs import Runs
-from lawful.errors import UnsupportedError
 from lawful.estimate import kernel, newton, robust
+from lawful.estimate.checks import Bounds, check_bounds
 from lawful.estimate.forms import FormProblem, polish_form, prepare_form, solve_form
 from lawful.estimate.grid import Linear
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-Bounds = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -209,33 +208,6 @@ class Answer(NamedTuple):
     converged: BoolArray
 
 
-def check_bounds(law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    """
-    Return the bounds of every coefficient, pins included.
-
-    Raises
-    ------
-    UnsupportedError
-        If a name is unknown, bounds are empty or negative, or an exponent may be 0.
-    """
-    merged = law.bounds
-    for name, pair in {**bounds, **{n: (v, v) for n, v in fixed.items()}}.items():
-        if name not in merged:
-            msg = f"The {law.name} law has no coefficient {name!r}; it has {', '.join(law.names)}."
-            raise UnsupportedError(msg)
-        lo, hi = float(pair[0]), float(pair[1])
-        power = name in law.exponents and law.separable
-        least = "positive" if power else "not negative"
-        if not (lo <= hi) or lo < 0 or (power and lo <= 0) or not np.isfinite(lo):
-            msg = f"{name} must lie in an interval of {least} numbers, lowest first; got {lo:g} to {hi:g}."
-            raise UnsupportedError(msg)
-        if name in law.exponents and not np.isfinite(hi):
-            msg = f"The upper bound of {name} must be finite; got {hi:g}."
-            raise UnsupportedError(msg)
-        merged[name] = (lo, hi)
-    return merged
-
-
 def prepare(
     runs: Runs,
     law: Law,
@@ -302,7 +274,7 @@ def _robust_starts(problem: Problem, z: Array, solver: Solver, *, search: bool) 
     z = robust.narrow(model, problem.target, weights, z, *limits, delta, problem.gates)
     if not search:
         value = newton.minimise(model, problem.target, weights, z, *limits, delta=delta, max_iter=1).value
-        return z[value <= kernel.PROMISING * value.min()]
+        return np.asarray(z[value <= kernel.PROMISING * value.min()])
     more = robust.robust_grid(
         problem.x, problem.y, weights, problem.box, problem.linear, delta, log=problem.log, most=solver.starts
     )
@@ -328,7 +300,12 @@ ROBUST_FINALISTS = 3
 
 
 def resolve(
-    problem: Problem | FormProblem, z: Array, solver: Solver, *, weights: Array | None = None, losses: Array | None = None
+    problem: Problem | FormProblem,
+    z: Array,
+    solver: Solver,
+    *,
+    weights: Array | None = None,
+    losses: Array | None = None,
 ) -> Answer:
     """
     Warm fits: the same problem with other weights or other losses, one row each.
@@ -351,10 +328,10 @@ def resolve(
     rows = max(len(a) for a in (weights, losses, np.atleast_2d(z)) if a is not None)
     starts = np.broadcast_to(z, (rows, problem.lower.size))
     if isinstance(problem, FormProblem):
-        y = problem.target if losses is None else (np.log(losses) if problem.log else losses)
-        w = _weights(problem) if weights is None else weights
+        target = problem.target if losses is None else (np.log(losses) if problem.log else losses)
+        given = _weights(problem) if weights is None else weights
         tolerance = max(solver.tolerance, 1e-8)
-        found = polish_form(problem, starts, y, w, tolerance=tolerance, max_iter=solver.max_iter)
+        found = polish_form(problem, starts, target, given, tolerance=tolerance, max_iter=solver.max_iter)
         return Answer(found.z, found.value, found.converged)
     if not problem.least_squares:
         return _polish(problem, starts, weights, losses, solver)
@@ -407,44 +384,3 @@ def _weights(problem: Problem | FormProblem) -> Array:
 def widened(solver: Solver, bounds: Bounds) -> Solver:
     """Return the solver with bounds added to its own."""
     return replace(solver, bounds={**solver.bounds, **bounds}) if bounds else solver
-
-
-def check_objective(solver: Solver, objective: Objective) -> Objective:
-    """
-    Return the objective if the solver can minimise it.
-
-    Raises
-    ------
-    UnsupportedError
-        For a log objective under VarPro: it is not partially linear.
-    """
-    if objective.name not in solver.objectives:
-        msg = (
-            f"vpnls cannot minimise the objective {objective.name!r}: it is not partially linear; "
-            f"use approach3 (lawful.Joint()) for it, or choose {' or '.join(solver.objectives)}."
-        )
-        raise UnsupportedError(msg)
-    return objective
-
-
-def check_solver(solver: Solver, law: Law) -> Solver:
-    """
-    Return the solver if it can fit the law.
-
-    Raises
-    ------
-    UnsupportedError
-        For a law that is no sum of powers under VarPro, or a prior on one that is.
-    """
-    if isinstance(solver, VarPro) and not law.separable:
-        msg = f"vpnls fits sums of powers, and {law.name} is none; use approach3 (lawful.Joint()) for it."
-        raise UnsupportedError(msg)
-    prior = getattr(solver, "prior", None) or {}
-    unknown = [name for name in prior if name not in law.names]
-    if unknown or (prior and law.separable):
-        msg = (
-            f"A prior can be set on coefficients of laws that are no sum of powers; {law.name} "
-            f"{'is one' if law.separable else 'has no ' + ', '.join(unknown)}."
-        )
-        raise UnsupportedError(msg)
-    return solver

@@ -21,6 +21,7 @@ from lawful.infer.bootstrap import Draws
 from lawful.infer.diagnose import diagnose
 from lawful.infer.intervals import NOWHERE, Intervals, check_kind, intervals, of_draws
 from lawful.infer.resample import SCHEMES
+from lawful.infer.undertuned import undertuned
 
 Progress = Callable[[str], None]
 
@@ -145,7 +146,7 @@ def fit_method(
     return fit_envelope(runs) if method == "approach1" else fit_isoflop(runs)
 
 
-def analyse(
+def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     runs: Any,
     *,
     method: str = "vpnls",
@@ -154,7 +155,7 @@ def analyse(
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     budgets: Sequence[float] = (),
-    draws: int = 1000,
+    draws: int | None = None,
     scheme: str | None = None,
     cluster: str | None = None,
     level: float = 0.9,
@@ -180,9 +181,9 @@ def analyse(
         Bounds that replace the law's own.
     budgets : sequence of float
         Budgets in FLOPs to allocate.
-    draws : int
-        Bootstrap draws where the scheme draws; 0 for no intervals, unless ``scheme`` names one that
-        draws nothing.
+    draws : int, optional
+        Bootstrap draws (1,000 if not given). A number without a ``scheme`` asks for a bootstrap
+        within budgets; 0 for no intervals, unless ``scheme`` names one that draws nothing.
     scheme : {"within-budget", "rows", "wild", "residual", "cluster", "profile", "delta", "none"}, optional
         Where the intervals come from: a bootstrap (see :func:`lawful.bootstrap`), the profile, the
         linearisation, or nowhere. The profile if not given, and for a method without a surface a
@@ -218,10 +219,11 @@ def analyse(
     if not 0 < level < 1:
         msg = f"The level of an interval lies between 0 and 1, got {level!r}."
         raise UnsupportedError(msg)
-    if draws < 0:
+    if draws is not None and draws < 0:
         msg = f"The number of bootstrap draws cannot be negative, got {draws}."
         raise UnsupportedError(msg)
     kind = _kind(scheme, draws)
+    draws = DEFAULT_DRAWS if draws is None else draws
     targets = [check_budget(b) for b in budgets]
     table = as_runs(runs)
     tell = progress or (lambda _: None)
@@ -240,6 +242,7 @@ def analyse(
     notes.extend(_allocation_notes(found, made))
     if isinstance(found, Fit) and found.surface.law == CHINCHILLA:
         notes.extend(diagnose(found))
+        notes.extend(undertuned(found))
     return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure)
 
 
@@ -247,10 +250,21 @@ DEFAULT_SCHEME = "profile"
 """Where intervals come from unless told otherwise; the study ``calibration`` says why."""
 
 
-def _kind(scheme: str | None, draws: int) -> str:
-    """Kind of intervals: no draws means none, unless a kind that draws nothing was asked for by name."""
-    kind = check_kind(DEFAULT_SCHEME if scheme is None else scheme)
-    return "none" if draws == 0 and (scheme is None or kind in SCHEMES) else kind
+DEFAULT_DRAWS = 1000
+"""Bootstrap draws where a kind of interval draws and no number was given."""
+
+
+def _kind(scheme: str | None, draws: int | None) -> str:
+    """
+    Kind of intervals, as asked for.
+
+    No draws means none, unless a kind that draws nothing was asked for by name; a number
+    of draws without a kind asks for a bootstrap.
+    """
+    if scheme is None:
+        return DEFAULT_SCHEME if draws is None else ("within-budget" if draws else "none")
+    kind = check_kind(scheme)
+    return "none" if draws == 0 and kind in SCHEMES else kind
 
 
 def _isoflop_beside(found: Fit | FrontierFit) -> tuple[FrontierFit | None, list[Note]]:

@@ -190,8 +190,8 @@ def audit(
     laws : sequence of str
         Names of the catalogue.
     methods : sequence of str
-        ``vpnls`` (sums of powers), ``approach3`` (any law), ``prior`` (the coupled law
-        averaged over weak priors on k, see :func:`lawful.forecaster`), ``approach2`` (parabolas about a frontier with a floor) and
+        ``vpnls`` (sums of powers), ``approach3`` (any law), ``prior`` (the coupled law averaged over
+        weak priors on k, see :func:`lawful.forecaster`), ``approach2`` (parabolas about a frontier with a floor) and
         ``approach1`` (the best loss of a budget only).
     holdout : {"budget", "params"}
         Whether the largest budgets or the largest model sizes are held out.
@@ -292,7 +292,14 @@ def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | No
 
 
 def _forecast(
-    train: Runs, test: Runs, law: str | None, method: str, objective: Objective | None, draws: int, level: float, seed: int
+    train: Runs,
+    test: Runs,
+    law: str | None,
+    method: str,
+    objective: Objective | None,
+    draws: int,
+    level: float,
+    seed: int,
 ) -> Forecast:
     if law is None:
         return forecast_frontier(train, test, method, draws=draws, level=level, seed=seed)
@@ -311,7 +318,15 @@ def _score(
         nothing = np.empty(0)
         none = np.empty(0, dtype=np.intp)
         return Score(
-            law, method, None, splits[0][0].size, none, nothing, nothing.astype(bool), Status.UNAVAILABLE, tuple(trouble[:1])
+            law,
+            method,
+            None,
+            splits[0][0].size,
+            none,
+            nothing,
+            nothing.astype(bool),
+            Status.UNAVAILABLE,
+            tuple(trouble[:1]),
         )
     row = np.concatenate([start + part.row for start, part in parts])
     error = np.concatenate([part.error for _, part in parts])

@@ -170,15 +170,15 @@ class Draws:
         values = self.values(name, budget=budget, point=point)
         if kind == "percentile":
             return quantiles(values, level)
-        where = {"budget": budget, "point": point}
         if kind == "bca":
             left_out = self._jackknife().values(name, budget=budget, point=point)
-            return bca(values, self._estimate(name, **where), left_out, level)
+            return bca(values, self._estimate(name, budget=budget, point=point), left_out, level)
         return self._studentised(Quantity(name, budget, point), level)
 
     def _estimate(self, name: str, *, budget: float | None, point: tuple[float, float] | None) -> float:
         """Evaluate the quantity at the fit itself."""
-        one = replace(self, **_read(self.fit, None))
+        read = _read(self.fit, None)
+        one = replace(self, coefficients=read["coefficients"], frontier=read["frontier"])
         return float(one.values(name, budget=budget, point=point)[0])
 
     def _jackknife(self) -> Draws:
@@ -188,7 +188,8 @@ class Draws:
         runs = self.fit.runs
         codes = np.arange(len(runs)) if self.cluster is None else distinct(runs.labels[self.cluster])[1]
         kept = np.arange(codes.max() + 1)[:, None] != codes[None, :]
-        return replace(self, **_refit(self.fit, Sample(kept * runs.weight, None)))
+        read = _refit(self.fit, Sample(kept * runs.weight, None))
+        return replace(self, coefficients=read["coefficients"], frontier=read["frontier"])
 
     def _studentised(self, quantity: Quantity, level: float) -> Interval:
         """Bootstrap t: standard errors of the draws are those of their own linearisation."""
@@ -214,9 +215,9 @@ class Draws:
             at = np.where(fine[:, None], z[here], 1.0)
             errors[here] = np.where(fine, error(at, drawn), np.nan)
         own = float(error(answer(fit, problem), Sample(None, None))[0])
-        where = {"budget": quantity.budget, "point": quantity.point}
-        values = unreported(quantity, law, self.values(quantity.name, **where))
-        middle = unreported(quantity, law, self._estimate(quantity.name, **where))
+        budget, point = quantity.budget, quantity.point
+        values = unreported(quantity, law, self.values(quantity.name, budget=budget, point=point))
+        middle = unreported(quantity, law, self._estimate(quantity.name, budget=budget, point=point))
         ends = studentised(values, errors, float(middle), own, level)
         low, high = reported(quantity, law, np.array(ends))
         return float(low), float(high)

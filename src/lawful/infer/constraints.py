@@ -61,6 +61,20 @@ class Constraints:
         et al. 2023). A Chinchilla surface takes their published rates of decay.
     demand : sequence of Demand
         Inference to come; its compute counts like that of training (Sardana et al. 2023).
+
+    Raises
+    ------
+    UnsupportedError
+        If a number is not positive, or the list of sizes is empty.
+
+    Examples
+    --------
+    A list of sizes that the team knows how to train, and five epochs' worth of data:
+
+    >>> rules = Constraints(sizes=[1e9, 3e9, 7e9], unique_tokens=5e10)
+    >>> best = optimise(lawful.Surface.named("besiroglu"), budget=5e21, constraints=rules)
+    >>> print(f"{best.params:.0e} parameters, {best.epochs:.1f} epochs")
+    7e+09 parameters, 2.4 epochs
     """
 
     sizes: Sequence[float] | None = None
@@ -103,6 +117,12 @@ class Constrained:
         Times that the unique tokens are seen; 1 where all are unique.
     binding : tuple of str
         Constraints that moved the answer: ``sizes``, ``min_tokens_per_param``, ``unique_tokens``, ``demand``.
+
+    Examples
+    --------
+    >>> best = optimise(lawful.Surface.named("besiroglu"), budget=1e22)
+    >>> print(f"{best.params:.3g} {best.tokens_per_param:.1f} {best.total:.0e}")
+    9.05e+09 20.4 1e+22
     """
 
     params: float

@@ -92,8 +92,8 @@ def model_in(coordinates: Coordinates, x: Array, *, log: bool, base: newton.Mode
     if image is None:
         return plain
 
-    def model(phi: Array) -> tuple[Array, Array, newton.Curvature]:
-        at = image(phi)
+    def model(z: Array) -> tuple[Array, Array, newton.Curvature]:
+        at = image(z)
         value, slope, bend = plain(at.z)
         back = at.first.transpose(0, 2, 1)
 
@@ -111,7 +111,9 @@ def _blank(phi: Array) -> Image:
     return Image(np.zeros((rows, 5)), np.zeros((rows, 5, f)), np.zeros((rows, 5, f, f)))
 
 
-def _exponential(at: Image, k: int, exponent: Array, first: dict[int, Array], second: dict[tuple[int, int], Array]) -> None:
+def _exponential(
+    at: Image, k: int, exponent: Array, first: dict[int, Array], second: dict[tuple[int, int], Array]
+) -> None:
     """Set z_k to the exponential of an exponent whose derivatives are given."""
     with np.errstate(over="ignore"):
         value = np.exp(np.minimum(exponent, 300.0))

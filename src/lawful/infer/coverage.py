@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from lawful.infer.linear import linearise, working_variances
 from lawful.infer.quantity import Quantity, working_values
 
 Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 CLOSED_FORM = ("profile", "delta")
 
@@ -50,6 +52,13 @@ class Coverage:
         One row per kind of interval and quantity: ``interval``, ``quantity``, ``budget``
         (NaN for a coefficient), ``coverage``, ``error`` (its Monte Carlo standard error),
         ``width`` (median, of ln N* and ln A for N*, A and B), ``truth``.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> lawful.coverage(lawful.fit(runs), repeats=20, draws=0).table["quantity"].tolist()[:3]
+    ['E', 'A', 'B']
     """
 
     fit: Fit
@@ -81,7 +90,7 @@ class Coverage:
 
 
 def coverage(
-    fit: Fit,
+    fit: Any,
     repeats: int = 200,
     *,
     draws: int = 99,
@@ -148,7 +157,7 @@ def coverage(
     truth = [float(working_values(q, CHINCHILLA, z, problem.centre, fit.surface.cost)[0]) for q in quantities]
     rng = np.random.default_rng(seed)
     tell = progress or (lambda _: None)
-    hits: dict[str, list[Array]] = {}
+    hits: dict[str, list[BoolArray]] = {}
     widths: dict[str, list[Array]] = {}
     for start in range(0, repeats, ROWS):
         tell(f"{start} of {repeats} repeats")
@@ -171,8 +180,8 @@ def own_noise(problem: Problem, z: Array, sets: int, rng: np.random.Generator) -
         If there are no more runs than coefficients.
     """
     at = linearise(problem, z)
-    if at.count[0] <= at.free[0].sum():
-        msg = f"{int(at.count[0])} runs for {int(at.free[0].sum())} coefficients leave no noise to draw from; add runs."
+    if at.runs[0] <= at.free[0].sum():
+        msg = f"{int(at.runs[0])} runs for {int(at.free[0].sum())} coefficients leave no noise to draw from; add runs."
         raise IdentificationError(msg)
     phi, seen = (v[0] for v in working_variances(at))
     weight = np.where(at.weight[0] > 0, at.weight[0], 1.0)
@@ -180,7 +189,7 @@ def own_noise(problem: Problem, z: Array, sets: int, rng: np.random.Generator) -
     unit = unit - unit.mean()
     drawn = unit[rng.integers(0, unit.size, size=(sets, unit.size))] * np.sqrt(phi / weight)
     values = problem.target - at.residual[0] + drawn
-    return np.exp(values) if problem.log else np.maximum(values, 1e-6 * problem.y.min())
+    return np.asarray(np.exp(values) if problem.log else np.maximum(values, 1e-6 * problem.y.min()))
 
 
 def _quantities(fit: Fit, problem: Problem, targets: list[float]) -> list[Quantity]:
@@ -207,7 +216,7 @@ def _all_ends(
 
 
 def _table(
-    quantities: list[Quantity], truth: list[float], hits: dict[str, list[Array]], widths: dict[str, list[Array]]
+    quantities: list[Quantity], truth: list[float], hits: dict[str, list[BoolArray]], widths: dict[str, list[Array]]
 ) -> dict[str, NDArray[np.generic]]:
     columns: dict[str, list[object]] = {name: [] for name in COLUMNS}
     for kind, parts in hits.items():

@@ -37,6 +37,16 @@ class DeadweightInterval:
         the smallest one through them, as ``numpy.polyfit`` and published work have it.
     downward : bool array, shape (draws,)
         Draws in which some parabola opens downward, so that its vertex is a maximum.
+
+    Examples
+    --------
+    Two intervals and the share that tells them apart; quote ``kept``:
+
+    >>> truth = lawful.study_surface("asymmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.1)
+    >>> found = lawful.deadweight_interval(lawful.fit(runs), runs, 1e24, draws=500)
+    >>> found.failed > 0, found.kept[1] >= found.discarded[1]
+    (True, True)
     """
 
     budget: float

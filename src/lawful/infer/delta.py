@@ -57,7 +57,9 @@ class Delta:
     @cached_property
     def problem(self) -> Problem:
         """The fit in solver units."""
-        return prepare(self.fit.runs, self.fit.surface.law, self.fit.objective, self.fit.solver.bounds, self.fit.fixed)
+        fit = self.fit
+        problem: Problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+        return problem
 
     @cached_property
     def z(self) -> Array:

@@ -25,6 +25,9 @@ IntArray = NDArray[np.intp]
 LEAST_SIZES = 3
 """Sizes that every budget keeps, smallest, middle and largest: the form of the law stays open to a test."""
 
+USUAL_POINTS = 15
+"""Runs per budget that a plan may have, or as many as a grid of the same cost."""
+
 CANDIDATES = 25
 """Sizes per budget that a plan chooses from."""
 
@@ -43,13 +46,28 @@ class Sweep:
     repeats : int
         Most runs of one size at one budget (with other seeds).
     runs : int, optional
-        Most runs in all; 15 per budget if not given.
+        Most runs in all; 15 per budget, or as many as a grid of the same cost has, if not given.
     spread : float
         How uncertain the prior's exponents are, as a standard deviation of their logarithms.
     decision : {"params", "loss"}
         Whether N* (and D*) or the loss at the target is to be known well.
     shapes : Shapes, optional
         Models and schedules that can be built; any size if not given.
+
+    Raises
+    ------
+    UnsupportedError
+        If a number is out of range, or the decision is unknown.
+
+    Examples
+    --------
+    Wider than usual, one seed each, at least ten tokens per parameter:
+
+    >>> rules = Sweep(reach=16, repeats=1, tokens_per_param=(10, 1000))
+    >>> prior = lawful.Surface.named("besiroglu")
+    >>> found = lawful.plan([1e18, 1e19, 1e20], target=1e24, prior=prior, total_flops=1e21, sweep=rules)
+    >>> bool((found.plan.D / found.plan.N).min() >= 10 * (1 - 1e-9))
+    True
     """
 
     reach: float = 8.0
@@ -291,7 +309,7 @@ def _search(
     for place in places:
         kept[place[[0, place.size // 2, -1]]] = 1
     cost = np.asarray(surface.cost.flops(chosen.N, chosen.D))
-    most = rules.runs or 15 * C.size
+    most = rules.runs or max(USUAL_POINTS, _grid_points(C, total)) * C.size
     if float(cost @ kept) > total or int(kept.sum()) > most:
         msg = (
             f"Three sizes at every budget take {float(cost @ kept):.3g} FLOPs and {int(kept.sum())} runs, but "
@@ -326,5 +344,9 @@ def _even_start(kept: IntArray, places: list[IntArray], limits: Limits, share: f
 
 def _grid(surface: Surface, C: Array, total: float, width: float) -> Plan:
     """Lay out the usual grid with as many points per budget as the compute pays for, at least 3."""
-    points = max(int(total * (1 + 1e-9) / C.sum()), LEAST_SIZES)
-    return plan_isoflop(C, points, surface=surface, width=width)
+    return plan_isoflop(C, _grid_points(C, total), surface=surface, width=width)
+
+
+def _grid_points(C: Array, total: float) -> int:
+    """Points per budget that the compute pays for, at least 3."""
+    return max(int(total * (1 + 1e-9) / C.sum()), LEAST_SIZES)

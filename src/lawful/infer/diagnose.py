@@ -79,9 +79,7 @@ class Alarms(NamedTuple):
 
 
 def alarms(fits: Replicas) -> Alarms:
-    """
-    Read the conditions off fits: outliers and trend from a robust refit, which they do not bend.
-    """
+    """Read the conditions off fits: outliers and trend from a robust refit, which they do not bend."""
     from scipy.special import ndtri
 
     z, width = settle(fits.problem, fits.target, fits.z)
@@ -103,7 +101,7 @@ def alarms(fits: Replicas) -> Alarms:
         power, error = variance_power(at._replace(weight=at.weight * ~far))
     limit = float(ndtri(1 - TREND_SURE / 2))
     # As many runs as coefficients are lost to the fit, which the error of the power does not know.
-    error = error * at.count / at.freedom
+    error = error * at.runs / at.freedom
     uneven = np.isfinite(error) & (np.abs(power) > limit * error) & (np.abs(power) > WEAK)
     own = fits.target - newton.separable(fits.problem.x, log=fits.problem.log)(fits.z)[0]
     inside = np.ones(len(z)) if fits.delta is None else (np.abs(own) <= fits.delta[:, None]).mean(axis=1)
@@ -146,8 +144,8 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
         notes.append(_uneven(float(found.power[0]), float(found.error[0])))
     if found.narrow[0]:
         text = (
-            f"Only {found.inside[0]:.0%} of the runs lie within Huber's delta of {width:g}: it is far below their noise, "
-            f"and the fit is one of least absolute deviations; delta 'auto' follows the noise."
+            f"Only {found.inside[0]:.0%} of the runs lie within Huber's delta of {width:g}: it is far below their "
+            f"noise, and the fit is one of least absolute deviations; delta 'auto' follows the noise."
         )
         notes.append(Note("narrow_delta", text))
     return tuple(notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,14 @@ class AsymptoteDial:
         the misfit as a t statistic; ``support``, 1 where E is inside its interval.
     profile : Profile
         Of E; its ``reach`` is the distance at the ends of the interval.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> dial = lawful.asymptote_dial(lawful.fit(runs), 1e24)
+    >>> sorted(dial.table)
+    ['E', 'distance', 'loss', 'params', 'support', 'tokens']
     """
 
     fit: Fit
@@ -59,7 +68,7 @@ class AsymptoteDial:
         )
 
 
-def asymptote_dial(fit: Fit, budget: float, *, level: float = 0.90, points: int = POINTS) -> AsymptoteDial:
+def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int = POINTS) -> AsymptoteDial:
     """
     Turn E and watch the forecast: N*, D* and L* at a budget, with the support of the data.
 
@@ -75,7 +84,7 @@ def asymptote_dial(fit: Fit, budget: float, *, level: float = 0.90, points: int 
     level : float
         Level of the interval of E.
     points : int
-        Values of E, >= 3.
+        Values of E, >= 3, beside the two ends of its interval.
 
     Returns
     -------
@@ -91,8 +100,9 @@ def asymptote_dial(fit: Fit, budget: float, *, level: float = 0.90, points: int 
     >>> truth = lawful.study_surface("chinchilla")
     >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
     >>> dial = lawful.asymptote_dial(lawful.fit(runs), 1e24)
-    >>> bool(np.all(np.diff(dial.table["E"]) > 0)) and len(dial.table["params"])
-    41
+    >>> low, high = dial.profile.interval
+    >>> low in dial.table["E"] and high in dial.table["E"]
+    True
     """
     if not isinstance(fit, Fit) or fit.surface.law != CHINCHILLA:
         msg = "The asymptote dial needs a fitted surface with E, N and D; fit with vpnls or approach3."
@@ -109,7 +119,7 @@ def asymptote_dial(fit: Fit, budget: float, *, level: float = 0.90, points: int 
     low, high = along.interval
     best = fit.surface["E"]
     values = np.linspace(best - REACH * (best - low), best + REACH * (high - best), points)
-    values = np.unique(np.clip(values, problem.lower[0], min(problem.upper[0], float(fit.runs.L.min()))))
+    values = np.unique(np.clip([*values, low, high], problem.lower[0], min(problem.upper[0], float(fit.runs.L.min()))))
     frame = Frame(identity(0, problem.lower, problem.upper))
     data, own = data_of(problem), answer(fit, problem)
     z = _walk(frame, data, own[0], values, best)

@@ -43,6 +43,14 @@ class Forecast:
         Standard error of prediction that the interval implies: half its width over Student's t.
     level : float
         Coverage aimed at.
+
+    Examples
+    --------
+    >>> curve = lawful.fit_curve([1e18, 1e19, 1e20, 1e21], [3.52, 3.15, 2.85, 2.60])
+    >>> made, = lawful.forecast(curve, [1e22])
+    >>> low, high = made.prediction
+    >>> bool(low < made.loss < high)
+    True
     """
 
     budget: float
@@ -73,6 +81,12 @@ class Score:
     interval_score : float
         Width of the interval plus, outside it, 2/(1 - level) times the distance from it (Gneiting
         and Raftery 2007): smaller is better, and neither a wide nor a wrong interval is cheap.
+
+    Examples
+    --------
+    >>> made = lawful.Forecast(1e21, 1e9, 1.67e11, 2.60, (2.58, 2.62), 0.01, 0.9)
+    >>> lawful.score(made, 2.64).inside
+    False
     """
 
     forecast: Forecast

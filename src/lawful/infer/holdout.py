@@ -14,7 +14,7 @@ from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
 from lawful.core.runs import Runs
 from lawful.core.surface import losses_of
-from lawful.errors import UnsupportedError
+from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.prior import forecaster
@@ -113,9 +113,9 @@ def _forecast_average(
 
 
 def inside(observed: Array, refits: Array, scatter: Array, level: float, seed: int) -> NDArray[np.bool_]:
-    """Whether each loss lies within the quantiles of refits times drawn scatter, shape (m,)."""
+    """Whether each loss lies within the quantiles of refits times drawn scatter, shape (m,); empty without refits."""
     if len(refits) < 2:
-        return np.zeros(observed.size, bool)
+        return np.empty(0, bool)
     rng = np.random.default_rng([seed, 1])
     noisy = refits * np.exp(scatter[rng.integers(0, scatter.size, refits.shape)])
     low, high = np.quantile(noisy, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -160,8 +160,8 @@ def forecast_frontier(train: Runs, test: Runs, method: str, *, draws: int, level
             drawn = replace(train, weight=_within_budgets(train, rng))
             try:
                 refits.append(parabola_losses(drawn, test))
-            except (ValueError, ArithmeticError, np.linalg.LinAlgError):
-                continue
+            except (IdentificationError, InputError):
+                continue  # a resample may leave a budget with too few sizes for a parabola
         scatter = np.log(train.L / parabola_losses(train, train))
         covered = inside(test.L, np.array(refits), scatter, level, seed)
     error = predicted / test.L - 1.0

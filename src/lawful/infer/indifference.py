@@ -37,6 +37,12 @@ class Indifference:
         Ranges of N and D; D falls as N rises.
     best : (float, float, float)
         N*, D* and the loss there.
+
+    Examples
+    --------
+    >>> region = lawful.indifference(lawful.Surface.named("besiroglu"), 5.76e23, 0.001)
+    >>> print(f"{region.factor:.1f}")
+    1.9
     """
 
     budget: float
@@ -79,11 +85,11 @@ def indifference(source: Fit | Surface, budget: float, epsilon: float | None = N
 
     Examples
     --------
-    A hundredth of a nat at Chinchilla's budget is a factor of 8 in size:
+    A hundredth of a nat at Chinchilla's budget is a factor of 7 in size:
 
     >>> found = indifference(lawful.Surface.named("besiroglu"), 5.76e23, 0.01)
     >>> print(f"{found.params[0]:.3g} to {found.params[1]:.3g} parameters")
-    2.57e+10 to 2.01e+11 parameters
+    2.66e+10 to 1.95e+11 parameters
     """
     c = check_budget(budget)
     surface = source if isinstance(source, Surface) else source.surface

@@ -219,6 +219,14 @@ def intervals(
     ------
     UnsupportedError
         If the kind is unknown or does not apply.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> found = lawful.fit(runs)
+    >>> [lawful.intervals(found, kind, draws=100).of("alpha")[0] < 0.34 for kind in ("profile", "delta", "wild")]
+    [True, True, True]
     """
     check_kind(kind)
     if kind == "none":

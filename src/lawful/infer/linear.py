@@ -50,7 +50,7 @@ class Linearised(NamedTuple):
         psi(r) over the mean of psi' for Huber's loss.
     free : bool array, shape (R, q)
         Coefficients that are not on a bound.
-    count : array, shape (R,)
+    runs : array, shape (R,)
         Runs with weight.
     variance : array, shape (R,)
         Of a run of weight one, if all are equally noisy.
@@ -67,7 +67,7 @@ class Linearised(NamedTuple):
     residual: Array
     pseudo: Array
     free: BoolArray
-    count: Array
+    runs: Array
     variance: Array
     inliers: Array
     reducible: Array
@@ -75,14 +75,15 @@ class Linearised(NamedTuple):
     @property
     def freedom(self) -> Array:
         """Degrees of freedom: runs less free coefficients, at least 1, shape (R,)."""
-        return np.maximum(self.count - self.free.sum(axis=1), 1.0)
+        return np.asarray(np.maximum(self.runs - self.free.sum(axis=1), 1.0))
 
 
 def free_coefficients(problem: Problem, z: Array) -> BoolArray:
     """Mask of coefficients inside their bounds, whose term is not zero, shape (R, q)."""
     slack = ON_BOUND * (1.0 + np.abs(z))
     free = (z - problem.lower > slack) & (problem.upper - z > slack)
-    free[:, : problem.powers + 1] |= (z[:, : problem.powers + 1] > 0) & (problem.lower < problem.upper)[: problem.powers + 1]
+    m = problem.powers + 1
+    free[:, :m] |= z[:, :m] > 0
     free &= problem.lower < problem.upper
     for coefficient, exponent in problem.gates:
         free[:, exponent] &= z[:, coefficient] > 0

@@ -66,6 +66,14 @@ class Profile:
     ratio : float
         What twice the rise of the misfit is divided by before its root is taken.
     notes : tuple of Note
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> shape = lawful.profile(lawful.fit(runs), "alpha")
+    >>> bool(np.all(shape.distance >= 0)), shape.open
+    (True, (False, False))
     """
 
     fit: Fit
@@ -112,7 +120,13 @@ def calibration(problem: Problem, z: Array, quantity: Quantity, fit: Fit, noise:
 
 
 def profile(
-    fit: Any, name: str, *, budget: float | None = None, level: float = 0.90, noise: str = "trend", points: int = CURVE_POINTS
+    fit: Any,
+    name: str,
+    *,
+    budget: float | None = None,
+    level: float = 0.90,
+    noise: str = "trend",
+    points: int = CURVE_POINTS,
 ) -> Profile:
     """
     Profile the misfit along one quantity and read its interval off the shape.
@@ -168,13 +182,14 @@ def profile(
     z = answer(fit, problem)
     frame, data = frame_of(quantity, law, problem, cost), data_of(problem)
     spread = calibration(problem, z, quantity, fit, noise)
-    reach = stdtrit(spread.freedom, 0.5 + level / 2)
+    reach = np.asarray(stdtrit(spread.freedom, 0.5 + level / 2), dtype=np.float64)
     middle = working_values(quantity, law, z, problem.centre, cost)
     pinned = frame.at.lower[frame.at.held] == frame.at.upper[frame.at.held]
     if pinned or not np.isfinite(middle[0]):
         value = float(reported(quantity, law, middle)[0])
-        ends = (value, value) if pinned else (float("nan"), float("nan"))
-        return Profile(fit, name, budget, level, value, ends, (False, False), np.empty(0), np.empty(0), 0.0, 0.0, 1.0)
+        nowhere = (value, value) if pinned else (float("nan"), float("nan"))
+        none = np.empty(0)
+        return Profile(fit, name, budget, level, value, nowhere, (False, False), none, none, 0.0, 0.0, 1.0)
     ends = profile_ends(frame, data, z, reach, spread.ratio, precision=PRECISION)
     low, high = (float(v) for v in reported(quantity, law, ends.at[0]))
     curve = _curve(frame, data, z, ends, spread.ratio, points)
@@ -196,7 +211,7 @@ def profile(
     )
 
 
-def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Problem:
+def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Any:
     if not isinstance(fit, Fit):
         msg = f"{fit.method} has no surface to profile; fit with vpnls or approach3, or use bootstrap."
         raise UnsupportedError(msg)
@@ -211,7 +226,7 @@ def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Problem:
     return problem if fit.surface.law.separable else problem.uncentred()
 
 
-def data_of(problem: Problem) -> Data:
+def data_of(problem: Problem | FormProblem) -> Data:
     """One fit as the profiling engine takes it."""
     w = np.ones(problem.y.size) if problem.w is None else problem.w
     delta = None if problem.delta is None else np.array([problem.delta])

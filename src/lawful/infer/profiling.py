@@ -228,59 +228,92 @@ def profile_ends(
     slope = _direction(frame, data, phi0)
     # Rows 0…R-1 walk down, R…2R-1 walk up.
     twice = np.concatenate([np.arange(count)] * 2)
-    sign = np.repeat([-1.0, 1.0], count)
-    both = data.rows(twice)
-    start, middle, least = phi0[twice], phi0[twice, k], lowest[twice]
-    height, unit = reach[twice], ratio[twice]
-    edge = np.where(sign < 0, frame.at.lower[k], frame.at.upper[k])
-    edge = np.where(np.isfinite(edge), edge, middle + sign * co.FAR)
-    edge = np.where(sign < 0, np.minimum(edge, middle), np.maximum(edge, middle))
-    size = np.sqrt(slope[twice, k] * unit)
-    step = slope[twice] / np.maximum(slope[twice, k], 1e-300)[:, None]
-    out = Ends(np.full((count * 2,), np.nan), np.zeros(count * 2, bool), start.copy(), lowest.copy())
-    value = _between(middle, middle + sign * height * size, edge, sign)
-    phi = start + step * (value - middle)[:, None]
-    inner, inner_rise, inner_phi = middle.copy(), np.zeros(2 * count), start.copy()
-    outer, outer_rise = edge.copy(), np.full(2 * count, np.inf)
-    alive = np.flatnonzero(np.isfinite(value) & np.isfinite(size) & (height > 0) & (unit > 0))
-    last = np.stack([middle, np.zeros(2 * count)], axis=1)
+    walk = _set_out(frame, phi0[twice], slope[twice], np.repeat([-1.0, 1.0], count), reach[twice], ratio[twice])
+    both, least = data.rows(twice), lowest[twice]
+    is_open = np.zeros(count * 2, dtype=bool)
+    alive = np.flatnonzero(np.isfinite(walk.value) & (walk.height > 0) & (walk.unit > 0))
+    at = np.where(np.isin(np.arange(count * 2), alive), walk.value, np.nan)
+    ends = phi0[twice].copy()
     for _ in range(ROUNDS):
         if alive.size == 0:
             break
-        held = minimise_held(frame, both.rows(alive), phi[alive], value[alive], tolerance=tolerance)
-        rise = np.sqrt(np.maximum(2.0 * (held.value - least[alive]), 0.0) / unit[alive])
-        np.minimum.at(out.lowest, alive % count, held.value)
-        v = value[alive]
-        below = rise < height[alive]
-        close = np.abs(rise / height[alive] - 1.0) <= precision
-        narrow = np.abs(outer[alive] - inner[alive]) <= 1e-10 * (1.0 + np.abs(v))
-        at_edge = below & (v == edge[alive])
-        previous = last[alive]
-        phi_before, v_before = inner_phi[alive].copy(), inner[alive].copy()
-        inner[alive] = np.where(below, v, inner[alive])
-        inner_rise[alive] = np.where(below, rise, inner_rise[alive])
-        inner_phi[alive] = np.where(below[:, None], held.phi, inner_phi[alive])
-        outer[alive] = np.where(below, outer[alive], v)
-        outer_rise[alive] = np.where(below, outer_rise[alive], rise)
-        last[alive] = np.stack([v, rise], axis=1)
-        out.at[alive], out.phi[alive] = v, held.phi
-        out.open[alive] = at_edge
-        new = _next(previous, v, rise, height[alive], inner[alive], outer[alive], outer_rise[alive], middle[alive])
-        new = _between(middle[alive], new, edge[alive], sign[alive])
-        # The conditional optimum moves nearly straight with the held value.
-        gap = np.where(np.abs(v - v_before) > 0, v - v_before, 1.0)
-        drift = (held.phi - phi_before) / gap[:, None]
-        phi[alive] = np.where(np.isfinite(drift), held.phi + drift * (new - v)[:, None], held.phi)
-        value[alive] = new
-        alive = alive[~(close | narrow | at_edge)]
-    at, is_open = out.at.reshape(2, count).T, out.open.reshape(2, count).T
-    beyond = is_open & (np.abs(at - phi0[:, k, None]) >= co.FAR * (1 - 1e-9))
-    at = np.where(beyond, np.array([-np.inf, np.inf]), at)
-    at = frame.scale * at + frame.offset
-    ends = out.phi.reshape(2, count, -1).transpose(1, 0, 2)
+        held = minimise_held(frame, both.rows(alive), walk.phi[alive], walk.value[alive], tolerance=tolerance)
+        np.minimum.at(lowest, alive % count, held.value)
+        rise = np.sqrt(np.maximum(2.0 * (held.value - least[alive]), 0.0) / walk.unit[alive])
+        at[alive], ends[alive] = walk.value[alive], held.phi
+        is_open[alive] = (rise < walk.height[alive]) & (walk.value[alive] == walk.edge[alive])
+        close = np.abs(rise / walk.height[alive] - 1.0) <= precision
+        narrow = np.abs(walk.outer[alive] - walk.inner[alive]) <= 1e-10 * (1.0 + np.abs(walk.value[alive]))
+        _advance(walk, alive, rise, held.phi)
+        alive = alive[~(close | narrow | is_open[alive])]
+    return _collect(frame, phi0[:, k], at.reshape(2, count).T, is_open.reshape(2, count).T, ends, lowest)
+
+
+class _Walk(NamedTuple):
+    """
+    Both ends of every row on their way out; the arrays are updated in place.
+
+    ``inner`` is the farthest value still below the height (with the coordinates there) and
+    ``outer`` the nearest one above it, or the edge, with its rise; ``last`` holds the
+    last trial and its rise.
+    """
+
+    middle: Array
+    edge: Array
+    sign: Array
+    height: Array
+    unit: Array
+    value: Array
+    phi: Array
+    inner: Array
+    inner_phi: Array
+    outer: Array
+    outer_rise: Array
+    last: Array
+
+
+def _set_out(frame: Frame, phi: Array, slope: Array, sign: Array, height: Array, unit: Array) -> _Walk:
+    """First trials: where a parabola through the estimate would reach the height."""
+    k, rows = frame.at.held, len(phi)
+    middle = phi[:, k].copy()
+    edge = np.where(sign < 0, frame.at.lower[k], frame.at.upper[k])
+    edge = np.where(np.isfinite(edge), edge, middle + sign * co.FAR)
+    edge = np.where(sign < 0, np.minimum(edge, middle), np.maximum(edge, middle))
+    value = _between(middle, middle + sign * height * np.sqrt(slope[:, k] * unit), edge, sign)
+    start = phi + slope / np.maximum(slope[:, k], 1e-300)[:, None] * (value - middle)[:, None]
+    last = np.stack([middle, np.zeros(rows)], axis=1)
+    far = np.full(rows, np.inf)
+    return _Walk(middle, edge, sign, height, unit, value, start, middle.copy(), phi.copy(), edge.copy(), far, last)
+
+
+def _advance(walk: _Walk, rows: NDArray[np.intp], rise: Array, phi: Array) -> None:
+    """Tighten the brackets by what was found at the trials, and choose the next ones."""
+    v = walk.value[rows]
+    below = rise < walk.height[rows]
+    previous, phi_before, v_before = walk.last[rows], walk.inner_phi[rows], walk.inner[rows]
+    walk.inner[rows] = np.where(below, v, v_before)
+    walk.inner_phi[rows] = np.where(below[:, None], phi, phi_before)
+    walk.outer[rows] = np.where(below, walk.outer[rows], v)
+    walk.outer_rise[rows] = np.where(below, walk.outer_rise[rows], rise)
+    walk.last[rows] = np.stack([v, rise], axis=1)
+    middle, bracket = walk.middle[rows], (walk.inner[rows], walk.outer[rows], walk.outer_rise[rows])
+    new = _next(previous, v, rise, walk.height[rows], *bracket, middle)
+    new = _between(middle, new, walk.edge[rows], walk.sign[rows])
+    # The conditional optimum moves nearly straight with the held value.
+    gap = np.where(np.abs(v - v_before) > 0, v - v_before, 1.0)
+    drift = (phi - phi_before) / gap[:, None]
+    walk.phi[rows] = np.where(np.isfinite(drift), phi + drift * (new - v)[:, None], phi)
+    walk.value[rows] = new
+
+
+def _collect(frame: Frame, middle: Array, at: Array, is_open: BoolArray, phi: Array, lowest: Array) -> Ends:
+    """Ends in working values, infinite where nothing stopped the walk."""
+    beyond = is_open & (np.abs(at - middle[:, None]) >= co.FAR * (1 - 1e-9))
+    at = frame.scale * np.where(beyond, np.array([-np.inf, np.inf]), at) + frame.offset
+    ends = phi.reshape(2, len(middle), -1).transpose(1, 0, 2)
     if frame.scale < 0:
         at, is_open, ends = at[:, ::-1], is_open[:, ::-1], ends[:, ::-1]
-    return Ends(at, is_open, ends, out.lowest)
+    return Ends(at, is_open, ends, lowest)
 
 
 def _next(
@@ -294,7 +327,7 @@ def _next(
     low, high = np.minimum(inner, outer), np.maximum(inner, outer)
     fair = np.isfinite(secant) & (secant > low) & (secant < high)
     within = np.where(fair, secant, 0.5 * (inner + outer))
-    farthest = np.abs(stretched - middle) * 0 + np.abs(v - middle) * STRIDE
+    farthest = np.abs(v - middle) * STRIDE
     outward = np.sign(secant - v) == np.sign(v - middle)
     beyond = np.where(fair & outward & (np.abs(secant - middle) <= farthest), secant, stretched)
     return np.where(bracketed, within, beyond)
@@ -314,6 +347,6 @@ def _direction(frame: Frame, data: Data, phi: Array) -> Array:
     inside[:, k] = True
     for amount, exponent in frame.at.gates:
         inside[:, exponent] &= (phi[:, amount] > 0) | (exponent == k)
-    usable = np.isfinite(gram).all(axis=(1, 2))
+    usable = np.asarray(np.isfinite(gram).all(axis=(1, 2)))
     gram[~usable] = np.eye(gram.shape[1])
     return np.where(usable[:, None], inverse_spd(gram, inside)[:, :, k], np.nan)

@@ -79,7 +79,8 @@ class Quantity:
             raise UnsupportedError(msg)
         given = (self.budget, *(self.point or ()))
         if any(v is not None and not (np.isfinite(v) and v > 0) for v in given):
-            msg = f"A budget, N and D are positive, finite numbers, got {self.budget if self.budget is not None else self.point!r}."
+            wrong = self.budget if self.point is None else self.point
+            msg = f"A budget, N and D are positive, finite numbers, got {wrong!r}."
             raise UnsupportedError(msg)
 
     def check(self, law: Law) -> Quantity:
@@ -91,7 +92,7 @@ class Quantity:
         UnsupportedError
             If the name is unknown to the law.
         """
-        derived = (*FRONTIER, *AT_BUDGET) if law.terms is not None else ()
+        derived: tuple[str, ...] = (*FRONTIER, *AT_BUDGET) if law.terms is not None else ()
         derived += (AT_POINT,) if set(law.columns) <= {"N", "D", "C"} else ()
         if self.name not in (*law.names, *derived):
             msg = f"The {law.name} law has no quantity {self.name!r}; it has {', '.join((*law.names, *derived))}."
@@ -224,5 +225,6 @@ def values_of(quantity: Quantity, law: Law, coefficients: Mapping[str, Array], c
     if law == CHINCHILLA:
         found = reported(quantity, law, working_values(quantity, law, z, np.zeros(len(law.exponents)), cost))
     else:
-        found = reported(quantity, law, _working_at(quantity, law, dict(zip(law.names, z.T, strict=True)), cost or Cost()))
+        named = dict(zip(law.names, z.T, strict=True))
+        found = reported(quantity, law, _working_at(quantity, law, named, cost or Cost()))
     return np.where(np.isfinite(found), found, np.nan)

@@ -34,6 +34,14 @@ class Rehearsal:
         What the information matrix foretold at this noise, with the prior taken for the truth.
     bias, grid_bias : float
         Mean error.
+
+    Examples
+    --------
+    >>> prior = lawful.Surface.named("besiroglu")
+    >>> found = lawful.plan([1e18, 1e19, 1e20], target=1e24, prior=prior, total_flops=1e21)
+    >>> tried = lawful.check_plan(found, studies=300, noise=0.003)
+    >>> bool(0.8 < tried.error / tried.predicted < 1.25)
+    True
     """
 
     studies: int

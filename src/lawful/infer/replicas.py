@@ -111,9 +111,8 @@ def _squares(problem: Problem, losses: Array, start: Array) -> Array:
         return _newton(problem, losses, None, np.repeat(start[None], len(losses), axis=0), None)[0]
     score = grid_values(problem.x, losses, w, grid, problem.linear)
     starts = [grid.theta[score.argmin(axis=1)], np.repeat(start[None, m:], len(losses), axis=0)]
-    found = [
-        kernel.refine(problem.x, losses, problem.w, theta, problem.box, problem.linear, tolerance=1e-8) for theta in starts
-    ]
+    limits = problem.box, problem.linear
+    found = [kernel.refine(problem.x, losses, problem.w, theta, *limits, tolerance=1e-8) for theta in starts]
     first, second = (np.concatenate([s.linear, s.theta], axis=1) for s in found)
     return np.where((found[0].value <= found[1].value)[:, None], first, second)
 
@@ -157,7 +156,9 @@ def linearised(replicas: Replicas, *, release: int | None = None) -> Linearised:
     return linearise(replicas.problem, replicas.z, losses=replicas.losses, delta=replicas.delta, release=release)
 
 
-def spread_of(replicas: Replicas, quantity: Quantity, noise: str, law: Law = CHINCHILLA, cost: Cost | None = None) -> Spread:
+def spread_of(
+    replicas: Replicas, quantity: Quantity, noise: str, law: Law = CHINCHILLA, cost: Cost | None = None
+) -> Spread:
     """Standard error of a quantity for every fit, its degrees of freedom and the scale of its profile."""
     release = law.names.index(quantity.name) if quantity.name in law.names else None
     at = linearised(replicas, release=release)
@@ -179,14 +180,16 @@ def linear_ends(replicas: Replicas, quantity: Quantity, noise: str, level: float
     return np.stack([middle - half, middle + half], axis=1)
 
 
-def profile_intervals(replicas: Replicas, quantity: Quantity, noise: str, level: float, *, precision: float = 1e-3) -> Array:
+def profile_intervals(
+    replicas: Replicas, quantity: Quantity, noise: str, level: float, *, precision: float = 1e-3
+) -> Array:
     """Profile intervals in working values, shape (R, 2)."""
     from scipy.special import stdtrit
 
     spread = spread_of(replicas, quantity, noise)
     frame = frame_of(quantity, CHINCHILLA, replicas.problem, Cost())
     data = Data(replicas.problem.x, replicas.target, replicas.weight, replicas.problem.log, replicas.delta)
-    reach = stdtrit(spread.freedom, 0.5 + level / 2)
+    reach = np.asarray(stdtrit(spread.freedom, 0.5 + level / 2), dtype=np.float64)
     return profile_ends(frame, data, replicas.z, reach, spread.ratio, precision=precision, tolerance=1e-6).at
 
 

@@ -122,10 +122,10 @@ def multipliers(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> 
     Rademacher's (±1) keep the fourth moment, Mammen's (1993) two points the third.
     """
     if kind == "rademacher":
-        return 2.0 * rng.integers(0, 2, size=shape) - 1.0
+        return np.asarray(2.0 * rng.integers(0, 2, size=shape) - 1.0, dtype=np.float64)
     golden = np.sqrt(5.0)
     low = rng.random(shape) < (golden + 1) / (2 * golden)
-    return np.where(low, (1 - golden) / 2, (1 + golden) / 2)
+    return np.asarray(np.where(low, (1 - golden) / 2, (1 + golden) / 2), dtype=np.float64)
 
 
 class Resampler:
@@ -143,9 +143,16 @@ class Resampler:
     """
 
     def __init__(
-        self, fit: Fit | FrontierFit, scheme: str, seed: int, *, cluster: str | None = None, multiplier: str = "rademacher"
+        self,
+        fit: Fit | FrontierFit,
+        scheme: str,
+        seed: int,
+        *,
+        cluster: str | None = None,
+        multiplier: str = "rademacher",
     ) -> None:
-        self._runs, self._scheme, self._seed, self._cluster, self._multiplier = fit.runs, scheme, seed, cluster, multiplier
+        self._runs, self._scheme, self._seed = fit.runs, scheme, seed
+        self._cluster, self._multiplier = cluster, multiplier
         self._fitted: Array | None = None
         if scheme not in LEVERAGE_POWER:
             return

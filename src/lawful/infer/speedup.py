@@ -47,6 +47,13 @@ class Speedup:
     unreached : float
         Share of the draws in which A never reaches the loss.
     notes : tuple of Note
+
+    Examples
+    --------
+    >>> a = lawful.study_surface("chinchilla")
+    >>> found, = lawful.speedup(a, a, [1e22])
+    >>> print(f"{found.flops:.3f} {found.needed:.0e}")
+    1.000 1e+22
     """
 
     budget: float

@@ -372,7 +372,7 @@ def _decode(document: Document) -> Analysis:
     fit = _decode_fit(model["fit"], runs)
     beside = (model["isoflop"], model["truth"])
     isoflop, truth = (fit if saved == "fit" else saved and _decode_fit(saved, runs) for saved in beside)
-    saved = document["draws"]
+    saved, sure = document["draws"], document.get("sure")
     draws = None
     if saved is not None:
         draws = Draws(
@@ -391,12 +391,6 @@ def _decode(document: Document) -> Analysis:
         truth=truth if isinstance(truth, Fit) else None,
         notes=_decode_notes(document["notes"]),
         level=document["provenance"]["level"],
-        intervals=_decode_intervals(document.get("sure"), fit, draws),
+        # Intervals are computed again: what is stored is which kind, at which level.
+        intervals=sure and Intervals(fit, sure["kind"], sure["level"], draws, draws.notes if draws else ()),
     )
-
-
-def _decode_intervals(saved: Mapping[str, Any] | None, fit: AnyFit, draws: Draws | None) -> Intervals | None:
-    """Intervals are computed again from the fit or its draws: what is stored is which kind, at which level."""
-    if saved is None:
-        return None
-    return Intervals(fit, saved["kind"], saved["level"], draws, () if draws is None else draws.notes)

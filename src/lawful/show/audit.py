@@ -23,7 +23,7 @@ AUDIT_SCHEMA = "lawful.audit/1"
 
 
 def audit_document(found: Audit) -> Document:
-    """Return what ``lawful audit --json`` prints (schema ``lawful.audit/1``); errors are shares of the observed loss."""
+    """Return what ``lawful audit --json`` prints (schema ``lawful.audit/1``); errors are fractions of the loss."""
     document: Document = strict(
         {
             "schema": AUDIT_SCHEMA,
@@ -142,9 +142,12 @@ def plot_audit(found: Audit, ax: Axes | None = None, *, palette: Palette = LIGHT
 
 def write_audit(folder: Path, found: Audit, *, with_figures: str = "png+svg") -> None:
     """Write ``audit.json``, ``audit.csv`` (one line per forecast) and the figure."""
-    long = [(s.law or "", s.method, int(r), float(e)) for s in found.scores for r, e in zip(s.row, s.error, strict=True)]
+    long = [
+        (s.law or "", s.method, int(r), float(e)) for s in found.scores for r, e in zip(s.row, s.error, strict=True)
+    ]
     names = ("law", "method", "forecast", "rel_error")
-    write_columns(folder / "audit.csv", {name: np.array(values) for name, values in zip(names, zip(*long, strict=True), strict=True)})
+    columns = [np.array([line[i] for line in long]) for i in range(len(names))]
+    write_columns(folder / "audit.csv", dict(zip(names, columns, strict=True)))
     if with_figures != "none":
         figure = figure_of(plot_audit(found))
         for suffix in with_figures.split("+"):

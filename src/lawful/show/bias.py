@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.laws import CHINCHILLA
 from lawful.errors import IdentificationError, LawfulError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.infer.bias import PARTS, Bias, ErrorLines, Parts, bias, correct_isoflop
@@ -16,6 +17,8 @@ from lawful.show.document import strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from lawful.infer.analysis import Analysis
 
 BIAS_SCHEMA = "lawful.bias/1"
 PAIRS_SCHEMA = "lawful.bias-pairs/1"
@@ -178,11 +181,8 @@ def bias_parts(
     for target in targets:
         tokens = float(surface.optimum(target).tokens) * (1 + found.error("tokens", target))
         lost = float(surface.deadweight(target, tokens))
-        parts.append(
-            Text(
-                f"Cost of the bias alone at {format_flops(target)}: {format_flops(lost)} lost ({format_percent(lost / target)})."
-            )
-        )
+        said = f"{format_flops(lost)} lost ({format_percent(lost / target)})"
+        parts.append(Text(f"Cost of the bias alone at {format_flops(target)}: {said}."))
     return parts if reason is None else [*parts, Text(f"No correction: {reason}")]
 
 
@@ -247,7 +247,47 @@ def forecast_of(fit: Fit | FrontierFit) -> Bias:
     if not isinstance(fit, Fit):
         msg = f"{fit.method} fits no surface, so it cannot say what is true; fit with vpnls or approach3."
         raise IdentificationError(msg)
-    if not np.isin(("alpha", "beta"), fit.surface.law.names).all():
+    if fit.surface.law != CHINCHILLA:
         msg = f"The bias is known for the Chinchilla law, not for {fit.surface.law.name}."
         raise IdentificationError(msg)
     return bias(fit)
+
+
+def bias_sentences(analysis: Analysis) -> list[str]:
+    """
+    Say for a report what Approach 2 must get wrong on these sizes, and what is left of it without that.
+
+    Empty where the fit is no Chinchilla surface, or Approach 2 cannot run.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("asymmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth))
+    >>> print(bias_sentences(lawful.analyse(runs, budgets=[1e23], draws=0))[0])
+    At 1e23 FLOPs it must misplace N* by +16.16% and D* by -13.91%; of D*, width -13.91%, offset 0, drift 0.
+    """
+    from lawful.show.numbers import format_count, format_flops
+
+    fit, isoflop = analysis.fit, analysis.isoflop
+    if isinstance(fit, FrontierFit) or isoflop is None or fit.surface.law != CHINCHILLA:
+        return []
+    try:
+        found = bias(fit)
+    except LawfulError:
+        return []
+    n, d = found.lines("params"), found.lines("tokens")
+    said = []
+    corrected, reason = corrected_or_reason(isoflop, fit)
+    for one in analysis.allocations:
+        c = one.budget
+        causes = ", ".join(f"{part} {signed(d.at(c, part))}" for part in PARTS[:3])
+        errors = f"N* by {signed(n.at(c))} and D* by {signed(d.at(c))}"
+        said.append(f"At {format_flops(c)} it must misplace {errors}; of D*, {causes}.")
+        if corrected is not None:
+            line = corrected.frontier
+            sizes = f"{format_count(float(line.params(c)))} parameters on {format_count(float(line.tokens(c)))} tokens"
+            rest = "what still differs from the surface is noise or a wrong law, not bias"
+            said.append(f"With that bias removed Approach 2 asks for {sizes}; {rest}.")
+    if not said:
+        said.append(f"It must misread the exponents a by {n.slope():+.4f} and b by {d.slope():+.4f}.")
+    return said if reason is None else [*said, f"The bias could not be removed: {reason}"]

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lawful.data.published import PUBLISHED_SETS, cache_folder, cached_path, published_set
+from lawful.data import published
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,8 +23,8 @@ def set_document(name: str) -> dict[str, Any]:
     >>> set_document("epoch-chinchilla")["licence"]
     'none stated'
     """
-    one = published_set(name)
-    path = cached_path(name)
+    one = published.published_set(name)
+    path = published.cached_path(name)
     return {
         "name": one.name,
         "title": one.title,
@@ -51,8 +51,8 @@ def datasets_document() -> dict[str, Any]:
     """
     return {
         "schema": DATASETS_SCHEMA,
-        "cache": str(cache_folder()),
-        "datasets": [set_document(name) for name in PUBLISHED_SETS],
+        "cache": str(published.cache_folder()),
+        "datasets": [set_document(name) for name in published.PUBLISHED_SETS],
     }
 
 
@@ -64,15 +64,15 @@ def datasets_parts() -> list[RenderableType]:
 
     rows = []
     told = []
-    for one in PUBLISHED_SETS.values():
-        rows.append((one.name, f"{one.size / 1000:,.0f} kB", "yes" if cached_path(one.name) else "no"))
+    for one in published.PUBLISHED_SETS.values():
+        rows.append((one.name, f"{one.size / 1000:,.0f} kB", "yes" if published.cached_path(one.name) else "no"))
         told.append(Text(f"{one.name}: {one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}"))
     return [
         text_table(("set", "size", "fetched"), rows),
         "",
         *told,
         "",
-        Text(f"Fetched sets lie in {cache_folder()}; LAWFUL_DATA names another folder."),
+        Text(f"Fetched sets lie in {published.cache_folder()}; LAWFUL_DATA names another folder."),
     ]
 
 
@@ -80,7 +80,7 @@ def fetched_parts(name: str, path: Path) -> list[RenderableType]:
     """Say where a fetched set lies, what to cite, and how to read it."""
     from rich.text import Text
 
-    one = published_set(name)
+    one = published.published_set(name)
     columns = ",".join(f"{quantity}={column}" for quantity, column in one.columns.items())
     selected = "".join(f" --select {shlex.quote(f'{key}={value}')}" for key, value in one.select.items())
     return [

@@ -9,7 +9,7 @@ import numpy as np
 from lawful.infer.dial import AsymptoteDial
 from lawful.infer.profile import Profile
 from lawful.show.axes import set_log_axis, style_axes
-from lawful.show.numbers import format_flops, format_level
+from lawful.show.numbers import format_count, format_flops, format_level
 from lawful.show.palette import FONT_SIZE, LIGHT
 
 if TYPE_CHECKING:
@@ -74,8 +74,16 @@ def plot_dial(dial: AsymptoteDial, ax: Axes | None = None, *, quantity: str = "p
 
 
 def _value_axis(ax: Axes, quantity: str) -> None:
-    if quantity in COUNTS:
+    """Write counts as 600B, on a logarithmic axis only where they span more than a factor of ten."""
+    if quantity not in COUNTS:
+        return
+    low, high = ax.get_ylim()
+    if low > 0 and high / low > 10:
         set_log_axis(ax, "y", "count")
+        return
+    from matplotlib.ticker import FuncFormatter
+
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
 
 
 def plot_profile(profile: Profile, ax: Axes | None = None) -> Axes:

@@ -118,7 +118,7 @@ def plan_parts(planned: Planned, tried: Rehearsal | None = None) -> list[Rendera
                 str(int(here.sum())),
                 str(np.unique(sizes).size),
                 f"{format_count(float(sizes.min()))} to {format_count(float(sizes.max()))}",
-                f"{ratio.min():.3g} to {ratio.max():.3g}",
+                f"{ratio.min():.4g} to {ratio.max():.4g}",
                 str(_count(planned.grid, float(budget))),
             ]
         )

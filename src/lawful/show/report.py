@@ -16,6 +16,7 @@ from lawful.core.notes import NOTE_CODES, Status
 from lawful.estimate.printing import FORMULAS, METHOD_TITLES
 from lawful.estimate.result import Fit
 from lawful.show.axes import drawing, figure_of, new_axes
+from lawful.show.bias import bias_sentences
 from lawful.show.decision import decision_sentences
 from lawful.show.figure_data import parabolas_of
 from lawful.show.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
@@ -131,6 +132,7 @@ def report_html(analysis: Analysis, *, title: str | None = None) -> str:
         formula=FORMULAS.get(fit.surface.law.name) if isinstance(fit, Fit) else None,
         coefficients=coefficient_rows(analysis),
         allocations=[allocation_row(a) for a in analysis.allocations],
+        bias=bias_sentences(analysis),
         level=format_level(analysis.level),
         has_draws=analysis.sure is not None,
         notes=[(note.message, NOTE_CODES[note.code], note.code) for note in analysis.notes],

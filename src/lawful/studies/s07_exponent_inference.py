@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def summarise(_: Config, tables: Tables) -> Tables:
     return {**tables, "summary": Table.from_rows(rows)}
 
 
-def _summary(method: str, table: Table, sigma: str, budgets: str, points: str) -> dict[str, object]:
+def _summary(method: str, table: Table, sigma: str, budgets: str, points: str) -> dict[str, Any]:
     a, b = table["a_error_percent"], table["b_error_percent"]
     return {
         "method": method, "sigma": sigma, "budgets": budgets, "points": points, "fits": len(table),
@@ -189,14 +189,13 @@ def findings(tables: Tables) -> list[str]:
     total = tables["summary"].where(sigma="all")
     rows = sorted(total.rows(), key=lambda row: row["geometric_mean_percent"])
     best, last = rows[0], rows[-1]
-    safest = min(rows, key=lambda row: row["max_a_percent"])
+    safest = min(row["max_a_percent"] for row in rows)
     sentences = [
         (
-            f"Over {best['fits']:,.0f} noisy sweeps {LABELS[best['method']]} is typically the closest, "
-            f"{best['geometric_mean_percent']:.2f}% off in the "
-            f"exponents, {LABELS[last['method']]} the farthest, {last['geometric_mean_percent']:.1f}%; the smallest "
-            "largest error of a is "
-            f"{safest['max_a_percent']:.1f}%, by {LABELS[safest['method']]}."
+            f"Over {best['fits']:,.0f} noisy sweeps {_tied(rows, 'geometric_mean_percent')} come typically closest, "
+            f"{best['geometric_mean_percent']:.2f}% off in the exponents, {LABELS[last['method']]} farthest, "
+            f"{last['geometric_mean_percent']:.1f}%; the smallest largest error of a is {safest:.1f}%, "
+            f"by {_tied(rows, 'max_a_percent')}."
         )
     ]
     for row in rows:
@@ -207,6 +206,12 @@ def findings(tables: Tables) -> list[str]:
             f"{row['max_b_percent']:.2f}% on b{failed}."
         )
     return sentences
+
+
+def _tied(rows: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Name the methods with the least of a figure; those within a thousandth of it share the place."""
+    least = min(row[key] for row in rows)
+    return " and ".join(sorted(LABELS[row["method"]] for row in rows if row[key] <= 1.001 * least))
 
 
 def published(tables: Tables) -> list[Comparison]:

@@ -127,7 +127,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
     for place, (space, color) in enumerate((("5-D", drawing.CYCLE[1]), ("2-D", drawing.CYCLE[0]))):
         values = tables["spectra"].where(space=space)["eigenvalue"]
         left.hlines(values, place - 0.3, place + 0.3, color=color, linewidth=3)
-        ratio = f"condition\n{values.max() / values.min():.3g}"
+        ratio = f"condition\n{values.max() / values.min():.3g}".replace("e+", "e")
         left.text(place, values.max() * 4, ratio, ha="center", va="bottom", fontsize=8.5, color=color)
     left.set_yscale("log")
     left.set_ylim(1e-7, 1e10)
@@ -159,6 +159,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
         linestyle="--",
         label="eigenvalue × step",
     )
+    right.set_xlim(1e-6, 1e8)
     drawing.title(right, "Gradient after a step of 10⁻⁴")
     drawing.labels(right, "eigenvalue of the direction", "gradient norm")
     drawing.legend(right, columns=1)

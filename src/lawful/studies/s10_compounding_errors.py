@@ -33,6 +33,8 @@ PRINTED = {
 """The same as printed in the paper, to two decimals."""
 
 TOLERANCE = 0.005
+APART = 2.5
+"""Percentage points between two ends that both carry their number; half of it from the line of no error."""
 
 
 def tasks(config: Config) -> list[Task]:
@@ -80,6 +82,9 @@ def draw(tables: Tables) -> dict[str, Figure]:
                 values, color=color, linestyle=drawing.DASHES[k], marker=drawing.MARKERS[k], markersize=5, label=case
             )
             for x in (0, len(grids) - 1):
+                others = [errors.one(surface=name, case=c, grid=grids[x])["error_percent"] for c in cases if c != case]
+                if min(abs(values[x] - other) for other in others) < APART or abs(values[x]) < APART / 2:
+                    continue
                 text = f"{values[x]:+.1f}%".replace("-", "−") if abs(values[x]) >= 0.05 else "0%"
                 side = -1 if x == 0 else 1
                 ax.annotate(

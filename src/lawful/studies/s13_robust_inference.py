@@ -265,15 +265,15 @@ def findings(tables: Tables) -> list[str]:
             f"99th percentile {row['p99_percent']:.2f}%, largest {row['max_a_percent']:.2f}%, mean error "
             f"{row['mean_percent']:+.3f}%."
         )
-    worst = max(
-        tables["summary"].where(method="vpnls").rows(), key=lambda r: r["max_a_percent"] if r["sigma"] != "all" else 0
-    )
+    draws = tables["errors"].where(method="vpnls")
+    worst = max(draws.rows(), key=lambda row: abs(row["a_error_percent"]))
+    towards = worst["a_error_percent"] > 0
+    place = "already errs towards 1/2, where shrinkage and the priors pull" if towards else "errs away from 1/2"
     sentences.append(
-        f"VPNLS's largest error falls at sigma {worst['sigma']}, {worst['budgets']} budgets of {worst['points']} "
-        "points: too few runs, not a wrong optimum. "
-        "Only knowledge from outside the runs can help there, and every means above is such knowledge; on a "
-        "surface farther from it than "
-        "this one it would do harm. lawful's default takes none of them unasked."
+        f"VPNLS's largest error, {worst['a_error_percent']:+.1f}%, falls at sigma {worst['sigma']:g}, "
+        f"{worst['budgets']:.0f} budgets of {worst['points']:.0f} points; it {place}. Those are too few runs, "
+        "not a wrong optimum: only knowledge from outside the runs can help, and lawful's default takes none of it "
+        "unasked."
     )
     return sentences
 

@@ -30,17 +30,25 @@ def tasks(_: Config) -> list[Task]:
 
 def compute(config: Config, _: Task) -> Tables:
     """Local exponents across scale, slopes over Kaplan's range, and Porian's steps."""
-    sizes = np.geomspace(*config["sizes"], config["points"])
+    low, high = config["sizes"]
+    sizes = np.geomspace(low, high, config["points"])
     local, slopes = [], []
     for name in SURFACES:
         k = Surface.named(name).coefficients
-        low, high = exponent_limits(k)
+        smallest, largest = exponent_limits(k)
         local += [{"surface": name, "params": n, "g": g} for n, g in zip(sizes, local_exponent(k, sizes), strict=True)]
         fine = np.geomspace(1e3, 1e12, 20001)
         g = local_exponent(k, fine)
         at = int(np.argmax(g))
         slopes.append(
-            {"surface": name, "slope": kaplan_slope(k), "small": low, "large": high, "peak": g[at], "peak_params": fine[at]}
+            {
+                "surface": name,
+                "slope": kaplan_slope(k),
+                "small": smallest,
+                "large": largest,
+                "peak": g[at],
+                "peak_params": fine[at],
+            }
         )
     steps = [
         {"step": step, "a": a, "low": interval[0], "high": interval[1], "params": params, "a_openwebtext": other}
@@ -58,7 +66,9 @@ def draw(tables: Tables) -> dict[str, Figure]:
     for color, ((name,), rows) in zip(drawing.CYCLE, tables["local"].groups("surface"), strict=False):
         left.plot(rows["params"], rows["g"], color=color, label=f"truth: {name}")
         slope = tables["slopes"].one(surface=name)["slope"]
-        left.axhline(slope, color=color, linestyle=drawing.DASHES[2], linewidth=1, label=f"slope over the range: {slope:.2f}")
+        left.axhline(
+            slope, color=color, linestyle=drawing.DASHES[2], linewidth=1, label=f"slope over the range: {slope:.2f}"
+        )
     left.axhline(KAPLAN, color=drawing.MUTED, linewidth=1, linestyle=drawing.DASHES[3], label="Kaplan et al.: 0.73")
     left.set_xscale("log")
     drawing.count_axis(left, "x", "non-embedding parameters")
@@ -68,8 +78,13 @@ def draw(tables: Tables) -> dict[str, Figure]:
     steps = tables["porian"]
     places = np.arange(len(steps))[::-1]
     right.errorbar(
-        steps["a"], places, xerr=np.stack([steps["a"] - steps["low"], steps["high"] - steps["a"]]), fmt="o",
-        color=drawing.CYCLE[0], markersize=4, label="RefinedWeb, 95%",
+        steps["a"],
+        places,
+        xerr=np.stack([steps["a"] - steps["low"], steps["high"] - steps["a"]]),
+        fmt="o",
+        color=drawing.CYCLE[0],
+        markersize=4,
+        label="RefinedWeb, 95%",
     )
     right.plot(steps["a_openwebtext"], places, "s", color=drawing.CYCLE[1], markersize=4, label="OpenWebText2")
     right.set_yticks(places, [str(step) for step in steps["step"]])
@@ -86,20 +101,35 @@ def findings(tables: Tables) -> list[str]:
     b, h = rows["besiroglu"], rows["hoffmann"]
     first, last = (list(tables["porian"].rows())[i] for i in (0, -1))
     return [
-        f"Under Chinchilla's law in total parameters, a sweep over Kaplan's range that counts non-embedding ones sees an exponent of "
-        f"{h['slope']:.2f} (Hoffmann) to {b['slope']:.2f} (Besiroglu); Kaplan et al. reported {KAPLAN}.",
-        f"The local exponent is not monotone: from {b['small']:.3f} at the smallest scales it rises to {b['peak']:.3f} near "
-        f"{b['peak_params']:.2g} parameters and falls to {b['large']:.3f} (Besiroglu's parameters).",
-        f"Porian et al. take the same road by experiment: {first['a']:.2f} with Kaplan's choices, {last['a']:.2f} after four corrections, "
-        "of which counting the output head is the largest.",
+        (
+            "Under Chinchilla's law in total parameters, a sweep over Kaplan's range that counts non-embedding "
+            "ones sees "
+            f"an exponent of {h['slope']:.2f} (Hoffmann) to {b['slope']:.2f} (Besiroglu); Kaplan et al. reported "
+            f"{KAPLAN}."
+        ),
+        (
+            f"The local exponent is not monotone: from {b['small']:.3f} at the smallest scales it rises to "
+            f"{b['peak']:.3f} "
+            f"near {b['peak_params']:.2g} parameters and falls to {b['large']:.3f} (Besiroglu's parameters)."
+        ),
+        (
+            f"Porian et al. take the same road by experiment: {first['a']:.2f} with Kaplan's choices, "
+            f"{last['a']:.2f} after "
+            "four corrections, of which counting the output head is the largest."
+        ),
     ]
 
 
 def published(tables: Tables) -> list[Comparison]:
     """Published slopes and local exponents."""
-    out = [to_digits(f"slope over Kaplan's range, {n}", text, tables["slopes"].one(surface=n)["slope"]) for n, text in SLOPES.items()]
+    out = [
+        to_digits(f"slope over Kaplan's range, {n}", text, tables["slopes"].one(surface=n)["slope"])
+        for n, text in SLOPES.items()
+    ]
     k = Surface.named("besiroglu").coefficients
-    return out + [to_digits(f"local exponent at {n:.0e}", text, float(local_exponent(k, n))) for n, text in POINTS.items()]
+    return out + [
+        to_digits(f"local exponent at {n:.0e}", text, float(local_exponent(k, n))) for n, text in POINTS.items()
+    ]
 
 
 STUDY = Study(

@@ -23,7 +23,7 @@ PUBLISHED = {
     ("all", 4, 200.0): (0.6148, 0.3246, 1.8942, 0.3455, 0.0778),
     ("small", 4, 200.0): (0.2025, 0.2954, 1.1768, 0.593, -0.5907),
 }
-"""Exponents, E, a and the error of the loss at the target, as a grid of 29 x 29 x 45 with three refinements has them."""
+"""Exponents, E, a and the error of the loss at the target, from a grid of 29 x 29 x 45 with three refinements."""
 
 NAMES = ("alpha", "beta", "E", "a", "loss_error")
 
@@ -85,13 +85,21 @@ def findings(tables: Tables) -> list[str]:
     listed = fits["grid_rss"][np.isfinite(fits["grid_rss"])]
     ours = fits["rss"][np.isfinite(fits["grid_rss"])]
     return [
-        f"The same law and the same waves of 0.01 nats: fitted on all sizes the loss at 1e15 parameters is {at('all', 4):+.4f} off, on "
-        f"the four smallest {at('small', 4):+.4f}, and with one decimal kept {at('small', 1):+.3f}.",
-        f"A structured bias of 200 milli-nats moves the forecast by {at('all', 4, 200.0):+.3f} on all sizes and "
-        f"{at('small', 4, 200.0):+.3f} on the small ones.",
-        f"The published rows are points of a grid: at their exponents the sum of squares is up to "
-        f"{100 * float((listed / ours - 1).max()):.2f}% above the exact minimum, which moves the forecast of the worst-determined row by "
-        f"{abs(at('small', 1) - PUBLISHED['small', 1, 0.0][-1]):.2f} nats and the others by at most 0.005.",
+        (
+            f"The same law and the same waves of 0.01 nats: fitted on all sizes the loss at 1e15 parameters is "
+            f"{at('all', 4):+.4f} off, on the four smallest {at('small', 4):+.4f}, and with one decimal kept "
+            f"{at('small', 1):+.3f}."
+        ),
+        (
+            f"A structured bias of 200 milli-nats moves the forecast by {at('all', 4, 200.0):+.3f} on all sizes and "
+            f"{at('small', 4, 200.0):+.3f} on the small ones."
+        ),
+        (
+            f"The published rows are points of a grid: at their exponents the sum of squares is up to "
+            f"{100 * float((listed / ours - 1).max()):.2f}% above the exact minimum, which moves the forecast of the "
+            f"worst-determined row by {abs(at('small', 1) - PUBLISHED['small', 1, 0.0][-1]):.2f} nats and the "
+            "others by at most 0.005."
+        ),
     ]
 
 
@@ -104,7 +112,15 @@ def published(tables: Tables) -> list[Comparison]:
         for name, value in zip(NAMES, values, strict=True):
             tolerance = None if loose else (0.012 if milliloss >= 200 else 0.003)
             remark = "the exact minimum of the same squares; the published row is a grid point"
-            out.append(Comparison(f"{region}, {decimals} decimals, {milliloss:g} mL: {name}", value, row[name], tolerance, remark=remark))
+            out.append(
+                Comparison(
+                    f"{region}, {decimals} decimals, {milliloss:g} mL: {name}",
+                    value,
+                    row[name],
+                    tolerance,
+                    remark=remark,
+                )
+            )
     return out
 
 

@@ -118,7 +118,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
         ax.grid(visible=False, axis="x")
         ax.set_xticks(range(len(cases)), cases)
         drawing.title(ax, sweeps.LABELS[name])
-    drawing.labels(axes[0, 0], "", f"error of ln N* at 10²⁴ (σ = {sigma:g}): rms, bias dark")
+    drawing.labels(axes[0, 0], "", f"rms error of ln N*, bias dark (σ = {sigma:g})")
     drawing.legend_above(figure, axes[0, 0].get_legend_handles_labels()[0])
     return {"corrected": figure}
 

@@ -27,8 +27,8 @@ class Table:
     Examples
     --------
     >>> table = Table.from_rows([{"surface": "symmetric", "error": 0.5}, {"surface": "chinchilla", "error": 2.0}])
-    >>> table["error"].max()
-    2.0
+    >>> table["error"].tolist()
+    [0.5, 2.0]
     >>> table.where(surface="symmetric")["error"].tolist()
     [0.5]
     >>> print(table.to_csv(), end="")

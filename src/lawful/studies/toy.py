@@ -62,6 +62,13 @@ def toy_fit(region: str, decimals: int, milliloss: float) -> tuple[Fit, dict[str
     error = float(found.surface.loss(TARGET, tokens) - truth.loss(TARGET, tokens))
     k = found.surface
     return found, {
-        "region": region, "decimals": decimals, "milliloss": milliloss, "alpha": k["alpha"], "beta": k["beta"], "E": k["E"],
-        "a": k.exponents[0], "tokens": tokens, "loss_error": error,
+        "region": region,
+        "decimals": decimals,
+        "milliloss": milliloss,
+        "alpha": k["alpha"],
+        "beta": k["beta"],
+        "E": k["E"],
+        "a": k.exponents[0],
+        "tokens": tokens,
+        "loss_error": error,
     }
