@@ -222,9 +222,7 @@ def prepare(
     columns = tuple(runs.column(column) for column in law.columns)
     if not law.separable:
         width = objective.width if objective.is_huber else None
-        return prepare_form(
-            law, columns, runs.L, weighted, limits, log=objective.is_log, delta=width, prior=prior
-        )
+        return prepare_form(law, columns, runs.L, weighted, limits, log=objective.is_log, delta=width, prior=prior)
     lower, upper = np.array([limits[name] for name in law.names]).T
     logs = np.log(np.stack(columns))
     own = law.bounds

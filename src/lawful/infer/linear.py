@@ -138,9 +138,7 @@ def linearise(
     if width is None:
         variance = (weight * residual**2).sum(axis=1) / freedom
         ones = np.ones(len(z))
-        return Linearised(
-            slope, inverse, weight, leverage, residual, residual, free, count, variance, ones, reducible
-        )
+        return Linearised(slope, inverse, weight, leverage, residual, residual, free, count, variance, ones, reducible)
     width = np.broadcast_to(np.asarray(width, float), (len(z),))
     inliers, correction = _inliers(residual, weight, width, free.sum(axis=1))
     pseudo = np.clip(residual, -width[:, None], width[:, None]) / inliers[:, None]

@@ -168,7 +168,13 @@ def minimise_held(frame: Frame, data: Data, phi: Array, value: Array, *, toleran
     start = np.clip(floor.place(z[low]), lower, upper)
     options["delta"] = part.delta
     again = newton.minimise(
-        co.model_in(floor, data.x, log=data.log, base=data.model), part.y, part.w, start, lower, upper, **options  # type: ignore[arg-type]
+        co.model_in(floor, data.x, log=data.log, base=data.model),
+        part.y,
+        part.w,
+        start,
+        lower,
+        upper,
+        **options,  # type: ignore[arg-type]
     )
     result.value[low], result.converged[low] = again.value, again.converged
     return result

@@ -254,9 +254,7 @@ def _resolve(replicas: Replicas, here: slice, draws: int, weights: Array | None,
     if replicas.delta is None and not problem.log and not problem.bounded:
         m = problem.powers + 1
         w = problem.w if weights is None else weights
-        out = kernel.refine(
-            problem.x, losses, w, z[:, m:], problem.box, problem.linear, tolerance=1e-4, max_iter=50
-        )
+        out = kernel.refine(problem.x, losses, w, z[:, m:], problem.box, problem.linear, tolerance=1e-4, max_iter=50)
         return np.concatenate([out.linear, out.theta], axis=1)
     delta = None if replicas.delta is None else np.repeat(replicas.delta[here], draws)
     y = np.log(losses) if problem.log else losses

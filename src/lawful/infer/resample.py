@@ -82,9 +82,7 @@ def group_weights(index: IntArray, groups: int, draws: int, rng: np.random.Gener
     return np.asarray(counts[:, index], dtype=float)
 
 
-def resample(
-    runs: Runs, draws: int, scheme: str, rng: np.random.Generator, *, cluster: str | None = None
-) -> Array:
+def resample(runs: Runs, draws: int, scheme: str, rng: np.random.Generator, *, cluster: str | None = None) -> Array:
     """
     Bootstrap weights: how often each run was drawn, times its own weight.
 
