@@ -129,10 +129,13 @@ def _allocation_rows(allocation: Allocation, usual: tuple[float, float] | None) 
         ("tokens per parameter", format_count(allocation.tokens_per_param), ""),
         ("loss L*", loss if allocation.loss is not None else NOTHING, loss_ends),
     ]
+    new_run = (allocation.prediction or {}).get("loss")
+    if new_run is not None:
+        rows.append(("loss of one new run", "", _uncertain(allocation.loss, new_run)[1]))
     if usual is None:
         return [*rows]
     params, tokens = usual
-    others = (format_count(params), format_count(tokens), format_count(tokens / params), NOTHING)
+    others = (format_count(params), format_count(tokens), format_count(tokens / params), *[NOTHING] * (len(rows) - 3))
     return [(*row, other) for row, other in zip(rows, others, strict=True)]
 
 
@@ -288,7 +291,10 @@ def predict_line(document: Mapping[str, object]) -> Text:
     value, span = _uncertain(_number(document["loss"]), ends)
     params, tokens = format_count(_number(document["params"])), format_count(_number(document["tokens"]))
     level = format_level(_number(document["level"]) or 0.0)
-    said = f" ({level} interval {span})" if ends is not None else ""
+    new_run = document.get("prediction")
+    alone = new_run["loss"] if isinstance(new_run, Mapping) else None
+    single = "" if alone is None else f", one new run {_uncertain(_number(document['loss']), alone)[1]}"
+    said = f" ({level} interval {span}{single})" if ends is not None else ""
     cost = f"{format_flops(_number(document['budget']))}, {document['convention']}"
     return Text(f"Loss of {params} parameters on {tokens} tokens: {value}{said}; {cost}")
 

@@ -5,20 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lawful.core.cost import Cost
+from lawful.core.hardware import Rate
 from lawful.core.runs import Runs
 from lawful.core.surface import Surface
 from lawful.estimate.isoflop import lines
 
 Array = NDArray[np.float64]
 
-PEAK = {"dense": 989.5e12, "sparse": 1979e12}
-"""FLOP/s of an H100 in bf16: the dense rate, and the rate with structured sparsity that published dollars use."""
-
-UTILISATION = 0.5
-DOLLARS_PER_HOUR = 2.0
-
-
-def dollars(flops: ArrayLike, rate: str = "dense") -> Array:
+def dollars(flops: ArrayLike, rate: Rate = "dense") -> Array:
     """
     Dollars that FLOPs cost at 50% utilisation and 2 dollars per H100 hour.
 
@@ -27,7 +22,7 @@ def dollars(flops: ArrayLike, rate: str = "dense") -> Array:
     >>> print(f"{dollars(2.39e24, 'sparse'):,.0f}  {dollars(2.39e24):,.0f}")
     1,341,867  2,683,735
     """
-    return np.asarray(flops, float) / (PEAK[rate] * UTILISATION * 3600) * DOLLARS_PER_HOUR
+    return np.asarray(Cost.on("h100", rate=rate, mfu=0.5, price=2.0).dollars(flops))
 
 
 def outcome(truth: Surface, budget: float, tokens: float) -> dict[str, float]:
