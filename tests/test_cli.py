@@ -300,8 +300,9 @@ class TestSavedFit:
     def test_predict_in_words(self, call, saved):
         code, out, err = call("predict", saved, "--params", "7e9", "--tokens", "2e12")
         assert (code, err) == (0, "")
-        said = r"Loss of 7B parameters on 2T tokens: \d\.\d+ \(90% interval \d\.\d+ to \d\.\d+, one new run \d\.\d+ to \d\.\d+\)"
-        assert re.search(said, out.replace("\n", " "))
+        one_line = " ".join(out.split())
+        assert re.search(r"Loss of 7B parameters on 2T tokens: \d\.\d+ \(90% interval \d\.\d+ to \d\.\d+", one_line)
+        assert re.search(r", one new run \d\.\d+ to \d\.\d+\); ", one_line)
 
     def test_allocate_gives_what_fit_gave(self, document, saved):
         found = document("allocate", saved, "--budget", "1e23")

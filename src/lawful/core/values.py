@@ -269,6 +269,11 @@ column 'loss', row 2 (nan); repair or remove such rows, or set them aside with -
     raise InputError(msg)
 
 
+def plausible(values: Array) -> NDArray[np.bool_]:
+    """Whether positive numbers lie where honest units put them, within ``LARGEST_QUANTITY`` of one."""
+    return np.asarray((values <= LARGEST_QUANTITY) & (values >= 1 / LARGEST_QUANTITY))
+
+
 def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
     """
     Refuse positive numbers so extreme that only broken units explain them.
@@ -293,7 +298,7 @@ def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
     lawful.errors.InputError: The tokens of 1 of 2 runs lie outside 1e-50 to 1e+50: row 2 (1e+200); check their units.
     """
     for name, values in columns.items():
-        bad = np.flatnonzero((values > LARGEST_QUANTITY) | (values < 1 / LARGEST_QUANTITY))
+        bad = np.flatnonzero(~plausible(values))
         if bad.size:
             msg = (
                 f"The {name} of {bad.size} of {row.size} runs lie outside {1 / LARGEST_QUANTITY:g} to "

@@ -19,7 +19,7 @@ from lawful.core.notes import Note
 from lawful.core.runs import Runs
 from lawful.core.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
 from lawful.core.table import experiment_column, table_runs, third_quantity
-from lawful.core.values import distinct, parse_number, quantity_values, value_text
+from lawful.core.values import distinct, parse_number, plausible, quantity_values, value_text
 from lawful.data.read import load_columns
 from lawful.data.rules import DEFAULT_THRESHOLDS, INVALID, KEPT, RULES, SENTENCES, Thresholds
 from lawful.data.wandb import budgets_from_names
@@ -328,10 +328,17 @@ def _from_table(table: Any, select: Selection | None, columns: Mapping[str, str]
 
 
 def _valid(rows: Table, roles: Mapping[str, str]) -> Mask:
-    """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite numbers above zero."""
+    """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite, above zero and plausible."""
     given = {quantity: _numbers(key, rows) for quantity, key in roles.items()}
-    _, implied = third_quantity(given)
-    return np.asarray(np.all([np.isfinite(values) & (values > 0) for values in (*given.values(), implied)], axis=0))
+    name, implied = third_quantity(given)
+    every = {**given, f"implied {name}" if name in given else name: implied}
+    return np.asarray(np.all([_usable(name, values) for name, values in every.items()], axis=0))
+
+
+def _usable(name: str, values: Array) -> Mask:
+    """What the door of a fit lets in: finite and above zero, and N, D and loss within what units allow."""
+    usable = np.isfinite(values) & (values > 0)
+    return usable & plausible(values) if name in ("params", "tokens", "loss") else usable
 
 
 def _numbers(key: str, rows: Table) -> Array:

@@ -34,6 +34,13 @@ class Deadweight:
         FLOPs wasted.
     fraction : float
         The same as a share of the budget.
+    interval : (float, float), optional
+        Interval of the FLOPs wasted over all refits of Approach 2 on resampled runs, those
+        with a parabola that opens downward included; the one to quote.
+    discarded : (float, float), optional
+        The same without those refits, as published work has it.
+    failed : float, optional
+        Their share.
     """
 
     of: str
@@ -42,6 +49,9 @@ class Deadweight:
     tokens: float
     flops: float
     fraction: float
+    interval: Interval | None = None
+    discarded: Interval | None = None
+    failed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from lawful.estimate.result import METHODS, Fit, FrontierFit
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.infer.allocate import Allocation, allocate, check_budget
 from lawful.infer.bootstrap import Draws
+from lawful.infer.deadweight import with_deadweight_interval
 from lawful.infer.diagnose import diagnose
 from lawful.infer.intervals import NOWHERE, Intervals, check_kind, intervals, of_draws
 from lawful.infer.resample import SCHEMES
@@ -239,6 +240,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     drawn = sure.draws if sure else None
     tell("allocating")
     made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
+    if sure is not None and isinstance(found, Fit) and isoflop is not None:
+        made = tuple(with_deadweight_interval(found, a, level) for a in made)
     notes.extend(_allocation_notes(found, made))
     if isinstance(found, Fit) and found.surface.law == CHINCHILLA:
         notes.extend(diagnose(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,20 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import check_parabolas, fit_isoflop, lines
 from lawful.estimate.result import Fit
 from lawful.estimate.small import solve_spd
-from lawful.infer.allocate import check_budget
+from lawful.infer.allocate import Allocation, check_budget
 from lawful.infer.quantiles import quantiles
 from lawful.infer.resample import BLOCK, resample
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Interval = tuple[float, float]
+
+
+QUICK_DRAWS = 2000
+"""Refits of Approach 2 behind the interval that a fit shows of its price."""
+
+FEWEST_SIZES = 4
+"""With fewer sizes at a budget most resamples leave no parabola there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +149,24 @@ def deadweight_interval(
         weight = resample(runs, BLOCK, "within-budget", np.random.default_rng([seed, start // BLOCK]))
         at, upward = _vertices(log_d, runs, weight[: draws - start])
         line = lines(np.log10(runs.budgets), at)
-        with np.errstate(over="ignore"):
-            tokens = 10.0 ** (line.intercept + line.slope * np.log10(c))
+        with np.errstate(invalid="ignore"):
+            log10_tokens = line.intercept + line.slope * np.log10(c)
+        # A nearly straight parabola may put D* anywhere: between one token and one parameter all is lost.
+        tokens = 10.0 ** np.clip(log10_tokens, 0.0, np.log10(surface.cost.product(c)))
         lost = deadweight_of(surface.coefficients, c, tokens, surface.cost)
         parts.append((np.where(np.isfinite(tokens), lost, np.nan), ~upward.all(axis=1)))
     own = float(surface.deadweight(c, float(fit_isoflop(runs).frontier.tokens(c))))
     lost, downward = (np.concatenate(v) for v in zip(*parts, strict=True))
     return DeadweightInterval(c, level, own, lost, downward)
+
+
+def with_deadweight_interval(found: Fit, made: Allocation, level: float) -> Allocation:
+    """Add to an allocation how sure the price of Approach 2 is, with and without its failed refits."""
+    if made.deadweight is None or found.runs.sizes_per_budget.min() < FEWEST_SIZES:
+        return made
+    sure = deadweight_interval(found, found.runs, made.budget, draws=QUICK_DRAWS, level=level)
+    lost = replace(made.deadweight, interval=sure.kept, discarded=sure.discarded, failed=sure.failed)
+    return replace(made, deadweight=lost)
 
 
 def _vertices(x: Array, runs: Runs, weight: Array) -> tuple[Array, BoolArray]:

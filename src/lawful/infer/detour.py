@@ -7,6 +7,7 @@ from dataclasses import replace
 from lawful.estimate.result import Fit
 from lawful.infer.allocate import Allocation, Deadweight, allocate
 from lawful.infer.analysis import Analysis
+from lawful.infer.deadweight import with_deadweight_interval
 
 
 def allocate_again(
@@ -54,7 +55,8 @@ def allocate_again(
     fit = analysis.fit
     at = analysis.level if level is None else level
     if params is None and tokens_per_param is None:
-        return allocate(fit, budget, draws=analysis.sure, level=at, versus=analysis.isoflop, truth=analysis.truth)
+        best = allocate(fit, budget, draws=analysis.sure, level=at, versus=analysis.isoflop, truth=analysis.truth)
+        return with_deadweight_interval(fit, best, at) if analysis.sure and isinstance(fit, Fit) else best
     held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=analysis.sure, level=at)
     if not isinstance(fit, Fit):
         return held

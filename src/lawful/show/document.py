@@ -151,7 +151,15 @@ def allocation_document(allocation: Allocation) -> Document:
         "prediction": None if new_run is None else {"loss": new_run["loss"]},
         "deadweight": None
         if lost is None
-        else {"of": lost.of, "flops": lost.flops, "fraction": lost.fraction, "on": lost.on},
+        else {
+            "of": lost.of,
+            "flops": lost.flops,
+            "fraction": lost.fraction,
+            "on": lost.on,
+            "interval": lost.interval,
+            "interval_without_failed": lost.discarded,
+            "failed": lost.failed,
+        },
     }
 
 

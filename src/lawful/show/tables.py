@@ -15,6 +15,7 @@ from lawful.estimate.printing import METHOD_TITLES
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.infer.allocate import Allocation
 from lawful.infer.analysis import Analysis, Unavailable
+from lawful.show.decision import deadweight_span
 from lawful.show.document import QUANTITY_COLUMNS, Outcome, check_scale, fit_document
 from lawful.show.numbers import (
     MISSING,
@@ -156,7 +157,7 @@ def allocation_parts(
         parts.append(
             Text(
                 f"Deadweight of {lost.of} on the {lost.on} surface: {format_flops(lost.flops)} "
-                f"({format_percent(lost.fraction)} of the budget)"
+                f"({format_percent(lost.fraction)} of the budget){deadweight_span(lost)}"
             )
         )
     return parts

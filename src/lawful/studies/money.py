@@ -13,6 +13,7 @@ from lawful.estimate.isoflop import lines
 
 Array = NDArray[np.float64]
 
+
 def dollars(flops: ArrayLike, rate: Rate = "dense") -> Array:
     """
     Dollars that FLOPs cost at 50% utilisation and 2 dollars per H100 hour.
