@@ -24,7 +24,7 @@ from lawful.estimate.small import best_subset, eliminate, inverse_spd, solve_spd
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-CHUNK_BYTES = 1 << 21
+CHUNK_BYTES = 1 << 22
 """Working set of one chunk of rows; large enough that NumPy's cost per call is shared by
 hundreds of rows, small enough for the last-level cache."""
 

@@ -357,6 +357,7 @@ def _polish(problem: Problem, z: Array, weights: Array | None, losses: Array | N
     """Newton steps at the final objective."""
     y = problem.target if losses is None else (np.log(losses) if problem.log else losses)
     w = weights if weights is not None else _weights(problem)
+    warm = weights is not None or losses is not None
     out = newton.minimise(
         newton.separable(problem.x, log=problem.log),
         y,
@@ -366,10 +367,10 @@ def _polish(problem: Problem, z: Array, weights: Array | None, losses: Array | N
         problem.upper,
         delta=problem.delta,
         gates=problem.gates,
-        tolerance=max(solver.tolerance, 1e-10),
+        tolerance=max(solver.tolerance, WARM_TOLERANCE if warm else 1e-10),
         max_iter=solver.max_iter,
     )
-    if weights is not None or losses is not None:
+    if warm:
         return Answer(out.z, out.value, out.converged)
     order = np.argsort(out.value, kind="stable")
     return Answer(out.z[order], out.value[order], out.converged[order])
