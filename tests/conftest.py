@@ -1,14 +1,20 @@
-"""Fixtures: the shared folder of published runs, three known truths, and two sweeps of them."""
+"""Fixtures: the shared folder of published runs, three known truths, two sweeps of them, and a browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lawful.core.plan import Plan, plan_isoflop, study_surface
 from lawful.core.surface import Surface
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 THREE_SURFACES = ("symmetric", "chinchilla", "asymmetric")
@@ -79,3 +85,66 @@ def centred_plan(surface: Surface) -> Plan:
 def drifting_plan(surface: Surface) -> Plan:
     """The same sweep with centres that drift to N*/3."""
     return plan_isoflop(FIVE_BUDGETS, 15, surface=surface, width=8, drift=3)
+
+
+QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+"""Headless Chromium as root in a container, and without its own calls home."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; tests of pages are skipped without it."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("pages are tested in Chromium, which is not installed (on Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="pages are tested with playwright: install .[dev]")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=list(QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """
+    Open a file as a page; whatever it prints as an error, throws or asks of a network fails the test at its end.
+
+    ``visit(path, width=390, scheme="dark", fragment="a=1")`` returns playwright's page.
+    """
+    trouble: list[str] = []
+    contexts = []
+
+    def open_page(path: Path, *, width: int = 1280, scheme: str = "light", fragment: str = "") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: trouble.append(f"console: {m.text}") if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: trouble.append(f"thrown: {error}"))
+        page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else trouble.append(r.url))
+        page.goto(path.resolve().as_uri() + (f"#{fragment}" if fragment else ""), wait_until="load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+@pytest.fixture(scope="session")
+def serious_violations() -> Callable[[Page], list[str]]:
+    """Ask axe for accessibility violations of a page that are serious or critical, as sentences."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="install .[dev] for axe").Axe()
+
+    def violations(page: Page) -> list[str]:
+        found = axe.run(page).response["violations"]
+        return [
+            f"{v['id']}: {v['help']} ({', '.join(str(n['target']) for n in v['nodes'][:3])})"
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
+
+    return violations
