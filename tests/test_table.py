@@ -224,7 +224,7 @@ def test_measured_flops_are_grouped_within_a_tenth_and_said() -> None:
     assert runs.group.tolist() == [0, 0, 0, 1, 1, 1]
     message = note(runs, "budget_groups")
     assert message.startswith(
-        "Column 'flops' holds no nominal budgets (only 0% of the runs share their value), so runs"
+        "Column 'flops' holds no nominal budgets (only 0% of the runs share theirs across sizes), so runs"
     )
     assert "within 10% in compute form one budget: 6 runs, 2 groups." in message
     derived = runs_from_columns({"N": N, "D": D, "loss": L})
@@ -258,6 +258,18 @@ def test_the_order_of_the_rows_changes_no_group(compute: list[float], seed: int)
     assert shuffled.group.tolist() == straight.group[order].tolist()
     assert [n.message for n in shuffled.notes] == [n.message for n in straight.notes]
     assert distinct_budgets(values[order])[1].tolist() == distinct_budgets(values)[1].tolist()
+
+
+def test_seeds_of_one_run_share_their_flops_and_are_no_nominal_budget() -> None:
+    sizes = np.repeat([1e6, 2e6, 4e6] * 2, 3)
+    flops = np.repeat([1.000e15, 1.004e15, 0.998e15, 1.001e16, 0.997e16, 1.003e16], 3)
+    assert distinct_budgets(flops)[2] == 1.0
+    assert distinct_budgets(flops, sizes)[2] == 0.0
+    table = {"params": sizes, "tokens": flops / (6 * sizes), "flops": flops, "loss": np.linspace(3, 2, 18)}
+    runs = as_runs(pd.DataFrame(table))
+    assert runs.budgets.size == 2
+    (note,) = [note for note in runs.notes if note.code == "budget_groups"]
+    assert "only 0% of the runs share theirs across sizes" in note.message
 
 
 # Labels and the record

@@ -68,7 +68,7 @@ def group_budgets(C: Array, tolerance: float = BUDGET_TOLERANCE) -> tuple[IntArr
     return group, np.exp(np.add.reduceat(logs, starts) / sizes)
 
 
-def distinct_budgets(C: Array) -> tuple[IntArray, Array, float]:
+def distinct_budgets(C: Array, N: Array | None = None) -> tuple[IntArray, Array, float]:
     """
     Group runs by the exact value of their compute, up to rounding.
 
@@ -76,6 +76,9 @@ def distinct_budgets(C: Array) -> tuple[IntArray, Array, float]:
     ----------
     C : array, shape (n,)
         Compute per run in FLOPs, > 0.
+    N : array, shape (n,), optional
+        Parameters. Where given, only a run of another size shares a budget: seeds of one
+        run have the same measured FLOPs too.
 
     Returns
     -------
@@ -97,7 +100,8 @@ def distinct_budgets(C: Array) -> tuple[IntArray, Array, float]:
     values = C[order]
     starts = np.array([first for first, _ in _clusters(np.log(values), SAME_BUDGET)], dtype=np.intp)
     group, sizes = _label_sorted(order, starts)
-    return group, values[starts], float(sizes[sizes > 1].sum() / C.size)
+    kinds = sizes if N is None else np.bincount(np.unique(np.stack([group, N]), axis=1)[0].astype(np.intp))
+    return group, values[starts], float(sizes[kinds > 1].sum() / C.size)
 
 
 def _clusters(logs: Array, gap: float) -> list[tuple[int, int]]:

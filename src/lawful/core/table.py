@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 NOMINAL_SHARE = 0.5
-"""A budget column is nominal when at least this fraction of the runs share their value with another run."""
+"""A budget column is nominal when at least this fraction of the runs share their value with a run of another size."""
 
 MOST_EXPERIMENTS = 50
 """A column with more values than this tells runs apart, not experiments."""
@@ -254,7 +254,7 @@ def table_runs(
         weight = _weights(used["weight"], table)
     N, D, C = _third(given, roles, table.row, notes)
     require_plausible({"params": N, "tokens": D, "loss": given["loss"]}, table.row)
-    groups = _budget_groups(C, roles.get("budget"), notes)
+    groups = _budget_groups(C, N, roles.get("budget"), notes)
     labels = {key: column for key, column in table.columns.items() if key not in used.values()}
     notes += _several_experiments(labels, table.selection)
     notes += checkpoint_notes(labels, N, D)
@@ -352,19 +352,19 @@ def _flops_mismatch(ratio: Array, key: str) -> list[Note]:
     return [Note("flops_mismatch", message)]
 
 
-def _budget_groups(C: Array, key: str | None, notes: list[Note]) -> tuple[IntArray, Array]:
+def _budget_groups(C: Array, N: Array, key: str | None, notes: list[Note]) -> tuple[IntArray, Array]:
     why = ""
+    near, centres = group_budgets(C)
     if key is not None:
-        group, budgets, shared = distinct_budgets(C)
-        if shared >= NOMINAL_SHARE:
+        group, budgets, shared = distinct_budgets(C, N)
+        if shared >= NOMINAL_SHARE or (budgets.size == centres.size and distinct_budgets(C)[2] >= NOMINAL_SHARE):
             return group, budgets
-        why = f"Column {key!r} holds no nominal budgets (only {shared:.0%} of the runs share their value), so "
-    group, budgets = group_budgets(C)
+        why = f"Column {key!r} holds no nominal budgets (only {shared:.0%} of the runs share theirs across sizes), so "
     message = (
-        f"{why}runs within {BUDGET_TOLERANCE:.0%} in compute form one budget: {C.size} runs, {budgets.size} groups."
+        f"{why}runs within {BUDGET_TOLERANCE:.0%} in compute form one budget: {C.size} runs, {centres.size} groups."
     )
     notes.append(Note("budget_groups", message[0].upper() + message[1:]))
-    return group, budgets
+    return near, centres
 
 
 def experiment_column(labels: Mapping[str, NDArray[Any]], selection: Mapping[str, str]) -> str | None:
