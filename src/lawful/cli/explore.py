@@ -1,0 +1,68 @@
+"""``lawful explore``: one page on which a sweep is turned by sliders."""
+
+# ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lawful.cli import options as o
+from lawful.cli.terminal import print_document, show
+
+SomeFit = Annotated[
+    str | None,
+    typer.Argument(metavar="[FIT.json]", help="Open with this law and grid; a fit.json of lawful fit --out."),
+]
+Page = Annotated[
+    Path, typer.Option("--out", metavar="FILE.html", help="Write the page here.", rich_help_panel=o.OUTPUT)
+]
+Target = Annotated[
+    str | None,
+    typer.Option("--budget", metavar="C", help="Target budget in FLOPs; that of the fit, or 1e24, by default."),
+]
+Gpu = Annotated[str, typer.Option("--gpu", metavar="NAME", help="Chip: h100, a100, h200, b200, tpu-v5p, ...")]
+Mfu = Annotated[float, typer.Option("--mfu", metavar="X", help="Model FLOPs utilisation.")]
+Price = Annotated[float, typer.Option("--price", metavar="X", help="Dollars per chip and hour.")]
+
+
+def explore(
+    fit: SomeFit = None,
+    out: Page = Path("explorer.html"),
+    budget: Target = None,
+    gpu: Gpu = "h100",
+    mfu: Mfu = 0.5,
+    price: Price = 2.0,
+    json: o.Json = False,
+) -> None:
+    """
+    Write a page with sliders: turn a law and its sweep, and see what a parabola makes of it.
+
+    One file, no server and no network; open it in a browser.
+
+    \b
+    Examples:
+      lawful explore
+      lawful explore result/fit.json --out ours.html
+      lawful explore result/fit.json --budget 3.8e25 --gpu h100 --price 2.5
+    """
+    target = None if budget is None else o.parse_positive("--budget", budget)
+    from lawful.core.cost import Cost
+    from lawful.show.artifact import load_fit
+    from lawful.show.explorer import check_fit, check_page, explorer_html, saved_target, write_page
+
+    cost = Cost.on(gpu, mfu=mfu, price=price)
+    check_page(out)
+    found = None
+    if fit is not None:
+        found = check_fit(load_fit(fit))
+        target = saved_target(fit) if target is None else target
+    write_page(out, explorer_html(found, target=target, cost=cost))
+    if json:
+        print_document({"schema": "lawful.explore/1", "out": str(out), "fit": fit})
+        return
+    from rich.text import Text
+
+    show([Text(f"Wrote {out}: open it in a browser, it needs no server and no network.")])

@@ -1,0 +1,289 @@
+"use strict";
+// Draws the figures of a report with Observable Plot from the tables in the page. Colours are CSS
+// properties of the page, so a figure follows the reader's colour scheme without being drawn again.
+
+const Figures = (() => {
+  const DASH = { approach2: "5 3", approach1: "7 3 2 3" };
+  const SYMBOL = { vpnls: "diamond", approach3: "diamond", approach2: "circle", approach1: "square" };
+  const SUFFIXES = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]];
+  const colour = (name) => `var(--${name})`;
+
+  // Numbers as the text of the report writes them.
+  const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
+  function scientific(value, digits = 3) {
+    if (!Number.isFinite(value)) return "n/a";
+    const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+    return Number(exponent) ? `${trimmed(mantissa)}e${Number(exponent)}` : trimmed(mantissa);
+  }
+  function count(value, digits = 3) {
+    if (!Number.isFinite(value)) return "n/a";
+    const rounded = Number(value.toPrecision(digits));
+    if (Math.abs(rounded) >= 1e15 || (rounded !== 0 && Math.abs(rounded) < 1e-3)) return scientific(value, digits);
+    const [scale, suffix] = SUFFIXES.find(([least]) => Math.abs(rounded) >= least) ?? [1, ""];
+    return `${trimmed((rounded / scale).toPrecision(digits)).replace(/e\+?(\d+)$/, "e$1")}${suffix}`;
+  }
+  const loss = (value) => (Number.isFinite(value) ? `${value.toFixed(4)} nats` : "n/a");
+  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toPrecision(3)} nats`;
+  const power = (value) => {
+    const [mantissa, exponent] = value.toExponential(1).split("e");
+    const raised = String(Number(exponent)).replace(/[-\d]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
+    return trimmed(mantissa) === "1" ? `10${raised}` : `${trimmed(mantissa)}×10${raised}`;
+  };
+
+  // A table of the page as rows; null (no number) stays NaN, so that lines break there.
+  function rows(data, name) {
+    const table = data.tables[name];
+    if (!table) return [];
+    const keys = Object.keys(table.columns);
+    const length = keys.length ? table.columns[keys[0]].length : 0;
+    return Array.from({ length }, (_, i) =>
+      Object.fromEntries(keys.map((key) => [key, table.columns[key][i] ?? NaN])));
+  }
+  const distinct = (values) => [...new Set(values)];
+  const label = (data, source) => data.labels[source] ?? source;
+
+  // Ticks of a log axis that fit a width: 1-2-5 over little more than a decade, else powers of ten.
+  function logTicks([low, high], most) {
+    const steps = Math.log10(high / low) < 1.6 ? [1, 2, 5] : Math.log10(high / low) < 2.6 ? [1, 3] : [1];
+    const found = [];
+    for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k += 1)
+      for (const step of steps) {
+        const tick = Number(`${step}e${k}`);
+        if (tick >= low && tick <= high) found.push(tick);
+      }
+    const stride = Math.ceil(found.length / most);
+    return found.filter((_, i) => i % stride === 0);
+  }
+  const spread = (values, factor) => {
+    const good = values.filter((v) => Number.isFinite(v) && v > 0);
+    return [Math.min(...good) / factor, Math.max(...good) * factor];
+  };
+  function logAxis(domain, title, most, format) {
+    return { type: "log", domain, label: title, labelArrow: "none", ticks: logTicks(domain, most), tickFormat: format, grid: true };
+  }
+  const most = (width) => Math.max(3, Math.floor(width / 85));
+
+  function plot(width, height, title, scales, marks) {
+    return Plot.plot({
+      width, height, marginLeft: 58, marginBottom: 42, marginRight: 14, marginTop: 24,
+      ariaLabel: title, color: { type: "identity" }, symbol: { type: "identity" },
+      style: { background: "none", color: "var(--ink)", fontSize: "12px", overflow: "visible", "--plot-background": "var(--paper)" },
+      ...scales, marks,
+    });
+  }
+  const tip = (data, options) =>
+    Plot.tip(data, Plot.pointer({ fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25, ...options }));
+
+  // The budgets of a figure, lowest first, each with its place in the scale of colours.
+  function budgetColours(runs) {
+    const budgets = distinct(runs.map((r) => r.budget)).sort((a, b) => a - b);
+    return (budget) => colour(`budget-${budgets.indexOf(budget)}`);
+  }
+
+  function aboutRun(r) {
+    const lines = [];
+    if (typeof r.label === "string" && r.label) lines.push(r.label);
+    if (Number.isFinite(r.row)) lines.push(`row ${r.row}`);
+    lines.push(`budget ${scientific(r.budget)} FLOPs`, `N ${count(r.params)}, D ${count(r.tokens)}`);
+    if (Number.isFinite(r.tokens_per_param)) lines.push(`${count(r.tokens_per_param)} tokens per parameter`);
+    if (Number.isFinite(r.loss)) lines.push(`loss ${loss(r.loss)}`);
+    if (Number.isFinite(r.residual)) lines.push(`residual ${signed(r.residual)}`);
+    if (typeof r.check === "string") lines.push(r.check ? `flagged: ${r.check}` : "not flagged");
+    return lines.join("\n");
+  }
+
+  function isoflop(data, width) {
+    const runs = rows(data, "isoflop_runs"), curves = rows(data, "isoflop_curves"), optima = rows(data, "isoflop_optima");
+    const hue = budgetColours(runs);
+    const losses = runs.map((r) => r.loss);
+    const [low, high] = [Math.min(...losses), Math.max(...losses)];
+    const near = [...curves, ...optima].map((r) => r.loss).filter((v) => v > low - 0.5 * (high - low) && v < high);
+    const floor = Math.min(low, ...near), room = 0.04 * (high - low) || 0.04 * high;
+    const domain = [floor - room, high + room];
+    const x = spread([...runs, ...curves].map((r) => r.params), 1.15);
+    const flagged = (r) => typeof r.check === "string" && r.check !== "";
+    return plot(width, Math.min(440, 0.62 * width + 90), "Loss against model size by budget", {
+      x: logAxis(x, "Model size N (parameters)", most(width), (v) => count(v)),
+      y: { label: "Loss (nats per token)", labelArrow: "none", domain, clamp: false, grid: true, ticks: 6 },
+    }, [
+      Plot.line(curves, { x: "params", y: "loss", z: (r) => `${r.source} ${r.budget}`, clip: true, strokeWidth: 1.4,
+        stroke: (r) => hue(r.budget), filter: (r) => r.source !== "approach2" }),
+      Plot.line(curves, { x: "params", y: "loss", z: (r) => `${r.source} ${r.budget}`, clip: true, strokeWidth: 1.2,
+        stroke: (r) => hue(r.budget), strokeDasharray: DASH.approach2, filter: (r) => r.source === "approach2" }),
+      Plot.dot(runs, { x: "params", y: "loss", r: 2.8, fill: (r) => hue(r.budget), filter: (r) => !flagged(r), clip: true }),
+      Plot.dot(runs, { x: "params", y: "loss", r: 4, symbol: "times", stroke: (r) => hue(r.budget), strokeWidth: 1.8, filter: flagged, clip: true }),
+      ...distinct(optima.map((r) => r.source)).map((source) => Plot.dot(optima.filter((r) => r.source === source), {
+        x: "params", y: "loss", symbol: SYMBOL[source], r: source === "approach2" ? 5 : 4, clip: true,
+        fill: source === "approach2" ? "none" : "var(--ink)", stroke: source === "approach2" ? colour(source) : "var(--paper)", strokeWidth: source === "approach2" ? 2 : 1 })),
+      tip(runs, { x: "params", y: "loss", title: aboutRun }),
+    ]);
+  }
+
+  function frontier(data, width, quantity) {
+    const lines = rows(data, "frontier_lines"), points = rows(data, "frontier_points"), targets = rows(data, "frontier_targets");
+    const symbolName = quantity === "params" ? "N*" : "D*";
+    const title = quantity === "params" ? "Compute-optimal model size N* (parameters)" : "Compute-optimal training set D* (tokens)";
+    const [low, high] = [`${quantity}_low`, `${quantity}_high`];
+    const x = [Math.min(...lines.map((r) => r.budget)), Math.max(...lines.map((r) => r.budget))];
+    const y = spread([...lines, ...points, ...targets].map((r) => r[quantity]), 1.6);
+    const trained = lines.filter((r) => r.extrapolated).map((r) => r.budget);
+    const sources = distinct(lines.map((r) => r.source));
+    const said = (r) => [label(data, r.source), `C ${scientific(r.budget)} FLOPs`, `${symbolName} ${count(r[quantity])}`,
+      ...(Number.isFinite(r[low]) ? [`${data.level}: ${count(r[low])} to ${count(r[high])}`] : [])].join("\n");
+    const own = sources[0];
+    return plot(width, Math.min(400, 0.7 * width + 80), title, {
+      x: logAxis(x, "Training compute C (FLOPs)", most(width), power),
+      y: logAxis(y, title, 6, (v) => count(v)),
+    }, [
+      Plot.rect(trained.length ? [0] : [], { x1: Math.min(...trained), x2: x[1], y1: y[0], y2: y[1], fill: colour("shade") }),
+      Plot.areaY(lines.filter((r) => r.source === own && Number.isFinite(r[low])), { x: "budget", y1: low, y2: high, fill: colour(own), fillOpacity: 0.2, clip: true }),
+      ...sources.map((source) => Plot.line(lines.filter((r) => r.source === source), {
+        x: "budget", y: quantity, stroke: colour(source), strokeWidth: 1.6, strokeDasharray: DASH[source], clip: true })),
+      Plot.dot(points, { x: "budget", y: quantity, symbol: (r) => SYMBOL[r.source], r: 3.2, clip: true,
+        fill: (r) => (r.bracketed ? colour(r.source) : "var(--paper)"), stroke: (r) => colour(r.source) }),
+      Plot.ruleX(distinct(targets.map((r) => r.budget)), { stroke: "var(--muted)", strokeDasharray: "2 3" }),
+      Plot.link(targets.filter((r) => Number.isFinite(r[low])), { x1: "budget", x2: "budget", y1: low, y2: high, stroke: (r) => colour(r.source), strokeWidth: 2.2 }),
+      Plot.dot(targets, { x: "budget", y: quantity, symbol: (r) => SYMBOL[r.source], r: 4.5, strokeWidth: 1.8,
+        fill: (r) => (r.source === own ? colour(r.source) : "none"), stroke: (r) => colour(r.source) }),
+      tip([...targets, ...points, ...lines], { x: "budget", y: quantity, title: said }),
+    ]);
+  }
+
+  function residuals(data, width) {
+    const all = rows(data, "residuals"), medians = rows(data, "residual_medians");
+    const runs = rows(data, "isoflop_runs");
+    const hue = budgetColours(runs);
+    const sizes = all.map((r) => Math.abs(r.residual)).sort((a, b) => a - b);
+    const edge = 6 * sizes[Math.floor(0.95 * (sizes.length - 1))] || Infinity;
+    const near = all.filter((r) => Math.abs(r.residual) <= edge), far = all.filter((r) => Math.abs(r.residual) > edge);
+    const top = Math.max(...near.map((r) => Math.abs(r.residual))) * 1.1 || 1e-12;
+    const unit = top >= 0.1 ? 1 : top >= 1e-4 ? 1e-3 : 1e-6;
+    const unitName = unit === 1 ? "nats per token" : `${power(unit)} nats per token`;
+    const budgets = medians.map((r) => r.budget);
+    const stride = Math.ceil(budgets.length / Math.max(3, Math.floor(width / 95)));
+    const at = (r) => Math.max(-top, Math.min(top, r.residual)) / unit;
+    return plot(width, Math.min(380, 0.5 * width + 110), "Observed less fitted loss by budget", {
+      x: { domain: [-0.6, budgets.length - 0.4], label: "Budget (FLOPs); within each, small to large models", labelArrow: "none",
+        ticks: budgets.map((_, i) => i).filter((i) => i % stride === 0), tickFormat: (i) => power(budgets[i]) },
+      y: { domain: [-top / unit, top / unit], label: `Observed − fitted loss (${unitName})`, labelArrow: "none", grid: true, ticks: 6 },
+    }, [
+      Plot.ruleY([0], { stroke: "var(--muted)" }),
+      Plot.dot(near, { x: "place", y: at, r: 2.6, fill: (r) => hue(r.budget) }),
+      Plot.dot(far, { x: "place", y: at, r: 4, symbol: "triangle", fill: "var(--ink)" }),
+      Plot.link(medians, { x1: (_, i) => i - 0.35, x2: (_, i) => i + 0.35, y1: (r) => r.residual / unit, y2: (r) => r.residual / unit, stroke: "var(--ink)", strokeWidth: 1.8 }),
+      tip(all, { x: "place", y: at, title: aboutRun }),
+    ]);
+  }
+
+  const QUANTITIES = { params: "N* (parameters)", tokens: "D* (tokens)", loss: "L* (nats per token)" };
+  function dial(data, width, quantity) {
+    const all = rows(data, "dial"), inside = all.filter((r) => r.support);
+    const best = all.reduce((a, b) => (b.distance < a.distance ? b : a));
+    const form = quantity === "loss" ? (v) => v.toFixed(3) : (v) => count(v);
+    const values = all.map((r) => r[quantity]), [low, high] = [Math.min(...values), Math.max(...values)];
+    const wide = quantity !== "loss" && high / low > 10, room = 0.05 * (high - low) || 0.01 * high;
+    const y = wide ? logAxis([low / 1.2, high * 1.2], QUANTITIES[quantity], 6, form)
+      : { domain: [low - room, high + room], label: QUANTITIES[quantity], labelArrow: "none", tickFormat: form, grid: true, ticks: 6 };
+    return plot(width, Math.min(360, 0.6 * width + 100), `Forecast of ${QUANTITIES[quantity]} against E`, {
+      x: { label: "E held at (nats per token)", labelArrow: "none", ticks: Math.max(3, Math.floor(width / 110)) }, y,
+    }, [
+      Plot.rectX(inside.length ? [0] : [], { x1: inside[0]?.E, x2: inside.at(-1)?.E, fill: colour("vpnls"), fillOpacity: 0.12 }),
+      Plot.line(all, { x: "E", y: quantity, stroke: colour("vpnls"), strokeWidth: 1.1, strokeOpacity: 0.7 }),
+      Plot.line(inside, { x: "E", y: quantity, stroke: colour("vpnls"), strokeWidth: 2.6 }),
+      Plot.dot([best], { x: "E", y: quantity, symbol: "diamond", r: 5, fill: "var(--ink)", stroke: "var(--paper)" }),
+      Plot.tip(all, Plot.pointerX({ x: "E", y: quantity, fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25,
+        title: (r) => [`E ${r.E.toFixed(4)} nats`, `N* ${count(r.params)}, D* ${count(r.tokens)}`, `L* ${loss(r.loss)}`,
+          `distance ${r.distance.toFixed(2)} (t)`, r.support ? "inside the interval" : "outside the interval"].join("\n") })),
+    ]);
+  }
+
+  function valley(data, width) {
+    const all = rows(data, "valley"), [region] = rows(data, "indifference");
+    const usual = region.approach2_params >= all[0].params && region.approach2_params <= all.at(-1).params ? [region] : [];
+    const x = spread(all.map((r) => r.params), 1);
+    const losses = all.map((r) => r.loss), room = 0.06 * (Math.max(...losses) - Math.min(...losses));
+    return plot(width, Math.min(360, 0.6 * width + 100), "Loss against model size at the target budget", {
+      x: logAxis(x, "Model size N (parameters)", most(width), (v) => count(v)),
+      y: { label: "Loss (nats per token)", labelArrow: "none", grid: true, ticks: 6, domain: [Math.min(...losses) - room, Math.max(...losses)] },
+    }, [
+      Plot.rectX([0], { x1: region.params_low, x2: region.params_high, fill: colour("vpnls"), fillOpacity: 0.12 }),
+      Plot.ruleY([region.loss + region.epsilon], { stroke: "var(--muted)", strokeDasharray: "2 3" }),
+      Plot.line(all, { x: "params", y: "loss", stroke: colour("vpnls"), strokeWidth: 1.8 }),
+      Plot.dot([region], { x: "params", y: "loss", symbol: "diamond", r: 5, fill: "var(--ink)", stroke: "var(--paper)" }),
+      Plot.dot(usual, { x: "approach2_params", y: "approach2_loss", symbol: "circle", r: 5, stroke: colour("approach2"), strokeWidth: 2 }),
+      Plot.tip(all, Plot.pointerX({ x: "params", y: "loss", fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25,
+        title: (r) => [`N ${count(r.params)}, D ${count(r.tokens)}`, `${count(r.tokens / r.params)} tokens per parameter`, `loss ${loss(r.loss)}`,
+          `${r.excess.toPrecision(2)} nats above the optimum`, r.inside ? "as good as N*" : "worse than noise hides"].join("\n") })),
+    ]);
+  }
+
+  // Two or more fits: their frontiers in one figure.
+  function fits(data, width, quantity) {
+    const lines = rows(data, "fit_frontiers"), targets = rows(data, "fit_optima");
+    const names = distinct(lines.map((r) => r.fit));
+    const hue = (name) => colour(`fit-${names.indexOf(name) % 6}`);
+    const dash = (name) => ["none", "6 3", "2 3", "8 3 2 3"][names.indexOf(name) % 4];
+    const [low, high] = [`${quantity}_low`, `${quantity}_high`], symbolName = quantity === "params" ? "N*" : "D*";
+    const title = quantity === "params" ? "Compute-optimal model size N* (parameters)" : "Compute-optimal training set D* (tokens)";
+    const x = [Math.min(...lines.map((r) => r.budget)), Math.max(...lines.map((r) => r.budget))];
+    const said = (r) => [`Fit ${r.fit}`, `C ${scientific(r.budget)} FLOPs`, `${symbolName} ${count(r[quantity])}`,
+      ...(Number.isFinite(r[low]) ? [`${count(r[low])} to ${count(r[high])}`] : [])].join("\n");
+    return plot(width, Math.min(420, 0.7 * width + 80), title, {
+      x: logAxis(x, "Training compute C (FLOPs)", most(width), power),
+      y: logAxis(spread(lines.map((r) => r[quantity]), 1.4), title, 6, (v) => count(v)),
+    }, [
+      Plot.areaY(lines.filter((r) => Number.isFinite(r[low])), { x: "budget", y1: low, y2: high, z: "fit", fill: (r) => hue(r.fit), fillOpacity: 0.15, clip: true }),
+      ...names.map((name) => Plot.line(lines.filter((r) => r.fit === name), { x: "budget", y: quantity, stroke: hue(name), strokeWidth: 1.8, strokeDasharray: dash(name), clip: true })),
+      Plot.dot(targets, { x: "budget", y: quantity, r: 4, fill: (r) => hue(r.fit), stroke: "var(--paper)", clip: true }),
+      tip([...targets, ...lines], { x: "budget", y: quantity, title: said }),
+    ]);
+  }
+
+  // What the marks of a figure mean, as entries of a list: a colour, a shape, and words.
+  function legend(data, name) {
+    if (name === "isoflop" || name === "residuals") {
+      const runs = rows(data, "isoflop_runs"), hue = budgetColours(runs);
+      const budgets = distinct(runs.map((r) => r.budget)).sort((a, b) => a - b);
+      const stride = Math.ceil(budgets.length / 14);
+      const entries = budgets.filter((_, i) => i % stride === 0).map((b) => ({ fill: hue(b), shape: "dot", text: `${power(b)} FLOPs` }));
+      if (name === "residuals") return [...entries, { fill: "var(--ink)", shape: "line", text: "median of the budget" }];
+      const drawn = distinct(rows(data, "isoflop_curves").map((r) => r.source));
+      for (const source of drawn)
+        entries.push({ fill: "var(--muted)", shape: source === "approach2" ? "dashed" : "line", text: source === "approach2" ? "parabolas of Approach 2" : `${label(data, source)} law` });
+      for (const source of distinct(rows(data, "isoflop_optima").map((r) => r.source)))
+        entries.push({ fill: source === "approach2" ? colour(source) : "var(--ink)", shape: source === "approach2" ? "ring" : "diamond", text: `optimum, ${label(data, source)}` });
+      if (runs.some((r) => typeof r.check === "string" && r.check)) entries.push({ fill: "var(--muted)", shape: "cross", text: "flagged by check" });
+      return entries;
+    }
+    if (name === "params" || name === "tokens") {
+      const sources = distinct(rows(data, "frontier_lines").map((r) => r.source));
+      return sources.map((source) => ({ fill: colour(source), shape: DASH[source] ? "dashed" : "line", text: label(data, source) }));
+    }
+    if (name.startsWith("fits-")) {
+      const fitted = distinct(rows(data, "fit_frontiers").map((r) => r.fit));
+      return fitted.map((fit, i) => ({ fill: colour(`fit-${i % 6}`), shape: i % 4 ? "dashed" : "line", text: `fit ${fit}` }));
+    }
+    if (name === "valley") {
+      const [region] = rows(data, "indifference");
+      return Number.isFinite(region?.approach2_params) ? [{ fill: "var(--ink)", shape: "diamond", text: `N* ${count(region.params)}` },
+        { fill: colour("approach2"), shape: "ring", text: `Approach 2 ${count(region.approach2_params)}` }] : [];
+    }
+    return [];
+  }
+
+  return {
+    legend,
+    rows, count, scientific,
+    draw: {
+      isoflop,
+      params: (data, width) => frontier(data, width, "params"),
+      tokens: (data, width) => frontier(data, width, "tokens"),
+      residuals,
+      dial: (data, width, choice) => dial(data, width, choice ?? "params"),
+      valley,
+      "fits-params": (data, width) => fits(data, width, "params"),
+      "fits-tokens": (data, width) => fits(data, width, "tokens"),
+    },
+    choices: { dial: QUANTITIES },
+  };
+})();
