@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz check format bench bare clean
+.PHONY: help demo test test-all fuzz check format docs bench bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,10 @@ format: .venv/.dev  ## Sort imports and reformat
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+docs: .venv/.docs  ## Build the documentation site into build/site (warnings are errors)
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+	@echo "Open build/site/index.html in a browser; no server is needed."
+
 bench: .venv/.bench  ## Time the verbs (never part of the tests)
 	.venv/bin/python -m pytest benchmarks --benchmark-enable --benchmark-quiet --override-ini 'python_files=bench_*.py test_*.py'
 
@@ -55,6 +59,10 @@ clean:  ## Remove environments, caches and build products
 
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(PIP) --editable '.[dev]'
+	@touch $@ .venv/.runtime
+
+.venv/.docs: pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[docs]'
 	@touch $@ .venv/.runtime
 
 .venv/.bench: pyproject.toml | .venv/bin/python

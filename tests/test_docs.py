@@ -5,6 +5,9 @@ The README and the pages of docs/ are run: one test per page.
   checked as a doctest.
 - ```` ```console ```` blocks: every ``$ lawful …`` command is run and must end with exit code 0. The lines under a
   command must occur in its output in that order; runs of spaces count as one, ``...`` stands for anything.
+  ``$ NAME=value`` sets variables for the commands after it.
+- Tests ask nothing of a network: ``$ lawful datasets fetch NAME`` only has to name a known set, and where that set
+  lies (``$ RUNS="$(lawful datasets path NAME)"``) its file in the published runs stands in for it.
 - Pages run in an empty folder that has ``examples/`` in it and the published runs at ``../shared``, as a checkout has.
 - ``<!-- needs: shared -->`` before a block: without the published runs, the page is skipped from there on.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,13 +27,18 @@ from pathlib import Path
 
 import pytest
 
+from lawful.data.published import PUBLISHED_SETS
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = sorted([*REPOSITORY.glob("README.md"), *(REPOSITORY / "docs").rglob("*.md")])
 SHARED = Path(os.environ.get("LAWFUL_SHARED", REPOSITORY.parent / "shared")).resolve()
 
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 MARKER = re.compile(r"<!-- needs: shared -->\s*\Z")
-COMMAND = re.compile(r"^\$ (lawful\b(?:.*\\\n)*.*)$", re.MULTILINE)
+COMMAND = re.compile(r"^\$ ((?:lawful\b|[A-Z]+=)(?:.*\\\n)*.*)$", re.MULTILINE)
+FETCH = re.compile(r"lawful datasets fetch ([\w-]+)")
+FETCHED = re.compile(r"\$\(lawful datasets path ([\w-]+)\)")
+STAND_INS = {"isoflop-experiments": "isoflops.csv", "misfitting-checkpoints": "misfitting_checkpoints.csv"}
 
 
 @dataclass(frozen=True)
@@ -71,18 +80,35 @@ def commands_of(code: str) -> Iterator[tuple[str, list[str]]]:
             yield command[1], [line for line in part[command.end() :].splitlines() if line.strip()]
 
 
-def run_console(block: Block, page: str) -> None:
-    scripts = Path(sys.executable).parent
-    # Wide enough for every table, and no colours between the words.
-    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100", "NO_COLOR": "1"}
+def assign(command: str, variables: dict[str, str], shared: Path) -> None:
+    """Set the variables of a line such as ``RUNS=runs.csv TARGET=1e24``."""
+    for name, value in (part.split("=", 1) for part in shlex.split(command)):
+        fetched = FETCHED.fullmatch(value)
+        if fetched and fetched[1] in STAND_INS:
+            variables[name] = str(shared / "data" / STAND_INS[fetched[1]])
+        elif fetched:
+            path = subprocess.check_output(["bash", "-c", value[2:-1]], text=True)
+            variables[name] = path.strip()
+        else:
+            variables[name] = value
+
+
+def run_console(block: Block, page: str, variables: dict[str, str], shared: Path) -> None:
     for command, expected in commands_of(block.code):
+        if not command.startswith("lawful"):
+            assign(command, variables, shared)
+            continue
+        fetch = FETCH.fullmatch(command)
+        if fetch:
+            assert fetch[1] in PUBLISHED_SETS, f"there is no published set {fetch[1]}: {page}, line {block.line}"
+            continue
         result = subprocess.run(
             ["bash", "-o", "pipefail", "-c", command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env=os.environ | variables,
             check=False,
             timeout=300,
         )
@@ -108,6 +134,7 @@ def first_missing(expected: list[str], output: str) -> str | None:
 
 def run_page(text: str, page: str, shared: Path) -> None:
     namespace: dict = {"__name__": "__main__"}
+    variables: dict[str, str] = {}
     try:
         for block in blocks_of(text):
             if block.needs_shared and not (shared / "data").is_dir():
@@ -115,7 +142,7 @@ def run_page(text: str, page: str, shared: Path) -> None:
             if block.language == "python":
                 run_python(block, namespace, page)
             elif block.language == "console":
-                run_console(block, page)
+                run_console(block, page, variables, shared)
     finally:
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")
@@ -131,6 +158,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if SHARED.is_dir():
         (tmp_path / "shared").symlink_to(SHARED)
     monkeypatch.chdir(checkout)
+    # A page may call lawful from Python too; commands get room for every table, and no colours between the words.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
     return checkout
 
 
@@ -147,12 +178,14 @@ def test_no_command_hides_in_a_block_that_is_not_run(page: Path) -> None:
     assert [f"{page_name(page)}:{b.line}" for b in unchecked if "lawful " in b.code] == []
 
 
+ONLY_ON_THE_SITE = re.compile(r"<!-- site: .*? -->", re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
 @pytest.mark.parametrize("page", sorted({*PAGES, *REPOSITORY.glob("*.md")}), ids=page_name)
 def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
-    assert [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()] == []
+    text = ONLY_ON_THE_SITE.sub("", page.read_text(encoding="utf-8"))
+    assert [link for link in LINK.findall(text) if not (page.parent / link).exists()] == []
 
 
 @pytest.mark.usefixtures("folder")
@@ -163,6 +196,8 @@ def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
         ("```python\nx = 1\n```\n\n```python\nassert x == 2, 'x went missing'\n```\n", "x went missing"),
         ("```python\n>>> 1 + 1\n3\n```\n", "Failed example:"),
         ("```console\n$ lawful no-such-verb\n```\n", "exit code 2"),
+        ("```console\n$ VERB=no-such-verb\n$ lawful $VERB\n```\n", "exit code 2"),
+        ("```console\n$ lawful datasets fetch no-such-set\n```\n", "there is no published set no-such-set"),
         ("```console\n$ lawful --help\nUsage: ...\nno such line\n```\n", "no line 'no such line'"),
     ],
 )
