@@ -14,6 +14,7 @@ from lawful.cli.plan import parse_budget_range
 from lawful.core.plan import plan_isoflop, simulate
 from lawful.errors import IdentificationError, OutputError, UnsupportedError
 from lawful.infer.design import Sweep, plan
+from lawful.infer.exchange import Limits, improve
 from lawful.infer.information import Centre, anchored, around, decision_slope, information, sensitivities, variance
 from lawful.infer.rehearsal import check_plan
 from lawful.infer.shapes import Shapes
@@ -243,6 +244,10 @@ def test_the_command_plans_the_next_runs_of_a_fit(tmp_path, capsys, chinchilla):
     ("options", "message"),
     [
         (["--prior", "kaplan"], "--prior takes a fit.json or one of hoffmann"),
+        (["--prior", "besiroglu", "--sizes", "7"], "--sizes is for --layout grid"),
+        (["--prior", "besiroglu", "--layout", "grid", "--reach", "4", "--spread", "0.1"], "no --reach or --spread"),
+        (["--prior", "besiroglu", "--layout", "grid", "--simulate", "0"], "A grid has no --simulate, a design has"),
+        (["--prior", "besiroglu", "--layout", "grid", "--sizes", "1"], "at least 2 sizes per budget"),
         (["--prior", "besiroglu", "--simulate", "1"], "--simulate takes 0 or at least 2 studies"),
         (["--prior", "besiroglu", "--tokens-per-param", "20"], "--tokens-per-param takes LOW:HIGH"),
         (["--prior", "besiroglu", "--simulate", "0", "--out", "runs.txt"], "A manifest is written as .csv or .json"),
@@ -255,8 +260,10 @@ def test_the_command_refuses(capsys, options, message):
 
 def test_budget_ranges():
     assert parse_budget_range("1e18:1e21:4") == (1e18, 1e19, 1e20, 1e21)
-    with pytest.raises(UnsupportedError, match="--budgets takes LOW:HIGH:COUNT"):
-        parse_budget_range("1e18:1e21")
+    assert parse_budget_range("1e18:1e18:1") == (1e18,)
+    for text in ("1e18:1e21", "1e18:1e21:0", "1e18:1e21:1", "1e18:1e18:3"):
+        with pytest.raises(UnsupportedError, match="--budgets takes LOW:HIGH:COUNT"):
+            parse_budget_range(text)
 
 
 def test_a_manifest_that_cannot_be_written_says_so(tmp_path, chinchilla):
@@ -265,3 +272,39 @@ def test_a_manifest_that_cannot_be_written_says_so(tmp_path, chinchilla):
         write_manifest(found, tmp_path / "no" / "folder.json")
     path = write_manifest(found, tmp_path / "plan.json")
     assert json.loads(path.read_text()) == plan_document(found)
+
+
+def test_a_design_needs_an_allowance(capsys):
+    assert main(["plan", "--budgets", "1e18,1e19", "--target", "1e24", "--prior", "besiroglu"]) == 2
+    assert "give --total-flops, or lay out the usual grid with --layout grid" in capsys.readouterr().err
+
+
+def test_one_budget_that_pays_for_few_runs_is_refused_in_one_sentence(chinchilla):
+    with pytest.raises(IdentificationError, match="3 runs at 1 budget do not determine the 5 coefficients of the law"):
+        plan([1e20], target=1e20, prior=chinchilla, total_flops=3e20)
+
+
+def test_runs_that_determine_nothing_are_exchanged_without_a_warning(chinchilla):
+    N = np.geomspace(2e8, 5e9, 25)
+    centre = Centre(float(np.log(N).mean()), float(np.log(1e20 / 6 / N).mean()))
+    rows = sensitivities(chinchilla, N, 1e20 / 6 / N, centre)[None]
+    slope = decision_slope(chinchilla, 1e20, "params", centre)[None]
+    kept = np.zeros(25, dtype=np.intp)
+    kept[[0, 12, 24]] = 1
+    limits = Limits(np.full(25, 1e20), 9e20, 9, 3, kept)
+    counts = improve(rows, slope, 1e-15 * np.eye(5)[None], kept, limits)
+    assert counts.sum() <= 9
+    assert (counts >= kept).all()
+
+
+def test_one_budget_that_pays_for_enough_runs_is_planned(chinchilla):
+    found = plan([1e20], target=1e20, prior=chinchilla, total_flops=7e20)
+    assert 5 <= np.unique(found.plan.N).size <= len(found.plan) <= 7
+    assert np.isfinite(found.error)
+
+
+def test_a_few_runs_at_one_budget_are_planned_beside_those_that_are_done(chinchilla):
+    done = simulate(chinchilla, plan_isoflop([1e18, 1e19], 7, surface=chinchilla), noise=0.01)
+    found = plan([1e20], target=1e20, prior=chinchilla, total_flops=3e20, given=done)
+    assert len(found.plan) == 3
+    assert np.isfinite(found.error)

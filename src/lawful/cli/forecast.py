@@ -43,6 +43,9 @@ def forecast(
     """
     Write down what a run will reach before it exists; score the forecast when it does.
 
+    Fits of every method forecast compute-optimal runs; approach1 and approach2 take the loss from a curve in compute
+    through the optima of their budgets (4 at least) and say nothing about runs of other --params and --tokens.
+
     \b
     Examples:
       lawful forecast result/fit.json --budget 1e22,1e23
@@ -63,15 +66,11 @@ def forecast(
     points = []
     if params is not None and tokens is not None:
         points.append((o.parse_positive("--params", params), o.parse_positive("--tokens", tokens)))
-    from lawful.estimate.result import Fit
     from lawful.infer.forecast import forecast as make
     from lawful.show.artifact import load_fit
     from lawful.show.ledger import append_entry, entry_of, forecast_parts
 
     fit = load_fit(source)
-    if not isinstance(fit, Fit):
-        msg = f"{fit.method} fits no surface, so it forecasts no loss; fit with vpnls or approach3."
-        raise UnsupportedError(msg)
     made = make(fit, budgets, points=points, level=level)
     entry = entry_of(fit, made)
     append_entry(ledger, entry)
@@ -89,6 +88,6 @@ def _score(ledger: Path, result: str, columns: list[str] | None, select: list[st
     runs = read_runs(result, select=o.parse_selection(select), columns=o.parse_columns(columns))
     rows = score_ledger(entries, runs)
     if as_json:
-        print_document(score_document(rows))
+        print_document(score_document(rows, runs))
         return
-    show(score_parts(rows))
+    show(score_parts(rows, runs))

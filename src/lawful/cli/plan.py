@@ -28,6 +28,13 @@ class DecisionName(StrEnum):
     loss = "loss"
 
 
+class LayoutName(StrEnum):
+    """How runs are laid out."""
+
+    design = "design"
+    grid = "grid"
+
+
 BudgetRange = Annotated[
     str, typer.Option("--budgets", metavar="LOW:HIGH:COUNT", help="Budgets of the runs, or a list with commas.")
 ]
@@ -35,24 +42,49 @@ Target = Annotated[str, typer.Option("--target", metavar="C", help="Budget of th
 Prior = Annotated[
     str, typer.Option("--prior", metavar="NAME|FIT.json", help="What is believed now: besiroglu, hoffmann, or a fit.")
 ]
-TotalFlops = Annotated[str, typer.Option("--total-flops", metavar="X", help="Compute for all new runs.")]
+TotalFlops = Annotated[
+    str | None,
+    typer.Option("--total-flops", metavar="X", help="Compute for all new runs; a grid may be laid out without."),
+]
+Layout = Annotated[
+    LayoutName, typer.Option("--layout", help="Runs chosen for the decision, or the usual grid around the prior's N*.")
+]
 Given = Annotated[str | None, typer.Option("--given", metavar="RUNS", help="Runs that are done; plan the next ones.")]
 Decision = Annotated[DecisionName, typer.Option("--decision", help="Know N* or the loss at the target well.")]
 Reach = Annotated[
-    float, typer.Option("--reach", metavar="K", help="Sizes within ±K× of the prior's N*.", rich_help_panel=SWEEP)
+    float | None,
+    typer.Option("--reach", metavar="K", help="Sizes within ±K× of the prior's N*. Default: 8.", rich_help_panel=SWEEP),
 ]
 Ratio = Annotated[
-    str, typer.Option("--tokens-per-param", metavar="LOW:HIGH", help="Allowed range.", rich_help_panel=SWEEP)
+    str | None,
+    typer.Option(
+        "--tokens-per-param", metavar="LOW:HIGH", help="Allowed range. Default: 1:1000.", rich_help_panel=SWEEP
+    ),
 ]
-Repeats = Annotated[int, typer.Option("--repeats", metavar="N", help="Most seeds of one run.", rich_help_panel=SWEEP)]
+Repeats = Annotated[
+    int,
+    typer.Option(
+        "--repeats",
+        metavar="N",
+        help="Most seeds of one run. Of a grid: seeds of every second size at the smaller half of the budgets.",
+        rich_help_panel=SWEEP,
+    ),
+]
+Sizes = Annotated[
+    int | None,
+    typer.Option("--sizes", metavar="N", help="Sizes per budget of a grid. Default: 7.", rich_help_panel=SWEEP),
+]
 MaxRuns = Annotated[
     int | None, typer.Option("--runs", metavar="N", help="Most runs; 15 per budget.", rich_help_panel=SWEEP)
 ]
 Spread = Annotated[
-    float, typer.Option("--spread", metavar="X", help="Doubt in the prior's ln exponents.", rich_help_panel=SWEEP)
+    float | None,
+    typer.Option(
+        "--spread", metavar="X", help="Doubt in the prior's ln exponents. Default: 0.15.", rich_help_panel=SWEEP
+    ),
 ]
 GridWidth = Annotated[
-    float, typer.Option("--grid", metavar="K", help="Compare with a ±K× grid.", rich_help_panel=SWEEP)
+    float, typer.Option("--grid", metavar="K", help="Compare with a ±K× grid, or lay it out.", rich_help_panel=SWEEP)
 ]
 Multiple = Annotated[
     int | None,
@@ -68,13 +100,19 @@ Vocabulary = Annotated[
 ]
 Context = Annotated[int, typer.Option("--context", metavar="T", help="Tokens per sequence.", rich_help_panel=MODELS)]
 Studies = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--simulate", metavar="N", help="Simulated studies of plan and grid; 0: none.", rich_help_panel=CHECKING
+        "--simulate",
+        metavar="N",
+        help="Simulated studies of design and grid; 0: none. Default: 200.",
+        rich_help_panel=CHECKING,
     ),
 ]
 Noise = Annotated[
-    float, typer.Option("--noise", metavar="X", help="Their noise of the loss in nats.", rich_help_panel=CHECKING)
+    float | None,
+    typer.Option(
+        "--noise", metavar="X", help="Their noise of the loss in nats. Default: 0.01.", rich_help_panel=CHECKING
+    ),
 ]
 Manifest = Annotated[
     Path | None,
@@ -86,20 +124,22 @@ def plan(
     budgets: BudgetRange,
     target: Target,
     prior: Prior,
-    total_flops: TotalFlops,
+    total_flops: TotalFlops = None,
+    layout: Layout = LayoutName.design,
     given: Given = None,
     decision: Decision = DecisionName.params,
-    reach: Reach = 8.0,
-    tokens_per_param: Ratio = "1:1000",
+    reach: Reach = None,
+    tokens_per_param: Ratio = None,
     repeats: Repeats = 3,
+    sizes: Sizes = None,
     runs: MaxRuns = None,
-    spread: Spread = 0.15,
+    spread: Spread = None,
     grid: GridWidth = 8.0,
     width_multiple: Multiple = None,
     vocabulary: Vocabulary = 32000,
     context: Context = 2048,
-    simulate: Studies = 200,
-    noise: Noise = 0.01,
+    simulate: Studies = None,
+    noise: Noise = None,
     seed: o.Seed = 0,
     out: Manifest = None,
     json: o.Json = False,
@@ -113,40 +153,91 @@ def plan(
       lawful plan --budgets 1e18:1e20:3 --target 1e24 --prior result/fit.json --total-flops 1e21 --given runs.csv
       lawful plan --budgets 1e18:1e21:5 --target 3e25 --prior besiroglu --total-flops 2e22 \\
         --width-multiple 128 --out runs-to-train.csv
+      lawful plan --layout grid --sizes 7 --grid 4 --repeats 3 --budgets 1e18:1e20:5 --target 1e21 \\
+        --prior result/fit.json --out runs-to-train.csv
     """
     chosen = parse_budget_range(budgets)
-    wanted, total = o.parse_positive("--target", target), o.parse_positive("--total-flops", total_flops)
-    ends = _parse_ratio(tokens_per_param)
-    if simulate < 0 or simulate == 1:
+    wanted = o.parse_positive("--target", target)
+    total = None if total_flops is None else o.parse_positive("--total-flops", total_flops)
+    ends = None if tokens_per_param is None else _parse_ratio(tokens_per_param)
+    design_only = {
+        "--reach": reach,
+        "--tokens-per-param": ends,
+        "--runs": runs,
+        "--spread": spread,
+        "--simulate": simulate,
+        "--noise": noise,
+    }
+    _check_layout(layout, total, sizes, [flag for flag, value in design_only.items() if value is not None])
+    if simulate is not None and (simulate < 0 or simulate == 1):
         msg = f"--simulate takes 0 or at least 2 studies, got {simulate}."
         raise UnsupportedError(msg)
     from lawful.data.read import read_runs
     from lawful.infer.design import Sweep
     from lawful.infer.design import plan as plan_runs
     from lawful.infer.rehearsal import check_plan
+    from lawful.infer.usual_grid import plan_grid
     from lawful.show.planned import plan_document, plan_parts, write_manifest
 
-    rules = Sweep(
-        reach=reach,
-        tokens_per_param=ends,
-        repeats=repeats,
-        runs=runs,
-        spread=spread,
-        decision=decision.value,
-        shapes=_shapes(width_multiple, vocabulary, context),
-    )
+    shapes = _shapes(width_multiple, vocabulary, context)
     with working("Planning", quiet=json):
         done = None if given is None else read_runs(given)
-        found = plan_runs(
-            chosen, target=wanted, prior=_surface(prior), total_flops=total, given=done, sweep=rules, grid_width=grid
-        )
-        tried = check_plan(found, studies=simulate, noise=noise, seed=seed) if simulate else None
+        tried = None
+        if total is None or layout is LayoutName.grid:
+            found = plan_grid(
+                chosen,
+                target=wanted,
+                prior=_surface(prior),
+                sizes=7 if sizes is None else sizes,
+                width=grid,
+                repeats=repeats,
+                total_flops=total,
+                given=done,
+                decision=decision.value,
+                shapes=shapes,
+            )
+        else:
+            rules = Sweep(
+                reach=8.0 if reach is None else reach,
+                tokens_per_param=ends or (1.0, 1000.0),
+                repeats=repeats,
+                runs=runs,
+                spread=0.15 if spread is None else spread,
+                decision=decision.value,
+                shapes=shapes,
+            )
+            found = plan_runs(
+                chosen,
+                target=wanted,
+                prior=_surface(prior),
+                total_flops=total,
+                given=done,
+                sweep=rules,
+                grid_width=grid,
+            )
+            studies = 200 if simulate is None else simulate
+            if studies:
+                tried = check_plan(found, studies=studies, noise=0.01 if noise is None else noise, seed=seed)
         if out is not None:
             write_manifest(found, out, tried)
     if json:
         print_document(plan_document(found, tried))
         return
     show([*plan_parts(found, tried), *([] if out is None else [f"Wrote {out}"])])
+
+
+def _check_layout(layout: LayoutName, total: float | None, sizes: int | None, design_only: list[str]) -> None:
+    """Refuse a design without its allowance, and an option that the layout would ignore."""
+    if layout is LayoutName.design:
+        if total is None:
+            msg = "A design spends an allowance; give --total-flops, or lay out the usual grid with --layout grid."
+            raise UnsupportedError(msg)
+        if sizes is not None:
+            msg = "--sizes is for --layout grid; a design chooses the sizes of every budget, as many as --runs allows."
+            raise UnsupportedError(msg)
+    elif design_only:
+        msg = f"A grid has no {' or '.join(design_only)}, a design has; leave that out, or take --layout design."
+        raise UnsupportedError(msg)
 
 
 def parse_budget_range(text: str) -> tuple[float, ...]:
@@ -163,11 +254,16 @@ def parse_budget_range(text: str) -> tuple[float, ...]:
     if ":" not in text:
         return tuple(o.parse_positive("--budgets", part.strip()) for part in text.split(","))
     parts = text.split(":")
-    if len(parts) != 3 or not parts[2].isdigit() or int(parts[2]) < 2:
-        msg = f"--budgets takes LOW:HIGH:COUNT with at least 2 budgets, or a list with commas; got {text!r}."
+    if len(parts) != 3 or not parts[2].isdigit() or int(parts[2]) < 1:
+        msg = f"--budgets takes LOW:HIGH:COUNT, or a list with commas; got {text!r}."
         raise UnsupportedError(msg)
     low, high = (o.parse_positive("--budgets", part) for part in parts[:2])
     steps = int(parts[2]) - 1
+    if (steps == 0) != (low == high):
+        msg = f"--budgets takes LOW:HIGH:COUNT with at least 2 budgets between different ends, got {text!r}."
+        raise UnsupportedError(msg)
+    if steps == 0:
+        return (low,)
     return tuple(float(f"{low * (high / low) ** (i / steps):.12g}") for i in range(steps + 1))
 
 

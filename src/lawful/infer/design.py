@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from lawful.estimate.result import Fit
 from lawful.infer.allocate import check_budget
 from lawful.infer.exchange import Limits, improve
 from lawful.infer.information import DECISIONS, Centre, around, decision_slope, information, sensitivities, variance
+from lawful.infer.notebook import planned_html
 from lawful.infer.shapes import Shapes
 
 Array = NDArray[np.float64]
@@ -103,11 +105,15 @@ class Candidates:
     batch: Array
     steps: Array
 
+    def take(self, index: IntArray) -> Candidates:
+        """Return the runs at an index array."""
+        return Candidates(*(getattr(self, name)[index] for name in Candidates.__dataclass_fields__))
+
 
 @dataclass(frozen=True, eq=False)
 class Planned:
     """
-    A sweep that was planned for one decision.
+    A sweep that was planned for one decision, or laid out as a grid.
 
     Attributes
     ----------
@@ -116,7 +122,8 @@ class Planned:
     chosen : Candidates
         The same runs with widths, layers, batches and steps.
     grid : Plan
-        The usual ±k× grid, for comparison; its cost is at most that of the plan allowed.
+        The usual ±k× grid, for comparison; its cost is at most that of the plan allowed. Of a
+        sweep that is a grid, itself.
     target : float
         Budget of the decision, FLOPs.
     error, grid_error : float
@@ -128,6 +135,9 @@ class Planned:
     sweep : Sweep
     given : Runs or None
         Runs that were there already; they count for both.
+    layout : {"design", "grid"}
+        Whether runs were chosen for the decision (:func:`lawful.plan`) or laid out
+        evenly (:func:`lawful.plan_grid`).
 
     Examples
     --------
@@ -147,6 +157,9 @@ class Planned:
     prior: Surface
     sweep: Sweep
     given: Runs | None = field(default=None)
+    layout: str = "design"
+
+    _repr_html_ = planned_html
 
     @property
     def gain(self) -> float:
@@ -202,11 +215,12 @@ def plan(
     UnsupportedError
         If the prior is no Chinchilla surface, or a budget is not positive.
     IdentificationError
-        If the compute does not pay for three sizes at every budget.
+        If the compute does not pay for three sizes at every budget, or for as many runs as the
+        law has coefficients.
 
     See Also
     --------
-    plan_isoflop : The usual grid.
+    plan_grid : The usual grid with seeds, as runs to launch.
     check_plan : Both, in simulated studies.
 
     Notes
@@ -227,7 +241,7 @@ def plan(
     rules = sweep or Sweep()
     check_budget(target)
     check_budget(total_flops)
-    C = _check(surface, budgets)
+    C = check_sweep(surface, budgets)
     chosen = _candidates(surface, C, rules)
     middle = float(np.exp(np.log(C).mean()))
     family = around(surface, rules.spread, middle)
@@ -237,7 +251,7 @@ def plan(
     known = np.stack([_known(s, given, centre) for s in family])
     counts = _search(rows, slopes, known, chosen, C, total_flops, rules, surface)
     index = np.repeat(np.arange(counts.size), counts)
-    picked = Candidates(*(getattr(chosen, name)[index] for name in Candidates.__dataclass_fields__))
+    picked = chosen.take(index)
     grid = _grid(surface, C, total_flops, grid_width)
     mine = len(family) // 2
     error = np.sqrt(variance(known[mine] + information(rows[mine], counts), slopes[mine]))
@@ -249,7 +263,8 @@ def plan(
     return Planned(made, picked, grid, target, float(error), float(grid_error), total_flops, surface, rules, given)
 
 
-def _check(surface: Surface, budgets: Sequence[float]) -> Array:
+def check_sweep(surface: Surface, budgets: Sequence[float]) -> Array:
+    """Return the budgets, ascending, if a sweep at them can be planned from this prior."""
     if surface.law != CHINCHILLA:
         msg = f"A sweep is planned for the Chinchilla law; the prior's law is {surface.law.name}."
         raise UnsupportedError(msg)
@@ -277,12 +292,13 @@ def _candidates(surface: Surface, C: Array, rules: Sweep) -> Candidates:
                 f"±{rules.reach:g}× of the prior's optimum, {best:.3g}; widen the range, or use another prior."
             )
             raise UnsupportedError(msg)
-        parts.append(_at_budget(surface, float(budget), np.geomspace(least, most, CANDIDATES), rules.shapes))
+        parts.append(at_budget(surface, float(budget), np.geomspace(least, most, CANDIDATES), rules.shapes))
     columns = zip(*parts, strict=True)
     return Candidates(*(np.concatenate(column) for column in columns))
 
 
-def _at_budget(surface: Surface, budget: float, sizes: Array, shapes: Shapes | None) -> tuple[Array, ...]:
+def at_budget(surface: Surface, budget: float, sizes: Array, shapes: Shapes | None) -> tuple[Array, ...]:
+    """Return the columns of :class:`Candidates` for some sizes at a budget, as models that can be built with shapes."""
     zeros = np.zeros_like(sizes)
     if shapes is None:
         tokens = np.asarray(surface.cost.tokens(budget=budget, params=sizes))
@@ -317,15 +333,29 @@ def _search(
         )
         raise IdentificationError(msg)
     limits = Limits(cost, total, most, rules.repeats, kept)
+    starts = [_even_start(kept, places, limits, share) for share in (1.0, 0.7)]
+    enough = [counts for counts in starts if determined(known[len(known) // 2], rows[len(rows) // 2], counts)]
+    if not enough:
+        msg = (
+            f"{int(starts[0].sum())} runs at {C.size} budget{'s' if C.size > 1 else ''} do not determine the "
+            f"{rows.shape[-1]} coefficients of the law; allow more FLOPs, add a budget, or give the runs that are done."
+        )
+        raise IdentificationError(msg)
     found = []
-    for share in (1.0, 0.7):
-        counts = _even_start(kept, places, limits, share)
-        counts = improve(rows, slopes, known, counts, limits)
+    for start in enough:
+        counts = improve(rows, slopes, known, start, limits)
         value = np.mean(
             [np.log(variance(k + information(r, counts), s)) for r, s, k in zip(rows, slopes, known, strict=True)]
         )
         found.append((float(value), counts))
     return min(found, key=lambda pair: pair[0])[1]
+
+
+def determined(known: Array, rows: Array, counts: NDArray[Any]) -> bool:
+    """Whether runs, beside what is known, determine all coefficients: their information has full rank."""
+    total = known + information(rows, counts)
+    scale = np.sqrt(np.maximum(np.diag(total), np.finfo(float).tiny))
+    return bool(np.linalg.matrix_rank(total / np.outer(scale, scale), hermitian=True) == len(total))
 
 
 def _even_start(kept: IntArray, places: list[IntArray], limits: Limits, share: float) -> IntArray:

@@ -113,7 +113,10 @@ def _best_addition(
 ) -> tuple[float, int]:
     """Change of the criterion by the best run to add, and which."""
     new = value[:, None] - at**2 / (1.0 + np.einsum("kjj->kj", gram))
-    change = np.log(new / value[:, None]).mean(axis=0)
-    change = np.where(open_ & (spent + limits.cost <= limits.total * (1 + 1e-12)), change, np.inf)
+    # Where the runs hardly determine the decision, rounding can make a variance negative: no such run is taken.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = np.log(new / value[:, None]).mean(axis=0)
+    affordable = spent + limits.cost <= limits.total * (1 + 1e-12)
+    change = np.where(open_ & affordable & (new > 0).all(axis=0) & np.isfinite(change), change, np.inf)
     j = int(change.argmin())
     return float(change[j]), j

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
-from lawful.core.laws import find_law
-from lawful.core.notes import Note
 from lawful.core.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.fit import fit as fit_law
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.estimate.solvers import prepare, resolve
 from lawful.infer.allocate import check_budget
+from lawful.infer.curve import optimum_curve
 from lawful.infer.intervals import intervals
 
 Array = NDArray[np.float64]
@@ -43,6 +41,9 @@ class Forecast:
         Standard error of prediction that the interval implies: half its width over Student's t.
     level : float
         Coverage aimed at.
+    optimal : bool
+        Whether it is of the best run of its budget, and so to be scored by it; otherwise of a
+        run of these N and D.
 
     Examples
     --------
@@ -60,6 +61,7 @@ class Forecast:
     prediction: Interval
     error: float
     level: float
+    optimal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Score:
 
 
 def forecast(
-    fit: Fit,
+    fit: Fit | FrontierFit,
     budgets: Sequence[float] = (),
     *,
     points: Sequence[tuple[float, float]] = (),
@@ -109,12 +111,12 @@ def forecast(
 
     Parameters
     ----------
-    fit : Fit
-        A surface, or a curve from :func:`fit_curve`.
+    fit : Fit or FrontierFit
+        A surface, a curve from :func:`lawful.fit_curve`, or a frontier of Approach 1 or 2.
     budgets : sequence of float
         FLOPs of compute-optimal runs.
     points : sequence of (float, float)
-        N and D of other runs.
+        N and D of other runs; a frontier knows nothing about them.
     level : float
         Coverage of the intervals, between 0 and 1.
 
@@ -126,13 +128,14 @@ def forecast(
     Raises
     ------
     UnsupportedError
-        If the fit has no surface, or a number is out of range.
+        If a frontier is asked about other runs than its optima, or a number is out of range.
     IdentificationError
-        If there are no more runs than coefficients, so that nothing tells the noise.
+        If there are no more runs (of a frontier: budgets) than coefficients, so that nothing tells the noise.
 
     See Also
     --------
     score : The forecast beside what came.
+    optimum_curve : The curve behind the loss that a frontier forecasts.
 
     Notes
     -----
@@ -141,6 +144,10 @@ def forecast(
     variance and t Student's quantile at n - q degrees of freedom. For a linear model this is the
     textbook prediction interval; it needs no linearisation here. Other objectives take
     the interval of :func:`lawful.infer.intervals.intervals`.
+
+    A frontier gives N* and D*; its loss and interval are those of :func:`lawful.optimum_curve`. The
+    scatter of its points about the curve stands for the noise of a run there, which is
+    less than that of one run where a point is the minimum of a parabola through several.
 
     Examples
     --------
@@ -151,22 +158,38 @@ def forecast(
     >>> bool(low < truth.optimum(1e22).loss < high)
     True
     """
-    if isinstance(fit, FrontierFit) or not isinstance(fit, Fit):
-        msg = "Only a fitted surface or curve forecasts a loss; fit with vpnls or approach3."
-        raise UnsupportedError(msg)
     if not 0 < level < 1:
         msg = f"The level of an interval lies between 0 and 1, got {level!r}."
         raise UnsupportedError(msg)
-    wanted = [_point(fit, check_budget(c)) for c in budgets]
+    chosen = [check_budget(c) for c in budgets]
     for n, d in points:
         if not (np.isfinite(n) and np.isfinite(d) and n > 0 and d > 0):
             msg = f"A run has positive numbers of parameters and tokens, got {n!r} and {d!r}."
             raise UnsupportedError(msg)
-        wanted.append((float(n), float(d)))
-    if not wanted:
+    if not (chosen or points):
         msg = "Nothing to forecast; give a budget, or the parameters and tokens of a run."
         raise UnsupportedError(msg)
-    return tuple(_forecast(fit, n, d, level) for n, d in wanted)
+    if isinstance(fit, FrontierFit):
+        if points:
+            msg = (
+                f"{fit.method} fits no surface, so it forecasts compute-optimal runs only and nothing about other "
+                f"numbers of parameters and tokens; give a budget, or fit with vpnls or approach3."
+            )
+            raise UnsupportedError(msg)
+        return _along(fit, chosen, level)
+    best = (replace(_forecast(fit, *_point(fit, c), level), budget=c, optimal=True) for c in chosen)
+    return (*best, *(_forecast(fit, float(n), float(d), level) for n, d in points))
+
+
+def _along(fit: FrontierFit, budgets: Sequence[float], level: float) -> tuple[Forecast, ...]:
+    """N* and D* by the frontier, the loss by the curve through its optima."""
+    curve = optimum_curve(fit)
+    found = []
+    for budget in budgets:
+        made = _forecast(curve, *_point(curve, budget), level)
+        n, d = float(fit.frontier.params(budget)), float(fit.frontier.tokens(budget))
+        found.append(replace(made, budget=budget, params=n, tokens=d, optimal=True))
+    return tuple(found)
 
 
 def _point(fit: Fit, budget: float) -> tuple[float, float]:
@@ -270,45 +293,3 @@ def score(made: Forecast, measured: float) -> Score:
     width = high - low + 2 / (1 - made.level) * outside
     miss = measured - made.loss
     return Score(made, measured, miss, miss / made.error, outside == 0.0, width)
-
-
-def fit_curve(budgets: ArrayLike, losses: ArrayLike) -> Fit:
-    """
-    Fit L(C) = E + A/C^alpha to the best loss of each budget, where sizes are not known.
-
-    Parameters
-    ----------
-    budgets : array_like, shape (n,)
-        FLOPs, > 0.
-    losses : array_like, shape (n,)
-        Best loss of each budget, nats per token.
-
-    Returns
-    -------
-    Fit
-        With the ``compute`` law; the N and D of its runs stand in for sizes that are not known.
-
-    Raises
-    ------
-    UnsupportedError
-        If the two differ in length, or hold a number that is not positive.
-
-    Examples
-    --------
-    >>> C = np.array([1e18, 1e19, 1e20, 1e21])
-    >>> found = lawful.fit_curve(C, 1.5 + 70 / C**0.085)
-    >>> print(f"{found.surface['alpha']:.4f}")
-    0.0850
-    """
-    C, L = np.asarray(budgets, float), np.asarray(losses, float)
-    both = np.concatenate([C.ravel(), L.ravel()])
-    if C.shape != L.shape or C.ndim != 1 or not (np.isfinite(both).all() and (both > 0).all()):
-        msg = (
-            f"Budgets and losses are two lists of positive numbers of equal length, got shapes {C.shape} and {L.shape}."
-        )
-        raise UnsupportedError(msg)
-    size = np.sqrt(Cost().product(C))
-    found = fit_law(Runs.from_arrays(size, size, L, C=C, source="curve"), law=find_law("compute"))
-    # N and D stand for nothing here, so remarks about them say nothing.
-    kept: tuple[Note, ...] = tuple(note for note in found.notes if note.code not in ("collinear_sizes", "few_sizes"))
-    return replace(found, notes=kept)

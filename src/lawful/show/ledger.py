@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from lawful.core.runs import BUDGET_TOLERANCE, Runs
 from lawful.errors import InputError, OutputError, UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, FrontierFit
+from lawful.infer.curve import optimum_curve
 from lawful.infer.forecast import Forecast, Score, score
 from lawful.show.document import strict
 
@@ -26,14 +27,20 @@ SCORE_SCHEMA = "lawful.forecast-score/1"
 SEAL = "sha256"
 CURVE = "compute"
 
+SAME_RUN = 0.01
+"""Distance in ln N plus ln D below which a forecast is of a run that is there already."""
 
-def entry_of(fit: Fit, made: Sequence[Forecast], *, now: datetime | None = None) -> dict[str, Any]:
+OPTIMUM_TOLERANCE = 0.03
+"""Runs within this fraction of a budget are runs at that budget: they have whole steps and whole layers."""
+
+
+def entry_of(fit: Fit | FrontierFit, made: Sequence[Forecast], *, now: datetime | None = None) -> dict[str, Any]:
     """
     Return one ledger entry: forecasts with all that is needed to hold their maker to them.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fit or FrontierFit
         What forecasts.
     made : sequence of Forecast
     now : datetime, optional
@@ -42,7 +49,8 @@ def entry_of(fit: Fit, made: Sequence[Forecast], *, now: datetime | None = None)
     Returns
     -------
     dict
-        Hash of the data, law, settings, forecasts, date, and a seal: the hash of all the rest.
+        Hash of the data, method, law (of a frontier: of the curve that gives its loss), settings, forecasts,
+        date, and a seal: the hash of all the rest.
 
     Raises
     ------
@@ -59,30 +67,28 @@ def entry_of(fit: Fit, made: Sequence[Forecast], *, now: datetime | None = None)
                 f"a forecast is of runs that do not exist yet."
             )
             raise UnsupportedError(msg)
+    model = optimum_curve(fit) if isinstance(fit, FrontierFit) else fit
     entry = strict(
         {
             "schema": FORECAST_SCHEMA,
             "made": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
             "version": __version__,
             "data": {"sha256": fit.runs.sha256, "n_runs": len(fit.runs), "source": fit.runs.source},
-            "law": fit.surface.law.name,
+            "law": model.surface.law.name,
             "method": fit.method,
             "settings": {
-                "objective": str(fit.objective),
-                "fixed": dict(fit.fixed),
-                "bounds": {name: list(ends) for name, ends in fit.solver.bounds.items()},
+                "objective": str(model.objective),
+                "fixed": dict(model.fixed),
+                "bounds": {name: list(ends) for name, ends in model.solver.bounds.items()},
             },
-            "coefficients": fit.surface.coefficients,
-            "convention": fit.surface.cost.convention,
-            "status": fit.status.key,
+            "coefficients": model.surface.coefficients,
+            "frontier": fit.frontier.to_dict() if isinstance(fit, FrontierFit) else None,
+            "convention": model.surface.cost.convention,
+            "status": model.status.key,
             "forecasts": [asdict(one) for one in made],
         }
     )
     return {**entry, SEAL: _seal(entry)}
-
-
-SAME_RUN = 0.01
-"""Distance in ln N plus ln D below which a forecast is of a run that is there already."""
 
 
 def _seal(entry: Mapping[str, Any]) -> str:
@@ -144,31 +150,73 @@ def read_ledger(path: str | Path) -> list[dict[str, Any]]:
     return entries
 
 
-def score_ledger(
-    entries: Sequence[Mapping[str, Any]], runs: Runs
-) -> list[tuple[Mapping[str, Any], Forecast, Score | None]]:
+class Scored(NamedTuple):
+    """
+    A forecast of a ledger beside its run.
+
+    Attributes
+    ----------
+    entry : mapping
+        The line of the ledger.
+    made : Forecast
+    found : Score or None
+        None where its run is not among the results.
+    run : int or None
+        Which of the results it is scored by.
+    """
+
+    entry: Mapping[str, Any]
+    made: Forecast
+    found: Score | None
+    run: int | None
+
+
+def score_ledger(entries: Sequence[Mapping[str, Any]], runs: Runs) -> list[Scored]:
     """
     Put every forecast beside the run it was about; None where that run is not among the results.
 
-    A run counts where N and D (of a curve: compute) lie within 10% of the forecast's;
-    of several the one with the lowest loss, as a forecast is of a well-tuned run.
+    The forecast of a budget's optimum (all that a curve or a frontier forecasts) is scored by the run
+    with the lowest loss within 3% of that budget, whatever its size: that is what was forecast.
+    One of given N and D is scored by the nearest run within 10% of both, of equally near ones (seeds) by the
+    one with the lowest loss, as a forecast is of a well-tuned run.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> old = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
+    >>> entry = entry_of(fit := lawful.fit(old), lawful.forecast(fit, [3e20]))
+    >>> new = lawful.simulate(truth, lawful.plan_isoflop([3e20], 3, surface=truth, width=2))
+    >>> (row,) = score_ledger([entry], new)
+    >>> row.run, row.found.inside
+    (1, True)
     """
     rows = []
     for entry in entries:
         for document in entry["forecasts"]:
             made = Forecast(**{**document, "prediction": tuple(document["prediction"])})
-            if entry["law"] == CURVE:
-                away = np.abs(np.log(runs.C / made.budget))
-            else:
-                away = np.maximum(np.abs(np.log(runs.N / made.params)), np.abs(np.log(runs.D / made.tokens)))
-            near = np.flatnonzero(away <= np.log1p(BUDGET_TOLERANCE))
-            rows.append((entry, made, score(made, float(runs.L[near].min())) if near.size else None))
+            run = _best(runs, made) if made.optimal or entry["law"] == CURVE else _nearest(runs, made)
+            rows.append(Scored(entry, made, None if run is None else score(made, float(runs.L[run])), run))
     return rows
 
 
-def score_document(rows: Sequence[tuple[Mapping[str, Any], Forecast, Score | None]]) -> dict[str, Any]:
+def _best(runs: Runs, made: Forecast) -> int | None:
+    """Return the run with the lowest loss at the budget of a forecast."""
+    near = np.flatnonzero(np.abs(np.log(runs.C / made.budget)) <= np.log1p(OPTIMUM_TOLERANCE))
+    return int(near[runs.L[near].argmin()]) if near.size else None
+
+
+def _nearest(runs: Runs, made: Forecast) -> int | None:
+    """Return the run nearest to the N and D of a forecast."""
+    away = np.maximum(np.abs(np.log(runs.N / made.params)), np.abs(np.log(runs.D / made.tokens)))
+    if away.min() > np.log1p(BUDGET_TOLERANCE):
+        return None
+    near = np.flatnonzero(away <= away.min() + 1e-9)
+    return int(near[runs.L[near].argmin()])
+
+
+def score_document(rows: Sequence[Scored], runs: Runs) -> dict[str, Any]:
     """Return scores as JSON types (schema ``lawful.forecast-score/1``)."""
-    known = [found for _, _, found in rows if found is not None]
+    known = [row.found for row in rows if row.found is not None]
     document: dict[str, Any] = strict(
         {
             "schema": SCORE_SCHEMA,
@@ -178,18 +226,26 @@ def score_document(rows: Sequence[tuple[Mapping[str, Any], Forecast, Score | Non
             "forecasts": [
                 {
                     "made": entry["made"],
+                    "method": entry["method"],
                     **asdict(made),
+                    "run": None if run is None else _named(runs, run),
                     "measured": None if found is None else found.measured,
                     "miss": None if found is None else found.miss,
                     "z": None if found is None else found.z,
                     "inside": None if found is None else found.inside,
                     "interval_score": None if found is None else found.interval_score,
                 }
-                for entry, made, found in rows
+                for entry, made, found, run in rows
             ],
         }
     )
     return document
+
+
+def _named(runs: Runs, run: int) -> dict[str, Any]:
+    """Which run it is: its row in the table, counted from 1 below the header, and its numbers."""
+    row = run + 1 if runs.row is None else int(runs.row[run])
+    return {"row": row, "params": float(runs.N[run]), "tokens": float(runs.D[run]), "flops": float(runs.C[run])}
 
 
 def forecast_parts(entry: Mapping[str, Any], made: Sequence[Forecast]) -> list[RenderableType]:
@@ -199,11 +255,11 @@ def forecast_parts(entry: Mapping[str, Any], made: Sequence[Forecast]) -> list[R
     from lawful.show.numbers import format_count, format_level, format_scientific
     from lawful.show.tables import text_table
 
-    curve = entry["law"] == CURVE
+    nowhere = entry["law"] == CURVE and entry.get("frontier") is None  # a bare curve knows no N and D
     rows = [
         [
             format_scientific(one.budget),
-            *(["", ""] if curve else [format_count(one.params), format_count(one.tokens)]),
+            *(["", ""] if nowhere else [format_count(one.params), format_count(one.tokens)]),
             f"{one.loss:.4f}",
             f"{one.prediction[0]:.4f} to {one.prediction[1]:.4f}",
         ]
@@ -212,29 +268,54 @@ def forecast_parts(entry: Mapping[str, Any], made: Sequence[Forecast]) -> list[R
     level = format_level(made[0].level)
     return [
         text_table(["FLOPs", "N", "D", "loss", f"{level} prediction"], rows),
-        Text(f"{entry['law']} law on {entry['data']['n_runs']} runs, data {entry['data']['sha256'][:12]}."),
+        Text(f"{_model(entry)} on {entry['data']['n_runs']} runs, data {entry['data']['sha256'][:12]}."),
     ]
 
 
-def score_parts(rows: Sequence[tuple[Mapping[str, Any], Forecast, Score | None]]) -> list[RenderableType]:
-    """Return scores as a terminal table."""
+def _model(entry: Mapping[str, Any]) -> str:
+    law = f"{entry['law']} law by {entry['method']}"
+    if entry.get("frontier") is None:
+        return law
+    k = entry["coefficients"]
+    return (
+        f"N and D by the frontier of {entry['method']}, the loss by {k['E']:.4g} + {k['A']:.4g}/C^{k['alpha']:.4g} "
+        f"({entry['status']}) through its optima,"
+    )
+
+
+def score_parts(rows: Sequence[Scored], runs: Runs) -> list[RenderableType]:
+    """Return scores as a terminal table, with the run that each forecast is scored by."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_scientific
+    from lawful.show.numbers import format_count, format_scientific
     from lawful.show.tables import NOTHING, text_table
 
-    cells = []
-    for entry, made, found in rows:
-        row = [entry["made"][:10], format_scientific(made.budget), f"{made.loss:.4f}"]
-        row.append(f"{made.prediction[0]:.4f} to {made.prediction[1]:.4f}")
-        if found is None:
-            row += [NOTHING, NOTHING, "pending"]
+    cells, taken = [], {}
+    for entry, made, found, run in rows:
+        row = [entry["method"], format_scientific(made.budget), f"{made.loss:.4f}"]
+        row.append(f"{made.prediction[0]:.3f} to {made.prediction[1]:.3f}")
+        if found is None or run is None:
+            row += [NOTHING, NOTHING, "pending", NOTHING]
         else:
-            row += [f"{found.measured:.4f}", f"{found.z:+.1f}", "inside" if found.inside else "outside"]
+            one = _named(runs, run)
+            taken[one["row"]] = f"N {format_count(one['params'])}, D {format_count(one['tokens'])}"
+            row += [
+                f"{found.measured:.4f}",
+                f"{found.z:+.1f}",
+                "inside" if found.inside else "outside",
+                str(one["row"]),
+            ]
         cells.append(row)
-    known = [found for _, _, found in rows if found is not None]
+    known = [row.found for row in rows if row.found is not None]
     told = f"{sum(found.inside for found in known)} of {len(known)} inside their intervals"
+    days = sorted({entry["made"][:10] for entry, *_ in rows})
+    made_on = f" Made on {' to '.join(dict.fromkeys([days[0], days[-1]]))}." if days else ""
     return [
-        text_table(["made", "FLOPs", "forecast", "interval", "came", "z", "verdict"], cells),
-        Text(f"{told}; {len(rows) - len(known)} pending."),
+        text_table(["method", "FLOPs", "forecast", "interval", "came", "z", "verdict", "row"], cells),
+        Text(f"{told}; {len(rows) - len(known)} pending.{made_on}"),
+        Text(
+            f"A budget's optimum is scored by the best run within {OPTIMUM_TOLERANCE:.0%} of the budget, other runs by "
+            f"the nearest within {BUDGET_TOLERANCE:.0%} in N and D."
+        ),
+        *(Text(f"Row {row}: {said}.") for row, said in sorted(taken.items())),
     ]

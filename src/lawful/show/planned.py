@@ -62,11 +62,17 @@ def plan_rows(planned: Planned) -> list[dict[str, Any]]:
 
 
 def plan_document(planned: Planned, tried: Rehearsal | None = None) -> dict[str, Any]:
-    """Return a plan, its comparison and its runs (schema ``lawful.plan/1``)."""
+    """
+    Return a plan, its comparison and its runs (schema ``lawful.plan/1``).
+
+    What compares a design with a grid, or limits one, is null for a sweep that is the grid.
+    """
     rules = planned.sweep
+    design = planned.layout == "design"
     document: dict[str, Any] = strict(
         {
             "schema": PLAN_SCHEMA,
+            "layout": planned.layout,
             "target": planned.target,
             "decision": rules.decision,
             "total_flops": planned.total,
@@ -78,15 +84,17 @@ def plan_document(planned: Planned, tried: Rehearsal | None = None) -> dict[str,
                 "n_runs": len(planned.grid),
                 "cost": float(planned.grid.C.sum()),
                 "error_per_nat": planned.grid_error,
-            },
-            "gain": planned.gain,
+            }
+            if design
+            else None,
+            "gain": planned.gain if design else None,
             "rehearsal": None if tried is None else _rehearsal(tried),
             "limits": {
                 "reach": rules.reach,
-                "tokens_per_param": list(rules.tokens_per_param),
+                "tokens_per_param": list(rules.tokens_per_param) if design else None,
                 "repeats": rules.repeats,
                 "runs": rules.runs,
-                "spread": rules.spread,
+                "spread": rules.spread if design else None,
             },
             "prior": planned.prior.coefficients,
             "runs": plan_rows(planned),
@@ -107,7 +115,7 @@ def plan_parts(planned: Planned, tried: Rehearsal | None = None) -> list[Rendera
     from lawful.show.numbers import format_count, format_flops, format_scientific
     from lawful.show.tables import text_table
 
-    chosen = planned.chosen
+    chosen, design = planned.chosen, planned.layout == "design"
     rows = []
     for budget in np.unique(chosen.budget):
         here = chosen.budget == budget
@@ -119,21 +127,25 @@ def plan_parts(planned: Planned, tried: Rehearsal | None = None) -> list[Rendera
                 str(np.unique(sizes).size),
                 f"{format_count(float(sizes.min()))} to {format_count(float(sizes.max()))}",
                 f"{ratio.min():.4g} to {ratio.max():.4g}",
-                str(_count(planned.grid, float(budget))),
+                *([str(_count(planned.grid, float(budget)))] if design else []),
             ]
         )
     what = "ln N*" if planned.sweep.decision == "params" else "the loss"
     given = "" if planned.given is None else f", beside {len(planned.given)} that are done"
+    compared = (
+        f"; the usual grid's {0.01 * planned.grid_error:.3g}, {planned.gain:.2f} times as large." if design else "."
+    )
+    known = f"Standard error of {what} per 0.01 nats of noise: {0.01 * planned.error:.3g}{compared}"
+    if np.isinf(planned.error):
+        known = f"These runs alone do not determine {what} at the target."
+    spent = format_flops(planned.cost)
+    if design or planned.total > planned.cost:
+        spent += f" of {format_flops(planned.total)}"
+    laid = "" if design else f" of a ±{planned.sweep.reach:g}× grid"
     parts: list[RenderableType] = [
-        Text(
-            f"{len(planned.plan)} runs{given}: {format_flops(planned.cost)} of {format_flops(planned.total)}, "
-            f"for {what} at {format_flops(planned.target)}"
-        ),
-        text_table(["FLOPs", "runs", "sizes", "N", "tokens per N", "grid"], rows),
-        Text(
-            f"Standard error of {what} per 0.01 nats of noise: {0.01 * planned.error:.3g}; "
-            f"the usual grid's {0.01 * planned.grid_error:.3g}, {planned.gain:.2f} times as large."
-        ),
+        Text(f"{len(planned.plan)} runs{laid}{given}: {spent}, for {what} at {format_flops(planned.target)}"),
+        text_table(["FLOPs", "runs", "sizes", "N", "tokens per N", *(["grid"] if design else [])], rows),
+        Text(known),
     ]
     if tried is not None:
         said = f"{tried.error:.3g} against {tried.grid_error:.3g}, {tried.gain:.2f} times as large"
