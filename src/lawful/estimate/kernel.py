@@ -232,11 +232,13 @@ def _refine(
         move = np.abs(trial - theta).max(axis=1)
         promised = (step * pull).sum(axis=1)
         new = _evaluate(x, y, w, trial, linear, newton=iteration >= GAUSS_NEWTON_STEPS)
-        better = new.value <= best.value
+        # Where a step promises less than the sum's own rounding, the sum cannot judge it; the step is better than none.
+        last_digit = promised <= 1e-15 * best.value
+        better = new.value <= np.where(last_digit, best.value * (1 + 1e-14), best.value)
         # The steps shrink at a steady rate, so the next one is foreseen and need not be made.
         ahead = move * np.minimum(move / last, 1.0)
         small = (move <= tolerance) | (better & (np.maximum(ahead, move * 1e-3) <= tolerance))
-        small |= promised <= 1e-15 * best.value
+        small |= last_digit & (newton | (move <= 1e-9))
         stuck = ~better & ((promised <= 1e-9 * best.value) & (damping >= 1e2) | (damping > 1e12))
         if better.all():
             theta, best, damping = trial, new, np.maximum(damping * 0.1, 1e-12)
