@@ -181,7 +181,9 @@ def test_runs_csv_keeps_every_column_and_adds_what_the_fit_says(tmp_path):
 
 
 def test_the_document_lists_the_files_beside_it(analyses, tmp_path, monkeypatch):
-    monkeypatch.setattr("lawful.show.bundle.report_html", lambda analysis: "<html></html>")
+    monkeypatch.setattr("lawful.show.bundle.report_html", lambda analysis, **more: "<html></html>")
     write_fit(tmp_path, analyses["vpnls"], with_figures="none")
     listed = json.loads((tmp_path / "fit.json").read_text())["files"]
-    assert listed == sorted(p.name for p in tmp_path.iterdir()) == ["fit.json", "report.html", "runs.csv"]
+    assert listed == sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
+    assert {name for name in listed if "/" not in name} == {"fit.json", "report.html", "runs.csv"}
+    assert "tables/isoflop_runs.csv" in listed

@@ -41,7 +41,10 @@ def document(call):
 
 @pytest.fixture(autouse=True)
 def _quick_reports(monkeypatch):
-    monkeypatch.setattr("lawful.show.bundle.report_html", lambda analysis: f"<html>{analysis.method}</html>")
+    def write_report_files(folder, analysis, checked=None):
+        (folder / "report.html").write_text(f"<html>{analysis.method}</html>")
+
+    monkeypatch.setattr("lawful.show.bundle.write_report_files", write_report_files)
 
 
 def sweep_rows(seed=0):

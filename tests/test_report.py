@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import re
 from pathlib import Path
@@ -12,13 +13,25 @@ import pytest
 
 from lawful.core.plan import plan_isoflop, simulate
 from lawful.core.surface import Surface
+from lawful.data.check import check
 from lawful.data.read import read_runs
 from lawful.estimate.result import METHODS, Fit
 from lawful.infer.analysis import Analysis, analyse
+from lawful.show.bundle import write_fit
 from lawful.show.decision import decision_sentences
-from lawful.show.report import card_facts, coefficient_rows, data_facts, report_html
+from lawful.show.evidence import gather
+from lawful.show.report import report_html
+from lawful.show.report_card import card_facts, unstated_facts
+from lawful.show.report_tables import report_tables, run_label
+from lawful.show.report_words import check_facts, coefficient_rows, data_facts
 
 HOSTILE = "<script>alert(1)</script>"
+
+
+SECTIONS = [
+    "data-section", "isoflop", "methods", "coefficients", "allocations", "residuals", "dial", "valley", "bias", "notes",
+    "card",
+]  # fmt: skip
 
 
 def runs_of(**labels: Any) -> Any:
@@ -40,7 +53,7 @@ def pages(analyses: dict[str, Analysis]) -> dict[str, str]:
 
 def visible(page: str) -> str:
     """Text of a page without styles, figures and tags."""
-    bare = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
+    bare = re.sub(r"<style>.*?</style>|<script.*?</script>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare))
 
 
@@ -52,24 +65,24 @@ def test_every_method_gets_a_page_that_opens_with_its_decision(
     decision = decision_sentences(analyses[method])[0]
     assert decision.startswith("At 1e23 FLOPs train ")
     assert page.index(decision) < page.index("<h2>")
-    for section in ("data", "figures", "coefficients", "allocations", "notes", "card"):
-        assert f'<section id="{section}">' in page
+    sections = re.findall(r'<section id="([^"]+)">', page)
+    assert sections == SECTIONS
     assert ('id="figure-residuals"' in page) == (method != "approach1")
     assert ("L(N, D) = E + A/N^alpha + B/D^beta" in page) == (method in ("vpnls", "approach3"))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_page_refers_to_nothing_outside_itself(pages: dict[str, str], method: str) -> None:
-    page = pages[method]
-    assert "http" not in page
-    assert not re.search(r"<(script|link|iframe|img|object|embed)\b|@import|\bsrc=", page)
-    targets = re.findall(r'href="([^"]*)"|url\(([^)]*)\)', page)
+    outside = re.sub(r"<script>.*?</script>", "<script></script>", pages[method], flags=re.DOTALL)
+    assert "http" not in outside
+    assert not re.search(r"<(link|iframe|img|object|embed)\b|@import|\bsrc=", outside)
+    targets = re.findall(r'href="([^"]*)"|url\(([^)]*)\)', outside)
     assert targets
     assert all((href or url).startswith("#") for href, url in targets)
 
 
 def test_identifiers_are_unique_and_every_reference_has_its_target(pages: dict[str, str]) -> None:
-    page = pages["vpnls"]
+    page = re.sub(r"<script>.*?</script>", "", pages["vpnls"], flags=re.DOTALL)
     identifiers = re.findall(r'\bid="([^"]+)"', page)
     assert len(identifiers) == len(set(identifiers))
     referred = {a or b for a, b in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', page)}
@@ -84,10 +97,10 @@ def test_names_from_the_data_are_escaped_wherever_they_stand() -> None:
     runs = runs_of(**{HOSTILE: HOSTILE, "recipe": '"><img onerror=x>'})
     runs = dataclasses.replace(runs, source=f"{HOSTILE}.csv", columns={"params": HOSTILE}, selection={HOSTILE: HOSTILE})
     page = report_html(analyse(runs, draws=0), title=f"About {HOSTILE}")
-    assert "<script" not in page
+    assert "<script>alert" not in page
     assert "<img" not in page
-    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 8
     assert "<h1>About &lt;script&gt;alert(1)&lt;/script&gt;</h1>" in page
+    assert re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL).count("&lt;script&gt;alert(1)&lt;/script&gt;") == 9
 
 
 def test_without_budgets_the_page_says_how_the_optimum_grows(analyses: dict[str, Analysis]) -> None:
@@ -105,8 +118,8 @@ def test_without_budgets_the_page_says_how_the_optimum_grows(analyses: dict[str,
 def test_without_draws_there_are_no_intervals() -> None:
     found = analyse(runs_of(), budgets=[1e22], draws=0)
     page = visible(report_html(found))
-    assert "90%" not in page
-    assert "none drawn" in page
+    assert page.count("90%") == 2  # the dial turns over an interval of its own
+    assert "none drawn" in page.lower()
     assert "(90%" not in decision_sentences(found)[0]
 
 
@@ -167,3 +180,84 @@ def test_published_runs_give_the_published_decision(shared_data: Path) -> None:
     page = report_html(found)
     assert sentence in page
     assert len(page) < 5_000_000
+
+
+def test_every_figure_names_tables_that_are_saved(analyses: dict[str, Analysis], pages: dict[str, str]) -> None:
+    for method, page in pages.items():
+        tables = report_tables(gather(analyses[method]))
+        named = {name for names in re.findall(r'data-tables="([^"]*)"', page) for name in names.split()}
+        assert named <= set(tables), method
+        assert len({len(column) for column in tables["isoflop_runs"].values()}) == 1
+
+
+def test_out_saves_the_tables_of_the_page_with_every_digit(analyses: dict[str, Analysis], tmp_path: Path) -> None:
+    found = analyses["vpnls"]
+    write_fit(tmp_path, found, with_figures="none")
+    written = {path.stem for path in (tmp_path / "tables").iterdir()}
+    assert written == set(report_tables(gather(found)))
+    with (tmp_path / "tables" / "isoflop_runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == found.fit.runs.L.tolist()
+    assert {row["check"] for row in rows} <= {"", *check(found.fit.runs).counts}
+
+
+def test_all_methods_stand_beside_each_other_with_what_each_would_train(analyses: dict[str, Analysis]) -> None:
+    for method in METHODS:
+        tables = report_tables(gather(analyses[method]))
+        assert tables["methods"]["method"].tolist() == ["vpnls", "approach3", "approach2", "approach1"]
+        assert tables["method_targets"]["budget"].tolist() == [1e23, 1e22] * 4
+        assert np.isfinite(tables["methods"]["a_low"]).all()
+
+
+def test_a_method_that_cannot_run_says_why() -> None:
+    truth = Surface.named("besiroglu")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20, 1e21, 1e22], 2, surface=truth), noise=0.002)
+    evidence = gather(analyse(runs, budgets=[1e23], draws=0))
+    page = visible(report_html(evidence.analysis, evidence=evidence))
+    assert "not fitted" in page
+    assert "needs at least" in page or "three" in page
+    assert evidence.bias == "Approach 2 cannot run on these runs, so it has no bias here."
+
+
+def test_check_is_told_whether_or_not_it_came_first() -> None:
+    runs = runs_of()
+    loss = runs.L.copy()
+    loss[2] += 0.5
+    checked = check({"N": runs.N, "D": runs.D, "loss": loss, "C": runs.C})
+    assert checked.outlier[2]
+    before = gather(analyse(checked.kept, draws=0), checked=checked)
+    assert "left out of this fit" in check_facts(before)[0].value
+    assert check_facts(gather(analyse(checked.kept, draws=0)))[0].value.startswith("check left out ")
+    after = gather(analyse(dataclasses.replace(runs, L=loss), draws=0))
+    assert "fitted all the same" in check_facts(after)[0].value
+    assert "1 of 24 rows were flagged" in check_facts(after, {"n_runs": 24, "n_kept": 23, "counts": {"x": 1}})[0].value
+
+
+def test_a_check_that_was_not_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lawful.show.evidence.MOST_CHECKED", 5)
+    evidence = gather(analyse(runs_of(), draws=0))
+    assert check_facts(evidence)[0].value.startswith("check was not run: more than 5 runs")
+
+
+def test_what_a_fit_cannot_show_is_a_sentence(analyses: dict[str, Analysis]) -> None:
+    page = visible(report_html(analyses["approach2"]))
+    assert "There is no dial here: approach2 fits no surface, so there is no E to turn." in page
+    held = visible(report_html(analyse(runs_of(), fixed={"E": 1.69}, draws=0)))
+    assert "E is held fixed in this fit, so there is no dial to turn" in held
+
+
+def test_noise_free_runs_have_a_report() -> None:
+    truth = Surface.named("besiroglu")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth))
+    assert "nan" not in re.sub(r"[a-z]*nan[a-z]+", "", visible(report_html(analyse(runs, budgets=[1e22]))).lower())
+
+
+def test_runs_are_named_by_the_column_that_names_them() -> None:
+    assert run_label(runs_of(recipe="plain")) is None
+    named = run_label(runs_of(name="n", Run_Name="r"))
+    assert named is not None
+    assert named[0] == "name"
+
+
+def test_the_card_says_what_no_table_can_tell() -> None:
+    assert {fact.value for fact in unstated_facts()} == {"not stated"}

@@ -158,7 +158,7 @@ def _fit_one(
 
             say(tell, WRITING)
             _write_checked(stage, checked)
-            write_fit(stage, analysis, scale=request.scale, with_figures=with_figures, more=more)
+            write_fit(stage, analysis, scale=request.scale, with_figures=with_figures, more=more, checked=checked)
     if as_json:
         from lawful.show.document import fit_document
 

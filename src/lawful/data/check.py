@@ -24,6 +24,7 @@ from lawful.data.read import load_columns
 from lawful.data.rules import DEFAULT_THRESHOLDS, INVALID, KEPT, RULES, SENTENCES, Thresholds
 from lawful.data.wandb import budgets_from_names
 from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.estimate.printing import table_html
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -84,6 +85,11 @@ class Checked:
     def __repr__(self) -> str:
         kept = int((~self.outlier).sum())
         return f"Checked({len(self)} rows, {kept} kept{': ' if kept < len(self) else ''}{flags_text(self.counts)})"
+
+    def _repr_html_(self) -> str:
+        rows = [(code, str(count), SENTENCES[code]) for code, count in self.counts.items() if count]
+        said = f"{int((~self.outlier).sum())} of {len(self)} rows are kept."
+        return table_html([said], ("", "rows", "meaning"), rows, "", self.notes, caption="Flagged, by rule")
 
     @property
     def outlier(self) -> Mask:

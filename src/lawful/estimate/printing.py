@@ -178,8 +178,7 @@ def _footer(fit: Fit) -> str:
 
 
 def _text(sentences: Sequence[str], rows: Sequence[Row], footer: str, notes: Sequence[Note]) -> str:
-    head: Row = ("", "value", "std. error")
-    table = [head, *rows]
+    table = [HEADS, *rows]
     name, value, error = (max(len(row[i]) for row in table) for i in range(3))
     body = [f"  {r[0]:<{name}}  {r[1]:>{value}}  {r[2]:>{error}}".rstrip() for r in table]
     said = [f"- {note.code}: {note.message}" for note in notes]
@@ -192,24 +191,99 @@ def _text(sentences: Sequence[str], rows: Sequence[Row], footer: str, notes: Seq
     return "\n\n".join(part for part in parts if part)
 
 
-def _html(sentences: Sequence[str], rows: Sequence[Row], footer: str, notes: Sequence[Note]) -> str:
+def table_html(
+    sentences: Sequence[str],
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    footer: str,
+    notes: Sequence[Note],
+    *,
+    caption: str,
+) -> str:
+    """
+    Return a result as an HTML fragment for notebooks: sentences, one table, a footer and the notes.
+
+    Every text is escaped, whoever wrote it.
+
+    Parameters
+    ----------
+    sentences : sequence of str
+        The first is emphasised.
+    heads : sequence of str
+        One per column; the first column names its row and may go without.
+    rows : sequence of sequence of str
+        Cells.
+    footer : str
+        A sentence under the table; may be empty.
+    notes : sequence of Note
+        What the reader should know.
+    caption : str
+        What the table holds.
+
+    Examples
+    --------
+    >>> text = table_html(["All <fine>."], ("", "value"), [("alpha", "0.31")], "", (), caption="Coefficients")
+    >>> "<strong>All &lt;fine&gt;.</strong>" in text, "<script" in text
+    (True, False)
+    """
+    head = "".join(f"<th scope='col'>{escape(h)}</th>" if h else "<td></td>" for h in heads)
     cells = "\n".join(
         f"<tr><th scope='row' style='text-align: left'>{escape(r[0])}</th>"
-        f"<td style='text-align: right'>{escape(r[1])}</td><td style='text-align: right'>{escape(r[2])}</td></tr>"
+        + "".join(f"<td style='text-align: right'>{escape(cell)}</td>" for cell in r[1:])
+        + "</tr>"
         for r in rows
     )
     said = "\n".join(f"<li><code>{escape(n.code)}</code>: {escape(n.message)}</li>" for n in notes)
     first, *rest = (escape(s) for s in sentences)
     parts = [
         "<div class='lawful-fit'>",
-        f"<p><strong>{first}</strong><br>{'<br>'.join(rest)}</p>",
-        "<table>\n<thead><tr><th></th><th>value</th><th>std. error</th></tr></thead>",
+        f"<p>{'<br>'.join([f'<strong>{first}</strong>', *rest])}</p>",
+        f"<table>\n<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>",
         f"<tbody>\n{cells}\n</tbody>\n</table>",
         f"<p>{escape(footer)}</p>" if footer else "",
         f"<ul>\n{said}\n</ul>" if said else "",
         "</div>",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def counted(value: float) -> str:
+    """
+    Write a count of parameters or tokens with three digits.
+
+    Examples
+    --------
+    >>> counted(622e9), counted(16.4)
+    ('6.22e+11', '16.4')
+    """
+    return f"{value:.3g}" if np.isfinite(value) else "none"
+
+
+def between(value: float, low: float, high: float) -> tuple[str, str]:
+    """
+    Write a number with the digits that its interval leaves, and the interval.
+
+    Examples
+    --------
+    >>> between(0.31004, 0.29571, 0.32544)
+    ('0.3100', '0.2957 to 0.3254')
+    >>> between(0.31, float("nan"), float("nan"))
+    ('0.31', '')
+    """
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return rounded(value)[0], ""
+    error = (high - low) / 4
+    return rounded(value, error)[0], f"{rounded(low, error)[0]} to {rounded(high, error)[0]}"
+
+
+def fit_sentences(fit: Fit | FrontierFit) -> list[str]:
+    """Return what was fitted, how it ended, and the formula."""
+    from lawful.estimate.result import Fit  # at module level this would be a circle
+
+    return _fit_sentences(fit) if isinstance(fit, Fit) else _frontier_sentences(fit)
+
+
+HEADS = ("", "value", "std. error")
 
 
 def fit_line(fit: Fit) -> str:
@@ -225,7 +299,8 @@ def fit_text(fit: Fit) -> str:
 
 def fit_html(fit: Fit) -> str:
     """Return what :func:`fit_text` says, as an HTML fragment for notebooks."""
-    return _html(_fit_sentences(fit), _fit_rows(fit), _footer(fit), fit.notes)
+    rows = _fit_rows(fit)
+    return table_html(_fit_sentences(fit), HEADS, rows, _footer(fit), fit.notes, caption="Coefficients")
 
 
 def frontier_line(fit: FrontierFit) -> str:
@@ -241,4 +316,5 @@ def frontier_text(fit: FrontierFit) -> str:
 
 def frontier_html(fit: FrontierFit) -> str:
     """Return what :func:`frontier_text` says, as an HTML fragment for notebooks."""
-    return _html(_frontier_sentences(fit), _frontier_rows(fit), "", fit.notes)
+    rows = _frontier_rows(fit)
+    return table_html(_frontier_sentences(fit), HEADS, rows, "", fit.notes, caption="Lines")

@@ -13,6 +13,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.infer.bootstrap import Draws
 from lawful.infer.intervals import Intervals, as_intervals
+from lawful.infer.notebook import allocation_html
 
 Interval = tuple[float, float]
 
@@ -89,6 +90,8 @@ class Allocation:
     interval: Mapping[str, Interval] | None = None
     deadweight: Deadweight | None = None
     prediction: Mapping[str, Interval] | None = None
+
+    _repr_html_ = allocation_html
 
 
 def check_budget(budget: float) -> float:

@@ -21,6 +21,7 @@ from lawful.infer.bootstrap import Draws
 from lawful.infer.deadweight import with_deadweight_interval
 from lawful.infer.diagnose import diagnose
 from lawful.infer.intervals import NOWHERE, Intervals, check_kind, intervals, of_draws
+from lawful.infer.notebook import analysis_html
 from lawful.infer.resample import SCHEMES
 from lawful.infer.undertuned import undertuned
 
@@ -67,6 +68,8 @@ class Analysis:
     notes: tuple[Note, ...]
     level: float
     intervals: Intervals | None = None
+
+    _repr_html_ = analysis_html
 
     def interval(
         self,

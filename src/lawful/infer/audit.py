@@ -16,6 +16,7 @@ from lawful.core.runs import Runs
 from lawful.core.table import as_runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.infer.holdout import FRONTIER_METHODS, SURFACE_METHODS, Forecast, forecast_frontier, forecast_surface
+from lawful.infer.notebook import audit_html
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -133,6 +134,8 @@ class Audit:
     level: float
     scores: tuple[Score, ...]
     differences: tuple[Difference, ...]
+
+    _repr_html_ = audit_html
 
     def score(self, law: str | None, method: str) -> Score:
         """Return the score of one law and method."""

@@ -17,6 +17,7 @@ from lawful.estimate.result import Fit, Frontier, FrontierFit
 from lawful.estimate.solvers import prepare, resolve
 from lawful.infer.delta import answer
 from lawful.infer.linear import equal_noise, linearise, sandwich_error
+from lawful.infer.notebook import draws_html
 from lawful.infer.quantiles import KINDS, bca, quantiles, studentised
 from lawful.infer.quantity import Quantity, gradient, reported, unreported, values_of
 from lawful.infer.resample import BLOCK, MULTIPLIERS, Resampler, Sample, choose_scheme
@@ -73,15 +74,17 @@ class Draws:
     cluster: str | None = None
     multiplier: str = "rademacher"
 
+    _repr_html_ = draws_html
+
     def __len__(self) -> int:
         return len(self.frontier["a"])
 
     @property
     def failed(self) -> int:
         """Number of draws without a finite frontier, or without coefficients where the law has no frontier."""
-        if isinstance(self.fit, Fit) and self.fit.surface.law.terms is None:
-            return int((~np.isfinite(np.stack(list(self.coefficients.values()))).all(axis=0)).sum())
-        return int((~np.isfinite(np.stack(list(self.frontier.values()))).all(axis=0)).sum())
+        bare = isinstance(self.fit, Fit) and self.fit.surface.law.terms is None
+        read = self.coefficients if bare else self.frontier
+        return int((~np.isfinite(np.stack(list(read.values()))).all(axis=0)).sum())
 
     def params(self, budget: float) -> Array:
         """Compute-optimal parameters at a budget, shape (draws,)."""
@@ -215,9 +218,9 @@ class Draws:
             at = np.where(fine[:, None], z[here], 1.0)
             errors[here] = np.where(fine, error(at, drawn), np.nan)
         own = float(error(answer(fit, problem), Sample(None, None))[0])
-        budget, point = quantity.budget, quantity.point
-        values = unreported(quantity, law, self.values(quantity.name, budget=budget, point=point))
-        middle = unreported(quantity, law, self._estimate(quantity.name, budget=budget, point=point))
+        where: dict[str, Any] = {"budget": quantity.budget, "point": quantity.point}
+        values = unreported(quantity, law, self.values(quantity.name, **where))
+        middle = unreported(quantity, law, self._estimate(quantity.name, **where))
         ends = studentised(values, errors, float(middle), own, level)
         low, high = reported(quantity, law, np.array(ends))
         return float(low), float(high)
@@ -280,8 +283,7 @@ def bootstrap(
 
     Notes
     -----
-    Each refit starts at the full-data answer, so a draw costs a few
-    Gauss-Newton steps on arrays.
+    Each refit starts at the full-data answer, so a draw costs a few Gauss-Newton steps on arrays.
 
     Examples
     --------
@@ -348,10 +350,8 @@ def extend(draws: Draws, more: int) -> Draws:
     made = replace(draws, **joined, notes=tuple(note for note in draws.notes if note.code != "failed_draws"))
     if not made.failed:
         return made
-    text = (
-        f"{made.failed} of {stop} bootstrap draws ({made.failed / stop:.1%}) have no finite answer; "
-        f"intervals are over the others and are too narrow for it."
-    )
+    text = f"{made.failed} of {stop} bootstrap draws ({made.failed / stop:.1%}) have no finite answer; "
+    text += "intervals are over the others and are too narrow for it."
     return replace(made, notes=(*made.notes, Note("failed_draws", text)))
 
 

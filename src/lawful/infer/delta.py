@@ -13,7 +13,7 @@ from lawful.core.notes import Note
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
-from lawful.infer.linear import NOISES, Linearised, Spread, linearise
+from lawful.infer.linear import NOISES, Linearised, Spread, Working, linearise, work
 from lawful.infer.quantity import Quantity, gradient, reported, working_values
 
 Array = NDArray[np.float64]
@@ -71,12 +71,16 @@ class Delta:
         """Slopes and leverages at the answer."""
         return linearise(self.problem, self.z)
 
+    @cached_property
+    def _working(self) -> Working | None:
+        return None if self.noise == "equal" else work(self.linear)
+
     def spread(self, quantity: Quantity) -> Spread:
         """Standard error of the working value, its degrees of freedom and the variance ratio, one row."""
         law, cost = self.fit.surface.law, self.fit.surface.cost
         quantity.check(law)
         slope = np.nan_to_num(gradient(quantity, law, self.z, self.problem.centre, cost))
-        return NOISES[self.noise](self.linear, slope)
+        return NOISES[self.noise](self.linear, slope, self._working)
 
     def error(self, name: str, *, budget: float | None = None) -> float:
         """

@@ -17,6 +17,7 @@ from lawful.estimate.solvers import prepare
 from lawful.infer.allocate import check_budget
 from lawful.infer.coordinates import identity
 from lawful.infer.delta import answer
+from lawful.infer.notebook import dial_html
 from lawful.infer.profile import Profile, data_of, profile
 from lawful.infer.profiling import Data, Frame, minimise_held, misfit
 
@@ -57,6 +58,8 @@ class AsymptoteDial:
     budget: float
     table: Mapping[str, Array]
     profile: Profile
+
+    _repr_html_ = dial_html
 
     def __repr__(self) -> str:
         inside = self.table["support"] > 0

@@ -13,6 +13,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.infer.allocate import check_budget
 from lawful.infer.delta import delta
+from lawful.infer.notebook import indifference_html
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -51,6 +52,8 @@ class Indifference:
     params: Interval
     tokens: Interval
     best: tuple[float, float, float]
+
+    _repr_html_ = indifference_html
 
     @property
     def factor(self) -> float:

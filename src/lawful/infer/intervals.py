@@ -16,6 +16,7 @@ from lawful.estimate.result import Fit, FrontierFit
 from lawful.infer.bootstrap import Draws, bootstrap
 from lawful.infer.delta import Delta, delta
 from lawful.infer.linear import corrected_residuals
+from lawful.infer.notebook import intervals_html
 from lawful.infer.profile import Profile, profile
 from lawful.infer.resample import SCHEMES
 
@@ -78,6 +79,8 @@ class Intervals:
     level: float
     draws: Draws | None = None
     notes: tuple[Note, ...] = field(default=())
+
+    _repr_html_ = intervals_html
 
     @cached_property
     def _linear(self) -> Delta:

@@ -207,13 +207,13 @@ class Spread(NamedTuple):
     ratio: Array
 
 
-def equal_noise(at: Linearised, slope: Array) -> Spread:
+def equal_noise(at: Linearised, slope: Array, _: Working | None = None) -> Spread:
     """Standard error where every run is equally noisy (variance inverse to its weight)."""
     form = np.einsum("rq,rqs,rs->r", slope, at.inverse, slope)
     return Spread(np.sqrt(at.variance * form), at.freedom, at.variance)
 
 
-class _Working(NamedTuple):
+class Working(NamedTuple):
     """
     A working model of the noise, and what the residuals see of it.
 
@@ -238,7 +238,8 @@ class _Working(NamedTuple):
     error: Array
 
 
-def _work(at: Linearised) -> _Working:
+def work(at: Linearised) -> Working:
+    """Working model of the noise; quantities of the same fit share it."""
     left = 1.0 - np.minimum(at.leverage, MOST_LEVERAGE)
     logs = np.log(at.reducible)
     power, error = variance_power(at, left)
@@ -247,7 +248,7 @@ def _work(at: Linearised) -> _Working:
     phi = np.exp(power[:, None] * u)
     error = np.where(told, error, 0.0)
     if at.residual.shape[1] > FULL_HAT_RUNS:
-        return _Working(phi, left * phi, None, u, error)
+        return Working(phi, left * phi, None, u, error)
     # In units of the square root of its weight, M = 1 - H is a projection.
     root = np.sqrt(at.weight)[:, None, :] * at.slope
     rest = -(root.transpose(0, 2, 1) @ at.inverse @ root)
@@ -260,7 +261,7 @@ def _work(at: Linearised) -> _Working:
         power, _ = variance_power(at, np.maximum(seen / phi, 1.0 - MOST_LEVERAGE))
         phi = np.exp(power[:, None] * u)
     full = (rest * phi[:, None, :]) @ rest
-    return _Working(phi, np.maximum(full[:, k, k], (1.0 - MOST_LEVERAGE) ** 2 * phi), full, u, error)
+    return Working(phi, np.maximum(full[:, k, k], (1.0 - MOST_LEVERAGE) ** 2 * phi), full, u, error)
 
 
 SEEN_ROUNDS = 3
@@ -268,7 +269,7 @@ SEEN_ROUNDS = 3
 
 def working_variances(at: Linearised) -> tuple[Array, Array]:
     """Variance of each run up to a factor, following the reducible loss, and what its residual shows of it; (R, n)."""
-    model = _work(at)
+    model = work(at)
     return model.phi, model.seen
 
 
@@ -277,7 +278,7 @@ def _per_weight(at: Linearised, l2: Array) -> Array:
     return np.divide(l2, at.weight, out=np.zeros_like(l2), where=at.weight > 0)
 
 
-def trend_noise(at: Linearised, slope: Array) -> Spread:
+def trend_noise(at: Linearised, slope: Array, model: Working | None = None) -> Spread:
     r"""
     Standard error where the variance follows a power of the reducible loss, estimated with the law.
 
@@ -286,7 +287,7 @@ def trend_noise(at: Linearised, slope: Array) -> Spread:
     ``2/df = 2/(n - q) + (d ln V / d gamma)^2 se(gamma)^2``.
     """
     share = _per_weight(at, influence(at, slope) ** 2)
-    model = _work(at)
+    model = work(at) if model is None else model
     square = at.weight * at.pseudo**2 / model.phi
     scale = square.sum(axis=1) / (np.where(at.weight > 0, model.seen / model.phi, 0.0)).sum(axis=1)
     correction = at.variance * at.freedom / np.maximum((at.weight * at.pseudo**2).sum(axis=1), 1e-300)
@@ -301,7 +302,7 @@ def trend_noise(at: Linearised, slope: Array) -> Spread:
     return Spread(np.sqrt(variance), freedom, ratio)
 
 
-def unequal_noise(at: Linearised, slope: Array) -> Spread:
+def unequal_noise(at: Linearised, slope: Array, model: Working | None = None) -> Spread:
     r"""
     Standard error from each run's own residual: the sandwich with a working variance.
 
@@ -310,7 +311,7 @@ def unequal_noise(at: Linearised, slope: Array) -> Spread:
     Tipton 2018; with phi = 1 it is HC2). It is a quadratic form in the noise, whose first two
     moments give the degrees of freedom of Student's t.
     """
-    model = _work(at)
+    model = work(at) if model is None else model
     form = _per_weight(at, influence(at, slope) ** 2) * model.phi / model.seen
     if model.full is None:
         cross = ((form * model.seen) ** 2).sum(axis=1)

@@ -15,6 +15,7 @@ from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.infer.delta import answer
 from lawful.infer.linear import NOISES, Spread, linearise
+from lawful.infer.notebook import profile_html
 from lawful.infer.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
 from lawful.infer.quantity import Quantity, gradient, reported, working_values
 
@@ -89,6 +90,8 @@ class Profile:
     freedom: float
     ratio: float
     notes: tuple[Note, ...] = field(default=())
+
+    _repr_html_ = profile_html
 
     def __repr__(self) -> str:
         where = "" if self.budget is None else f" at {self.budget:g} FLOPs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,15 @@ from lawful.estimate.result import Fit, FrontierFit
 from lawful.infer.analysis import Analysis
 from lawful.show.artifact import artifact_document
 from lawful.show.document import Outcome, compare_document, dumps, groups_document
+from lawful.show.evidence import gather
+from lawful.show.figure_data import Table
 from lawful.show.figures import figures_of, save_figure
 from lawful.show.output import MANIFEST, files_under
 from lawful.show.report import report_html
+from lawful.show.report_tables import report_tables
+
+if TYPE_CHECKING:
+    from lawful.data.check import Checked
 
 QUANTITIES = {"params": "N", "tokens": "D", "loss": "L", "budget": "C"}
 EXACT_INTEGER = 2.0**53
@@ -30,9 +36,10 @@ def write_fit(
     scale: Mapping[str, float] | None = None,
     with_figures: str = "png+svg",
     more: Mapping[str, Any] | None = None,
+    checked: Checked | None = None,
 ) -> None:
     """
-    Write one analysis into a folder: ``runs.csv``, figures, ``report.html`` and ``fit.json``.
+    Write one analysis into a folder: ``runs.csv``, figures, ``report.html`` with its ``tables/``, and ``fit.json``.
 
     Parameters
     ----------
@@ -46,19 +53,36 @@ def write_fit(
         Figure files to write; the report holds its figures in any case.
     more : mapping of str to Any, optional
         Keys that ``fit.json`` has besides.
+    checked : Checked, optional
+        The check that chose the runs.
     """
     write_runs(folder / "runs.csv", analysis.fit)
     if with_figures != "none":
         write_figures(folder, analysis)
-    (folder / "report.html").write_text(report_html(analysis), encoding="utf-8")
+    write_report_files(folder, analysis, checked)
     write_document(folder / "fit.json", {**artifact_document(analysis, scale=scale), **(more or {})})
+
+
+def write_report_files(folder: Path, analysis: Analysis, checked: Checked | None = None) -> None:
+    """Write ``report.html`` and, under ``tables/``, every table that it is drawn from."""
+    evidence = gather(analysis, checked=checked)
+    tables = report_tables(evidence)
+    (folder / "report.html").write_text(report_html(analysis, evidence=evidence, tables=tables), encoding="utf-8")
+    write_tables(folder / "tables", tables)
+
+
+def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
+    """Write tables as CSV, one file each; every number reads back as the same number."""
+    folder.mkdir(exist_ok=True)
+    for name, table in tables.items():
+        write_columns(folder / f"{name}.csv", table)
 
 
 def write_comparison(folder: Path, outcomes: Sequence[Outcome], *, scale: Mapping[str, float] | None = None) -> None:
     """Write ``compare.json``, and the report of the VPNLS fit where there is one."""
     for outcome in outcomes:
         if isinstance(outcome, Analysis) and outcome.method == "vpnls":
-            (folder / "report.html").write_text(report_html(outcome), encoding="utf-8")
+            write_report_files(folder, outcome)
     write_document(folder / "compare.json", compare_document(outcomes, scale=scale))
 
 

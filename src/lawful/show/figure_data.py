@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,17 @@ def figure_tables(analysis: Analysis) -> dict[str, Table]:
         nats per token, params and tokens counted; ``source`` is the method a row belongs to.
         The residual tables have no rows for a fit that predicts no loss (Approach 1).
     """
+    known = _MADE.get(analysis)
+    if known is None:
+        known = _MADE[analysis] = _make_tables(analysis)
+    return dict(known)
+
+
+_MADE: WeakKeyDictionary[Analysis, dict[str, Table]] = WeakKeyDictionary()
+"""Tables of analyses that are still in use: every figure of a report is drawn from the same ones."""
+
+
+def _make_tables(analysis: Analysis) -> dict[str, Table]:
     residuals = _residuals(analysis)
     return {
         "isoflop_runs": _runs(analysis),

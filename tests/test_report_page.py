@@ -1,0 +1,250 @@
+"""The report in a browser: it opens quietly, answers to the pointer, copies, folds out, and reads in every light."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from lawful.core.plan import plan_isoflop, simulate
+from lawful.core.surface import Surface
+from lawful.infer.analysis import Analysis, analyse
+from lawful.show.changes import changes_of
+from lawful.show.changes_report import changes_html
+from lawful.show.numbers import format_count, format_flops
+from lawful.show.report import report_html
+from lawful.show.report_card import bibtex
+from lawful.show.saved import SavedFit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+LOADED_WITHIN = 1000.0
+FIGURES = ["isoflop", "params", "tokens", "residuals", "dial", "valley"]
+
+Visit = Callable[..., "Page"]
+
+
+def analysis_of(seed: int = 5, **options: Any) -> Analysis:
+    truth = Surface.named("besiroglu")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.004, seed=seed)
+    loss = runs.L.copy()
+    loss[3] += 0.4
+    names = np.array([f"run {i} {HOSTILE}" if i == 0 else f"run {i}" for i in range(len(runs))])
+    runs = dataclasses.replace(runs, L=loss, labels={"name": names}, source=f"{HOSTILE}.csv")
+    return analyse(runs, budgets=[1e23], **options)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(report_html(analysis_of(), title=f"About {HOSTILE}"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("changed") / "changed.html"
+    fits = [SavedFit(f"{HOSTILE}/fit.json", analysis_of(), None), SavedFit("b/fit.json", analysis_of(6), None)]
+    path.write_text(changes_html(changes_of(fits)), encoding="utf-8")
+    return path
+
+
+def live(page: Page, name: str) -> Any:
+    return page.locator(f"#figure-{name} .live > svg, #figure-{name} .live > figure > svg").last
+
+
+def hover(page: Page, name: str, x: float, y: float) -> str:
+    """Point at a share of a figure's width and height, and return what its tip says."""
+    figure = live(page, name)
+    figure.scroll_into_view_if_needed()
+    box = figure.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.mouse.move(box["x"] + x * box["width"] + 1, box["y"] + y * box["height"])
+    page.wait_for_timeout(50)
+    return "\n".join(figure.locator("g[aria-label=tip] tspan").all_text_contents())
+
+
+def test_every_figure_comes_alive_and_hides_its_drawing(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    for name in FIGURES:
+        assert live(page, name).is_visible(), name
+        assert not page.locator(f"#figure-{name} .static").is_visible(), name
+    assert page.locator("figure[data-figure]").count() == len(FIGURES)
+
+
+def test_nothing_a_user_named_runs(visit: Visit, report: Path, changed: Path) -> None:
+    for path in (report, changed):
+        page = visit(path)
+        assert page.title() != "owned"
+        assert page.locator("img").count() == 0
+    page = visit(report)
+    page.locator("#figure-isoflop summary").click()
+    assert HOSTILE in page.locator("#figure-isoflop td", has_text="document.title").first.text_content()
+    assert page.title() != "owned"
+
+
+def test_hovering_over_a_run_says_everything_about_it(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    dot = live(page, "isoflop").locator("g[aria-label=dot]").first.locator("circle").first
+    dot.scroll_into_view_if_needed()
+    box = dot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(50)
+    lines = live(page, "isoflop").locator("g[aria-label=tip] tspan").all_text_contents()
+    told = [line.replace("\u200b", "") for line in lines]
+    runs, fit = analysis_of().fit.runs, analysis_of().fit
+    i = int(told[1].removeprefix("row ")) - 1
+    assert told[0] == runs.labels["name"][i]
+    assert told[2] == f"budget {format_flops(runs.budgets[runs.group[i]])}"
+    assert told[3] == f"N {format_count(runs.N[i])}, D {format_count(runs.D[i])}"
+    assert told[4] == f"{format_count(runs.D[i] / runs.N[i])} tokens per parameter"
+    assert told[5] == f"loss {runs.L[i]:.4f} nats"
+    assert float(told[6].split()[1].replace("−", "-")) == pytest.approx(fit.residuals[i], rel=5e-3)
+    assert told[7] == "not flagged"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("params", ("FLOPs", "N* ", "90%: ")),
+        ("tokens", ("FLOPs", "D* ")),
+        ("residuals", ("residual ", "budget ")),
+        ("dial", ("E ", "L* ", "distance ", "interval")),
+        ("valley", ("N ", "loss ", "above the optimum")),
+    ],
+)
+def test_hovering_shows_values(visit: Visit, report: Path, name: str, words: tuple[str, ...]) -> None:
+    told = hover(visit(report), name, 0.5, 0.5)
+    for word in words:
+        assert word in told, (word, told)
+
+
+def test_the_dial_turns_to_another_quantity(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    page.get_by_label("Show").select_option("loss")
+    assert "L* (nats per token)" in live(page, "dial").text_content()
+
+
+@pytest.mark.parametrize("has_clipboard", [True, False])
+def test_copy_buttons_copy_and_say_so(visit: Visit, report: Path, has_clipboard: bool) -> None:
+    page = visit(report)
+    if not has_clipboard:
+        page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        page.evaluate("document.addEventListener('copy', () => { window.copied = document.activeElement.value })")
+    page.get_by_role("button", name="Copy BibTeX").click()
+    told = page.locator("#bibtex").locator("xpath=preceding-sibling::p[1]").get_by_role("status")
+    told.filter(has_text="Copied.").wait_for()
+    text = page.evaluate("navigator.clipboard.readText()" if has_clipboard else "window.copied")
+    assert text.strip() == bibtex().strip()
+
+
+def test_a_table_folds_out_and_its_download_holds_the_same_rows(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    page.locator("#figure-residuals summary").press("Enter")
+    tables = page.locator("#figure-residuals .scroll table")
+    tables.nth(1).wait_for()
+    assert tables.count() == 2
+    with page.expect_download() as waiting:
+        page.locator("#figure-isoflop button[data-download=isoflop_runs]").click()
+    with Path(waiting.value.path()).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == analysis_of().fit.runs.L.tolist()
+    assert rows[0]["label"] == f"run 0 {HOSTILE}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["report", "changed"])
+def test_axe_finds_nothing_serious(
+    visit: Visit, serious_violations: Callable[[Page], list[str]], request: Any, name: str, scheme: str
+) -> None:
+    page = visit(request.getfixturevalue(name), scheme=scheme)
+    page.locator("summary").first.click()
+    assert serious_violations(page) == []
+
+
+def test_headings_descend_in_order_and_landmarks_are_there(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    levels = page.eval_on_selector_all("h1, h2, h3", "all => all.map(h => Number(h.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    for landmark in ("main", "header", "nav"):
+        assert page.locator(landmark).count() == 1
+
+
+def test_colours_follow_the_scheme_without_drawing_again(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    axis = "document.querySelector('#figure-isoflop .live svg')"
+    first = page.evaluate(f"getComputedStyle({axis}).color")
+    page.evaluate(f"{axis}.dataset.same = 'yes'")
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(f"getComputedStyle({axis}).color") != first
+    assert page.evaluate(f"{axis}.dataset.same") == "yes"
+
+
+@pytest.mark.parametrize("name", ["report", "changed"])
+def test_a_phone_needs_no_sideways_scrolling(visit: Visit, request: Any, name: str) -> None:
+    page = visit(request.getfixturevalue(name), width=390)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    figure = page.locator("figure[data-figure] .live svg").first.bounding_box()
+    assert figure is not None
+    assert figure["x"] + figure["width"] <= 390
+
+
+def test_figures_are_drawn_again_when_the_window_changes(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    wide = live(page, "isoflop").bounding_box()
+    page.set_viewport_size({"width": 500, "height": 900})
+    page.wait_for_timeout(200)
+    narrow = live(page, "isoflop").bounding_box()
+    assert wide is not None
+    assert narrow is not None
+    assert narrow["width"] < 0.6 * wide["width"]
+
+
+def test_paper_gets_the_drawings_and_no_buttons(visit: Visit, report: Path) -> None:
+    page = visit(report, scheme="dark")
+    page.emulate_media(media="print")
+    for name in FIGURES:
+        assert page.locator(f"#figure-{name} .static").is_visible(), name
+        assert not live(page, name).is_visible(), name
+    assert page.locator("button:visible, nav:visible, summary:visible").count() == 0
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(31, 35, 40)"
+
+
+def test_without_scripts_the_page_is_complete(browser: Any, report: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    for name in FIGURES:
+        assert page.locator(f"#figure-{name} .static").is_visible(), name
+    assert page.locator("button:visible").count() == 0
+    context.close()
+
+
+def test_it_is_small_and_opens_at_once(visit: Visit, report: Path) -> None:
+    assert report.stat().st_size < 1_500_000
+    page = visit(report)
+    times = []
+    for _ in range(3):
+        page.reload(wait_until="load")
+        times.append(page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart"))
+    assert sorted(times)[1] < LOADED_WITHIN
+
+
+def test_a_comparison_draws_both_frontiers(visit: Visit, changed: Path) -> None:
+    page = visit(changed)
+    assert page.locator("#figure-fits-params .legend li").all_text_contents() == ["fit A", "fit B"]
+    told = hover(page, "fits-params", 0.5, 0.5)
+    assert "Fit " in told
+    assert "N* " in told
