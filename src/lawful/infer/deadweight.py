@@ -179,13 +179,13 @@ def _vertices(x: Array, runs: Runs, weight: Array) -> tuple[Array, BoolArray]:
         u = (x[index] - centre) / half
         q, r = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1))
         w, y = weight[:, index], runs.L[index] - runs.L[index].mean()
-        gram = np.einsum("ni,nj,bn->bij", q, q, w)
+        gram = (w @ (q[:, :, None] * q[:, None, :]).reshape(-1, 9)).reshape(-1, 3, 3)
         first = solve_spd(gram, (w * y) @ q)
         in_q = first + solve_spd(gram, (w * (y - first @ q.T)) @ q)
         coefficients = np.linalg.solve(r, in_q.T).T
-        sizes, member = np.unique(x[index], return_inverse=True)
-        present = (w[:, :, None] * (member[:, None] == np.arange(sizes.size))).sum(axis=1) > 0
-        enough = present.sum(axis=1) >= 3
+        by_size = np.argsort(x[index], kind="stable")
+        _, starts = np.unique(x[index][by_size], return_index=True)
+        enough = (np.add.reduceat(w[:, by_size], starts, axis=1) > 0).sum(axis=1) >= 3
         with np.errstate(divide="ignore", invalid="ignore"):
             at[:, g] = centre - half * coefficients[:, 1] / (2 * coefficients[:, 2])
         upward[:, g] = coefficients[:, 2] > 0
