@@ -272,6 +272,14 @@ def test_seeds_of_one_run_share_their_flops_and_are_no_nominal_budget() -> None:
     assert "only 0% of the runs share theirs across sizes" in note.message
 
 
+def test_checkpoints_along_the_same_budgets_are_no_seeds_of_a_sweep() -> None:
+    # Curves logged at the same steps share their FLOPs within a size, but form no budgets far from each other.
+    flops = np.repeat(1e18 * 1.2 ** np.arange(12), 2)
+    sizes = np.repeat([1e8, 2e8, 4e8], 8)
+    columns = {"N": sizes, "C": flops, "loss": np.linspace(3, 2, 24)}
+    assert runs_from_columns(columns).budgets.size == 12
+
+
 # Labels and the record
 
 

@@ -356,10 +356,12 @@ def _budget_groups(C: Array, N: Array, key: str | None, notes: list[Note]) -> tu
     why = ""
     near, centres = group_budgets(C)
     if key is not None:
-        group, budgets, shared = distinct_budgets(C, N)
-        if shared >= NOMINAL_SHARE or (budgets.size == centres.size and distinct_budgets(C)[2] >= NOMINAL_SHARE):
+        (group, budgets, shared), across = distinct_budgets(C), distinct_budgets(C, N)[2]
+        # Seeds of one run share their FLOPs too: no nominal budget where the runs stand in groups far apart.
+        far = np.diff(np.log(centres)).min(initial=np.inf) > 3 * BUDGET_TOLERANCE and centres.size < budgets.size
+        if (across if far else shared) >= NOMINAL_SHARE:
             return group, budgets
-        why = f"Column {key!r} holds no nominal budgets (only {shared:.0%} of the runs share theirs across sizes), so "
+        why = f"Column {key!r} holds no nominal budgets (only {across:.0%} of the runs share theirs across sizes), so "
     message = (
         f"{why}runs within {BUDGET_TOLERANCE:.0%} in compute form one budget: {C.size} runs, {centres.size} groups."
     )

@@ -183,9 +183,10 @@ def sandwich_error(at: Linearised, slope: Array, times: Array | None = None) -> 
 
 
 def influence(at: Linearised, slope: Array) -> Array:
-    """Influence l_i of each run on a quantity with this gradient, shape (R, n)."""
-    direction = (at.inverse @ slope[:, :, None])[:, None, :, 0]
-    return np.asarray((direction @ at.slope)[:, 0] * at.weight)
+    """Influence l_i of each run on a quantity with this gradient, shape (R, n); not finite if no run tells it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        direction = (at.inverse @ slope[:, :, None])[:, None, :, 0]
+        return np.asarray((direction @ at.slope)[:, 0] * at.weight)
 
 
 class Spread(NamedTuple):
