@@ -10,7 +10,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/.runtime  ## Simulate a sweep, fit it four ways, write a report
+demo: .venv/.runtime  ## Fit real runs four ways, score a forecast, write a report
 	.venv/bin/lawful demo
 
 test: .venv/.dev  ## Run the tests, the docs' examples included

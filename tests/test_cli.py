@@ -81,7 +81,11 @@ def _quick_drawing(monkeypatch):
             (folder / name).write_text(analysis.method)
 
     monkeypatch.setattr("lawful.show.bundle.write_figures", write_figures)
-    monkeypatch.setattr("lawful.show.bundle.report_html", lambda analysis: f"<html>{analysis.method}</html>")
+
+    def write_report_files(folder, analysis, checked=None):
+        (folder / "report.html").write_text(f"<html>{analysis.method}</html>")
+
+    monkeypatch.setattr("lawful.show.bundle.write_report_files", write_report_files)
 
 
 def sweep(seed=0, noise=0.002):
@@ -604,8 +608,9 @@ class TestEndings:
         done = run_program("fit", runs_csv, "--budget", "1e23", "--bootstrap", "20", "--json", "--out", tmp_path / "o")
         assert (done.returncode, done.stderr) == (0, "")
         assert sorted(p.name for p in (tmp_path / "o").iterdir()) == sorted(
-            ["fit.json", "report.html", "runs.csv", *FIGURE_FILES]
+            ["fit.json", "report.html", "runs.csv", "tables", *FIGURE_FILES]
         )
+        assert (tmp_path / "o" / "tables" / "coefficients.csv").is_file()
         assert (tmp_path / "o" / "isoflop.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
 
@@ -637,7 +642,7 @@ class TestTerminal:
 
 class TestDemo:
     def test_shows_who_is_right_and_where_the_report_is(self, call, tmp_path):
-        code, out, err = call("demo", "--out", tmp_path / "d")
+        code, out, err = call("demo", "--synthetic", "--out", tmp_path / "d")
         flat = re.sub(r"\s+", " ", out)
         assert (code, err) == (0, "")
         assert out.startswith("SYNTHETIC DATA")

@@ -17,7 +17,7 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.data import published
+from lawful.data import embedded, published
 
 GOOD = b"Model Size,Training FLOP,loss\n" + b"".join(
     f"{n},{c},{2 + (1e8 / n) ** 0.3 + (1e20 / c) ** 0.2}\n".encode() for n in (1e8, 2e8, 4e8) for c in (1e18, 1e19)
@@ -186,11 +186,11 @@ def test_the_registered_columns_read_the_checkpoints(
 
 @pytest.mark.parametrize("one", published.PUBLISHED_SETS.values(), ids=lambda one: one.name)
 def test_every_entry_is_complete(one: published.PublishedSet) -> None:
-    assert one.url.startswith("https://")
+    assert one.embedded or one.url.startswith("https://")
     assert len(one.sha256) == 64
     assert set(one.sha256) <= set("0123456789abcdef")
-    assert one.size > 1000
-    assert "arXiv:" in one.citation
+    assert one.size > (500 if one.embedded else 1000)
+    assert one.embedded or "arXiv:" in one.citation
     assert one.licence
     assert one.advice.endswith(".")
     assert {"loss"} < set(one.columns) <= {"params", "tokens", "budget", "loss"}
@@ -240,3 +240,50 @@ def test_nothing_warns_on_the_way(register) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         lawful.fetch("epoch-chinchilla")
+
+
+def test_every_embedded_file_has_its_hash_and_a_place_in_the_list() -> None:
+    listed = embedded.embedded_hashes()
+    found = {path.name for path in embedded.EMBEDDED.iterdir() if path.suffix in (".csv", ".jsonl")}
+    assert found == set(listed)
+    for name, digest in listed.items():
+        assert hashlib.sha256((embedded.EMBEDDED / name).read_bytes()).hexdigest() == digest
+        assert f"`{name}`" in (embedded.EMBEDDED / "tinysweep.md").read_text(encoding="utf-8")
+
+
+def test_an_embedded_set_is_there_without_a_network(cache: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(socket, "socket", None)
+    path = embedded.EMBEDDED / "tinysweep.csv"
+    assert lawful.fetch("tinysweep") == path
+    assert published.cached_path("tinysweep") == path
+    runs = lawful.fetch_runs("tinysweep")
+    assert (len(runs), runs.budgets.size, runs.columns["budget"]) == (53, 5, "flops")
+    assert len(lawful.fetch_runs("tinysweep", select={"seed": "1"})) == 9
+    assert main(["datasets", "path", "tinysweep"]) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    assert main(["datasets", "fetch", "tinysweep"]) == 0
+    assert "Nothing to fetch: it comes with lawful." in capsys.readouterr().out
+    assert main(["datasets", "path", "tinysweep", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["embedded"], document["url"], document["path"]) == (True, None, str(path))
+    assert main(["datasets", "list"]) == 0
+    assert "yes, embedded" in capsys.readouterr().out
+    assert left_behind(cache) == []
+
+
+@pytest.mark.parametrize("content", [None, b"params,tokens\n"])
+def test_an_embedded_set_that_was_altered_is_refused(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    (tmp_path / "SHA256SUMS").write_text((embedded.EMBEDDED / "SHA256SUMS").read_text(encoding="utf-8"))
+    if content is not None:
+        (tmp_path / "tinysweep.csv").write_bytes(content)
+    monkeypatch.setattr(embedded, "EMBEDDED", tmp_path)
+    said = r"comes with lawful, and '.*tinysweep\.csv' is missing or was altered; install lawful again\."
+    with pytest.raises(lawful.FetchError, match=said):
+        lawful.fetch_runs("tinysweep")
+    with pytest.raises(lawful.FetchError, match=said):
+        embedded.embedded_file("tinysweep.csv")
+    assert main(["datasets", "path", "tinysweep"]) == 1
+    assert "install lawful again" in capsys.readouterr().err
+    assert embedded.embedded_file("tinysweep-of-another-day.csv") is None

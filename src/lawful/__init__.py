@@ -59,12 +59,13 @@ if TYPE_CHECKING:
     from lawful.infer.constraints import Constrained, Constraints, Demand, optimise
     from lawful.infer.conventions import Conventions, conventions
     from lawful.infer.coverage import Coverage, coverage
+    from lawful.infer.curve import fit_curve, optimum_curve
     from lawful.infer.deadweight import DeadweightInterval, deadweight_interval
     from lawful.infer.delta import Delta, delta
     from lawful.infer.design import Planned, Sweep, plan
     from lawful.infer.dial import AsymptoteDial, asymptote_dial
     from lawful.infer.fitness import LackOfFit, lack_of_fit
-    from lawful.infer.forecast import Forecast, Score, fit_curve, forecast, score
+    from lawful.infer.forecast import Forecast, Score, forecast, score
     from lawful.infer.indifference import Indifference, indifference
     from lawful.infer.intervals import Intervals, intervals
     from lawful.infer.profile import Profile, profile
@@ -72,12 +73,16 @@ if TYPE_CHECKING:
     from lawful.infer.shapes import Shapes
     from lawful.infer.shift import parabola_shift
     from lawful.infer.speedup import Speedup, speedup
+    from lawful.infer.usual_grid import plan_grid
     from lawful.infer.waste import Waste, deadweight
     from lawful.show.artifact import load_analysis, load_fit, save_fit
     from lawful.show.audit import plot_audit
     from lawful.show.check_figure import plot_check
     from lawful.show.dial_figure import plot_dial, plot_profile
+    from lawful.show.explorer import explorer_html
     from lawful.show.figures import plot_frontier, plot_isoflop, plot_residuals
+    from lawful.show.reporting import write_report
+    from lawful.show.valley_figure import plot_indifference
 
 # The one table a new public name is added to, beside the import above that shows it to type checkers.
 _HOME = {
@@ -144,8 +149,11 @@ _HOME = {
     "load_fit": "lawful.show.artifact",
     "load_analysis": "lawful.show.artifact",
     "save_fit": "lawful.show.artifact",
+    "explorer_html": "lawful.show.explorer",
     "plot_check": "lawful.show.check_figure",
     "plot_audit": "lawful.show.audit",
+    "plot_indifference": "lawful.show.valley_figure",
+    "write_report": "lawful.show.reporting",
     "plot_isoflop": "lawful.show.figures",
     "plot_frontier": "lawful.show.figures",
     "plot_residuals": "lawful.show.figures",
@@ -166,6 +174,7 @@ _HOME = {
     "Hardware": "lawful.core.hardware",
     "plan": "lawful.infer.design",
     "Planned": "lawful.infer.design",
+    "plan_grid": "lawful.infer.usual_grid",
     "Sweep": "lawful.infer.design",
     "Shapes": "lawful.infer.shapes",
     "check_plan": "lawful.infer.rehearsal",
@@ -180,7 +189,8 @@ _HOME = {
     "Forecast": "lawful.infer.forecast",
     "score": "lawful.infer.forecast",
     "Score": "lawful.infer.forecast",
-    "fit_curve": "lawful.infer.forecast",
+    "fit_curve": "lawful.infer.curve",
+    "optimum_curve": "lawful.infer.curve",
     "LawfulError": "lawful.errors",
     "InputError": "lawful.errors",
     "IdentificationError": "lawful.errors",
@@ -259,6 +269,7 @@ __all__ = [
     "deadweight",
     "deadweight_interval",
     "delta",
+    "explorer_html",
     "extend",
     "fetch",
     "fetch_runs",
@@ -276,13 +287,16 @@ __all__ = [
     "load_analysis",
     "load_fit",
     "optimise",
+    "optimum_curve",
     "parabola_shift",
     "plan",
+    "plan_grid",
     "plan_isoflop",
     "plot_audit",
     "plot_check",
     "plot_dial",
     "plot_frontier",
+    "plot_indifference",
     "plot_isoflop",
     "plot_profile",
     "plot_residuals",
@@ -297,6 +311,7 @@ __all__ = [
     "sum_of_powers",
     "to_frame",
     "weak_prior",
+    "write_report",
 ]
 
 

@@ -21,10 +21,12 @@ from lawful.cli import (
     coverage,
     datasets,
     demo,
+    explore,
     fit,
     forecast,
     isoflops,
     plan,
+    report,
     speedup,
     study,
     use,
@@ -49,6 +51,7 @@ app.command("compare")(fit.compare)
 app.command("predict")(use.predict)
 app.command("allocate")(use.allocate)
 app.command("coverage")(coverage.coverage)
+app.command("report")(report.report)
 app.command("check")(check.check)
 app.command("isoflops")(isoflops.isoflops)
 app.command("conventions")(conventions.conventions)
@@ -60,6 +63,7 @@ app.command("audit")(audit.audit)
 app.command("forecast")(forecast.forecast)
 app.command("speedup")(speedup.speedup)
 app.command("deadweight")(speedup.deadweight)
+app.command("explore")(explore.explore)
 app.command("demo")(demo.demo)
 
 

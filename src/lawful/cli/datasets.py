@@ -1,4 +1,4 @@
-"""``lawful datasets``: published sets of runs, fetched on request."""
+"""``lawful datasets``: published sets of runs, fetched on request, and our own, which come with the package."""
 
 # ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
 
@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A set that lawful dat
 @app.command("list")
 def list_sets(json: o.Json = False) -> None:
     """
-    List the published sets: what they are, their licence, and whether they are on this machine.
+    List the sets: what they are, their licence, and whether they are on this machine or come with the package.
 
     \b
     Examples:
@@ -37,7 +37,7 @@ def list_sets(json: o.Json = False) -> None:
 @app.command("fetch")
 def fetch_set(name: Name, json: o.Json = False) -> None:
     """
-    Fetch a published set into the cache, check its hash, and say where it is.
+    Fetch a published set into the cache, check its hash, and say where it is; one that comes with lawful is there.
 
     \b
     Examples:
@@ -58,17 +58,18 @@ def fetch_set(name: Name, json: o.Json = False) -> None:
 @app.command("path")
 def set_path(name: Name, json: o.Json = False) -> None:
     """
-    Print where a fetched set lies; a failure if it was not fetched.
+    Print where a set lies; a failure if it was not fetched.
 
     \b
     Examples:
+      lawful fit "$(lawful datasets path tinysweep)" --budget 1.25e15
       lawful fit "$(lawful datasets path epoch-chinchilla)" --budget 1e24
     """
-    from lawful.data.published import cached_path
+    from lawful.data.published import cached_path, fetch, published_set
     from lawful.errors import FetchError
     from lawful.show.datasets import set_document
 
-    path = cached_path(name)
+    path = fetch(name) if published_set(name).embedded else cached_path(name)
     if path is None:
         msg = f"{name!r} is not on this machine, or was altered; run lawful datasets fetch {name}."
         raise FetchError(msg)

@@ -1,4 +1,4 @@
-"""``lawful demo``: no file needed; a known truth shows which method is right."""
+"""``lawful demo``: no file needed; real runs with a forecast and its test, or a known truth that says who is right."""
 
 # ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
 
@@ -11,38 +11,125 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli.terminal import WRITING, say, show, working
+from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy and SciPy are loaded by the command, not by --help
-    from lawful.studies.demo import Demo
+    from lawful.studies.demo import Demo, RealDemo
 
 DemoOut = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")]
+Synthetic = Annotated[bool, typer.Option("--synthetic", help="Simulate a sweep whose truth is known instead.")]
+DemoSeed = Annotated[int | None, typer.Option("--seed", help="Seed of the simulated noise, with --synthetic.")]
 
 
-def demo(out: DemoOut = Path("lawful-demo"), seed: o.Seed = 0) -> None:
+def demo(out: DemoOut = Path("lawful-demo"), synthetic: Synthetic = False, seed: DemoSeed = None) -> None:
     """
-    Simulate a noisy IsoFLOP sweep with a known truth, fit it all four ways, and show who is right.
+    Fit real runs all four ways, and hold the forecasts of a larger budget against what came.
+
+    The runs come with lawful: a sweep of small byte-level transformers (lawful datasets list). With --synthetic a noisy
+    sweep is simulated from a known truth, which says who is right.
 
     \b
     Examples:
       lawful demo
-      lawful demo --out somewhere --seed 7
+      lawful demo --synthetic --out somewhere --seed 7
     """
-    o.check_sampling(draws=0, level=0.5, seed=seed)
+    if seed is not None and not synthetic:
+        msg = "--seed is of simulated noise, and the runs of the demo are real; leave it out, or add --synthetic."
+        raise UnsupportedError(msg)
+    o.check_sampling(draws=0, level=0.5, seed=seed or 0)
     from lawful.show.bundle import write_demo
     from lawful.show.output import staged_output
-    from lawful.studies.demo import run_demo
+    from lawful.studies.demo import Demo, run_demo, run_real_demo
 
     with staged_output(out) as stage, working("Demo", quiet=False) as tell:
-        found = run_demo(seed=seed, progress=tell)
+        found = run_demo(seed=seed or 0, progress=tell) if synthetic else run_real_demo(progress=tell)
         say(tell, WRITING)
         write_demo(stage, found.outcomes)
-    show(_parts(found, out))
+    show([*(_parts(found) if isinstance(found, Demo) else _real_parts(found)), "", *_where(out)])
 
 
-def _parts(found: Demo, out: Path) -> list[Any]:
+def _where(out: Path) -> list[Any]:
     from rich.text import Text
 
     from lawful.cli.terminal import written_line
+
+    return [written_line(out), Text(f"Report: {(out / 'report.html').resolve()}")]
+
+
+def _real_parts(found: RealDemo) -> list[Any]:
+    from rich.text import Text
+
+    from lawful.show.ledger import score_ledger, score_parts
+    from lawful.show.numbers import format_flops
+    from lawful.show.tables import compare_parts, text_table
+    from lawful.studies.tinysweep import TARGET
+
+    parts = [
+        Text(
+            "REAL DATA: byte-level transformers that we trained (tinysweep), three seeds on some cells.", style="bold"
+        ),
+        *compare_parts(found.outcomes),
+        "",
+        Text(f"How sure is each at {format_flops(TARGET)}, 10 times the largest budget?", style="bold"),
+        text_table(("", "N*", "90% interval", "loss", "90% prediction"), _sure_rows(found)),
+    ]
+    if found.target is not None:
+        when = "written down before these runs were trained" if found.written else "made now"
+        parts += [
+            "",
+            Text(f"What came: the forecasts, {when}, beside the best run", style="bold"),
+            *score_parts(score_ledger(found.entries, found.target), found.target),
+        ]
+    else:
+        parts += [Text("The runs at this budget are not trained yet, so nothing is scored.")]
+    return [*parts, "", Text(_support(found))]
+
+
+def _sure_rows(found: RealDemo) -> list[tuple[str, ...]]:
+    from lawful.infer.analysis import Analysis
+    from lawful.show.numbers import format_count
+    from lawful.studies.tinysweep import size_interval
+
+    made = {entry["method"]: entry["forecasts"][0] for entry in found.entries}
+    rows: list[tuple[str, ...]] = []
+    for outcome in found.outcomes:
+        if not isinstance(outcome, Analysis):
+            rows.append((outcome.method, "-", "-", "-", "-"))
+            continue
+        low, high = size_interval(outcome)
+        one = made.get(outcome.method)
+        rows.append(
+            (
+                outcome.method,
+                format_count(outcome.allocations[0].params),
+                f"{format_count(low)} to {format_count(high)}",
+                f"{one['loss']:.3f}" if one else "-",
+                "{:.3f} to {:.3f}".format(*one["prediction"]) if one else "-",
+            )
+        )
+    return rows
+
+
+def _support(found: RealDemo) -> str:
+    """Say what the runs can and cannot support."""
+    from lawful.infer.analysis import Analysis
+    from lawful.show.numbers import format_count
+    from lawful.studies.tinysweep import size_interval
+
+    analyses = [o for o in found.outcomes if isinstance(o, Analysis)]
+    low, high = size_interval(next(o for o in analyses if o.method == "vpnls"))
+    inside = sum(low <= o.allocations[0].params <= high for o in analyses)
+    noise = found.test.pure_error or 0.0
+    return (
+        f"What these runs support: seeds of one cell differ by {noise:.3f} nats (standard deviation), so the best size "
+        f"here lies between {format_count(low)} and {format_count(high)}, a factor of {high / low:.1f}, by VPNLS; "
+        f"{inside} of {len(analyses)} methods lie within it. What they cannot support: which method is right."
+    )
+
+
+def _parts(found: Demo) -> list[Any]:
+    from rich.text import Text
+
     from lawful.infer.analysis import Unavailable
     from lawful.show.numbers import format_count, format_flops, format_percent
     from lawful.show.tables import compare_parts, text_table
@@ -74,9 +161,6 @@ def _parts(found: Demo, out: Path) -> list[Any]:
             f"Closest to the truth: {order[0].method} (wastes {format_percent(order[0].wasted)}); "
             f"farthest: {order[-1].method} (wastes {format_percent(order[-1].wasted)})."
         ),
-        "",
-        written_line(out),
-        Text(f"Report: {(out / 'report.html').resolve()}"),
     ]
 
 

@@ -1,7 +1,8 @@
 """
-Published sets of runs: fetched on request, checked against their hash, read as ``Runs``.
+Published sets of runs, checked against their hash and read as ``Runs``: fetched on request, or embedded.
 
-Nothing is bundled: a set stays with its authors, and is kept in a cache on this machine once fetched.
+The sets of others stay with their authors, and are kept in a cache on this machine once fetched. The runs that we
+trained ourselves come with the package.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import MappingProxyType
 
 from lawful.core.runs import Runs
 from lawful.core.selection import Selection
+from lawful.data import embedded
 from lawful.data.read import read_runs
 from lawful.errors import FetchError, UnsupportedError
 
@@ -39,7 +41,7 @@ class PublishedSet:
     title : str
         What it is.
     url, sha256, size : str, str, int
-        Address, hash and bytes of the file.
+        Address, hash and bytes of the file; no address for a set that comes with the package.
     licence : str
         As its authors state it.
     citation : str
@@ -70,8 +72,34 @@ class PublishedSet:
 
     @property
     def file_name(self) -> str:
-        """Name of the file in the cache."""
+        """Name of the file in the cache, or in the package."""
         return f"{self.name}.csv"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it comes with the package."""
+        return not self.url
+
+
+def _own(name: str, title: str, advice: str) -> tuple[PublishedSet, ...]:
+    """Return the set of our own runs of that name; none where this version comes without it."""
+    path = embedded.EMBEDDED / f"{name}.csv"
+    digest = embedded.embedded_hashes().get(path.name)
+    if digest is None:
+        return ()
+    return (
+        PublishedSet(
+            name=name,
+            title=title,
+            url="",
+            sha256=digest,
+            size=path.stat().st_size if path.is_file() else 0,
+            licence="Apache-2.0, as this package",
+            citation="the study tinysweep of this package",
+            columns={"params": "params", "tokens": "tokens", "budget": "flops", "loss": "loss"},
+            advice=advice,
+        ),
+    )
 
 
 _SETS = (
@@ -116,6 +144,16 @@ _SETS = (
         citation="Li et al. 2025, arXiv:2502.18969",
         columns={"params": "N", "tokens": "D", "budget": "C", "loss": "loss"},
         advice="These are checkpoints of unfinished runs; lawful isoflops turns them into points at a budget.",
+    ),
+    *_own(
+        "tinysweep",
+        "Our own sweep: 53 byte-level transformers of 5 budgets, three seeds on 9 cells",
+        "Seeds of one cell differ by up to a tenth of a nat, and no law can tell more than that.",
+    ),
+    *_own(
+        "tinysweep-target",
+        "The runs that tested the forecasts of tinysweep, at 10 times its largest budget",
+        "They were forecast before they were trained: score the forecasts by them before you fit them.",
     ),
 )
 
@@ -164,6 +202,8 @@ def cached_path(name: str) -> Path | None:
     """
     Return where a published set lies on this machine; None if it was not fetched or has been altered.
 
+    A set that comes with the package lies there.
+
     Raises
     ------
     UnsupportedError
@@ -175,11 +215,15 @@ def cached_path(name: str) -> Path | None:
     Traceback (most recent call last):
         ...
     lawful.errors.UnsupportedError: There is no published set 'no-such-set'; the sets are epoch-chinchilla, \
-isoflop-experiments, misfitting-checkpoints.
+isoflop-experiments, misfitting-checkpoints, tinysweep...
     """
     wanted = published_set(name)
-    path = cache_folder() / wanted.file_name
+    path = _place(wanted)
     return path if _is_intact(path, wanted) else None
+
+
+def _place(wanted: PublishedSet) -> Path:
+    return (embedded.EMBEDDED if wanted.embedded else cache_folder()) / wanted.file_name
 
 
 def _is_intact(path: Path, wanted: PublishedSet) -> bool:
@@ -195,6 +239,8 @@ def fetch(name: str) -> Path:
     """
     Fetch a published set, unless this machine has it, and check its hash.
 
+    A set that comes with the package is never fetched.
+
     Parameters
     ----------
     name : str
@@ -203,7 +249,7 @@ def fetch(name: str) -> Path:
     Returns
     -------
     Path
-        The file in the cache (``LAWFUL_DATA``, or the system's cache folder).
+        The file in the cache (``LAWFUL_DATA``, or the system's cache folder), or in the package.
 
     Raises
     ------
@@ -219,7 +265,7 @@ def fetch(name: str) -> Path:
     Traceback (most recent call last):
         ...
     lawful.errors.UnsupportedError: There is no published set 'chinchilla'; the sets are epoch-chinchilla, \
-isoflop-experiments, misfitting-checkpoints.
+isoflop-experiments, misfitting-checkpoints, tinysweep...
     """
     return fetch_set(published_set(name))
 
@@ -231,17 +277,19 @@ def fetch_set(wanted: PublishedSet) -> Path:
     Raises
     ------
     FetchError
-        As :func:`fetch`.
+        As :func:`fetch`; or if it should have come with the package and did not.
     """
+    path = _place(wanted)
+    if _is_intact(path, wanted):
+        return path
+    if wanted.embedded:
+        msg = f"{wanted.name!r} comes with lawful, and {str(path)!r} is missing or was altered; install lawful again."
+        raise FetchError(msg)
     import logging
 
     import pooch
     import requests
 
-    folder = cache_folder()
-    path = folder / wanted.file_name
-    if _is_intact(path, wanted):
-        return path
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)  # its remarks on downloads belong to the caller, who sees the result
@@ -250,7 +298,7 @@ def fetch_set(wanted: PublishedSet) -> Path:
             wanted.url,
             known_hash=f"sha256:{wanted.sha256}",
             fname=wanted.file_name,
-            path=folder,
+            path=path.parent,
             downloader=_download,
         )
     except requests.exceptions.RequestException as error:
@@ -260,7 +308,7 @@ def fetch_set(wanted: PublishedSet) -> Path:
     except OSError as error:
         why = (error.strerror or type(error).__name__).lower()
         msg = (
-            f"{wanted.name!r} cannot be stored in {str(folder)!r} ({why}); "
+            f"{wanted.name!r} cannot be stored in {str(path.parent)!r} ({why}); "
             f"set {CACHE_VARIABLE} to a folder that can be written."
         )
         raise FetchError(msg) from None
@@ -335,7 +383,7 @@ def fetch_runs(name: str, *, select: Selection | None = None) -> Runs:
     Traceback (most recent call last):
         ...
     lawful.errors.UnsupportedError: There is no published set 'llama'; the sets are epoch-chinchilla, \
-isoflop-experiments, misfitting-checkpoints.
+isoflop-experiments, misfitting-checkpoints, tinysweep...
     """
     wanted = published_set(name)
     return read_runs(fetch_set(wanted), select={**wanted.select, **(select or {})}, columns=wanted.columns)

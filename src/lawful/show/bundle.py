@@ -87,11 +87,11 @@ def write_comparison(folder: Path, outcomes: Sequence[Outcome], *, scale: Mappin
 
 
 def write_demo(folder: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write ``compare.json`` and everything of the VPNLS fit."""
+    """Write ``compare.json`` and everything of the VPNLS fit but its figures as files: the report shows them."""
     (folder / "compare.json").write_text(dumps(compare_document(outcomes)) + "\n", encoding="utf-8")
     for outcome in outcomes:
         if isinstance(outcome, Analysis) and outcome.method == "vpnls":
-            write_fit(folder, outcome)
+            write_fit(folder, outcome, with_figures="none")
 
 
 def write_groups(

@@ -28,7 +28,8 @@ def set_document(name: str) -> dict[str, Any]:
     return {
         "name": one.name,
         "title": one.title,
-        "url": one.url,
+        "url": one.url or None,
+        "embedded": one.embedded,
         "sha256": one.sha256,
         "size": one.size,
         "licence": one.licence,
@@ -47,7 +48,7 @@ def datasets_document() -> dict[str, Any]:
     Examples
     --------
     >>> [one["name"] for one in datasets_document()["datasets"]]
-    ['epoch-chinchilla', 'isoflop-experiments', 'misfitting-checkpoints']
+    ['epoch-chinchilla', 'isoflop-experiments', 'misfitting-checkpoints', 'tinysweep'...]
     """
     return {
         "schema": DATASETS_SCHEMA,
@@ -65,15 +66,21 @@ def datasets_parts() -> list[RenderableType]:
     rows = []
     told = []
     for one in published.PUBLISHED_SETS.values():
-        rows.append((one.name, f"{one.size / 1000:,.0f} kB", "yes" if published.cached_path(one.name) else "no"))
+        rows.append((one.name, f"{one.size / 1000:,.0f} kB", _here(one)))
         told.append(Text(f"{one.name}: {one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}"))
     return [
-        text_table(("set", "size", "fetched"), rows),
+        text_table(("set", "size", "on this machine"), rows),
         "",
         *told,
         "",
         Text(f"Fetched sets lie in {published.cache_folder()}; LAWFUL_DATA names another folder."),
     ]
+
+
+def _here(one: published.PublishedSet) -> str:
+    if published.cached_path(one.name) is None:
+        return "no"
+    return "yes, embedded" if one.embedded else "yes, fetched"
 
 
 def fetched_parts(name: str, path: Path) -> list[RenderableType]:
@@ -85,6 +92,7 @@ def fetched_parts(name: str, path: Path) -> list[RenderableType]:
     selected = "".join(f" --select {shlex.quote(f'{key}={value}')}" for key, value in one.select.items())
     return [
         Text(f"{path}"),
+        *([Text("Nothing to fetch: it comes with lawful.")] if one.embedded else []),
         Text(f"{one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}"),
         Text(f"Fit it with: lawful fit {shlex.quote(str(path))} --columns {shlex.quote(columns)}{selected}"),
     ]
