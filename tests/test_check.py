@@ -6,6 +6,7 @@ import csv
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -480,3 +481,18 @@ def test_any_cell_is_either_used_or_invalid(rows):
         usable = all(map(is_number_above_zero, row)) and 0 < 6 * float(row[0]) * float(row[1]) < float("inf")
         usable = usable and all(1e-50 <= float(row[i]) <= 1e50 for i in (0, 1, 3))
         assert (reason == "invalid_value") is not usable
+
+
+def test_seeds_flagged_as_duplicates_are_said_to_be_replicates() -> None:
+    sizes = np.repeat([1e8, 1.5e8, 2e8, 3e8, 4e8, 6e8, 8e8], 2)
+    loss = 3 + 0.1 * np.log(sizes / 2.5e8) ** 2 + np.tile([0.0, 0.001], 7)
+    table = {"params": sizes, "tokens": 1e19 / (6 * sizes), "loss": loss, "seed": np.tile([0, 1], 7)}
+    found = lawful.check(pd.DataFrame(table))
+    assert found.counts["exact_duplicate"] == 7
+    (note,) = [note for note in found.notes if note.code == "replicates_flagged"]
+    assert note.message.startswith(
+        "7 runs flagged exact_duplicate share N and budget with a better run, but column 'seed'"
+    )
+    assert "replicates_flagged" in {note.code for note in found.kept.notes}
+    unseeded = lawful.check(pd.DataFrame({name: values for name, values in table.items() if name != "seed"}))
+    assert "replicates_flagged" not in {note.code for note in unseeded.notes}

@@ -62,6 +62,7 @@ NOTE_CODES: dict[str, str] = {
     "open_interval": "The data do not bound a quantity on one side.",
     "outliers": "Some residuals are too far out for Gaussian noise.",
     "pinned": "A coefficient was held fixed at the user's request.",
+    "replicates_flagged": "Check took seeds of one run for duplicates and kept the best of them.",
     "set_aside": "Rows were set aside, each with a reason.",
     "several_experiments": "The table holds several experiments that were fitted as one.",
     "tied_checkpoints": "Repeated checkpoints leave the loss of some points open.",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.columns import find_column, listed, recognise
+from lawful.core.columns import find_column, listed, normalise, recognise
 from lawful.core.notes import Note
 from lawful.core.runs import Runs
 from lawful.core.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
@@ -32,6 +32,9 @@ Mask = NDArray[np.bool_]
 
 WHOLE = ""
 """Name of the only experiment of a table."""
+
+SEED_NAMES = frozenset({"seed", "random_seed", "replicate", "replica", "trial"})
+"""Columns that tell the replicates of a run apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +157,8 @@ class Checked:
         if not flagged:
             return runs
         message = f"check left out {flagged} of {among.size} rows: {flags_text(_count(among))}."
-        return runs.take(self.reason_of(runs) == KEPT).with_notes(Note("check_flagged", message))
+        said = [note for note in self.notes if note.code == "replicates_flagged"]
+        return runs.take(self.reason_of(runs) == KEPT).with_notes(Note("check_flagged", message), *said)
 
 
 def row_numbers(runs: Runs) -> IntArray:
@@ -259,6 +263,7 @@ def check(
     if key is not None:
         text = f"The table holds {len(names)} experiments (column {key!r}: {listed(names, VALUES_OFFERED)})"
         notes += (Note("check_by", f"{text}; the rules ran on each apart."),)
+    notes += _replicates(given.labels, reason)
     return Checked(
         reason=reason,
         row=given.rows.row,
@@ -270,6 +275,19 @@ def check(
         thresholds=thresholds,
         notes=notes,
     )
+
+
+def _replicates(labels: Mapping[str, NDArray[Any]], reason: NDArray[Any]) -> tuple[Note, ...]:
+    """Say so where the published rule for duplicates meets seeds of one run: it then keeps the luckiest."""
+    key = next((name for name in labels if normalise(name) in SEED_NAMES), None)
+    flagged = int((reason == "exact_duplicate").sum())
+    if key is None or not flagged or len(distinct(labels[key])[0]) < 2:
+        return ()
+    message = (
+        f"{flagged} runs flagged exact_duplicate share N and budget with a better run, but column {key!r} tells seeds "
+        "apart: replicates are no duplicates, and the best of them is the luckiest. Fit all rows to keep them."
+    )
+    return (Note("replicates_flagged", message),)
 
 
 def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> NDArray[Any]:
