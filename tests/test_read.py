@@ -226,6 +226,12 @@ def test_a_directory(tmp_path: Path) -> None:
         read_runs(tmp_path)
 
 
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_called_empty(path: str) -> None:
+    with pytest.raises(InputError, match="The path of the runs is empty"):
+        read_runs(path)
+
+
 def test_a_path_that_cannot_be() -> None:
     with pytest.raises(InputError, match=r"cannot be read \(embedded null byte\); check the path"):
         read_runs("a\0b")

@@ -13,7 +13,7 @@ from lawful.core.selection import Selection
 from lawful.core.table import columns_of, groups_from_columns, runs_from_columns
 from lawful.data.files import load_file
 from lawful.data.wandb import budgets_from_names
-from lawful.errors import UnsupportedError
+from lawful.errors import InputError, UnsupportedError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,5 +192,8 @@ def load_columns(table: Any) -> tuple[Mapping[str, Any], list[str], str]:
     """
     if not isinstance(table, (str, os.PathLike)):
         return *columns_of(table), "table"
+    if not str(table).strip():
+        msg = "The path of the runs is empty; give one file of runs."
+        raise InputError(msg)
     header, columns = load_file(Path(table))
     return columns, header, os.fspath(table)
