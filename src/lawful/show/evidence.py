@@ -9,6 +9,7 @@ import numpy as np
 
 from lawful.core.laws import CHINCHILLA
 from lawful.core.notes import Note
+from lawful.core.objective import Objective
 from lawful.data.check import Checked, check
 from lawful.errors import LawfulError
 from lawful.estimate.result import METHODS, Fit
@@ -126,7 +127,10 @@ def _method(analysis: Analysis, method: str) -> Outcome:
         options["scheme"] = sure.kind
     if has_surface and isinstance(fit, Fit):
         options |= {"law": fit.surface.law.name, "fixed": fit.fixed or None, "bounds": fit.solver.bounds or None}
-        options["objective"] = None if method == "vpnls" and fit.objective.is_log else fit.objective
+        # A choice of objective is carried over; each method's own default stays its own, as `compare` has it.
+        default = Objective.squared() if analysis.method == "vpnls" else Objective.log_huber()
+        carried = fit.objective != default and not (method == "vpnls" and fit.objective.is_log)
+        options["objective"] = fit.objective if carried else None
     try:
         return analyse(fit.runs, method=method, **options)
     except LawfulError as error:

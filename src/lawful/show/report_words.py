@@ -189,9 +189,11 @@ def method_rows(evidence: Evidence) -> list[dict[str, Cell]]:
         fit = outcome.fit
         pairs = {n: pair_text(getattr(fit.frontier, n), outcome.interval(n)) for n in ("a", "b")}
         kind = outcome.sure.kind if outcome.sure is not None else ""
+        own = "this report's fit" if outcome is evidence.analysis else ""
+        how = str(fit.objective) if isinstance(fit, Fit) else ""
         rows.append(
             {
-                "Method": (name, "this report's fit" if outcome is evidence.analysis else ""),
+                "Method": (name, ", ".join(part for part in (own, how) if part)),
                 **pairs,
                 "Fit": (fit.status.key.replace("_", " "), f"intervals: {kind}" if kind else ""),
             }
