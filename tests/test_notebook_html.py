@@ -22,6 +22,7 @@ from lawful.infer.bootstrap import Draws
 from lawful.infer.dial import AsymptoteDial
 from lawful.infer.indifference import Indifference
 from lawful.infer.intervals import Intervals
+from lawful.infer.notebook_records import record_html
 from lawful.infer.profile import Profile
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -138,3 +139,46 @@ def test_names_in_csv_are_faithful(tmp_path):
 
     with (tmp_path / "names.csv").open(newline="") as file:
         assert [row["name"] for row in csv.DictReader(file)] == names
+
+
+def _sweep() -> tuple[Surface, Runs]:
+    truth = lawful.study_surface("chinchilla")
+    plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth)
+    return truth, lawful.simulate(truth, plan, noise=0.01, seed=1)
+
+
+def _small_results() -> dict[str, tuple[object, tuple[str, ...]]]:
+    """A result of every small record, and what its table must say."""
+    truth, runs = _sweep()
+    fit = lawful.fit(runs)
+    (made,) = lawful.forecast(fit, [1e22])
+    return {
+        "LackOfFit": (lawful.lack_of_fit(fit), ("replicates", "not known", "p budgets")),
+        "Forecast": (made, ("loss", f"{made.loss:.6g}", f"{made.prediction[0]:.6g} to {made.prediction[1]:.6g}")),
+        "Score": (lawful.score(made, 2.0), ("measured", "inside", "forecast: budget", "1e+22")),
+        "DeadweightInterval": (lawful.deadweight_interval(fit, runs, 1e24, draws=50), ("all refits", "at 1e+24 FLOPs")),
+        "Delta": (lawful.delta(fit), ("alpha", "90% interval")),
+        "Coverage": (lawful.coverage(fit, repeats=10, draws=0), ("profile", "±", "median width")),
+        "Conventions": (lawful.conventions(runs, budgets=[1e22]), ("1 way to count", "at 1e+22 FLOPs")),
+        "Bias": (lawful.bias(truth, runs), ("D*: width", "D*: total", "1e+18")),
+    }
+
+
+def test_small_results_show_a_table_too() -> None:
+    for name, (found, wanted) in _small_results().items():
+        page = found._repr_html_()
+        assert page.count("<table") == 1, name
+        assert type(found).__name__ == name
+        for text in wanted:
+            assert text in page, (name, text)
+
+
+def test_a_small_record_escapes_what_a_user_wrote() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Named:
+        binding: tuple[str, ...]
+        notes: tuple[Note, ...]
+
+    page = record_html(Named((HOSTILE, "tokens"), (NOTE,)))
+    assert HOSTILE not in page
+    assert page.count("&lt;script&gt;") == 2

@@ -16,6 +16,7 @@ from lawful.core.surface import Surface
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.isoflop import FRONTIER_NAMES, check_parabolas, lines
 from lawful.estimate.result import Fit, Frontier, FrontierFit
+from lawful.infer.notebook_records import bias_html
 from lawful.infer.shift import check_exponents, curve, project
 
 Array = NDArray[np.float64]
@@ -109,6 +110,8 @@ class Bias:
     centre: Array
     params: Parts
     tokens: Parts
+
+    _repr_html_ = bias_html
 
     def lines(self, quantity: str) -> ErrorLines:
         """ErrorLines of ``params`` or ``tokens`` over log10 C."""

@@ -14,6 +14,7 @@ from lawful.core.laws import CHINCHILLA
 from lawful.core.surface import Surface
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
+from lawful.infer.notebook_records import record_html
 
 Array = NDArray[np.float64]
 
@@ -132,6 +133,8 @@ class Constrained:
     serving: float
     epochs: float = 1.0
     binding: tuple[str, ...] = field(default=())
+
+    _repr_html_ = record_html
 
     @property
     def tokens_per_param(self) -> float:

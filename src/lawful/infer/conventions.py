@@ -17,6 +17,7 @@ from lawful.estimate.result import METHODS, Fit, FrontierFit
 from lawful.infer.allocate import check_budget
 from lawful.infer.analysis import fit_method
 from lawful.infer.counts import Count, find_counts
+from lawful.infer.notebook_records import conventions_html
 from lawful.infer.token_cost import TokenCost, fit_token_cost
 
 Array = NDArray[np.float64]
@@ -105,6 +106,8 @@ class Conventions:
     method: str
     rows: tuple[ConventionFit, ...]
     notes: tuple[Note, ...]
+
+    _repr_html_ = conventions_html
 
     @property
     def span(self) -> tuple[float, float] | None:

@@ -17,6 +17,7 @@ from lawful.infer import replicas as rp
 from lawful.infer.allocate import check_budget
 from lawful.infer.delta import answer
 from lawful.infer.linear import linearise, working_variances
+from lawful.infer.notebook_records import coverage_html
 from lawful.infer.quantity import Quantity, working_values
 
 Array = NDArray[np.float64]
@@ -66,6 +67,8 @@ class Coverage:
     repeats: int
     draws: int
     table: Mapping[str, NDArray[np.generic]]
+
+    _repr_html_ = coverage_html
 
     def of(self, interval: str, quantity: str) -> float:
         """

@@ -14,6 +14,7 @@ from lawful.estimate.isoflop import check_parabolas, fit_isoflop, lines
 from lawful.estimate.result import Fit
 from lawful.estimate.small import solve_spd
 from lawful.infer.allocate import Allocation, check_budget
+from lawful.infer.notebook_records import deadweight_html
 from lawful.infer.quantiles import quantiles
 from lawful.infer.resample import BLOCK, resample
 
@@ -61,6 +62,8 @@ class DeadweightInterval:
     flops: float
     draws: Array
     downward: BoolArray
+
+    _repr_html_ = deadweight_html
 
     @property
     def failed(self) -> float:

@@ -14,6 +14,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.infer.linear import NOISES, Linearised, Spread, Working, linearise, work
+from lawful.infer.notebook_records import delta_html
 from lawful.infer.quantity import Quantity, gradient, reported, working_values
 
 Array = NDArray[np.float64]
@@ -53,6 +54,8 @@ class Delta:
     notes: tuple[Note, ...] = field(default=())
 
     scheme = "delta"
+
+    _repr_html_ = delta_html
 
     @cached_property
     def problem(self) -> Problem:

@@ -12,6 +12,7 @@ from lawful.core.notes import Note
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.infer.delta import delta
+from lawful.infer.notebook_records import record_html
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -72,6 +73,8 @@ class LackOfFit:
     p_replicates: float | None
     p_budgets: float | None
     notes: tuple[Note, ...] = ()
+
+    _repr_html_ = record_html
 
 
 def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:

@@ -16,6 +16,7 @@ from lawful.estimate.solvers import prepare, resolve
 from lawful.infer.allocate import check_budget
 from lawful.infer.curve import optimum_curve
 from lawful.infer.intervals import intervals
+from lawful.infer.notebook_records import record_html
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -63,6 +64,8 @@ class Forecast:
     level: float
     optimal: bool = False
 
+    _repr_html_ = record_html
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -97,6 +100,8 @@ class Score:
     z: float
     inside: bool
     interval_score: float
+
+    _repr_html_ = record_html
 
 
 def forecast(

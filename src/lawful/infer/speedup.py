@@ -16,6 +16,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.infer.allocate import check_budget
 from lawful.infer.bootstrap import Draws, bootstrap
+from lawful.infer.notebook_records import record_html
 from lawful.infer.quantiles import quantiles
 
 Array = NDArray[np.float64]
@@ -66,6 +67,8 @@ class Speedup:
     intervals: dict[str, Interval]
     unreached: float = 0.0
     notes: tuple[Note, ...] = ()
+
+    _repr_html_ = record_html
 
 
 def speedup(

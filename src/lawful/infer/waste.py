@@ -14,6 +14,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.infer.allocate import Allocation, check_budget
 from lawful.infer.bootstrap import Draws, bootstrap
+from lawful.infer.notebook_records import record_html
 from lawful.infer.quantiles import quantiles
 
 Array = NDArray[np.float64]
@@ -59,6 +60,8 @@ class Waste:
     level: float
     draws: Array | None = None
     notes: tuple[Note, ...] = ()
+
+    _repr_html_ = record_html
 
     @property
     def fraction(self) -> float:
