@@ -95,8 +95,6 @@ def test_budgets_are_those_that_were_planned() -> None:
 
 def test_the_ledger_of_this_version_forecasts_from_the_data_set() -> None:
     entries = tinysweep.ledger()
-    if not entries:
-        pytest.skip("this version has no ledger yet")
     assert {entry["data"]["sha256"] for entry in entries} == {lawful.fetch_runs("tinysweep").sha256}
     assert {entry["method"] for entry in tinysweep.target_forecasts(entries)} == {
         *("vpnls", "approach1", "approach2", "approach3")
