@@ -148,3 +148,13 @@ def serious_violations() -> Callable[[Page], list[str]]:
         ]
 
     return violations
+
+
+@pytest.fixture(scope="session")
+def explorer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The explorer without a fit, as a file."""
+    from lawful.show.explorer import explorer_html
+
+    path = tmp_path_factory.mktemp("explorer") / "explorer.html"
+    path.write_text(explorer_html(), encoding="utf-8")
+    return path

@@ -7,13 +7,14 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 
 import lawful
+from explorer_page import SETTLED, read, settings
 from lawful.core.laws import PUBLISHED
 from lawful.core.plan import STUDY_SURFACES
 from lawful.show.embedded import asset
@@ -24,28 +25,6 @@ if TYPE_CHECKING:
 
 COEFFICIENTS = ("E", "A", "B", "alpha", "beta")
 HOSTILE = "<script>alert(1)</script> [bold]runs[/bold].csv"
-
-READ = """() => Object.fromEntries([...document.querySelectorAll("[data-name]")]
-    .map((cell) => [cell.dataset.name, cell.dataset.value]))"""
-SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
-
-def read(page: Page) -> dict[str, float]:
-    """Every number that the page shows, with all its digits; NaN where it says that there is none."""
-    page.evaluate(SETTLED)
-    return {name: math.nan if text == "none" else float(text) for name, text in page.evaluate(READ).items()}
-
-
-def settings(page: Page) -> dict[str, Any]:
-    return page.evaluate("() => lawfulExplorer.settings()")
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page without a fit."""
-    path = tmp_path_factory.mktemp("explorer") / "explorer.html"
-    path.write_text(explorer_html(), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +45,8 @@ def own(fitted: lawful.Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(plain: Path, visit: Callable[..., Page]) -> Iterator[Page]:
-    return visit(plain)
+def page(explorer_file: Path, visit: Callable[..., Page]) -> Iterator[Page]:
+    return visit(explorer_file)
 
 
 def test_sliders_move_the_numbers_and_the_keyboard_moves_the_sliders(page: Page) -> None:
@@ -102,9 +81,9 @@ def test_every_published_surface_and_the_toy_are_presets_and_load(page: Page) ->
         assert page.locator(f"{shown} svg").first.is_visible()
 
 
-def test_the_address_restores_the_state(plain: Path, visit: Callable[..., Page]) -> None:
+def test_the_address_restores_the_state(explorer_file: Path, visit: Callable[..., Page]) -> None:
     wanted = {"alpha": 0.41, "noise": 0.0123, "budgets": 7, "target": 3.8e25, "drift": 2.5, "seed": 3}
-    page = visit(plain, fragment=urlencode(wanted))
+    page = visit(explorer_file, fragment=urlencode(wanted))
     assert {name: settings(page)[name] for name in wanted} == wanted
     first = read(page)
     # Another address in the same page, and what it does not know or cannot take.
@@ -118,14 +97,16 @@ def test_the_address_restores_the_state(plain: Path, visit: Callable[..., Page])
     assert read(page) == first
 
 
-def test_copy_link_keeps_what_is_seen_and_reset_goes_back(page: Page, plain: Path, visit: Callable[..., Page]) -> None:
+def test_copy_link_keeps_what_is_seen_and_reset_goes_back(
+    page: Page, explorer_file: Path, visit: Callable[..., Page]
+) -> None:
     page.select_option("#preset", label="soda")
     page.fill("#field-width", "5.5")
     shown = read(page)
     page.click("#copy")
     page.wait_for_function("document.getElementById('status').textContent.startsWith('Link copied')")
     link = page.evaluate("navigator.clipboard.readText()")
-    assert read(visit(plain, fragment=link.partition("#")[2])) == shown
+    assert read(visit(explorer_file, fragment=link.partition("#")[2])) == shown
     page.click("#reset")
     assert settings(page) == json.loads(json.dumps(explorer_document()["initial"]))
     assert page.evaluate("location.hash") == ""
@@ -204,9 +185,9 @@ def test_skip_leads_to_the_results(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_violation(
-    plain: Path, visit: Callable[..., Page], serious_violations: Callable[[Page], list[str]], scheme: str
+    explorer_file: Path, visit: Callable[..., Page], serious_violations: Callable[[Page], list[str]], scheme: str
 ) -> None:
-    page = visit(plain, scheme=scheme)
+    page = visit(explorer_file, scheme=scheme)
     assert serious_violations(page) == []
     page.evaluate("lawfulExplorer.set({ design: 'toy' })")
     assert serious_violations(page) == []

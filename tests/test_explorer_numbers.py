@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import lawful
+from explorer_page import READ, read, settings
 from lawful.core.laws import PUBLISHED
 from lawful.core.plan import STUDY_SURFACES
 from lawful.core.toy import REGIONS, TARGET
-from lawful.show.explorer import SEEDS, explorer_html
+from lawful.show.explorer import SEEDS
 from lawful.studies.toy import toy_fit
 
 if TYPE_CHECKING:
@@ -31,32 +32,10 @@ with 40 digits); the page goes on by the slope. Compute wasted is a square of wh
 NOTHING = 1e-12
 """Share of the budget below which compute wasted is the rounding of zero."""
 
-READ = """() => Object.fromEntries([...document.querySelectorAll("[data-name]")]
-    .map((cell) => [cell.dataset.name, cell.dataset.value]))"""
-SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
-
-def read(page: Page) -> dict[str, float]:
-    """Every number that the page shows, with all its digits; NaN where it says that there is none."""
-    page.evaluate(SETTLED)
-    return {name: math.nan if text == "none" else float(text) for name, text in page.evaluate(READ).items()}
-
-
-def settings(page: Page) -> dict[str, Any]:
-    return page.evaluate("() => lawfulExplorer.settings()")
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page without a fit."""
-    path = tmp_path_factory.mktemp("explorer") / "explorer.html"
-    path.write_text(explorer_html(), encoding="utf-8")
-    return path
-
 
 @pytest.fixture
-def page(plain: Path, visit: Callable[..., Page]) -> Iterator[Page]:
-    return visit(plain)
+def page(explorer_file: Path, visit: Callable[..., Page]) -> Iterator[Page]:
+    return visit(explorer_file)
 
 
 def random_settings(count: int) -> list[dict[str, Any]]:
