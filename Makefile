@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz check format docs bench bare clean
+.PHONY: help demo test test-all fuzz check format docs tree bench bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ format: .venv/.dev  ## Sort imports and reformat
 docs: .venv/.docs  ## Build the documentation site into build/site (warnings are errors)
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
 	@echo "Open build/site/index.html in a browser; no server is needed."
+
+tree: .venv/.dev  ## Write the tree of the package into ARCHITECTURE.md
+	.venv/bin/python docs/hooks/tree.py
 
 bench: .venv/.bench  ## Time the verbs (never part of the tests)
 	.venv/bin/python -m pytest benchmarks --benchmark-enable --benchmark-quiet --override-ini 'python_files=bench_*.py test_*.py'

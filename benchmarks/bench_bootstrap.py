@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.core.runs import Runs
+from lawful.data.runs import Runs
 from lawful.estimate.solvers import VarPro, prepare, resolve
 
 DRAWS = {"squared": 10_000, "huber": 1_000}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize
 
 import lawful
-from lawful.core.runs import Runs
+from lawful.data.runs import Runs
 from lawful.estimate import kernel
 from lawful.estimate.grid import Linear
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lawful.core.plan import plan_isoflop, simulate
-from lawful.core.surface import Surface
-from lawful.infer.analysis import Analysis, analyse
-from lawful.show.report import report_html
+from lawful.analysis.analysis import Analysis, analyse
+from lawful.design.plan import plan_isoflop, simulate
+from lawful.laws.surface import Surface
+from lawful.show.report.report import report_html
 
 OPENINGS = 5
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import lawful
-from lawful.core.runs import Runs
+from lawful.data.runs import Runs
 
 SHARED = Path(os.environ.get("LAWFUL_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

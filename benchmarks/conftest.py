@@ -11,7 +11,7 @@ import pytest
 import lawful
 from benchmarks.cases import SHARED, sweep
 from benchmarks.table import rows_of, text_of
-from lawful.core.runs import Runs
+from lawful.data.runs import Runs
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lawful.core.plan import Plan, plan_isoflop, study_surface
-from lawful.core.surface import Surface
+from lawful.design.plan import Plan, plan_isoflop, study_surface
+from lawful.laws.surface import Surface
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

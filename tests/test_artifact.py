@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.decide.detour import allocate_again
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import InputError, OutputError
-from lawful.infer.detour import allocate_again
-from lawful.show.artifact import artifact_document, load_analysis
-from lawful.show.bundle import write_fit, write_runs
+from lawful.show.files.artifact import artifact_document, load_analysis
+from lawful.show.files.bundle import write_fit, write_runs
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
 
@@ -181,7 +181,7 @@ def test_runs_csv_keeps_every_column_and_adds_what_the_fit_says(tmp_path):
 
 
 def test_the_document_lists_the_files_beside_it(analyses, tmp_path, monkeypatch):
-    monkeypatch.setattr("lawful.show.bundle.report_html", lambda analysis, **more: "<html></html>")
+    monkeypatch.setattr("lawful.show.files.bundle.report_html", lambda analysis, **more: "<html></html>")
     write_fit(tmp_path, analyses["vpnls"], with_figures="none")
     listed = json.loads((tmp_path / "fit.json").read_text())["files"]
     assert listed == sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())

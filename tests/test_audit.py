@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lawful.checks.check import check
 from lawful.cli import main
-from lawful.core.laws import LAWS
-from lawful.core.plan import plan_isoflop, simulate
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
-from lawful.data.check import check
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit
-from lawful.infer.audit import audit, origins
-from lawful.infer.profile import profile
+from lawful.forecasting.audit import audit, origins
+from lawful.laws.laws import LAWS
+from lawful.laws.surface import Surface
 from lawful.show.audit import audit_document
 from lawful.studies.real import EXPERIMENTS
+from lawful.uncertainty.profile import profile
 
 BUDGETS = (1e18, 3e18, 1e19, 3e19, 1e20)
 COUPLED = {"E": 0.8, "A": 9000.0, "B": 20000.0, "alpha": 0.5, "beta": 0.47, "k": 0.6}

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.approach2.bias import PARTS, bias, correct_isoflop
+from lawful.approach2.pairs import PAIRS, implied_bias
+from lawful.approach2.shift import centred_shift, newton_vertex, parabola_shift, small_shift
 from lawful.cli import main
-from lawful.core.plan import Plan, plan_isoflop, simulate, study_surface
+from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.infer.bias import PARTS, bias, correct_isoflop
-from lawful.infer.pairs import PAIRS, implied_bias
-from lawful.infer.shift import centred_shift, newton_vertex, parabola_shift, small_shift
 from lawful.show.bias import bias_document
 from lawful.studies.study import find_study
 

@@ -9,8 +9,8 @@ import pytest
 
 import lawful
 from lawful.errors import UnsupportedError
-from lawful.infer.quantiles import bca, quantiles, studentised
-from lawful.infer.resample import BLOCK, MULTIPLIERS, SCHEMES, multipliers, resample
+from lawful.uncertainty.quantiles import bca, quantiles, studentised
+from lawful.uncertainty.resample import BLOCK, MULTIPLIERS, SCHEMES, multipliers, resample
 
 TRUTH = lawful.study_surface("chinchilla")
 PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.analysis.analysis import analyse
 from lawful.cli.app import main
 from lawful.core.objective import Objective
-from lawful.core.plan import plan_isoflop, simulate
-from lawful.core.surface import Surface
-from lawful.data.read import read_runs
+from lawful.design.plan import plan_isoflop, simulate
 from lawful.errors import InputError, OutputError, UnsupportedError
-from lawful.infer.analysis import analyse
-from lawful.show.artifact import save_fit
-from lawful.show.bundle import write_fit
-from lawful.show.changes import change_sentence, changes_document, changes_of, changes_tables, data_sentences
-from lawful.show.changes_report import changes_html
-from lawful.show.saved import SavedFit, load_saved
+from lawful.laws.surface import Surface
+from lawful.show.files.artifact import save_fit
+from lawful.show.files.bundle import write_fit
+from lawful.show.report.changes import change_sentence, changes_document, changes_of, changes_tables, data_sentences
+from lawful.show.report.changes_report import changes_html
+from lawful.show.report.saved import SavedFit, load_saved
+from lawful.sources.read import read_runs
 
 BUDGETS = [1e18, 1e19, 1e20, 1e21]
 

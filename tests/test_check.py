@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy.interpolate import Akima1DInterpolator
 
 import lawful
-from lawful.core.runs import Runs
-from lawful.data import rules, spline
-from lawful.data.check import apply_rules
-from lawful.data.rules import DEFAULT_THRESHOLDS, KEPT, RULES, SENTENCES, Thresholds
-from lawful.infer.allocate import price
+from lawful.checks import rules, spline
+from lawful.checks.check import apply_rules
+from lawful.checks.rules import DEFAULT_THRESHOLDS, KEPT, RULES, SENTENCES, Thresholds
+from lawful.data.runs import Runs
+from lawful.decide.allocate import price
 
 FLAG = {rule.code: rule.flag for rule in RULES}
 

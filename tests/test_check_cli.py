@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.checks.rules import KEPT, SENTENCES, Thresholds
 from lawful.cli import main
-from lawful.core.plan import plan_isoflop, simulate, study_surface
-from lawful.data.rules import KEPT, SENTENCES, Thresholds
-from lawful.show.check_figure import MOST_PANELS, plot_check
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.show.checked import check_document
+from lawful.show.figures.check_figure import MOST_PANELS, plot_check
 
 QUICK = ("--bootstrap", "0", "--no-figures")
 
@@ -44,7 +44,7 @@ def _quick_reports(monkeypatch):
     def write_report_files(folder, analysis, checked=None):
         (folder / "report.html").write_text(f"<html>{analysis.method}</html>")
 
-    monkeypatch.setattr("lawful.show.bundle.write_report_files", write_report_files)
+    monkeypatch.setattr("lawful.show.files.bundle.write_report_files", write_report_files)
 
 
 def sweep_rows(seed=0):

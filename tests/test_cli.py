@@ -15,7 +15,7 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 
 QUICK = ("--bootstrap", "20", "--no-figures")
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
@@ -80,12 +80,12 @@ def _quick_drawing(monkeypatch):
         for name in FIGURE_FILES:
             (folder / name).write_text(analysis.method)
 
-    monkeypatch.setattr("lawful.show.bundle.write_figures", write_figures)
+    monkeypatch.setattr("lawful.show.files.bundle.write_figures", write_figures)
 
     def write_report_files(folder, analysis, checked=None):
         (folder / "report.html").write_text(f"<html>{analysis.method}</html>")
 
-    monkeypatch.setattr("lawful.show.bundle.write_report_files", write_report_files)
+    monkeypatch.setattr("lawful.show.files.bundle.write_report_files", write_report_files)
 
 
 def sweep(seed=0, noise=0.002):
@@ -510,7 +510,7 @@ class TestOut:
         def fail(*args, **kwargs):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("lawful.show.bundle.write_runs", fail)
+        monkeypatch.setattr("lawful.show.files.bundle.write_runs", fail)
         code, out, err = call("fit", runs_csv, *QUICK, "--out", tmp_path / "o")
         assert (code, out) == (1, "")
         assert "no space left on device" in err
@@ -578,7 +578,7 @@ class TestEndings:
         def broken(*args, **kwargs):
             raise ZeroDivisionError("ours")
 
-        monkeypatch.setattr("lawful.infer.analysis.analyse", broken)
+        monkeypatch.setattr("lawful.analysis.analysis.analyse", broken)
         code, out, err = call("fit", runs_csv)
         assert (code, out) == (70, "")
         assert "Traceback" in err
@@ -588,7 +588,7 @@ class TestEndings:
         def interrupt(*args, **kwargs):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("lawful.infer.analysis.analyse", interrupt)
+        monkeypatch.setattr("lawful.analysis.analysis.analyse", interrupt)
         assert call("fit", runs_csv, "--out", runs_csv.parent / "o") == (130, "", "")
         assert not (runs_csv.parent / "o").exists()
 

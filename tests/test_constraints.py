@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.core.catalogue_repeated import MUENNIGHOFF_PUBLISHED
 from lawful.core.cost import Cost
+from lawful.decide.constraints import Constraints, Demand, optimise
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.infer.constraints import Constraints, Demand, optimise
+from lawful.laws.catalogue_repeated import MUENNIGHOFF_PUBLISHED
 
 GRID = 1e-3  # how well a grid of 20,001 sizes over four decades can be met
 ROUNDED = lawful.Surface.named("hoffmann-rounded")

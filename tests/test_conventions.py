@@ -10,11 +10,11 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.core import conventions as count
-from lawful.core.transformer import Transformer
-from lawful.infer.conventions import conventions
-from lawful.infer.counts import find_counts
-from lawful.infer.token_cost import fit_token_cost
+from lawful.counting import formulas as count
+from lawful.counting.compare import conventions
+from lawful.counting.counts import find_counts
+from lawful.counting.transformer import Transformer
+from lawful.decide.token_cost import fit_token_cost
 
 # layers, width, feed-forward width, heads, key size and the published ratio of FLOPs to 6ND
 TABLE_A4 = [

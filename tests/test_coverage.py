@@ -11,8 +11,8 @@ import lawful
 from lawful.cli.app import main
 from lawful.core.objective import Objective
 from lawful.errors import UnsupportedError
-from lawful.infer.diagnose import diagnose
 from lawful.studies import s20_calibration as study
+from lawful.uncertainty.diagnose import diagnose
 
 TRUTH = lawful.study_surface("chinchilla")
 PLAN = lawful.plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)

@@ -9,10 +9,10 @@ import lawful
 from lawful.core.objective import Objective
 from lawful.errors import UnsupportedError
 from lawful.estimate.solvers import prepare
-from lawful.infer import replicas as rp
-from lawful.infer.delta import answer
-from lawful.infer.linear import equal_noise, linearise, unequal_noise, variance_power
-from lawful.infer.quantity import Quantity, gradient, reported, working_values
+from lawful.uncertainty import replicas as rp
+from lawful.uncertainty.delta import answer
+from lawful.uncertainty.linear import equal_noise, linearise, unequal_noise, variance_power
+from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
 
 TRUTH = lawful.study_surface("chinchilla")
 PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)

@@ -11,13 +11,13 @@ import pytest
 import lawful
 from lawful.cli import main
 from lawful.cli.plan import parse_budget_range
-from lawful.core.plan import plan_isoflop, simulate
+from lawful.design.design import Sweep, plan
+from lawful.design.exchange import Limits, improve
+from lawful.design.information import Centre, anchored, around, decision_slope, information, sensitivities, variance
+from lawful.design.plan import plan_isoflop, simulate
+from lawful.design.rehearsal import check_plan
+from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, OutputError, UnsupportedError
-from lawful.infer.design import Sweep, plan
-from lawful.infer.exchange import Limits, improve
-from lawful.infer.information import Centre, anchored, around, decision_slope, information, sensitivities, variance
-from lawful.infer.rehearsal import check_plan
-from lawful.infer.shapes import Shapes
 from lawful.show.planned import plan_document, plan_rows, write_manifest
 
 FIVE = (1e17, 1e18, 1e19, 1e20, 1e21)

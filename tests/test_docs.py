@@ -27,7 +27,7 @@ from pathlib import Path
 
 import pytest
 
-from lawful.data.published import PUBLISHED_SETS
+from lawful.sources.published import PUBLISHED_SETS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = sorted([*REPOSITORY.glob("README.md"), *(REPOSITORY / "docs").rglob("*.md")])

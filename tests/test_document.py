@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.core.laws import CHINCHILLA
-from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.show.document import (
+from lawful.laws.laws import CHINCHILLA
+from lawful.show.files.document import (
     check_scale,
     compare_document,
     dumps,

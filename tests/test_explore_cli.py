@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import lawful
+from lawful.analysis.analysis import analyse
 from lawful.cli import main
-from lawful.infer.analysis import analyse
 
 
 @pytest.fixture

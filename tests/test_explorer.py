@@ -15,10 +15,10 @@ import pytest
 
 import lawful
 from explorer_page import SETTLED, read, settings
-from lawful.core.laws import PUBLISHED
-from lawful.core.plan import STUDY_SURFACES
-from lawful.show.embedded import asset
+from lawful.design.plan import STUDY_SURFACES
+from lawful.laws.laws import PUBLISHED
 from lawful.show.explorer import CONTROLS, SCRIPTS, explorer_document, explorer_html, settings_of
+from lawful.show.report.embedded import asset
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

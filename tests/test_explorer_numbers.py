@@ -12,11 +12,11 @@ import pytest
 
 import lawful
 from explorer_page import READ, read, settings
-from lawful.core.laws import PUBLISHED
-from lawful.core.plan import STUDY_SURFACES
-from lawful.core.toy import REGIONS, TARGET
+from lawful.design.plan import STUDY_SURFACES
+from lawful.laws.laws import PUBLISHED
 from lawful.show.explorer import SEEDS
 from lawful.studies.toy import toy_fit
+from lawful.studies.toy_runs import REGIONS, TARGET
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

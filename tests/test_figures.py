@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection, PathCollection
 
-from lawful.core.plan import plan_isoflop, simulate
-from lawful.core.surface import Surface
+from lawful.analysis.analysis import Analysis, analyse
+from lawful.design.plan import plan_isoflop, simulate
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import METHODS, Fit
-from lawful.infer.analysis import Analysis, analyse
-from lawful.infer.bootstrap import quantiles
-from lawful.show.axes import figure_of, log_ticks, save_figure
-from lawful.show.figure_data import figure_tables, rows_where
-from lawful.show.figures import figures_of, plot_frontier, plot_isoflop, plot_residuals
+from lawful.laws.surface import Surface
+from lawful.show.figures.axes import figure_of, log_ticks, save_figure
+from lawful.show.figures.figure_data import figure_tables, rows_where
+from lawful.show.figures.figures import figures_of, plot_frontier, plot_isoflop, plot_residuals
+from lawful.show.figures.palette import DARK, LIGHT
 from lawful.show.numbers import format_count
-from lawful.show.palette import DARK, LIGHT
+from lawful.uncertainty.bootstrap import quantiles
 
 BUDGETS = (1e18, 1e19, 1e20, 1e21)
 TARGETS = (1e23, 2e23, 3e23, 5e23, 1e24)

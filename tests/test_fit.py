@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lawful.core.laws import CHINCHILLA
 from lawful.core.notes import Status
 from lawful.core.objective import Objective
-from lawful.core.plan import Plan, plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.data.runs import Runs
+from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.solvers import Joint, VarPro
+from lawful.laws.laws import CHINCHILLA
+from lawful.laws.surface import Surface
 
 SOLVERS = (VarPro(), Joint())
 ALL = [(s, Objective(o)) for s in SOLVERS for o in s.objectives]

@@ -11,10 +11,10 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.core.plan import Plan, plan_isoflop, simulate, study_surface
+from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
 from lawful.errors import IdentificationError, InputError, OutputError, UnsupportedError
-from lawful.infer.curve import fit_curve, optimum_curve, optimum_losses
-from lawful.infer.forecast import Forecast, forecast, score
+from lawful.forecasting.curve import fit_curve, optimum_curve, optimum_losses
+from lawful.forecasting.forecast import Forecast, forecast, score
 from lawful.show.ledger import append_entry, entry_of, read_ledger, score_document, score_ledger, score_parts
 
 MARIN = ([1e18, 3e18, 1e19, 3e19, 1e20, 3e20], [3.522, 3.339, 3.154, 3.000, 2.848, 2.725])

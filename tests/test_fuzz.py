@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lawful
+from lawful.analysis.analysis import fit_method
 from lawful.cli import main
-from lawful.data.wandb import budget_in_name
-from lawful.infer.analysis import fit_method
+from lawful.sources.wandb import budget_in_name
 
 USUAL = 500
 EXAMPLES = int(os.environ.get("LAWFUL_FUZZ_EXAMPLES", USUAL))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lawful.core.plan import plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import IdentificationError
 from lawful.estimate.isoflop import envelope_draws, fit_envelope, fit_isoflop, isoflop_draws
 

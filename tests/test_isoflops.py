@@ -11,8 +11,8 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.core.checkpoints import checkpoint_notes, row_codes
-from lawful.data.isoflops import read_curve, training_curve
+from lawful.data.checkpoints import checkpoint_notes, row_codes
+from lawful.sources.isoflops import read_curve, training_curve
 
 SIZES, STEPS = (1e8, 2e8, 4e8), np.array([2.5e8, 5e8, 1e9, 2e9])
 

@@ -7,7 +7,7 @@ import pytest
 
 import lawful
 from lawful.errors import UnsupportedError
-from lawful.infer.fitness import replicate_groups
+from lawful.uncertainty.fitness import replicate_groups
 
 TRUTH = lawful.study_surface("chinchilla")
 PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20], 6, surface=TRUTH)

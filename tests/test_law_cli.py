@@ -9,10 +9,10 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.core.laws import LAWS
-from lawful.core.plan import plan_isoflop, simulate
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate
+from lawful.laws.laws import LAWS
+from lawful.laws.surface import Surface
 
 COUPLED = {"E": 0.8, "A": 9000.0, "B": 20000.0, "alpha": 0.5, "beta": 0.47, "k": 0.6}
 

@@ -7,17 +7,17 @@ import itertools
 import numpy as np
 import pytest
 
-from lawful.core.catalogue_kaplan import TABLE5
-from lawful.core.catalogue_repeated import MUENNIGHOFF_PUBLISHED
-from lawful.core.law import Law, sum_of_powers
-from lawful.core.laws import LAWS
 from lawful.core.objective import OBJECTIVE_NAMES, Objective
-from lawful.core.optimum import minimise_line
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface, evaluate
+from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.solvers import Joint, VarPro
+from lawful.laws.catalogue_kaplan import TABLE5
+from lawful.laws.catalogue_repeated import MUENNIGHOFF_PUBLISHED
+from lawful.laws.law import Law, sum_of_powers
+from lawful.laws.laws import LAWS
+from lawful.laws.optimum import minimise_line
+from lawful.laws.surface import Surface, evaluate
 
 # What the issue asks of noise-free runs: predictions on held-out columns, and identifiable coefficients.
 PREDICTION, COEFFICIENT = 1e-8, 1e-6

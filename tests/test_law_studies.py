@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lawful.core.laws import LAWS
-from lawful.core.reconcile import kaplan_slope, local_exponent
-from lawful.core.surface import Surface
+from lawful.laws.laws import LAWS
+from lawful.laws.reconcile import kaplan_slope, local_exponent
+from lawful.laws.surface import Surface
 from lawful.studies.study import Study, Tables, find_study
 from lawful.studies.tables import Table
 from lawful.studies.verdicts import DIFFERS

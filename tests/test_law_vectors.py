@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lawful.core import catalogue_kaplan as kaplan
-from lawful.core import catalogue_repeated as repeated
-from lawful.core import reconcile
-from lawful.core.laws import LAWS
-from lawful.core.surface import Surface
+from lawful.laws import catalogue_kaplan as kaplan
+from lawful.laws import catalogue_repeated as repeated
+from lawful.laws import reconcile
+from lawful.laws.laws import LAWS
+from lawful.laws.surface import Surface
 
 REFERENCE = 1e-9
 

@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lawful.core.cost import Cost
-from lawful.core.laws import CHINCHILLA, EXPONENT_BOX, LAWS, PUBLISHED, Law
-from lawful.core.surface import Surface
 from lawful.errors import UnsupportedError
+from lawful.laws.laws import CHINCHILLA, EXPONENT_BOX, LAWS, PUBLISHED, Law
+from lawful.laws.surface import Surface
 
 # The reference values were computed in double precision by another program.
 REFERENCE = 1e-9

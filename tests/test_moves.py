@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.core.plan import plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
-from lawful.infer.moves import Move, analyse_kept, moves
+from lawful.analysis.moves import Move, analyse_kept, moves
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 
 BUDGETS = (1e18, 1e19, 1e20, 1e21)
 

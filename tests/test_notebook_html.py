@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.analysis.analysis import Analysis
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.data.runs import Runs
+from lawful.decide.allocate import Allocation, Deadweight
+from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
-from lawful.infer.allocate import Allocation, Deadweight
-from lawful.infer.analysis import Analysis
-from lawful.infer.bootstrap import Draws
-from lawful.infer.dial import AsymptoteDial
-from lawful.infer.indifference import Indifference
-from lawful.infer.intervals import Intervals
-from lawful.infer.notebook_records import record_html
-from lawful.infer.profile import Profile
+from lawful.laws.surface import Surface
+from lawful.show.notebook_records import record_html
+from lawful.uncertainty.bootstrap import Draws
+from lawful.uncertainty.dial import AsymptoteDial
+from lawful.uncertainty.intervals import Intervals
+from lawful.uncertainty.profile import Profile
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = "<script>alert(1)</script>"
@@ -131,7 +131,7 @@ def test_names_that_look_like_html_or_markup_stay_text_on_a_terminal(capsys):
 
 
 def test_names_in_csv_are_faithful(tmp_path):
-    from lawful.show.bundle import write_columns
+    from lawful.show.files.bundle import write_columns
 
     names = ['<script>alert("1")</script>', "[bold]x[/bold]", "a, b", "two\nlines"]
     write_columns(tmp_path / "names.csv", {"name": np.array(names)})

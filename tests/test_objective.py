@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import huber as scipy_huber
 
-from lawful.core.laws import CHINCHILLA
 from lawful.core.objective import OBJECTIVE_NAMES, Objective
 from lawful.errors import UnsupportedError
+from lawful.laws.laws import CHINCHILLA
 
 residuals = arrays(float, st.integers(1, 30), elements=st.floats(-2, 2))
 

@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from lawful.errors import OutputError
-from lawful.show.output import staged_output
+from lawful.show.files.output import staged_output
 
 
 def write(folder, **files):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lawful.core.plan import STUDY_SURFACES, Plan, plan_isoflop, simulate, study_surface
-from lawful.core.surface import Surface
+from lawful.design.plan import STUDY_SURFACES, Plan, plan_isoflop, simulate, study_surface
 from lawful.errors import InputError, UnsupportedError
+from lawful.laws.surface import Surface
 
 BUDGETS = np.array([1e17, 1e18, 1e19, 1e20, 1e21])
 

@@ -11,11 +11,11 @@ import pytest
 import lawful
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
-from lawful.core.plan import plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
-from lawful.estimate.printing import rounded, standard_errors
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.estimate.result import Fit, Frontier, FrontierFit
+from lawful.laws.surface import Surface
+from lawful.show.printing import rounded, standard_errors
 
 GOLDEN = Path(__file__).parent / "golden"
 NOTE = Note("at_bound", "alpha <sits> on its bound & stays.")

@@ -17,7 +17,7 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.data import embedded, published
+from lawful.sources import embedded, published
 
 GOOD = b"Model Size,Training FLOP,loss\n" + b"".join(
     f"{n},{c},{2 + (1e8 / n) ** 0.3 + (1e20 / c) ** 0.2}\n".encode() for n in (1e8, 2e8, 4e8) for c in (1e18, 1e19)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.core.runs import Runs
+from lawful.data.runs import Runs
 
 
 def isoflops(shared_data: Path, experiment: str) -> Runs:

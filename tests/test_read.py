@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lawful.core.plan import plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
-from lawful.data.read import read_groups, read_runs, to_frame
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import InputError, UnsupportedError
+from lawful.sources.read import read_groups, read_runs, to_frame
 
 FRAME = pd.DataFrame(
     {

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lawful.core.catalogue_repeated import MUENNIGHOFF_PUBLISHED
-from lawful.core.laws import LAWS
-from lawful.core.runs import Runs
-from lawful.data.read import read_runs
+from lawful.data.runs import Runs
 from lawful.estimate.fit import fit
-from lawful.infer.profile import profile
+from lawful.laws.catalogue_repeated import MUENNIGHOFF_PUBLISHED
+from lawful.laws.laws import LAWS
+from lawful.sources.read import read_runs
+from lawful.uncertainty.profile import profile
 
 LAW = LAWS["muennighoff"]
 PINS = {name: MUENNIGHOFF_PUBLISHED[name] for name in ("E", "A", "B", "alpha", "beta")}

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lawful.core.plan import plan_isoflop, simulate
-from lawful.core.surface import Surface
-from lawful.data.check import check
-from lawful.data.read import read_runs
+from lawful.analysis.analysis import Analysis, analyse
+from lawful.analysis.evidence import gather
+from lawful.checks.check import check
+from lawful.design.plan import plan_isoflop, simulate
 from lawful.estimate.result import METHODS, Fit
-from lawful.infer.analysis import Analysis, analyse
-from lawful.show.bundle import write_fit
-from lawful.show.decision import decision_sentences
-from lawful.show.evidence import gather
-from lawful.show.report import report_html
-from lawful.show.report_card import card_facts, unstated_facts
-from lawful.show.report_tables import report_tables, run_label
-from lawful.show.report_words import check_facts, coefficient_rows, data_facts
+from lawful.laws.surface import Surface
+from lawful.show.files.bundle import write_fit
+from lawful.show.report.decision import decision_sentences
+from lawful.show.report.report import report_html
+from lawful.show.report.report_card import card_facts, unstated_facts
+from lawful.show.report.report_tables import report_tables, run_label
+from lawful.show.report.report_words import check_facts, coefficient_rows, data_facts
+from lawful.sources.read import read_runs
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -234,7 +234,7 @@ def test_check_is_told_whether_or_not_it_came_first() -> None:
 
 
 def test_a_check_that_was_not_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lawful.show.evidence.MOST_CHECKED", 5)
+    monkeypatch.setattr("lawful.analysis.evidence.MOST_CHECKED", 5)
     evidence = gather(analyse(runs_of(), draws=0))
     assert check_facts(evidence)[0].value.startswith("check was not run: more than 5 runs")
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lawful.core.plan import plan_isoflop, simulate
-from lawful.core.surface import Surface
-from lawful.infer.analysis import Analysis, analyse
-from lawful.show.changes import changes_of
-from lawful.show.changes_report import changes_html
+from lawful.analysis.analysis import Analysis, analyse
+from lawful.design.plan import plan_isoflop, simulate
+from lawful.laws.surface import Surface
 from lawful.show.numbers import format_count, format_flops
-from lawful.show.report import report_html
-from lawful.show.report_card import bibtex
-from lawful.show.saved import SavedFit
+from lawful.show.report.changes import changes_of
+from lawful.show.report.changes_report import changes_html
+from lawful.show.report.report import report_html
+from lawful.show.report.report_card import bibtex
+from lawful.show.report.saved import SavedFit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lawful.core.notes import NOTE_CODES, Note, Status
-from lawful.core.runs import BUDGET_TOLERANCE, Runs, group_budgets
+from lawful.data.runs import BUDGET_TOLERANCE, Runs, group_budgets
 
 N = np.array([1e8, 2e8, 4e8, 1e8, 2e8, 4e8])
 L = np.array([3.0, 2.9, 2.95, 2.8, 2.6, 2.55])

@@ -180,7 +180,7 @@ def test_the_search_works_from_a_folder(site: Path, visit: Callable[..., Page]) 
     ("docstring", "page"),
     [
         ("See :func:`lawful.fit` and :class:`Fit`.", "See [`fit`][lawful.fit] and [`Fit`][lawful.Fit]."),
-        ("Uses :data:`~lawful.core.plan.STUDY_SURFACES`.", "Uses `STUDY_SURFACES`."),
+        ("Uses :data:`~lawful.design.plan.STUDY_SURFACES`.", "Uses `STUDY_SURFACES`."),
         ("N*, D* and L* of *one* **kind**; ``a * b``.", r"N\*, D\* and L\* of *one* **kind**; ``a * b``."),
         (r"Decades, :math:`\log_{10}(N / N^*)`.", "Decades, `log10 (N / N*)`."),
         (

@@ -10,9 +10,9 @@ import pytest
 import lawful
 from lawful.cli import main
 from lawful.core.cost import Cost
-from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.decide.speedup import KINDS, speedup
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import UnsupportedError
-from lawful.infer.speedup import KINDS, speedup
 
 BUDGETS = [1e18, 1e19, 1e20, 1e21]
 A = study_surface("chinchilla")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import InputError, OutputError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lawful.core.columns import ACCEPTED, BUDGET_NAMES, EXPERIMENT_NAMES, LOSS_NAMES, PARAMS_NAMES, TOKENS_NAMES
-from lawful.core.runs import Runs, distinct_budgets, group_budgets
-from lawful.core.table import as_runs, groups_from_columns, runs_from_columns
+from lawful.data.columns import ACCEPTED, BUDGET_NAMES, EXPERIMENT_NAMES, LOSS_NAMES, PARAMS_NAMES, TOKENS_NAMES
+from lawful.data.runs import Runs, distinct_budgets, group_budgets
+from lawful.data.table import as_runs, groups_from_columns, runs_from_columns
 from lawful.errors import InputError, UnsupportedError
 
 N = [100_000_000, 200_000_000, 400_000_000] * 2

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lawful.data.embedded import embedded_file
+from lawful.sources.embedded import embedded_file
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "tinysweep"
 

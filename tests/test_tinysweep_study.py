@@ -12,8 +12,8 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.data import embedded
 from lawful.show.ledger import append_entry, entry_of
+from lawful.sources import embedded
 from lawful.studies import tinysweep
 from lawful.studies.s22_tinysweep import STUDY, nominal_budgets
 from lawful.studies.study import Tables
@@ -132,8 +132,8 @@ def test_after_the_target_runs_the_ledger_is_scored_by_the_best_of_them() -> Non
 @pytest.fixture(autouse=True)
 def _quick_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages and figures have tests of their own."""
-    monkeypatch.setattr("lawful.show.bundle.write_figures", lambda *_: None)
-    monkeypatch.setattr("lawful.show.bundle.write_report_files", lambda *_: None)
+    monkeypatch.setattr("lawful.show.files.bundle.write_figures", lambda *_: None)
+    monkeypatch.setattr("lawful.show.files.bundle.write_report_files", lambda *_: None)
 
 
 def shown(capsys: pytest.CaptureFixture) -> str:

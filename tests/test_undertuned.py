@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.checks.undertuned import runs_above, undertuned
 from lawful.core.notes import Note
-from lawful.core.plan import plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
-from lawful.infer.undertuned import runs_above, undertuned
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 
 NOISE = 0.003
 

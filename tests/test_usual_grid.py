@@ -9,12 +9,12 @@ import pytest
 
 import lawful
 from lawful.cli import main
-from lawful.core.plan import plan_isoflop, simulate
+from lawful.design.design import Sweep, plan
+from lawful.design.plan import plan_isoflop, simulate
+from lawful.design.rehearsal import check_plan
+from lawful.design.shapes import Shapes
+from lawful.design.usual_grid import plan_grid
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.infer.design import Sweep, plan
-from lawful.infer.rehearsal import check_plan
-from lawful.infer.shapes import Shapes
-from lawful.infer.usual_grid import plan_grid
 from lawful.show.planned import plan_document, plan_rows
 
 FIVE = (1e17, 1e18, 1e19, 1e20, 1e21)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.core.selection import open_table
-from lawful.data.wandb import budget_in_name, budgets_from_names
+from lawful.data.selection import open_table
+from lawful.sources.wandb import budget_in_name, budgets_from_names
 
 LOSS = {"loss": "eval/paloma/macro_loss"}
 SWEEP = [(b, n) for b in (1e18, 3e18, 1e19) for n in (1e8, 2e8, 4e8, 8e8)]

@@ -10,9 +10,9 @@ import pytest
 
 import lawful
 from lawful.core.cost import Cost
-from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.decide.waste import deadweight
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import UnsupportedError
-from lawful.infer.waste import deadweight
 from lawful.show.speedup import deadweight_document, deadweight_parts
 
 FIVE = [1e18, 1e19, 1e20, 1e21, 1e22]

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from scipy.optimize import nnls
 
 import lawful
-from lawful.show.axes import add_legend, drawing, save_figure, set_log_axis, style_axes
-from lawful.show.palette import LIGHT
+from lawful.show.figures.axes import add_legend, drawing, save_figure, set_log_axis, style_axes
+from lawful.show.figures.palette import LIGHT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

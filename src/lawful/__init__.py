@@ -24,20 +24,29 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lawful.analysis.analysis import Analysis, analyse, compare
+    from lawful.approach2.bias import Bias, bias, correct_isoflop
+    from lawful.approach2.shift import parabola_shift
+    from lawful.checks.check import Checked, check
+    from lawful.checks.rules import Thresholds
     from lawful.core.cost import Cost
     from lawful.core.hardware import Hardware
-    from lawful.core.laws import CHINCHILLA, LAWS, Law, find_law, sum_of_powers
     from lawful.core.notes import Note, Status
     from lawful.core.objective import Objective
-    from lawful.core.plan import Plan, plan_isoflop, simulate, study_surface
-    from lawful.core.runs import Runs
-    from lawful.core.surface import Surface
-    from lawful.core.transformer import Transformer
-    from lawful.data.check import Checked, check
-    from lawful.data.isoflops import isoflop_points
-    from lawful.data.published import PUBLISHED_SETS, PublishedSet, fetch, fetch_runs
-    from lawful.data.read import read_groups, read_runs, to_frame
-    from lawful.data.rules import Thresholds
+    from lawful.counting.compare import Conventions, conventions
+    from lawful.counting.transformer import Transformer
+    from lawful.data.runs import Runs
+    from lawful.decide.allocate import Allocation, allocate
+    from lawful.decide.constraints import Constrained, Constraints, Demand, optimise
+    from lawful.decide.deadweight import DeadweightInterval, deadweight_interval
+    from lawful.decide.indifference import Indifference, indifference
+    from lawful.decide.speedup import Speedup, speedup
+    from lawful.decide.waste import Waste, deadweight
+    from lawful.design.design import Planned, Sweep, plan
+    from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
+    from lawful.design.rehearsal import Rehearsal, check_plan
+    from lawful.design.shapes import Shapes
+    from lawful.design.usual_grid import plan_grid
     from lawful.errors import (
         FetchError,
         IdentificationError,
@@ -48,65 +57,56 @@ if TYPE_CHECKING:
     )
     from lawful.estimate.fit import fit
     from lawful.estimate.isoflop import fit_envelope, fit_isoflop
-    from lawful.estimate.prior import Forecaster, forecaster, weak_prior
     from lawful.estimate.result import Fit, Frontier, FrontierFit
     from lawful.estimate.solvers import Joint, VarPro
-    from lawful.infer.allocate import Allocation, allocate
-    from lawful.infer.analysis import Analysis, analyse, compare
-    from lawful.infer.audit import Audit, audit
-    from lawful.infer.bias import Bias, bias, correct_isoflop
-    from lawful.infer.bootstrap import Draws, bootstrap, extend
-    from lawful.infer.constraints import Constrained, Constraints, Demand, optimise
-    from lawful.infer.conventions import Conventions, conventions
-    from lawful.infer.coverage import Coverage, coverage
-    from lawful.infer.curve import fit_curve, optimum_curve
-    from lawful.infer.deadweight import DeadweightInterval, deadweight_interval
-    from lawful.infer.delta import Delta, delta
-    from lawful.infer.design import Planned, Sweep, plan
-    from lawful.infer.dial import AsymptoteDial, asymptote_dial
-    from lawful.infer.fitness import LackOfFit, lack_of_fit
-    from lawful.infer.forecast import Forecast, Score, forecast, score
-    from lawful.infer.indifference import Indifference, indifference
-    from lawful.infer.intervals import Intervals, intervals
-    from lawful.infer.profile import Profile, profile
-    from lawful.infer.rehearsal import Rehearsal, check_plan
-    from lawful.infer.shapes import Shapes
-    from lawful.infer.shift import parabola_shift
-    from lawful.infer.speedup import Speedup, speedup
-    from lawful.infer.usual_grid import plan_grid
-    from lawful.infer.waste import Waste, deadweight
-    from lawful.show.artifact import load_analysis, load_fit, save_fit
+    from lawful.forecasting.audit import Audit, audit
+    from lawful.forecasting.curve import fit_curve, optimum_curve
+    from lawful.forecasting.forecast import Forecast, Score, forecast, score
+    from lawful.forecasting.prior import Forecaster, forecaster, weak_prior
+    from lawful.laws.laws import CHINCHILLA, LAWS, Law, find_law, sum_of_powers
+    from lawful.laws.surface import Surface
     from lawful.show.audit import plot_audit
-    from lawful.show.check_figure import plot_check
-    from lawful.show.dial_figure import plot_dial, plot_profile
     from lawful.show.explorer import explorer_html
-    from lawful.show.figures import plot_frontier, plot_isoflop, plot_residuals
-    from lawful.show.reporting import write_report
-    from lawful.show.valley_figure import plot_indifference
+    from lawful.show.figures.check_figure import plot_check
+    from lawful.show.figures.dial_figure import plot_dial, plot_profile
+    from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals
+    from lawful.show.figures.valley_figure import plot_indifference
+    from lawful.show.files.artifact import load_analysis, load_fit, save_fit
+    from lawful.show.report.reporting import write_report
+    from lawful.sources.isoflops import isoflop_points
+    from lawful.sources.published import PUBLISHED_SETS, PublishedSet, fetch, fetch_runs
+    from lawful.sources.read import read_groups, read_runs, to_frame
+    from lawful.uncertainty.bootstrap import Draws, bootstrap, extend
+    from lawful.uncertainty.coverage import Coverage, coverage
+    from lawful.uncertainty.delta import Delta, delta
+    from lawful.uncertainty.dial import AsymptoteDial, asymptote_dial
+    from lawful.uncertainty.fitness import LackOfFit, lack_of_fit
+    from lawful.uncertainty.intervals import Intervals, intervals
+    from lawful.uncertainty.profile import Profile, profile
 
 # The one table a new public name is added to, beside the import above that shows it to type checkers.
 _HOME = {
-    "read_runs": "lawful.data.read",
-    "read_groups": "lawful.data.read",
-    "check": "lawful.data.check",
-    "Checked": "lawful.data.check",
-    "Thresholds": "lawful.data.rules",
-    "to_frame": "lawful.data.read",
-    "Runs": "lawful.core.runs",
-    "Surface": "lawful.core.surface",
-    "Law": "lawful.core.laws",
-    "CHINCHILLA": "lawful.core.laws",
-    "LAWS": "lawful.core.laws",
-    "find_law": "lawful.core.laws",
-    "sum_of_powers": "lawful.core.laws",
+    "read_runs": "lawful.sources.read",
+    "read_groups": "lawful.sources.read",
+    "check": "lawful.checks.check",
+    "Checked": "lawful.checks.check",
+    "Thresholds": "lawful.checks.rules",
+    "to_frame": "lawful.sources.read",
+    "Runs": "lawful.data.runs",
+    "Surface": "lawful.laws.surface",
+    "Law": "lawful.laws.laws",
+    "CHINCHILLA": "lawful.laws.laws",
+    "LAWS": "lawful.laws.laws",
+    "find_law": "lawful.laws.laws",
+    "sum_of_powers": "lawful.laws.laws",
     "Objective": "lawful.core.objective",
     "Cost": "lawful.core.cost",
     "Note": "lawful.core.notes",
     "Status": "lawful.core.notes",
-    "Plan": "lawful.core.plan",
-    "plan_isoflop": "lawful.core.plan",
-    "simulate": "lawful.core.plan",
-    "study_surface": "lawful.core.plan",
+    "Plan": "lawful.design.plan",
+    "plan_isoflop": "lawful.design.plan",
+    "simulate": "lawful.design.plan",
+    "study_surface": "lawful.design.plan",
     "fit": "lawful.estimate.fit",
     "VarPro": "lawful.estimate.solvers",
     "Joint": "lawful.estimate.solvers",
@@ -114,83 +114,83 @@ _HOME = {
     "Frontier": "lawful.estimate.result",
     "FrontierFit": "lawful.estimate.result",
     "fit_isoflop": "lawful.estimate.isoflop",
-    "forecaster": "lawful.estimate.prior",
-    "Forecaster": "lawful.estimate.prior",
-    "weak_prior": "lawful.estimate.prior",
-    "audit": "lawful.infer.audit",
-    "Audit": "lawful.infer.audit",
+    "forecaster": "lawful.forecasting.prior",
+    "Forecaster": "lawful.forecasting.prior",
+    "weak_prior": "lawful.forecasting.prior",
+    "audit": "lawful.forecasting.audit",
+    "Audit": "lawful.forecasting.audit",
     "fit_envelope": "lawful.estimate.isoflop",
-    "bootstrap": "lawful.infer.bootstrap",
-    "asymptote_dial": "lawful.infer.dial",
-    "AsymptoteDial": "lawful.infer.dial",
-    "indifference": "lawful.infer.indifference",
-    "Indifference": "lawful.infer.indifference",
-    "intervals": "lawful.infer.intervals",
-    "Intervals": "lawful.infer.intervals",
-    "lack_of_fit": "lawful.infer.fitness",
-    "LackOfFit": "lawful.infer.fitness",
-    "coverage": "lawful.infer.coverage",
-    "Coverage": "lawful.infer.coverage",
-    "deadweight_interval": "lawful.infer.deadweight",
-    "DeadweightInterval": "lawful.infer.deadweight",
-    "plot_dial": "lawful.show.dial_figure",
-    "plot_profile": "lawful.show.dial_figure",
-    "profile": "lawful.infer.profile",
-    "Profile": "lawful.infer.profile",
-    "delta": "lawful.infer.delta",
-    "Delta": "lawful.infer.delta",
-    "extend": "lawful.infer.bootstrap",
-    "Draws": "lawful.infer.bootstrap",
-    "allocate": "lawful.infer.allocate",
-    "Allocation": "lawful.infer.allocate",
-    "analyse": "lawful.infer.analysis",
-    "Analysis": "lawful.infer.analysis",
-    "compare": "lawful.infer.analysis",
-    "load_fit": "lawful.show.artifact",
-    "load_analysis": "lawful.show.artifact",
-    "save_fit": "lawful.show.artifact",
+    "bootstrap": "lawful.uncertainty.bootstrap",
+    "asymptote_dial": "lawful.uncertainty.dial",
+    "AsymptoteDial": "lawful.uncertainty.dial",
+    "indifference": "lawful.decide.indifference",
+    "Indifference": "lawful.decide.indifference",
+    "intervals": "lawful.uncertainty.intervals",
+    "Intervals": "lawful.uncertainty.intervals",
+    "lack_of_fit": "lawful.uncertainty.fitness",
+    "LackOfFit": "lawful.uncertainty.fitness",
+    "coverage": "lawful.uncertainty.coverage",
+    "Coverage": "lawful.uncertainty.coverage",
+    "deadweight_interval": "lawful.decide.deadweight",
+    "DeadweightInterval": "lawful.decide.deadweight",
+    "plot_dial": "lawful.show.figures.dial_figure",
+    "plot_profile": "lawful.show.figures.dial_figure",
+    "profile": "lawful.uncertainty.profile",
+    "Profile": "lawful.uncertainty.profile",
+    "delta": "lawful.uncertainty.delta",
+    "Delta": "lawful.uncertainty.delta",
+    "extend": "lawful.uncertainty.bootstrap",
+    "Draws": "lawful.uncertainty.bootstrap",
+    "allocate": "lawful.decide.allocate",
+    "Allocation": "lawful.decide.allocate",
+    "analyse": "lawful.analysis.analysis",
+    "Analysis": "lawful.analysis.analysis",
+    "compare": "lawful.analysis.analysis",
+    "load_fit": "lawful.show.files.artifact",
+    "load_analysis": "lawful.show.files.artifact",
+    "save_fit": "lawful.show.files.artifact",
     "explorer_html": "lawful.show.explorer",
-    "plot_check": "lawful.show.check_figure",
+    "plot_check": "lawful.show.figures.check_figure",
     "plot_audit": "lawful.show.audit",
-    "plot_indifference": "lawful.show.valley_figure",
-    "write_report": "lawful.show.reporting",
-    "plot_isoflop": "lawful.show.figures",
-    "plot_frontier": "lawful.show.figures",
-    "plot_residuals": "lawful.show.figures",
-    "isoflop_points": "lawful.data.isoflops",
-    "PUBLISHED_SETS": "lawful.data.published",
-    "PublishedSet": "lawful.data.published",
-    "fetch": "lawful.data.published",
-    "fetch_runs": "lawful.data.published",
-    "Conventions": "lawful.infer.conventions",
-    "conventions": "lawful.infer.conventions",
-    "Transformer": "lawful.core.transformer",
-    "parabola_shift": "lawful.infer.shift",
-    "bias": "lawful.infer.bias",
-    "Bias": "lawful.infer.bias",
-    "correct_isoflop": "lawful.infer.bias",
-    "deadweight": "lawful.infer.waste",
-    "Waste": "lawful.infer.waste",
+    "plot_indifference": "lawful.show.figures.valley_figure",
+    "write_report": "lawful.show.report.reporting",
+    "plot_isoflop": "lawful.show.figures.figures",
+    "plot_frontier": "lawful.show.figures.figures",
+    "plot_residuals": "lawful.show.figures.figures",
+    "isoflop_points": "lawful.sources.isoflops",
+    "PUBLISHED_SETS": "lawful.sources.published",
+    "PublishedSet": "lawful.sources.published",
+    "fetch": "lawful.sources.published",
+    "fetch_runs": "lawful.sources.published",
+    "Conventions": "lawful.counting.compare",
+    "conventions": "lawful.counting.compare",
+    "Transformer": "lawful.counting.transformer",
+    "parabola_shift": "lawful.approach2.shift",
+    "bias": "lawful.approach2.bias",
+    "Bias": "lawful.approach2.bias",
+    "correct_isoflop": "lawful.approach2.bias",
+    "deadweight": "lawful.decide.waste",
+    "Waste": "lawful.decide.waste",
     "Hardware": "lawful.core.hardware",
-    "plan": "lawful.infer.design",
-    "Planned": "lawful.infer.design",
-    "plan_grid": "lawful.infer.usual_grid",
-    "Sweep": "lawful.infer.design",
-    "Shapes": "lawful.infer.shapes",
-    "check_plan": "lawful.infer.rehearsal",
-    "Rehearsal": "lawful.infer.rehearsal",
-    "optimise": "lawful.infer.constraints",
-    "Constraints": "lawful.infer.constraints",
-    "Constrained": "lawful.infer.constraints",
-    "Demand": "lawful.infer.constraints",
-    "speedup": "lawful.infer.speedup",
-    "Speedup": "lawful.infer.speedup",
-    "forecast": "lawful.infer.forecast",
-    "Forecast": "lawful.infer.forecast",
-    "score": "lawful.infer.forecast",
-    "Score": "lawful.infer.forecast",
-    "fit_curve": "lawful.infer.curve",
-    "optimum_curve": "lawful.infer.curve",
+    "plan": "lawful.design.design",
+    "Planned": "lawful.design.design",
+    "plan_grid": "lawful.design.usual_grid",
+    "Sweep": "lawful.design.design",
+    "Shapes": "lawful.design.shapes",
+    "check_plan": "lawful.design.rehearsal",
+    "Rehearsal": "lawful.design.rehearsal",
+    "optimise": "lawful.decide.constraints",
+    "Constraints": "lawful.decide.constraints",
+    "Constrained": "lawful.decide.constraints",
+    "Demand": "lawful.decide.constraints",
+    "speedup": "lawful.decide.speedup",
+    "Speedup": "lawful.decide.speedup",
+    "forecast": "lawful.forecasting.forecast",
+    "Forecast": "lawful.forecasting.forecast",
+    "score": "lawful.forecasting.forecast",
+    "Score": "lawful.forecasting.forecast",
+    "fit_curve": "lawful.forecasting.curve",
+    "optimum_curve": "lawful.forecasting.curve",
     "LawfulError": "lawful.errors",
     "InputError": "lawful.errors",
     "IdentificationError": "lawful.errors",

@@ -81,11 +81,11 @@ def audit(
         "columns": o.parse_columns(columns),
         "weights": weights,
     }
-    from lawful.data.check import check as check_runs
-    from lawful.data.read import read_runs
-    from lawful.infer.audit import audit as audit_runs
+    from lawful.checks.check import check as check_runs
+    from lawful.forecasting.audit import audit as audit_runs
     from lawful.show.audit import audit_document, audit_parts, write_audit
-    from lawful.show.output import staged_output
+    from lawful.show.files.output import staged_output
+    from lawful.sources.read import read_runs
 
     staged: Any = nullcontext() if out is None else staged_output(out)
     with staged as stage, working("Forecasting", quiet=json):

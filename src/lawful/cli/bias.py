@@ -62,12 +62,12 @@ def bias(
         _published(width, total, as_json=json)
         return
     targets = o.parse_budgets(budget)
-    from lawful.data.read import read_runs
+    from lawful.analysis.analysis import fit_method
     from lawful.errors import IdentificationError
     from lawful.estimate.isoflop import fit_isoflop
     from lawful.estimate.result import Fit
-    from lawful.infer.analysis import fit_method
     from lawful.show.bias import bias_document, bias_parts, forecast_of
+    from lawful.sources.read import read_runs
 
     with working("Fitting", quiet=json):
         table = read_runs(runs, select=o.parse_selection(select), columns=o.parse_columns(columns), weights=weights)
@@ -88,7 +88,7 @@ def _published(width: float, total: float, *, as_json: bool) -> None:
     if not (width > 1 and total > 0):
         msg = f"--width must be above 1 and --sum above 0, got {width:g} and {total:g}."
         raise UnsupportedError(msg)
-    from lawful.infer.pairs import implied_bias
+    from lawful.approach2.pairs import implied_bias
     from lawful.show.bias import pairs_document, pairs_parts
 
     rows = implied_bias(width=width, total=total)

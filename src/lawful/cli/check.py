@@ -77,7 +77,7 @@ def check(
       lawful check runs.csv --by experiment --spline-z 4.5 --json
       lawful fit runs.csv --check
     """
-    from lawful.data.rules import Thresholds
+    from lawful.checks.rules import Thresholds
 
     thresholds = Thresholds(
         min_points=min_points,
@@ -89,9 +89,9 @@ def check(
         flops_rounding=flops_rounding,
     )
     reading: dict[str, Any] = {"columns": o.parse_columns(columns), "select": o.parse_selection(select), "by": by}
-    from lawful.data.check import check as check_runs
+    from lawful.checks.check import check as check_runs
     from lawful.show.checked import check_document, check_parts, write_check
-    from lawful.show.output import staged_output
+    from lawful.show.files.output import staged_output
 
     staged: Any = nullcontext() if out is None else staged_output(out)
     with staged as stage, working("Checking", quiet=json):

@@ -56,9 +56,9 @@ def conventions(
     budgets = o.parse_budgets(budget)
     texts = [text for value in shape or [] for text in value.split(",")]
     parts = {part: _number_or_column(text) for part, text in o.parse_pairs("--shape", texts).items()}
-    from lawful.data.read import read_runs
-    from lawful.infer.conventions import conventions as refit
+    from lawful.counting.compare import conventions as refit
     from lawful.show.conventions import conventions_document, conventions_parts
+    from lawful.sources.read import read_runs
 
     with working("Refitting", quiet=json):
         table = read_runs(runs, select=o.parse_selection(select), columns=o.parse_columns(columns), weights=weights)

@@ -67,9 +67,9 @@ def coverage(
         scale=None,
         method=method.value,
     )
-    from lawful.data.read import read_runs
-    from lawful.infer.analysis import fit_method
-    from lawful.infer.coverage import coverage as simulate_coverage
+    from lawful.analysis.analysis import fit_method
+    from lawful.sources.read import read_runs
+    from lawful.uncertainty.coverage import coverage as simulate_coverage
 
     with working("Simulating repeats", quiet=json) as tell:
         table = read_runs(runs, select=request.select, columns=request.columns, weights=request.weights)

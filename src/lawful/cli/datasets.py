@@ -44,8 +44,8 @@ def fetch_set(name: Name, json: o.Json = False) -> None:
       lawful datasets fetch epoch-chinchilla
       LAWFUL_DATA=data lawful datasets fetch misfitting-checkpoints
     """
-    from lawful.data.published import fetch
     from lawful.show.datasets import fetched_parts, set_document
+    from lawful.sources.published import fetch
 
     with working(f"Fetching {name}", quiet=json):
         path = fetch(name)
@@ -65,9 +65,9 @@ def set_path(name: Name, json: o.Json = False) -> None:
       lawful fit "$(lawful datasets path tinysweep)" --budget 1.25e15
       lawful fit "$(lawful datasets path epoch-chinchilla)" --budget 1e24
     """
-    from lawful.data.published import cached_path, fetch, published_set
     from lawful.errors import FetchError
     from lawful.show.datasets import set_document
+    from lawful.sources.published import cached_path, fetch, published_set
 
     path = fetch(name) if published_set(name).embedded else cached_path(name)
     if path is None:

@@ -37,8 +37,8 @@ def demo(out: DemoOut = Path("lawful-demo"), synthetic: Synthetic = False, seed:
         msg = "--seed is of simulated noise, and the runs of the demo are real; leave it out, or add --synthetic."
         raise UnsupportedError(msg)
     o.check_sampling(draws=0, level=0.5, seed=seed or 0)
-    from lawful.show.bundle import write_demo
-    from lawful.show.output import staged_output
+    from lawful.show.files.bundle import write_demo
+    from lawful.show.files.output import staged_output
     from lawful.studies.demo import Demo, run_demo, run_real_demo
 
     with staged_output(out) as stage, working("Demo", quiet=False) as tell:
@@ -86,7 +86,7 @@ def _real_parts(found: RealDemo) -> list[Any]:
 
 
 def _sure_rows(found: RealDemo) -> list[tuple[str, ...]]:
-    from lawful.infer.analysis import Analysis
+    from lawful.analysis.analysis import Analysis
     from lawful.show.numbers import format_count
     from lawful.studies.tinysweep import size_interval
 
@@ -112,7 +112,7 @@ def _sure_rows(found: RealDemo) -> list[tuple[str, ...]]:
 
 def _support(found: RealDemo) -> str:
     """Say what the runs can and cannot support."""
-    from lawful.infer.analysis import Analysis
+    from lawful.analysis.analysis import Analysis
     from lawful.show.numbers import format_count
     from lawful.studies.tinysweep import size_interval
 
@@ -130,7 +130,7 @@ def _support(found: RealDemo) -> str:
 def _parts(found: Demo) -> list[Any]:
     from rich.text import Text
 
-    from lawful.infer.analysis import Unavailable
+    from lawful.analysis.analysis import Unavailable
     from lawful.show.numbers import format_count, format_flops, format_percent
     from lawful.show.tables import compare_parts, text_table
 

@@ -50,8 +50,8 @@ def explore(
     """
     target = None if budget is None else o.parse_positive("--budget", budget)
     from lawful.core.cost import Cost
-    from lawful.show.artifact import load_fit
     from lawful.show.explorer import check_fit, check_page, explorer_html, saved_target, write_page
+    from lawful.show.files.artifact import load_fit
 
     cost = Cost.on(gpu, mfu=mfu, price=price)
     check_page(out)

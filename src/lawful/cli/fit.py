@@ -14,11 +14,11 @@ from lawful.cli.terminal import WRITING, print_document, say, show, working, wri
 from lawful.errors import IdentificationError, InputError
 
 if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
+    from lawful.analysis.analysis import Analysis, Unavailable
+    from lawful.analysis.moves import Move
+    from lawful.checks.check import Checked
     from lawful.cli.terminal import Tell
-    from lawful.core.runs import Runs
-    from lawful.data.check import Checked
-    from lawful.infer.analysis import Analysis, Unavailable
-    from lawful.infer.moves import Move
+    from lawful.data.runs import Runs
 
 
 def fit(
@@ -92,7 +92,7 @@ def _which(figures: bool) -> str:
 
 
 def _read(path: str, request: o.Request) -> Runs:
-    from lawful.data.read import read_runs
+    from lawful.sources.read import read_runs
 
     runs: Runs = read_runs(path, select=request.select, columns=request.columns, weights=request.weights)
     return runs
@@ -102,13 +102,13 @@ def _staged(out: Path | None) -> Any:
     """Return the output directory, refused here, before any work, if it cannot be written."""
     if out is None:
         return nullcontext()
-    from lawful.show.output import staged_output
+    from lawful.show.files.output import staged_output
 
     return staged_output(out)
 
 
 def _read_checked(path: str, request: o.Request, by: str | None = None) -> Checked:
-    from lawful.data.check import check
+    from lawful.checks.check import check
 
     return check(path, by=by, select=request.select, columns=request.columns, weights=request.weights)
 
@@ -123,8 +123,8 @@ def _analyse(
     **more: Any,
 ) -> tuple[Analysis, tuple[Move, ...]]:
     """Analyse runs; where they are what a check kept of some given ones, tell what that changed as well."""
-    from lawful.infer.analysis import analyse
-    from lawful.infer.moves import analyse_kept
+    from lawful.analysis.analysis import analyse
+    from lawful.analysis.moves import analyse_kept
 
     options: dict[str, Any] = {
         "method": method,
@@ -154,13 +154,13 @@ def _fit_one(
         analysis, moves = _analyse(runs, request, method, sampling, given=given, progress=tell)
         more = _check_document(checked, {None: moves})
         if stage is not None:
-            from lawful.show.bundle import write_fit
+            from lawful.show.files.bundle import write_fit
 
             say(tell, WRITING)
             _write_checked(stage, checked)
             write_fit(stage, analysis, scale=request.scale, with_figures=with_figures, more=more, checked=checked)
     if as_json:
-        from lawful.show.document import fit_document
+        from lawful.show.files.document import fit_document
 
         print_document({**fit_document(analysis, scale=request.scale), **more})
         return
@@ -182,7 +182,7 @@ def _write_checked(stage: Path, checked: Checked | None) -> None:
     """Write every row with its reason: runs.csv holds the kept ones alone."""
     if checked is None:
         return
-    from lawful.show.bundle import write_columns
+    from lawful.show.files.bundle import write_columns
 
     write_columns(stage / "checked.csv", checked.table)
 
@@ -202,7 +202,7 @@ def _fit_groups(
     as_json: bool,
     with_figures: str,
 ) -> None:
-    from lawful.data.read import read_groups
+    from lawful.sources.read import read_groups
 
     with _staged(out) as stage, working(f"Fitting {method} by {by}", quiet=as_json) as tell:
         checked = _read_checked(path, request, by) if request.check else None
@@ -216,13 +216,13 @@ def _fit_groups(
         more = _check_document(checked, {value: moves for value, (_, moves) in found.items()})
         _require_one(outcomes.values(), f"No group of {by!r} can be fitted")
         if stage is not None:
-            from lawful.show.bundle import write_groups
+            from lawful.show.files.bundle import write_groups
 
             say(tell, WRITING)
             _write_checked(stage, checked)
             write_groups(stage, by, outcomes, scale=request.scale, with_figures=with_figures, more=more)
     if as_json:
-        from lawful.show.document import groups_document
+        from lawful.show.files.document import groups_document
 
         print_document({**groups_document(by, outcomes, scale=request.scale), **more})
         return
@@ -240,9 +240,9 @@ def _outcome(
     tell: Tell | None,
 ) -> tuple[Analysis | Unavailable, tuple[Move, ...]]:
     """Return an analysis, or the reason that stands in its place when these runs cannot support one."""
+    from lawful.analysis.analysis import Unavailable
     from lawful.core.notes import Note
-    from lawful.core.runs import Runs
-    from lawful.infer.analysis import Unavailable
+    from lawful.data.runs import Runs
 
     given, count = None, 0
     try:
@@ -258,7 +258,7 @@ def _outcome(
 
 def _require_one(outcomes: Iterable[Analysis | Unavailable], what: str) -> None:
     """With no result at all there is nothing to print but the first reason."""
-    from lawful.infer.analysis import Unavailable
+    from lawful.analysis.analysis import Unavailable
 
     missing = [outcome.note.message if isinstance(outcome, Unavailable) else "" for outcome in outcomes]
     if all(missing):
@@ -293,7 +293,7 @@ def compare(
       lawful compare runs.csv --budget 3.8e25
       lawful compare runs.csv --select experiment=llama_3 --json
     """
-    from lawful.infer.analysis import compare as compare_methods
+    from lawful.analysis.analysis import compare as compare_methods
 
     o.check_sampling(draws=bootstrap, level=level, seed=seed)
     request = o.parse_request(
@@ -324,12 +324,12 @@ def compare(
         )
         _require_one(outcomes, "No method can run on these runs")
         if stage is not None:
-            from lawful.show.bundle import write_comparison
+            from lawful.show.files.bundle import write_comparison
 
             say(tell, WRITING)
             write_comparison(stage, outcomes, scale=request.scale)
     if json:
-        from lawful.show.document import compare_document
+        from lawful.show.files.document import compare_document
 
         print_document(compare_document(outcomes, scale=request.scale))
         return

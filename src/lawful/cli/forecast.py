@@ -66,8 +66,8 @@ def forecast(
     points = []
     if params is not None and tokens is not None:
         points.append((o.parse_positive("--params", params), o.parse_positive("--tokens", tokens)))
-    from lawful.infer.forecast import forecast as make
-    from lawful.show.artifact import load_fit
+    from lawful.forecasting.forecast import forecast as make
+    from lawful.show.files.artifact import load_fit
     from lawful.show.ledger import append_entry, entry_of, forecast_parts
 
     fit = load_fit(source)
@@ -81,8 +81,8 @@ def forecast(
 
 
 def _score(ledger: Path, result: str, columns: list[str] | None, select: list[str] | None, *, as_json: bool) -> None:
-    from lawful.data.read import read_runs
     from lawful.show.ledger import read_ledger, score_document, score_ledger, score_parts
+    from lawful.sources.read import read_runs
 
     entries = read_ledger(ledger)
     runs = read_runs(result, select=o.parse_selection(select), columns=o.parse_columns(columns))

@@ -58,8 +58,8 @@ def isoflops(
       lawful isoflops checkpoints.csv --budgets 1e18,1e19,1e20 --json
     """
     wanted = parse_candidates(budgets)
-    from lawful.data.isoflops import isoflop_points
     from lawful.show.points import check_writable, points_document, points_parts, write_points
+    from lawful.sources.isoflops import isoflop_points
 
     if out is not None:
         check_writable(out, checkpoints)

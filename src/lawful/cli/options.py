@@ -179,7 +179,7 @@ class Request:
 
 def method_for(method: MethodName | None, law: str) -> str:
     """Return the method asked for, or the one that fits the law; an unknown law is refused with the catalogue."""
-    from lawful.core.laws import find_law
+    from lawful.laws.laws import find_law
 
     separable = find_law(law).separable
     if method is not None:
@@ -202,7 +202,7 @@ def parse_request(
     method: str | None = None,
 ) -> Request:
     """Turn the texts of the command line into values, or say which one makes no sense."""
-    from lawful.show.document import check_scale
+    from lawful.show.files.document import check_scale
 
     if objective is None and delta is not None and method == "approach3":
         objective = ObjectiveChoice("log-huber")  # the method's own objective, at another width

@@ -15,8 +15,8 @@ from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
-    from lawful.core.surface import Surface
-    from lawful.infer.shapes import Shapes
+    from lawful.design.shapes import Shapes
+    from lawful.laws.surface import Surface
 
 SWEEP, MODELS, CHECKING = "Sweep", "Models", "Check"
 
@@ -172,12 +172,12 @@ def plan(
     if simulate is not None and (simulate < 0 or simulate == 1):
         msg = f"--simulate takes 0 or at least 2 studies, got {simulate}."
         raise UnsupportedError(msg)
-    from lawful.data.read import read_runs
-    from lawful.infer.design import Sweep
-    from lawful.infer.design import plan as plan_runs
-    from lawful.infer.rehearsal import check_plan
-    from lawful.infer.usual_grid import plan_grid
+    from lawful.design.design import Sweep
+    from lawful.design.design import plan as plan_runs
+    from lawful.design.rehearsal import check_plan
+    from lawful.design.usual_grid import plan_grid
     from lawful.show.planned import plan_document, plan_parts, write_manifest
+    from lawful.sources.read import read_runs
 
     shapes = _shapes(width_multiple, vocabulary, context)
     with working("Planning", quiet=json):
@@ -277,9 +277,9 @@ def _parse_ratio(text: str) -> tuple[float, float]:
 
 def _surface(prior: str) -> Surface:
     """Return a published surface, one of the studies', or that of a saved fit."""
-    from lawful.core.laws import PUBLISHED
-    from lawful.core.plan import STUDY_SURFACES, study_surface
-    from lawful.core.surface import Surface
+    from lawful.design.plan import STUDY_SURFACES, study_surface
+    from lawful.laws.laws import PUBLISHED
+    from lawful.laws.surface import Surface
 
     if prior in PUBLISHED:
         return Surface.named(prior)
@@ -289,7 +289,7 @@ def _surface(prior: str) -> Surface:
         msg = f"--prior takes a fit.json or one of {', '.join([*PUBLISHED, *STUDY_SURFACES])}; got {prior!r}."
         raise UnsupportedError(msg)
     from lawful.estimate.result import Fit
-    from lawful.show.artifact import load_fit
+    from lawful.show.files.artifact import load_fit
 
     found = load_fit(prior)
     if not isinstance(found, Fit):
@@ -301,6 +301,6 @@ def _surface(prior: str) -> Surface:
 def _shapes(multiple: int | None, vocabulary: int, context: int) -> Shapes | None:
     if multiple is None:
         return None
-    from lawful.infer.shapes import Shapes
+    from lawful.design.shapes import Shapes
 
     return Shapes(multiple=multiple, vocabulary=vocabulary, context=context)

@@ -47,7 +47,7 @@ def report(
       lawful report before/fit.json after/fit.json --json
     """
     budgets = o.parse_budgets(budget)
-    from lawful.show.reporting import report_document, write_saved
+    from lawful.show.report.reporting import report_document, write_saved
 
     if json and out is None:
         print_document(report_document(fits, budgets=budgets))

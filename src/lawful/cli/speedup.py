@@ -57,9 +57,9 @@ def speedup(
     o.check_sampling(draws=bootstrap, level=level, seed=seed)
     budgets = o.parse_budgets(budget)
     from lawful.core.cost import Cost
+    from lawful.decide.speedup import speedup as compare_recipes
     from lawful.estimate.result import Fit
-    from lawful.infer.speedup import speedup as compare_recipes
-    from lawful.show.artifact import load_fit
+    from lawful.show.files.artifact import load_fit
     from lawful.show.speedup import speedup_document, speedup_parts
 
     def load(path: str) -> Fit:
@@ -115,8 +115,8 @@ def deadweight(
         msg = "--choice and --tokens both say what was chosen; give one of them."
         raise UnsupportedError(msg)
     from lawful.core.cost import Cost
-    from lawful.infer.waste import deadweight as price_choice
-    from lawful.show.artifact import load_fit
+    from lawful.decide.waste import deadweight as price_choice
+    from lawful.show.files.artifact import load_fit
     from lawful.show.speedup import deadweight_document, deadweight_parts
 
     cost: Cost = Cost.on(gpu, mfu=mfu, price=price)

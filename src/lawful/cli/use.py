@@ -92,8 +92,8 @@ def predict(
     size, data = o.parse_positive("--params", params), o.parse_positive("--tokens", tokens)
     if level is not None:
         o.check_level(level)
-    from lawful.show.artifact import load_analysis
-    from lawful.show.document import predict_document
+    from lawful.show.files.artifact import load_analysis
+    from lawful.show.files.document import predict_document
 
     document = predict_document(load_analysis(fit), size, data, level=level)
     if json:
@@ -148,10 +148,10 @@ def allocate(
 
     cost = None if gpu is None else Cost.on(gpu, rate="sparse" if sparse else "dense", mfu=mfu, price=price)
     budgets = _budgets(budget, days, count, goal, cost)
-    from lawful.infer.constraints import Constraints, Demand, optimise
-    from lawful.infer.detour import allocate_again
-    from lawful.show.artifact import load_analysis
+    from lawful.decide.constraints import Constraints, Demand, optimise
+    from lawful.decide.detour import allocate_again
     from lawful.show.choices import allocate_document_with, choices_parts
+    from lawful.show.files.artifact import load_analysis
 
     demand = []
     if inference_tokens is not None:

@@ -1,1 +1,1 @@
-"""The nouns: runs, laws, surfaces, objectives, cost and notes. NumPy only."""
+"""What every room speaks: notes, objectives, cost, numbers and arrays. NumPy only."""

@@ -1,1 +1,1 @@
-"""From files to runs."""
+"""The door: columns of a table become validated runs. NumPy only."""

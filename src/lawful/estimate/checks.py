@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lawful.core.law import Law
 from lawful.core.objective import Objective
 from lawful.errors import UnsupportedError
+from lawful.laws.law import Law
 
 Bounds = Mapping[str, tuple[float, float]]
 

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.laws import CHINCHILLA, Law, find_law
 from lawful.core.notes import Note, Status
 from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface, losses_of
-from lawful.core.table import as_runs
+from lawful.data.runs import Runs
+from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
 from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_solver
 from lawful.estimate.forms import FormProblem
@@ -27,6 +25,8 @@ from lawful.estimate.solvers import (
     resolve,
     solve,
 )
+from lawful.laws.laws import CHINCHILLA, Law, find_law
+from lawful.laws.surface import Surface, losses_of
 
 Array = NDArray[np.float64]
 

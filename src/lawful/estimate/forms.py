@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.law import Law
-from lawful.core.surface import evaluate
 from lawful.estimate import newton, robust
 from lawful.estimate.coupled import coupled
 from lawful.estimate.screening import screened_starts
+from lawful.laws.law import Law
+from lawful.laws.surface import evaluate
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawful.core.notes import Note
-from lawful.core.runs import Runs
-from lawful.core.table import as_runs
+from lawful.data.runs import Runs
+from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
 from lawful.estimate.result import Frontier, FrontierFit, Parabola
 from lawful.estimate.small import solve_spd

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface, log_ratio, losses_of, terms_of
-from lawful.estimate import printing
+from lawful.data.runs import Runs
+from lawful.laws.surface import Surface, log_ratio, losses_of, terms_of
+from lawful.show import printing
 
 Array = NDArray[np.float64]
 

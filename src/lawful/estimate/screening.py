@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.law import Screen
 from lawful.estimate.small import nonnegative
+from lawful.laws.law import Screen
 
 Array = NDArray[np.float64]
 

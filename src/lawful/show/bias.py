@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lawful.approach2.bias import PARTS, Bias, ErrorLines, Parts, bias, correct_isoflop
+from lawful.approach2.pairs import ImpliedBias
 from lawful.core.cost import Cost
-from lawful.core.laws import CHINCHILLA
 from lawful.errors import IdentificationError, LawfulError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.infer.bias import PARTS, Bias, ErrorLines, Parts, bias, correct_isoflop
-from lawful.infer.pairs import ImpliedBias
-from lawful.show.document import strict
+from lawful.laws.laws import CHINCHILLA
+from lawful.show.files.document import strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from lawful.infer.analysis import Analysis
+    from lawful.analysis.analysis import Analysis
 
 BIAS_SCHEMA = "lawful.bias/1"
 PAIRS_SCHEMA = "lawful.bias-pairs/1"

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lawful.core.columns import listed
-from lawful.data.check import Checked, flags_text
-from lawful.data.rules import KEPT, SENTENCES
-from lawful.infer.moves import Move
-from lawful.show.axes import save_figure
-from lawful.show.bundle import folder_name, write_columns, write_document
-from lawful.show.check_figure import plot_check
-from lawful.show.document import strict
+from lawful.analysis.moves import Move
+from lawful.checks.check import Checked, flags_text
+from lawful.checks.rules import KEPT, SENTENCES
+from lawful.data.columns import listed
+from lawful.show.figures.axes import save_figure
+from lawful.show.figures.check_figure import plot_check
+from lawful.show.files.bundle import folder_name, write_columns, write_document
+from lawful.show.files.document import strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -131,7 +131,7 @@ def write_check(folder: Path, checked: Checked, *, with_figures: str = "png+svg"
     Parameters
     ----------
     folder : Path
-        An existing directory, as :func:`~lawful.show.output.staged_output` yields.
+        An existing directory, as :func:`~lawful.show.files.output.staged_output` yields.
     checked : Checked
         What was found. ``runs.csv`` holds all its rows in their original order, with
         ``outlier`` and ``reason`` added.

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from lawful.analysis.analysis import Analysis
 from lawful.core.cost import Cost
-from lawful.infer.allocate import Allocation
-from lawful.infer.analysis import Analysis
-from lawful.infer.constraints import Constrained
-from lawful.show.document import allocate_document, strict
+from lawful.decide.allocate import Allocation
+from lawful.decide.constraints import Constrained
+from lawful.show.files.document import allocate_document, strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lawful.core.notes import Note
-from lawful.infer.conventions import ConventionFit, Conventions
-from lawful.show.document import strict
+from lawful.counting.compare import ConventionFit, Conventions
+from lawful.show.files.document import strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -59,8 +59,8 @@ def conventions_parts(found: Conventions) -> list[RenderableType]:
     """Return the fits as a terminal table, one line per convention, and what to know about them."""
     from rich.text import Text
 
-    from lawful.estimate.printing import METHOD_TITLES
     from lawful.show.numbers import format_count, format_flops, format_value
+    from lawful.show.printing import METHOD_TITLES
     from lawful.show.tables import NOTHING, note_lines, text_table
 
     base = found.rows[0].params

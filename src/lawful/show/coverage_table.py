@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.infer.coverage import Coverage
-from lawful.show.document import strict
+from lawful.show.files.document import strict
 from lawful.show.numbers import format_flops, format_level
+from lawful.uncertainty.coverage import Coverage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

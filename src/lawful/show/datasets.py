@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lawful.data import published
+from lawful.sources import published
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lawful.core.runs import BUDGET_TOLERANCE, Runs
+from lawful.data.runs import BUDGET_TOLERANCE, Runs
 from lawful.errors import InputError, OutputError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.infer.curve import optimum_curve
-from lawful.infer.forecast import Forecast, Score, score
-from lawful.show.document import strict
+from lawful.forecasting.curve import optimum_curve
+from lawful.forecasting.forecast import Forecast, Score, score
+from lawful.show.files.document import strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.core.plan import Plan
+from lawful.design.design import Planned
+from lawful.design.plan import Plan
+from lawful.design.rehearsal import Rehearsal
 from lawful.errors import OutputError, UnsupportedError
-from lawful.infer.design import Planned
-from lawful.infer.rehearsal import Rehearsal
-from lawful.show.document import dumps, strict
+from lawful.show.files.document import dumps, strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

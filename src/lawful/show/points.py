@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.core.runs import Runs
+from lawful.data.runs import Runs
 from lawful.errors import OutputError
-from lawful.show.bundle import write_columns
-from lawful.show.document import strict
+from lawful.show.files.bundle import write_columns
+from lawful.show.files.document import strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.core.cost import Cost
-from lawful.infer.speedup import KINDS, Speedup
-from lawful.infer.waste import Waste
-from lawful.show.document import strict
+from lawful.decide.speedup import KINDS, Speedup
+from lawful.decide.waste import Waste
+from lawful.show.files.document import strict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,13 +10,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lawful.analysis.analysis import Analysis, Unavailable
 from lawful.core.notes import Note
-from lawful.estimate.printing import METHOD_TITLES
+from lawful.decide.allocate import Allocation
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.infer.allocate import Allocation
-from lawful.infer.analysis import Analysis, Unavailable
-from lawful.show.decision import deadweight_span
-from lawful.show.document import QUANTITY_COLUMNS, Outcome, check_scale, fit_document
+from lawful.show.files.document import QUANTITY_COLUMNS, Outcome, check_scale, fit_document
 from lawful.show.numbers import (
     MISSING,
     format_count,
@@ -28,6 +26,8 @@ from lawful.show.numbers import (
     format_uncertain,
     format_value,
 )
+from lawful.show.printing import METHOD_TITLES
+from lawful.show.report.decision import deadweight_span
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.laws import CHINCHILLA
-from lawful.core.plan import Plan
+from lawful.design.plan import Plan
 from lawful.estimate.grid import Linear, grid_values, local_minima, make_grid
 from lawful.estimate.kernel import refine
 from lawful.estimate.small import inverse_spd
+from lawful.laws.laws import CHINCHILLA
 
 Array = NDArray[np.float64]
 

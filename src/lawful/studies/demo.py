@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lawful.core.plan import plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
-from lawful.infer.analysis import Analysis, Unavailable, compare
-from lawful.infer.fitness import LackOfFit, lack_of_fit
+from lawful.analysis.analysis import Analysis, Unavailable, compare
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate, study_surface
+from lawful.laws.surface import Surface
 from lawful.studies import tinysweep
+from lawful.uncertainty.fitness import LackOfFit, lack_of_fit
 
 SURFACE = "asymmetric"
 BUDGETS = (1e17, 1e18, 1e19, 1e20, 1e21)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lawful.show.axes import add_legend, set_log_axis, style_axes
-from lawful.show.palette import FONT_SIZE, LIGHT
+from lawful.show.figures.axes import add_legend, set_log_axis, style_axes
+from lawful.show.figures.palette import FONT_SIZE, LIGHT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

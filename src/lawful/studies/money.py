@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.hardware import Rate
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.data.runs import Runs
 from lawful.estimate.isoflop import lines
+from lawful.laws.surface import Surface
 
 Array = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.plan import Plan, plan_isoflop, study_surface
-from lawful.core.surface import Surface
+from lawful.design.plan import Plan, plan_isoflop, study_surface
+from lawful.laws.surface import Surface
 from lawful.studies.methods import LOWER, UPPER
 from lawful.studies.study import Config, Task
 

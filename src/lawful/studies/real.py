@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
-from lawful.data.published import PUBLISHED_SETS
-from lawful.data.read import read_runs
+from lawful.data.runs import Runs
 from lawful.errors import InputError
+from lawful.laws.surface import Surface
+from lawful.sources.published import PUBLISHED_SETS
+from lawful.sources.read import read_runs
 
 CHINCHILLA_SVG = "chinchilla_svg.csv"
 ISOFLOPS = "isoflops.csv"

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lawful.data.published import cache_folder
 from lawful.errors import InputError, OutputError, UnsupportedError
+from lawful.sources.published import cache_folder
 from lawful.studies.chunks import Work, file_hash, run_chunk, versions, write_atomic
 from lawful.studies.real import FETCHED, has_file
 from lawful.studies.study import DEFAULT_SEED, Study, Tables, choose_studies, find_study
@@ -289,7 +289,7 @@ def _finish(folders: Sequence[tuple[str, str]], jobs: int) -> list[dict[str, Any
 
 def describe(folder: str, name: str) -> dict[str, Any]:
     """Write figures, ``findings.md`` and ``published.csv`` from the tables in a folder; return what to list."""
-    from lawful.show.axes import drawing, save_figure
+    from lawful.show.figures.axes import drawing, save_figure
 
     study, target = find_study(name), Path(folder)
     tables = tables_in(target)

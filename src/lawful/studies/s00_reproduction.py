@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lawful.core.objective import Objective
-from lawful.core.surface import Surface
 from lawful.estimate.fit import fit
 from lawful.estimate.solvers import Joint, Solver, VarPro
+from lawful.laws.surface import Surface
 from lawful.studies import real
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.core.plan import study_surface
+from lawful.design.plan import study_surface
 from lawful.studies import sweeps
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
@@ -79,7 +79,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
 
 def _draw_optima(tables: Tables, surface: str) -> Figure:
     """Errors of N* and D* of every budget: relative on the left of each pair, absolute on the right."""
-    from lawful.show.axes import set_log_axis
+    from lawful.show.figures.axes import set_log_axis
     from lawful.studies import drawing
 
     optima = tables["optima"].where(surface=surface)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.core.plan import study_surface
+from lawful.design.plan import study_surface
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.studies import sweeps
 from lawful.studies.study import Config, Study, Tables, Task

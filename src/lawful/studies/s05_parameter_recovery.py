@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.core.plan import study_surface
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.data.runs import Runs
+from lawful.design.plan import study_surface
 from lawful.estimate.fit import fit
 from lawful.estimate.result import Frontier
+from lawful.laws.surface import Surface
 from lawful.studies import methods, sweeps
 from lawful.studies.published_recovery import ERRORS, GRID_TEXT, ITERATIONS, NAMES
 from lawful.studies.study import Config, Study, Tables, Task

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.plan import plan_isoflop, simulate, study_surface
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.studies.methods import LOWER, UPPER, Design, predict
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.sweeps import BUDGETS, POINTS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.plan import Plan, plan_isoflop, study_surface
+from lawful.design.plan import Plan, plan_isoflop, study_surface
 from lawful.studies import methods
 from lawful.studies.batch import fit_rows
 from lawful.studies.study import Config, Study, Tables, Task

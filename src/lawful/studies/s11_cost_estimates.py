@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from lawful.checks.check import apply_rules
 from lawful.core.objective import Objective
-from lawful.core.plan import plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
-from lawful.data.check import apply_rules
+from lawful.data.runs import Runs
+from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.solvers import Joint
+from lawful.laws.surface import Surface
 from lawful.studies import money, real
 from lawful.studies.cost_words import draw, findings, published
 from lawful.studies.study import Config, Study, Tables, Task

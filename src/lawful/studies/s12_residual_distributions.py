@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lawful.checks.check import apply_rules
 from lawful.core.objective import Objective
-from lawful.data.check import apply_rules
 from lawful.estimate.fit import fit
 from lawful.estimate.solvers import Joint
 from lawful.studies import real

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.plan import Plan
+from lawful.design.plan import Plan
 from lawful.estimate.newton import Curvature, Model, minimise, separable
 from lawful.studies import noise
 from lawful.studies.batch import Fits, fit_rows

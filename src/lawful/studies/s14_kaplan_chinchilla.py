@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.core.reconcile import PORIAN, exponent_limits, kaplan_slope, local_exponent
-from lawful.core.surface import Surface
+from lawful.laws.reconcile import PORIAN, exponent_limits, kaplan_slope, local_exponent
+from lawful.laws.surface import Surface
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
 from lawful.studies.verdicts import Comparison, to_digits

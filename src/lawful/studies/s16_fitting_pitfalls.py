@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.catalogue_kaplan import OMEGA, total_params
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.data.runs import Runs
 from lawful.estimate.fit import fit
 from lawful.estimate.solvers import Joint
+from lawful.laws.catalogue_kaplan import OMEGA, total_params
+from lawful.laws.surface import Surface
 from lawful.studies import real
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawful.core.objective import Objective
-from lawful.core.plan import Plan, plan_isoflop, study_surface
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.data.runs import Runs
+from lawful.design.plan import Plan, plan_isoflop, study_surface
 from lawful.estimate.solvers import Problem, prepare
-from lawful.infer import replicas as rp
-from lawful.infer.diagnose import alarms
-from lawful.infer.quantity import Quantity, working_values
+from lawful.laws.surface import Surface
 from lawful.studies import sweeps
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
+from lawful.uncertainty import replicas as rp
+from lawful.uncertainty.diagnose import alarms
+from lawful.uncertainty.quantity import Quantity, working_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

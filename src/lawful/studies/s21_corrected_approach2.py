@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.core.plan import study_surface
-from lawful.core.surface import Surface
+from lawful.approach2.bias import correct_isoflop, correct_vertices, frontier_through
+from lawful.approach2.shift import project
+from lawful.design.plan import study_surface
 from lawful.estimate.isoflop import fit_isoflop
-from lawful.infer.bias import correct_isoflop, correct_vertices, frontier_through
-from lawful.infer.shift import project
+from lawful.laws.surface import Surface
 from lawful.studies import sweeps
 from lawful.studies.batch import fit_rows
 from lawful.studies.study import Config, Study, Tables, Task

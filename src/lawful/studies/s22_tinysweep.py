@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.core.runs import Runs
-from lawful.data.check import check
-from lawful.data.embedded import embedded_hashes
-from lawful.data.rules import KEPT
+from lawful.analysis.analysis import Analysis, Unavailable, compare
+from lawful.checks.check import check
+from lawful.checks.rules import KEPT
+from lawful.data.runs import Runs
 from lawful.estimate.result import Fit
-from lawful.infer.analysis import Analysis, Unavailable, compare
-from lawful.infer.fitness import lack_of_fit, replicate_groups
 from lawful.show.ledger import score_ledger
+from lawful.sources.embedded import embedded_hashes
 from lawful.studies import tinysweep
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
 from lawful.studies.tinysweep_words import tinysweep_findings
+from lawful.uncertainty.fitness import lack_of_fit, replicate_groups
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

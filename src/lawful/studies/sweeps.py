@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lawful.core.plan import Plan, plan_isoflop, simulate, study_surface
-from lawful.core.runs import Runs
-from lawful.core.surface import Surface
+from lawful.data.runs import Runs
+from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import Frontier
+from lawful.laws.surface import Surface
 
 Array = NDArray[np.float64]
 

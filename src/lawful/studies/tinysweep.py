@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lawful.core.runs import Runs
-from lawful.data.embedded import embedded_file
-from lawful.data.read import read_runs
+from lawful.analysis.analysis import Analysis, Unavailable
+from lawful.data.runs import Runs
 from lawful.errors import IdentificationError
 from lawful.estimate.result import Fit
-from lawful.infer.analysis import Analysis, Unavailable
-from lawful.infer.forecast import forecast
+from lawful.forecasting.forecast import forecast
 from lawful.show.ledger import entry_of, read_ledger
+from lawful.sources.embedded import embedded_file
+from lawful.sources.read import read_runs
 from lawful.studies.tables import Table
 
 TARGET = 1.25e15

@@ -1,0 +1,360 @@
+"""One call for the main job: fit, intervals, allocations, and what Approach 2 would have cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lawful.checks.undertuned import undertuned
+from lawful.core.notes import Note
+from lawful.core.objective import Objective
+from lawful.data.runs import Runs
+from lawful.data.table import as_runs
+from lawful.decide.allocate import Allocation, allocate, check_budget
+from lawful.decide.deadweight import with_deadweight_interval
+from lawful.errors import IdentificationError, LawfulError, UnsupportedError
+from lawful.estimate.fit import fit
+from lawful.estimate.isoflop import fit_envelope, fit_isoflop
+from lawful.estimate.result import METHODS, Fit, FrontierFit
+from lawful.estimate.solvers import Joint, VarPro
+from lawful.laws.laws import CHINCHILLA
+from lawful.show.notebook import analysis_html
+from lawful.uncertainty.bootstrap import Draws
+from lawful.uncertainty.diagnose import diagnose
+from lawful.uncertainty.intervals import NOWHERE, Intervals, check_kind, intervals, of_draws
+from lawful.uncertainty.resample import SCHEMES
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """
+    What ``lawful fit`` answers, as one record.
+
+    Attributes
+    ----------
+    fit : Fit or FrontierFit
+        The fit asked for.
+    draws : Draws or None
+        Its bootstrap, None where none was asked for.
+    allocations : tuple of Allocation
+        One per budget.
+    isoflop : FrontierFit or None
+        Approach 2 on the same runs, None where it cannot run (a note says why).
+    truth : Fit or None
+        The surface that prices deadweight losses.
+    notes : tuple of Note
+        Notes of the fit, of its draws and of the comparison.
+    level : float
+        Coverage the intervals aim at.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> found = lawful.analyse(runs, budgets=[1e22], draws=0)
+    >>> found.method, f"{found.allocations[0].params:.3g}"
+    ('vpnls', '4.08e+10')
+    """
+
+    fit: Fit | FrontierFit
+    draws: Draws | None
+    allocations: tuple[Allocation, ...]
+    isoflop: FrontierFit | None
+    truth: Fit | None
+    notes: tuple[Note, ...]
+    level: float
+    intervals: Intervals | None = None
+
+    _repr_html_ = analysis_html
+
+    def interval(
+        self,
+        name: str,
+        *,
+        budget: float | None = None,
+        point: tuple[float, float] | None = None,
+        level: float | None = None,
+    ) -> tuple[float, float]:
+        """
+        Interval of any quantity, NaN at both ends without one.
+
+        Parameters
+        ----------
+        name, budget, point
+            See :meth:`lawful.Draws.values`.
+        level : float, optional
+            Coverage; that of the analysis by default.
+        """
+        sure = self.sure
+        if sure is None:
+            return NOWHERE
+        return sure.at_level(self.level if level is None else level).of(name, budget=budget, point=point)
+
+    @property
+    def sure(self) -> Intervals | None:
+        """Where the intervals come from; those of the draws for an analysis that was put together by hand."""
+        return self.intervals or of_draws(self.draws, self.level)
+
+    @property
+    def runs(self) -> Runs:
+        """The data."""
+        return self.fit.runs
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.fit.method
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A method that cannot run on these data, and why."""
+
+    method: str
+    note: Note
+    n_runs: int
+
+
+def fit_method(
+    runs: Runs,
+    method: str,
+    *,
+    law: str = "chinchilla",
+    objective: Objective | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> Fit | FrontierFit:
+    """
+    Fit by one of the four names the field knows.
+
+    Raises
+    ------
+    UnsupportedError
+        Unknown method, or options that do not belong to it.
+    """
+    if method not in METHODS:
+        msg = f"Unknown method {method!r}; choose one of {', '.join(METHODS)}."
+        raise UnsupportedError(msg)
+    if method in ("vpnls", "approach3"):
+        solver = VarPro(bounds=dict(bounds or {})) if method == "vpnls" else Joint(bounds=dict(bounds or {}))
+        return fit(runs, law=law, objective=objective, solver=solver, fixed=fixed)
+    other = law if law != "chinchilla" else None
+    given = [n for n, v in (("law", other), ("objective", objective), ("fix", fixed), ("bounds", bounds)) if v]
+    if given:
+        msg = f"{method} fits lines, not a surface, so {' and '.join(given)} cannot apply; use vpnls or approach3."
+        raise UnsupportedError(msg)
+    return fit_envelope(runs) if method == "approach1" else fit_isoflop(runs)
+
+
+def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
+    runs: Any,
+    *,
+    method: str = "vpnls",
+    law: str = "chinchilla",
+    objective: Objective | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    budgets: Sequence[float] = (),
+    draws: int | None = None,
+    scheme: str | None = None,
+    cluster: str | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Analysis:
+    """
+    Fit, draw intervals, allocate each budget and price Approach 2's choice.
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        Training runs.
+    method : {"vpnls", "approach1", "approach2", "approach3"}
+        How to fit.
+    law : str
+        Name of the catalogue; a law that is no sum of powers needs ``approach3``.
+    objective : Objective, optional
+        What a surface fit minimises; see :func:`lawful.fit`.
+    fixed : mapping of str to float, optional
+        Coefficients to hold.
+    bounds : mapping of str to (float, float), optional
+        Bounds that replace the law's own.
+    budgets : sequence of float
+        Budgets in FLOPs to allocate.
+    draws : int, optional
+        Bootstrap draws (1,000 if not given). A number without a ``scheme`` asks for a bootstrap
+        within budgets; 0 for no intervals, unless ``scheme`` names one that draws nothing.
+    scheme : {"within-budget", "rows", "wild", "residual", "cluster", "profile", "delta", "none"}, optional
+        Where the intervals come from: a bootstrap (see :func:`lawful.bootstrap`), the profile, the
+        linearisation, or nowhere. The profile if not given, and for a method without a surface a
+        bootstrap within budgets.
+    cluster : str, optional
+        Column of labels whose runs stand or fall together, for ``cluster``.
+    level : float
+        Coverage of the intervals, between 0 and 1.
+    seed : int
+        Seed of the bootstrap.
+    progress : callable, optional
+        Called with a phrase before each stage.
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    LawfulError
+        If the data cannot support the fit, or the request makes no sense.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("asymmetric")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> found = lawful.analyse(lawful.simulate(truth, plan, noise=0.002), budgets=[1e24], draws=200)
+    >>> lost = found.allocations[0].deadweight
+    >>> lost.of, lost.fraction > 0
+    ('approach2', True)
+    """
+    if not 0 < level < 1:
+        msg = f"The level of an interval lies between 0 and 1, got {level!r}."
+        raise UnsupportedError(msg)
+    if draws is not None and draws < 0:
+        msg = f"The number of bootstrap draws cannot be negative, got {draws}."
+        raise UnsupportedError(msg)
+    kind = _kind(scheme, draws)
+    draws = DEFAULT_DRAWS if draws is None else draws
+    targets = [check_budget(b) for b in budgets]
+    table = as_runs(runs)
+    tell = progress or (lambda _: None)
+    tell("fitting")
+    found = fit_method(table, method, law=law, objective=objective, fixed=fixed, bounds=bounds)
+    notes = list(found.notes)
+    isoflop, why = _isoflop_beside(found)
+    notes.extend(why)
+    truth = found if isinstance(found, Fit) else _surface_beside(table)
+    tell(f"{draws} bootstrap refits" if kind in SCHEMES else "intervals")
+    sure = intervals(found, kind, level=level, draws=draws, seed=seed, cluster=cluster)
+    notes.extend(sure.notes if sure else ())
+    drawn = sure.draws if sure else None
+    tell("allocating")
+    made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
+    if sure is not None and isinstance(found, Fit) and isoflop is not None:
+        made = tuple(with_deadweight_interval(found, a, level) for a in made)
+    notes.extend(_allocation_notes(found, made))
+    if isinstance(found, Fit) and found.surface.law == CHINCHILLA:
+        notes.extend(diagnose(found))
+        notes.extend(undertuned(found))
+    return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure)
+
+
+DEFAULT_SCHEME = "profile"
+"""Where intervals come from unless told otherwise; the study ``calibration`` says why."""
+
+
+DEFAULT_DRAWS = 1000
+"""Bootstrap draws where a kind of interval draws and no number was given."""
+
+
+def _kind(scheme: str | None, draws: int | None) -> str:
+    """
+    Kind of intervals, as asked for.
+
+    No draws means none, unless a kind that draws nothing was asked for by name; a number
+    of draws without a kind asks for a bootstrap.
+    """
+    if scheme is None:
+        return DEFAULT_SCHEME if draws is None else ("within-budget" if draws else "none")
+    kind = check_kind(scheme)
+    return "none" if draws == 0 and kind in SCHEMES else kind
+
+
+def _isoflop_beside(found: Fit | FrontierFit) -> tuple[FrontierFit | None, list[Note]]:
+    """Approach 2 on the same runs, or the note that says why not."""
+    if isinstance(found, FrontierFit) and found.method == "approach2":
+        return found, []
+    try:
+        return fit_isoflop(found.runs), []
+    except IdentificationError as error:
+        return None, [Note("approach2_unavailable", f"No comparison with Approach 2: {error}")]
+
+
+def _surface_beside(runs: Runs) -> Fit | None:
+    """VPNLS on the same runs, to price a frontier's choice; None where it cannot run."""
+    try:
+        return fit(runs)
+    except IdentificationError:
+        return None
+
+
+def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) -> list[Note]:
+    """Budgets far beyond the data, and surfaces without an interior optimum."""
+    notes = []
+    if isinstance(found, Fit) and any(found.surface.coefficients.get(name) == 0 for name in ("A", "B")):
+        text = "A or B is zero, so the fitted surface has no interior compute-optimal point."
+        notes.append(Note("no_optimum", text))
+    top = float(found.runs.C.max())
+    far = [a.budget for a in made if a.budget > 10 * top]
+    if far:
+        text = (
+            f"The budget {max(far):.3g} FLOPs is {max(far) / top:,.0f} times the largest of the runs "
+            f"({top:.3g}): the interval covers noise in the runs, not a law that bends."
+        )
+        notes.append(Note("extrapolation", text))
+    return notes
+
+
+def compare(
+    runs: Any,
+    *,
+    methods: Sequence[str] = METHODS,
+    objective: Objective | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    **options: Any,
+) -> tuple[Analysis | Unavailable, ...]:
+    """
+    All four methods on the same runs, side by side.
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        Training runs.
+    methods : sequence of str
+        Which methods, in which order.
+    objective, fixed, bounds
+        For the surface methods that can use them; the others ignore them.
+    **options
+        As for :func:`analyse`.
+
+    Returns
+    -------
+    tuple of Analysis or Unavailable
+        A method that cannot run here stands as ``Unavailable`` with a note.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> [found.method for found in lawful.compare(runs, draws=0)]
+    ['vpnls', 'approach1', 'approach2', 'approach3']
+    """
+    table = as_runs(runs)
+    found: list[Analysis | Unavailable] = []
+    for method in methods:
+        surface = method in ("vpnls", "approach3")
+        fits_objective = objective is not None and surface and not (method == "vpnls" and objective.is_log)
+        chosen = objective if fits_objective else None
+        extra: dict[str, Any] = {"fixed": fixed, "bounds": bounds} if surface else {}
+        try:
+            found.append(analyse(table, method=method, objective=chosen, **extra, **options))
+        except UnsupportedError:
+            raise
+        except LawfulError as error:
+            found.append(Unavailable(method, Note("unavailable", str(error)), len(table)))
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Which runs should not count, each with a reason."""

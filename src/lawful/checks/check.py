@@ -1,0 +1,394 @@
+"""
+Check runs before they are fitted: a reason for every run that should not count, and nothing deleted.
+
+The path of one table: clean columns, rule 0 on their values, runs of what is left,
+rules 1 to 7 on each experiment, one reason per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.checks.rules import DEFAULT_THRESHOLDS, INVALID, KEPT, RULES, SENTENCES, Thresholds
+from lawful.core.notes import Note
+from lawful.data.columns import find_column, listed, normalise, recognise
+from lawful.data.runs import Runs
+from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
+from lawful.data.table import experiment_column, table_runs, third_quantity
+from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
+from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.show.printing import table_html
+from lawful.sources.read import load_columns
+from lawful.sources.wandb import budgets_from_names
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+WHOLE = ""
+"""Name of the only experiment of a table."""
+
+SEED_NAMES = frozenset({"seed", "random_seed", "replicate", "replica", "trial"})
+"""Columns that tell the replicates of a run apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """
+    What :func:`check` found: every row of the table with its reason.
+
+    Parameters
+    ----------
+    reason : array of str, shape (n,)
+        Code of the rule that flagged the row, ``"none"`` where it is kept.
+    row : int array, shape (n,)
+        Row in the source, counted from 1 below the header.
+    experiment : array of str, shape (n,)
+        Experiment of each row; ``""`` where there is only one.
+    columns : mapping of str to array, shape (n,)
+        Columns of the source.
+    runs : Runs or None
+        The rows whose values can be used, flagged or not; None if there are none.
+    experiments : mapping of str to Runs
+        The same for each experiment apart, as the rules saw them.
+    by : str or None
+        Column that tells the experiments apart.
+    thresholds : Thresholds
+        Numbers of the rules.
+    notes : tuple of Note
+        What was derived or assumed on the way in.
+
+    Examples
+    --------
+    >>> checked = lawful.check({"N": [1e8, 1e8, 2e8], "D": [2e9, 2e9, 1e9], "loss": [3.2, 3.1, float("nan")]})
+    >>> checked
+    Checked(3 rows, 0 kept: invalid_value 1, exact_duplicate 1, too_few_points 1)
+    >>> checked.reason.tolist()
+    ['exact_duplicate', 'too_few_points', 'invalid_value']
+    """
+
+    reason: NDArray[Any]
+    row: IntArray
+    experiment: NDArray[Any]
+    columns: Mapping[str, NDArray[Any]]
+    runs: Runs | None
+    experiments: Mapping[str, Runs]
+    by: str | None
+    thresholds: Thresholds
+    notes: tuple[Note, ...]
+
+    def __len__(self) -> int:
+        return self.row.size
+
+    def __repr__(self) -> str:
+        kept = int((~self.outlier).sum())
+        return f"Checked({len(self)} rows, {kept} kept{': ' if kept < len(self) else ''}{flags_text(self.counts)})"
+
+    def _repr_html_(self) -> str:
+        rows = [(code, str(count), SENTENCES[code]) for code, count in self.counts.items() if count]
+        said = f"{int((~self.outlier).sum())} of {len(self)} rows are kept."
+        return table_html([said], ("", "rows", "meaning"), rows, "", self.notes, caption="Flagged, by rule")
+
+    @property
+    def outlier(self) -> Mask:
+        """Whether each row is flagged, shape (n,)."""
+        return np.asarray(self.reason != KEPT)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the experiments in order of first appearance, those without valid rows included."""
+        return list(dict.fromkeys(self.experiment.tolist()))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows flagged by each rule, in the order of the rules, zeros included."""
+        return _count(self.reason)
+
+    @property
+    def table(self) -> dict[str, NDArray[Any]]:
+        """
+        All rows in their original order: the columns of the source, then ``outlier`` and ``reason``.
+
+        Where the source has a column of that name, ours has ``_check`` added.
+        """
+        table = dict(self.columns)
+        for name, values in (("outlier", self.outlier), ("reason", self.reason)):
+            table[_unused(name, table)] = values
+        return table
+
+    @property
+    def kept(self) -> Runs:
+        """
+        The runs that no rule flagged, with a note that counts the others.
+
+        Raises
+        ------
+        IdentificationError
+            If every row is flagged.
+        """
+        return self._kept(self.runs, self.reason)
+
+    def kept_of(self, experiment: str) -> Runs:
+        """
+        Return the kept runs of one experiment, as :attr:`kept`.
+
+        Raises
+        ------
+        IdentificationError
+            If there are none.
+        """
+        return self._kept(self.experiments.get(experiment), self.reason[self.experiment == experiment])
+
+    def reason_of(self, runs: Runs) -> NDArray[Any]:
+        """Return the reasons of some of the checked runs, found by their rows, shape (m,)."""
+        order = np.argsort(self.row)
+        return np.asarray(self.reason[order[np.searchsorted(self.row, row_numbers(runs), sorter=order)]])
+
+    def _kept(self, runs: Runs | None, among: NDArray[Any]) -> Runs:
+        flagged = int((among != KEPT).sum())
+        if runs is None or flagged == among.size:
+            msg = f"check flags {among.size} of {among.size} rows, so none is left: {flags_text(_count(among))}."
+            raise IdentificationError(msg)
+        if not flagged:
+            return runs
+        message = f"check left out {flagged} of {among.size} rows: {flags_text(_count(among))}."
+        said = [note for note in self.notes if note.code == "replicates_flagged"]
+        return runs.take(self.reason_of(runs) == KEPT).with_notes(Note("check_flagged", message), *said)
+
+
+def row_numbers(runs: Runs) -> IntArray:
+    """Return the row of each run in its source, counted from 1 where the runs do not know it."""
+    return np.arange(1, len(runs) + 1, dtype=np.intp) if runs.row is None else runs.row
+
+
+def _count(reason: NDArray[Any]) -> dict[str, int]:
+    return {code: int((reason == code).sum()) for code in SENTENCES}
+
+
+def flags_text(counts: Mapping[str, int]) -> str:
+    """
+    Write the counts of the rules that flagged something.
+
+    Examples
+    --------
+    >>> flags_text({"invalid_value": 0, "off_center": 3, "spline_outlier": 1})
+    'off_center 3, spline_outlier 1'
+    """
+    return ", ".join(f"{code} {count}" for code, count in counts.items() if count)
+
+
+def check(
+    table: Any,
+    *,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    by: str | None = None,
+    select: Selection | None = None,
+    columns: Mapping[str, str] | None = None,
+    weights: str | None = None,
+) -> Checked:
+    """
+    Label every run that should not count with a reason; delete nothing.
+
+    The rules run in order, each over every budget of an experiment before the next
+    starts, and see only the rows not yet flagged: ``invalid_value``,
+    ``exact_duplicate``, ``near_duplicate_params``, ``too_few_points``, ``off_center``,
+    ``spline_outlier``, ``negative_curvature``, ``weak_curvature``, ``too_few_post_qc``.
+
+    Parameters
+    ----------
+    table : path, pandas DataFrame, mapping of str to array_like, or Runs
+        As for :func:`lawful.read_runs`; here rows may lack values or hold text.
+    thresholds : Thresholds
+        Numbers of the rules.
+    by : str, optional
+        Column that tells experiments apart, each of which is checked on its own. By
+        default the column that a note of :func:`lawful.read_runs` would name, if any.
+    select, columns, weights
+        As for :func:`lawful.read_runs`.
+
+    Returns
+    -------
+    Checked
+        ``outlier`` and ``reason`` per row, ``counts`` per rule, and the ``kept`` runs.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, or has no columns for the quantities.
+    UnsupportedError
+        If runs are given with select, columns or weights, or the request makes no sense.
+
+    References
+    ----------
+    .. [1] Czech et al. (2026), "Problems with Chinchilla Approach 2", arXiv:2603.22339,
+       whose pipeline has these rules and numbers.
+
+    Examples
+    --------
+    A sweep with a crashed run and a size that was trained twice:
+
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e19, 1e20], 9, surface=truth), noise=0.001, seed=1)
+    >>> table = {"N": [*runs.N, runs.N[3], 1e9], "D": [*runs.D, runs.D[3], 1e9], "loss": [*runs.L, 3.5, "nan"]}
+    >>> checked = lawful.check(table)
+    >>> checked
+    Checked(20 rows, 18 kept: invalid_value 1, exact_duplicate 1)
+    >>> checked.reason[-2:].tolist()
+    ['exact_duplicate', 'invalid_value']
+    >>> fit = lawful.fit(checked.kept)
+    """
+    if isinstance(table, Runs):
+        if select or columns or weights:
+            msg = "These runs were read already; give select, columns and weights when reading their table."
+            raise UnsupportedError(msg)
+        given = _from_runs(table)
+    else:
+        given = _from_table(table, select, columns, weights)
+    key, codes, names = _experiments(given, by)
+    experiments = {}
+    reason = np.full(codes.size, INVALID, dtype=object)
+    for code, name in enumerate(names):
+        index = np.flatnonzero((codes == code) & given.valid)
+        if index.size:
+            experiments[name] = given.build(index, {} if key is None else {key: name})
+            reason[index] = apply_rules(experiments[name], thresholds)
+    usable = np.flatnonzero(given.valid)
+    runs = given.build(usable, {}) if usable.size and key is not None else experiments.get(WHOLE)
+    notes = () if runs is None else tuple(note for note in runs.notes if note.code != "several_experiments")
+    if key is not None:
+        text = f"The table holds {len(names)} experiments (column {key!r}: {listed(names, VALUES_OFFERED)})"
+        notes += (Note("check_by", f"{text}; the rules ran on each apart."),)
+    notes += _replicates(given.labels, reason)
+    return Checked(
+        reason=reason,
+        row=given.rows.row,
+        experiment=np.array(names, dtype=object)[codes],
+        columns=given.rows.columns,
+        runs=runs,
+        experiments=experiments,
+        by=key,
+        thresholds=thresholds,
+        notes=notes,
+    )
+
+
+def _replicates(labels: Mapping[str, NDArray[Any]], reason: NDArray[Any]) -> tuple[Note, ...]:
+    """Say so where the published rule for duplicates meets seeds of one run: it then keeps the luckiest."""
+    key = next((name for name in labels if normalise(name) in SEED_NAMES), None)
+    flagged = int((reason == "exact_duplicate").sum())
+    if key is None or not flagged or len(distinct(labels[key])[0]) < 2:
+        return ()
+    message = (
+        f"{flagged} runs flagged exact_duplicate share N and budget with a better run, but column {key!r} tells seeds "
+        "apart: replicates are no duplicates, and the best of them is the luckiest. Fit all rows to keep them."
+    )
+    return (Note("replicates_flagged", message),)
+
+
+def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> NDArray[Any]:
+    """
+    Apply rules 1 to 7 to the runs of one experiment.
+
+    Parameters
+    ----------
+    runs : Runs
+        Valid runs with their budget groups.
+    thresholds : Thresholds
+        Numbers of the rules.
+
+    Returns
+    -------
+    array of str, shape (n,)
+        Code of the first rule that flags each run, ``"none"`` where none does.
+
+    Examples
+    --------
+    >>> apply_rules(Runs.from_arrays([1e8, 2e8], [2e9, 1e9], [3.1, 3.2])).tolist()
+    ['too_few_points', 'too_few_points']
+    """
+    # Rules need the numbers alone; labels would be copied from rule to rule.
+    numbers = Runs.from_arrays(runs.N, runs.D, runs.L, C=runs.C, groups=(runs.group.copy(), runs.budgets.copy()))
+    reason = np.full(len(runs), KEPT, dtype=object)
+    for rule in RULES:
+        left = np.flatnonzero(reason == KEPT)
+        if left.size:
+            reason[left[rule.flag(numbers.take(left), thresholds)]] = rule.code
+    return reason
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """Rows to be checked: which have usable values, which columns are labels, and how they become runs."""
+
+    rows: Table
+    valid: Mask
+    labels: Mapping[str, NDArray[Any]]
+    build: Callable[[IntArray, Mapping[str, str]], Runs]
+
+
+def _from_runs(runs: Runs) -> _Given:
+    columns = dict(runs.table) or {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C, **runs.labels}
+    rows = Table(columns, list(columns), row_numbers(runs), runs.source, runs.selection)
+    # Not read anew: these runs know their budget groups.
+    return _Given(rows, np.ones(len(runs), dtype=bool), runs.labels, lambda index, _: runs.take(index))
+
+
+def _from_table(table: Any, select: Selection | None, columns: Mapping[str, str] | None, weights: str | None) -> _Given:
+    data, header, source = load_columns(table)
+    opened = open_table(data, source, header)
+    roles = recognise(opened.keys, opened.header, columns)
+    rows, roles, notes = budgets_from_names(select_rows(opened, roles, select or {}), roles)
+    labels = {key: column for key, column in rows.columns.items() if key not in {*roles.values(), weights}}
+
+    def build(index: IntArray, chosen: Mapping[str, str]) -> Runs:
+        return table_runs(rows.take(index, chosen), roles, weights=weights, prepare=lambda *same: (*same, notes))
+
+    return _Given(rows, _valid(rows, roles), labels, build)
+
+
+def _valid(rows: Table, roles: Mapping[str, str]) -> Mask:
+    """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite, above zero and plausible."""
+    given = {quantity: _numbers(key, rows) for quantity, key in roles.items()}
+    name, implied = third_quantity(given)
+    every = {**given, f"implied {name}" if name in given else name: implied}
+    return np.asarray(np.all([_usable(name, values) for name, values in every.items()], axis=0))
+
+
+def _usable(name: str, values: Array) -> Mask:
+    """What the door of a fit lets in: finite and above zero, and N, D and loss within what units allow."""
+    usable = np.isfinite(values) & (values > 0)
+    return usable & plausible(values) if name in ("params", "tokens", "loss") else usable
+
+
+def _numbers(key: str, rows: Table) -> Array:
+    """Read a column as numbers, NaN where a cell holds something else."""
+    column = rows.columns[key]
+    try:
+        return quantity_values(key, column, rows.row)
+    except InputError:
+        values = map(parse_number, column.tolist())
+        return np.array([np.nan if value is None else float(value) for value in values])
+
+
+def _experiments(given: _Given, by: str | None) -> tuple[str | None, IntArray, list[str]]:
+    """Return the column that tells experiments apart, the experiment of each row, and their names."""
+    if by is None:
+        key = experiment_column(given.labels, given.rows.selection)
+    else:
+        key = find_column(by, given.rows.keys, given.rows.header, asked="--by")
+    if key is None:
+        return None, np.zeros(given.rows.row.size, dtype=np.intp), [WHOLE]
+    values, codes = distinct(given.rows.columns[key])
+    return key, codes, [value_text(value) or "(missing)" for value in values]
+
+
+def _unused(name: str, columns: Mapping[str, Any]) -> str:
+    """Return a name for our column that leaves the user's columns theirs."""
+    while name in columns:
+        name = f"{name}_check"
+    return name

@@ -1,0 +1,166 @@
+"""Undertuned runs: a few losses far above an otherwise tight IsoFLOP curve."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.notes import Note
+from lawful.data.runs import Runs
+from lawful.estimate.result import Fit
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+LEVEL = 0.04
+"""Bound on the chance of a note where there is Gaussian noise alone; with the fit of a surface it stays below 5%."""
+
+FEWEST_FREEDOM = 2
+"""Degrees of freedom that the noise of a budget is estimated from at the least."""
+
+LARGEST_SHARE = 0.25
+"""Beyond this share of the runs of a budget, what lies above the curve is no exception."""
+
+MOST_STEPS = 10
+"""Runs that are looked for at one budget; more are no exception."""
+
+TINY = 1e-9
+"""Relative size below which a number is rounding."""
+
+BUDGETS_NAMED = 5
+
+
+def undertuned(fit: Fit) -> tuple[Note, ...]:
+    """
+    Look for budgets where some runs lie far above the curve and none lies as far below it.
+
+    A run whose learning rate or schedule was not tuned for its size ends above the
+    curve of its budget, never below: its mistake is one-sided, while noise is not.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted surface with its runs.
+
+    Returns
+    -------
+    tuple of Note
+        One note ``undertuned`` that names budgets and runs, or nothing.
+
+    See Also
+    --------
+    runs_above : How a run is judged.
+
+    Notes
+    -----
+    The residuals of the fit are judged by :func:`runs_above`, and again with their sign
+    turned. A budget is named where the former finds runs and the latter none. A budget
+    whose runs are all equally undertuned cannot be told this way.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> runs = lawful.simulate(truth, plan, noise=0.002)
+    >>> undertuned(lawful.fit(runs))
+    ()
+    >>> loss = runs.L.copy()
+    >>> loss[[3, 12]] += 0.03
+    >>> print(undertuned(lawful.fit({"params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": loss}))[0].message)
+    2 of 36 runs lie far above the curve of the budget, where none lies as far below, as undertuned runs do: \
+1 at 1e+18 FLOPs (row 4), 1 at 1e+19 FLOPs (row 13); look at how they were tuned; lawful check shows the curves.
+    """
+    runs, residuals = fit.runs, fit.residuals
+    above, below = runs_above(runs, residuals), runs_above(runs, -residuals)
+    noisy = np.unique(runs.group[below])
+    found = above[~np.isin(runs.group[above], noisy)]
+    if not found.size:
+        return ()
+    groups = np.unique(runs.group[found])
+    row = np.arange(1, len(runs) + 1) if runs.row is None else runs.row
+    where = [
+        f"{here.size} at {runs.budgets[group]:.3g} FLOPs (row {', '.join(map(str, row[here].tolist()))})"
+        for group in groups[:BUDGETS_NAMED]
+        for here in (np.sort(found[runs.group[found] == group]),)
+    ]
+    more = groups.size - len(where)
+    message = (
+        f"{found.size} of {len(runs)} runs {'lies' if found.size == 1 else 'lie'} far above the curve of the budget, "
+        f"where none lies as far below, as undertuned runs do: {', '.join(where)}"
+        f"{f' and {more} more budgets' if more else ''}; "
+        "look at how they were tuned; lawful check shows the curves."
+    )
+    return (Note("undertuned", message),)
+
+
+def runs_above(runs: Runs, residuals: Array, level: float = LEVEL) -> IntArray:
+    """
+    Find runs that lie far above the curve through the other runs of their budget.
+
+    Parameters
+    ----------
+    runs : Runs
+        Training runs in budgets.
+    residuals : array, shape (n,)
+        Observed minus fitted loss in nats.
+    level : float
+        Chance that any run at all is found where there is Gaussian noise alone.
+
+    Returns
+    -------
+    int array, shape (m,)
+        Positions of the runs, budget by budget.
+
+    Notes
+    -----
+    At every budget the residuals get a parabola in ln N of their own, so that a law which
+    bends too little is not taken for undertuning, and a noise of their own, since runs of
+    small budgets are often noisier. The run with the largest externally studentised
+    residual is compared with Student's t, one-sided, taken away, and the rest judged
+    again, up to a quarter of the runs; all up to the last that passes count. That is the
+    generalised extreme studentised deviate test of Rosner (1983), in which no
+    undertuned run hides another. Bonferroni's correction covers every run of every
+    budget and every step.
+    """
+    from scipy.special import stdtrit
+
+    order = np.argsort(runs.group, kind="stable")
+    curves = np.split(order, np.cumsum(np.bincount(runs.group))[:-1])
+    curves = [curve for curve in curves if curve.size >= FEWEST_FREEDOM + 4]
+    total = sum(curve.size for curve in curves)
+    found: list[IntArray] = []
+    for curve in curves:
+        steps = max(1, min(MOST_STEPS, int(LARGEST_SHARE * curve.size)))
+        kept, taken, passed = curve, [], 0
+        for _ in range(steps):
+            freedom = kept.size - 4
+            if freedom < FEWEST_FREEDOM:
+                break
+            t = _studentised(np.log(runs.N[kept]), residuals[kept])
+            worst = int(np.argmax(t))
+            taken.append(kept[worst])
+            kept = np.delete(kept, worst)
+            if t[worst] > stdtrit(freedom, 1 - level / (total * steps)):
+                passed = len(taken)
+        found.append(np.array(taken[:passed], dtype=np.intp))
+    return np.concatenate(found) if found else np.array([], dtype=np.intp)
+
+
+def _studentised(x: Array, y: Array) -> Array:
+    """
+    Externally studentised residuals of a parabola, shape (n,).
+
+    They are -inf where a run decides its own prediction, or nothing is left of the noise.
+    """
+    u = x - x.mean()
+    u = u / (np.abs(u).max() or 1.0)
+    q, r = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1))
+    rest = y - q @ (q.T @ y)
+    share = 1 - (q * q).sum(axis=1)  # what the residual of a run shows of its own deviation
+    if abs(r[2, 2]) < TINY:
+        return np.full(x.size, -np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise = (rest @ rest - rest**2 / share) / (x.size - 4)
+        t = rest / np.sqrt(share * noise)
+    usable = (share > TINY) & (noise > (TINY * np.abs(y).max()) ** 2)
+    return np.where(usable, t, -np.inf)

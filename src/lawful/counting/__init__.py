@@ -1,0 +1,1 @@
+"""How N and C are counted, and what counting does to the answer."""

@@ -1,0 +1,117 @@
+"""Training curves: how a table tells its runs apart, and whether a row is the end of a run or a checkpoint of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.notes import Note
+from lawful.data.columns import normalise
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+RUN_NAMES = ("run_id", "run_name", "run", "name", "display_name")
+"""Columns that name a training run, the first that a table has being the one."""
+
+SETTING_NAMES = ("peak_lr", "learning_rate", "lr", "max_lr", "batch_size", "seed", "sweep", "experiment", "dataset")
+"""Columns that tell runs of one size apart where none names the run."""
+
+PROGRESS_NAMES = ("portion_steps_elapsed", "portion_elapsed", "fraction_of_training", "progress")
+"""Columns with the share of a run's steps that a checkpoint had behind it."""
+
+UNFINISHED = 1.0 - 1e-6
+"""A share of steps below this is a checkpoint before the end."""
+
+
+def named_among(names: Iterable[str], keys: Iterable[str]) -> list[str]:
+    """
+    Return the columns that carry one of some names, in the order of the names.
+
+    Examples
+    --------
+    >>> named_among(RUN_NAMES, ["N", "Name", "loss"])
+    ['Name']
+    """
+    by_name = {normalise(key): key for key in reversed(list(keys))}
+    return [by_name[name] for name in names if name in by_name]
+
+
+def row_codes(columns: Iterable[NDArray[Any]]) -> IntArray:
+    """
+    Number the distinct combinations of values in some columns, in order of first appearance.
+
+    Examples
+    --------
+    >>> row_codes([np.array([2.0, 2.0, 1.0]), np.array(["a", "b", "a"], dtype=object)]).tolist()
+    [0, 1, 2]
+    """
+    codes = None
+    for column in columns:
+        values = np.unique(column.astype(str) if column.dtype.kind == "O" else column, return_inverse=True)[1]
+        values = values.reshape(-1).astype(np.int64)
+        codes = values if codes is None else np.unique(codes * (values.max() + 1) + values, return_inverse=True)[1]
+        codes = codes.reshape(-1)
+    if codes is None:
+        msg = "row_codes needs a column"
+        raise ValueError(msg)
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    rank = np.empty(first.size, dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[inverse.reshape(-1)]
+
+
+def checkpoint_notes(labels: Mapping[str, NDArray[Any]], N: Array, D: Array) -> list[Note]:
+    """
+    Say when rows look like checkpoints of unfinished runs rather than like runs.
+
+    A checkpoint in the middle of a learning-rate schedule has a higher loss than a
+    run that was annealed for the same tokens, so its row says less than it seems to.
+
+    Parameters
+    ----------
+    labels : mapping of str to array, shape (n,)
+        Columns besides the quantities.
+    N, D : array, shape (n,)
+        Parameters and tokens.
+
+    Returns
+    -------
+    list of Note
+        One note ``unannealed``, or none.
+
+    Examples
+    --------
+    >>> N, D = np.full(3, 1e8), np.array([1e9, 2e9, 4e9])
+    >>> checkpoint_notes({"progress": np.array([0.25, 0.5, 1.0])}, N, D)[0].message[:52]
+    '2 of 3 rows are checkpoints before the end of their '
+    >>> checkpoint_notes({"run": np.array(["a", "b", "c"], dtype=object)}, N, D)
+    []
+    """
+    why = "their learning rate was still high, so their loss lies above that of a run annealed for the same tokens"
+    for key in named_among(PROGRESS_NAMES, labels):
+        if labels[key].dtype.kind not in "iuf":
+            continue
+        early = int((labels[key] < UNFINISHED).sum())
+        if early:
+            message = (
+                f"{early:,} of {N.size:,} rows are checkpoints before the end of their run (column {key!r} below 1): "
+                f"{why}."
+            )
+            return [Note("unannealed", message)]
+        return []
+    for key in named_among(RUN_NAMES, labels)[:1]:
+        run = row_codes([labels[key], N])
+        pairs = np.unique(np.stack([run, row_codes([D])]), axis=1)
+        lengths = np.bincount(pairs[0])
+        if (lengths > 1).any():
+            count = int((lengths > 1).sum())
+            message = (
+                f"{count:,} of {lengths.size:,} runs (column {key!r}) have several rows with different tokens, as "
+                f"checkpoints of a training curve have; unless each was annealed on its own, {why}."
+            )
+            return [Note("unannealed", message)]
+    return []

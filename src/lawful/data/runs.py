@@ -1,0 +1,278 @@
+"""Training runs: validated once at the door, trusted below it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lawful.core.cost import Cost
+from lawful.core.notes import Note
+from lawful.data.columns import UNIQUE_NAMES, listed, normalise
+from lawful.errors import InputError
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+BUDGET_TOLERANCE = 0.10
+"""Runs whose compute lies within this fraction count as one budget."""
+
+SAME_BUDGET = 1e-9
+"""Relative difference below which two nominal budgets are the same number, rounded differently."""
+
+
+def group_budgets(C: Array, tolerance: float = BUDGET_TOLERANCE) -> tuple[IntArray, Array]:
+    """
+    Group runs by compute where no nominal budget is known.
+
+    Walking up in log C, a gap of more than ``tolerance`` starts a new group; a
+    cluster that is wider than ±``tolerance`` around its centre is cut again, from
+    its lowest run upwards, into pieces no wider than ``tolerance``.
+
+    Parameters
+    ----------
+    C : array, shape (n,)
+        Compute per run in FLOPs, > 0.
+    tolerance : float
+        Largest relative difference inside a group.
+
+    Returns
+    -------
+    group : int array, shape (n,)
+        Group of each run, counted from the lowest budget.
+    budgets : array, shape (g,)
+        Geometric mean of the compute in each group.
+
+    Examples
+    --------
+    >>> group, budgets = group_budgets(np.array([1.0e18, 1.03e18, 9.7e18, 1.0e19]))
+    >>> group.tolist()
+    [0, 0, 1, 1]
+    """
+    order = np.argsort(C, kind="stable")
+    # The slack keeps two runs exactly a tolerance apart together, however their logs are rounded.
+    logs, step = np.log(C[order]), np.log1p(tolerance) * (1 + 1e-12)
+    starts: list[int] = []
+    for first, last in _clusters(logs, step):
+        starts.append(first)
+        if logs[last - 1] - logs[first] <= 2 * step:
+            continue
+        while (cut := int(np.searchsorted(logs[:last], logs[starts[-1]] + step, side="right"))) < last:
+            starts.append(cut)
+    group, sizes = _label_sorted(order, np.array(starts, dtype=np.intp))
+    return group, np.exp(np.add.reduceat(logs, starts) / sizes)
+
+
+def distinct_budgets(C: Array, N: Array | None = None) -> tuple[IntArray, Array, float]:
+    """
+    Group runs by the exact value of their compute, up to rounding.
+
+    Parameters
+    ----------
+    C : array, shape (n,)
+        Compute per run in FLOPs, > 0.
+    N : array, shape (n,), optional
+        Parameters. Where given, only a run of another size shares a budget: seeds of one
+        run have the same measured FLOPs too.
+
+    Returns
+    -------
+    group : int array, shape (n,)
+        Group of each run, counted from the lowest budget.
+    budgets : array, shape (g,)
+        The distinct values, ascending.
+    shared : float
+        Fraction of the runs whose value is shared with another run: a column of
+        nominal budgets has a large one, a column of measured FLOPs a small one.
+
+    Examples
+    --------
+    >>> group, budgets, shared = distinct_budgets(np.array([1e19, 1e18, 1e19, 3e19]))
+    >>> group.tolist(), budgets.tolist(), shared
+    ([1, 0, 1, 2], [1e+18, 1e+19, 3e+19], 0.5)
+    """
+    order = np.argsort(C, kind="stable")
+    values = C[order]
+    starts = np.array([first for first, _ in _clusters(np.log(values), SAME_BUDGET)], dtype=np.intp)
+    group, sizes = _label_sorted(order, starts)
+    kinds = sizes if N is None else np.bincount(np.unique(np.stack([group, N]), axis=1)[0].astype(np.intp))
+    return group, values[starts], float(sizes[kinds > 1].sum() / C.size)
+
+
+def _clusters(logs: Array, gap: float) -> list[tuple[int, int]]:
+    """Half-open ranges of ascending values between gaps."""
+    edges = [0, *(np.flatnonzero(np.diff(logs) > gap) + 1).tolist(), logs.size]
+    return list(pairwise(edges))
+
+
+def _label_sorted(order: IntArray, starts: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the group of each run and the sizes of the groups, from where they start in sorted order."""
+    sizes = np.diff(starts, append=order.size)
+    group = np.empty(order.size, dtype=np.intp)
+    group[order] = np.repeat(np.arange(starts.size), sizes)
+    return group, sizes
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """
+    Training runs as arrays, one entry per run, in the order of the table.
+
+    Build it with :func:`lawful.read_runs`; every array is float64, finite,
+    positive, and read-only.
+
+    Parameters
+    ----------
+    N, D, L, C : array, shape (n,)
+        Parameters, tokens, loss (nats per token) and FLOPs.
+    weight : array, shape (n,)
+        Non-negative weights.
+    group : int array, shape (n,)
+        Budget group of each run, an index into ``budgets``.
+    budgets : array, shape (g,)
+        Budgets of the groups in FLOPs, ascending.
+    labels : mapping of str to array
+        Every other column of the table, kept for later use.
+    columns : mapping of str to str
+        Which column of the source gave ``params``, ``tokens``, ``loss``, ``budget``,
+        ``weight``; a derived quantity is absent.
+    selection : mapping of str to str
+        The values that ``select`` asked for.
+    source : str
+        Path of the file, or a word for where the table came from.
+    notes : tuple of Note
+        What was derived or assumed on the way in.
+    table : mapping of str to array
+        Every column of the source as it was read, in its order, for writing the runs out again.
+    row : int array, shape (n,), optional
+        Row of each run in the source, counted from 1 below the header.
+
+    Examples
+    --------
+    >>> runs = Runs.from_arrays([1e8, 2e8], [2e9, 1e9], [3.1, 3.2])
+    >>> runs
+    Runs(2 runs, 1 budgets, source='arrays')
+    >>> runs.C.tolist()
+    [1.2e+18, 1.2e+18]
+    """
+
+    N: Array
+    D: Array
+    L: Array
+    C: Array
+    weight: Array
+    group: IntArray
+    budgets: Array
+    labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    selection: Mapping[str, str] = field(default_factory=dict)
+    source: str = "arrays"
+    notes: tuple[Note, ...] = ()
+    table: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    row: IntArray | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        N: ArrayLike,
+        D: ArrayLike,
+        L: ArrayLike,
+        *,
+        C: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
+        groups: tuple[IntArray, Array] | None = None,
+        **record: Any,
+    ) -> Runs:
+        """
+        Build runs from trusted arrays; C = 6ND and weight one where they are not given.
+
+        Without ``groups`` (the index and the budgets), a given C is nominal and its
+        distinct values are the budgets; a derived one is grouped within 10%.
+        """
+        # Copies: freezing must not reach into an array of the caller.
+        n, d, loss = (np.array(v, dtype=float) for v in (N, D, L))
+        c = np.array(Cost().flops(n, d) if C is None else C, dtype=float)
+        if groups is None:
+            groups = group_budgets(c) if C is None else distinct_budgets(c)[:2]
+        w = np.ones_like(n) if weight is None else np.array(weight, dtype=float)
+        row = record.pop("row", np.arange(1, n.size + 1, dtype=np.intp))
+        for array in (n, d, loss, c, w, *groups, row):
+            array.setflags(write=False)
+        return cls(n, d, loss, c, w, *groups, row=row, **record)
+
+    def __len__(self) -> int:
+        return self.N.size
+
+    def __repr__(self) -> str:
+        return f"Runs({len(self)} runs, {self.budgets.size} budgets, source={self.source!r})"
+
+    @property
+    def sizes_per_budget(self) -> IntArray:
+        """Number of distinct model sizes in each budget group, shape (g,)."""
+        return np.array([np.unique(self.N[self.group == g]).size for g in range(self.budgets.size)], dtype=np.intp)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the numbers (N, D, L, C, weight), for provenance."""
+        digest = hashlib.sha256()
+        for array in (self.N, self.D, self.L, self.C, self.weight):
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    def take(self, index: NDArray[Any]) -> Runs:
+        """Return the runs at an index array or boolean mask; empty budget groups disappear."""
+        group_of, group = np.unique(self.group[index], return_inverse=True)
+        return replace(
+            self,
+            **{name: getattr(self, name)[index] for name in ("N", "D", "L", "C", "weight")},
+            group=group.astype(np.intp),
+            budgets=self.budgets[group_of],
+            labels={name: column[index] for name, column in self.labels.items()},
+            table={name: column[index] for name, column in self.table.items()},
+            row=None if self.row is None else self.row[index],
+        )
+
+    def column(self, name: str) -> Array:
+        """
+        Return a column that a law names: N, D, C, U (unique tokens) or a column of the table, shape (n,).
+
+        Raises
+        ------
+        InputError
+            If the table has no such column, or it holds values that are not positive numbers.
+
+        Examples
+        --------
+        >>> runs = Runs.from_arrays([1e8], [2e9], [3.1], labels={"unique_tokens": np.array([1e9])})
+        >>> runs.column("U")
+        array([1.e+09])
+        """
+        if name in ("N", "D", "C"):
+            return np.asarray(getattr(self, name))
+        wanted = {normalise(n) for n in UNIQUE_NAMES} if name == "U" else {name}
+        found = [key for key in self.labels if key in wanted or (name == "U" and normalise(key) in wanted)]
+        if not found:
+            what = f"unique tokens ({', '.join(UNIQUE_NAMES)})" if name == "U" else f"{name!r}"
+            msg = f"The law needs a column of {what}, and the runs have none; their columns are {listed(self.labels)}."
+            raise InputError(msg)
+        try:
+            values = np.asarray(self.labels[found[0]], dtype=float)
+        except (TypeError, ValueError):
+            values = np.full(len(self), np.nan)
+        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        if bad.size:
+            msg = (
+                f"The law takes powers of column {found[0]!r}, so its values must be positive numbers; {bad.size} of "
+                f"{values.size} are not (first: run {bad[0] + 1})."
+            )
+            raise InputError(msg)
+        return values
+
+    def with_notes(self, *notes: Note) -> Runs:
+        """Return the same runs with notes added."""
+        return replace(self, notes=self.notes + notes)

@@ -1,0 +1,400 @@
+"""
+The door: columns of a table become validated ``Runs``.
+
+The path of one table: clean columns, recognised quantities, selected rows,
+checked numbers, the derived third of N, D and C, budget groups, notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.cost import Cost
+from lawful.core.notes import Note
+from lawful.data.checkpoints import checkpoint_notes
+from lawful.data.columns import EXPERIMENT_NAMES, find_column, listed, normalise, recognise, unique_names
+from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
+from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
+from lawful.data.values import distinct, offenders, quantity_values, require_plausible, require_positive, value_text
+from lawful.errors import InputError
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+NOMINAL_SHARE = 0.5
+"""A budget column is nominal when at least this fraction of the runs share their value with a run of another size."""
+
+MOST_EXPERIMENTS = 50
+"""A column with more values than this tells runs apart, not experiments."""
+
+
+Prepare = Callable[[Table, Mapping[str, str]], tuple[Table, Mapping[str, str], Sequence[Note]]]
+"""What a kind of log needs before its rows are runs: the table, its roles, and what to know about both."""
+
+
+def runs_from_columns(
+    columns: Mapping[str, Any],
+    *,
+    mapping: Mapping[str, str] | None = None,
+    select: Selection | None = None,
+    weights: str | None = None,
+    source: str = "table",
+    header: Sequence[str] | None = None,
+    prepare: Prepare | None = None,
+) -> Runs:
+    """
+    Build validated runs from the columns of a table.
+
+    Parameters
+    ----------
+    columns : mapping of str to array_like, shape (n,)
+        Name to values, in the order of the table.
+    mapping : mapping of str to str, optional
+        Quantity (params, tokens, loss, budget or N, D, L, C) to column, where the
+        recognised names do not serve.
+    select : mapping of str to value or values, optional
+        Keep the runs that have one of the values in every named column. Numbers
+        are compared as numbers where the column is numeric.
+    weights : str, optional
+        Column of non-negative weights; one per run by default.
+    source : str
+        Where the table came from.
+    header : sequence of str, optional
+        Names as the file has them, in the order of ``columns``, possibly repeated.
+    prepare : callable, optional
+        What this kind of log needs before its rows are runs, applied to the selected rows.
+
+    Returns
+    -------
+    Runs
+        In the order of the table, with notes on what was derived or assumed.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read as training runs; no row is ever dropped silently.
+    UnsupportedError
+        If ``mapping`` names an unknown quantity, or ``select`` asks for no value.
+
+    Examples
+    --------
+    >>> table = {"N": [1e8, 2e8], "flops": [1.2e18, 1.2e18], "loss": [3.1, 3.2], "lr": [0.1, 0.2]}
+    >>> runs = runs_from_columns(table)
+    >>> [f"{d:.0e}" for d in runs.D]
+    ['2e+09', '1e+09']
+    >>> print(runs.notes[0].message)
+    The table has no tokens column: tokens were derived from C = 6ND, out of columns 'N' and 'flops'.
+    >>> list(runs.labels)
+    ['lr']
+    """
+    table = open_table(columns, source, header)
+    roles = recognise(table.keys, table.header, mapping)
+    return table_runs(select_rows(table, roles, select or {}), roles, weights=weights, prepare=prepare)
+
+
+def groups_from_columns(
+    columns: Mapping[str, Any],
+    *,
+    by: str,
+    mapping: Mapping[str, str] | None = None,
+    select: Selection | None = None,
+    weights: str | None = None,
+    source: str = "table",
+    header: Sequence[str] | None = None,
+    prepare: Prepare | None = None,
+) -> dict[str, Runs]:
+    """
+    Build one ``Runs`` per value of a column, in order of first appearance.
+
+    Parameters
+    ----------
+    by : str
+        Column whose values tell the groups apart.
+    columns, mapping, select, weights, source, header, prepare
+        As in :func:`runs_from_columns`.
+
+    Returns
+    -------
+    dict of str to Runs
+        Value to its runs; rows without a value stand under ``(missing)``.
+
+    Raises
+    ------
+    InputError
+        As in :func:`runs_from_columns`, with the group named.
+
+    Examples
+    --------
+    >>> table = {"N": [1e8, 2e8, 1e8], "D": [2e9, 1e9, 4e9], "loss": [3.1, 3.2, 2.9], "data": ["web", "web", "books"]}
+    >>> {name: len(runs) for name, runs in groups_from_columns(table, by="data").items()}
+    {'web': 2, 'books': 1}
+    """
+    table = open_table(columns, source, header)
+    roles = recognise(table.keys, table.header, mapping)
+    key = find_column(by, table.keys, table.header, asked="--by")
+    table = select_rows(table, roles, select or {})
+    values, codes = distinct(table.columns[key])
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(values)))[:-1])
+    groups = {}
+    for value, index in zip(values, rows, strict=True):
+        name = value_text(value) or "(missing)"
+        try:
+            groups[name] = table_runs(table.take(index, {key: name}), roles, weights=weights, prepare=prepare)
+        except InputError as error:
+            msg = f"In the runs with {key}={name}: {error}"
+            raise InputError(msg) from error
+    return groups
+
+
+def as_runs(table: Any) -> Runs:
+    """
+    Take whatever a caller has for a table of runs.
+
+    Parameters
+    ----------
+    table : Runs, pandas DataFrame or mapping of str to array_like
+        Runs pass through; so does anything with ``columns`` that can be indexed by them.
+
+    Returns
+    -------
+    Runs
+        Validated runs.
+
+    Raises
+    ------
+    InputError
+        If it is no table, or as in :func:`runs_from_columns`.
+
+    Examples
+    --------
+    >>> as_runs({"N": [1e8, 2e8], "D": [2e9, 1e9], "loss": [3.1, 3.2]})
+    Runs(2 runs, 1 budgets, source='table')
+    """
+    if isinstance(table, Runs):
+        return table
+    columns, header = columns_of(table)
+    return runs_from_columns(columns, header=header)
+
+
+def columns_of(table: Any) -> tuple[dict[str, Any], list[str]]:
+    """
+    Return the columns of a DataFrame-like object or a mapping, and its header.
+
+    Raises
+    ------
+    InputError
+        If the object is no table.
+
+    Examples
+    --------
+    >>> columns_of({"N": [1], "loss": [2]})
+    ({'N': [1], 'loss': [2]}, ['N', 'loss'])
+    """
+    if isinstance(table, Mapping):
+        names, values = list(table), list(table.values())
+    elif hasattr(table, "columns") and hasattr(table, "__getitem__"):
+        # Arrow keeps the names apart from the columns.
+        names = list(getattr(table, "column_names", table.columns))
+        values = [_one_of_several(table[name], names[:i].count(name)) for i, name in enumerate(names)]
+    else:
+        msg = f"Runs come from a file, a DataFrame or a mapping of columns, not from {type(table).__name__!r}."
+        raise InputError(msg)
+    header = [str(name).strip() for name in names]
+    return dict(zip(unique_names(header), values, strict=True)), header
+
+
+def _one_of_several(column: Any, position: int) -> Any:
+    # Where a name is repeated, a DataFrame answers with all its columns at once.
+    return np.asarray(column)[:, position] if getattr(column, "ndim", 1) == 2 else column
+
+
+def table_runs(
+    table: Table, roles: Mapping[str, str], *, weights: str | None = None, prepare: Prepare | None = None
+) -> Runs:
+    """
+    Build validated runs from clean columns whose quantities are known.
+
+    Parameters
+    ----------
+    table : Table
+        From :func:`~lawful.data.selection.open_table`, all its rows wanted.
+    roles : mapping of str to str
+        Quantity to column, from :func:`~lawful.data.columns.recognise`.
+    weights : str, optional
+        Column of non-negative weights.
+    prepare : callable, optional
+        Applied to the table first.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+
+    Examples
+    --------
+    >>> table = open_table({"N": [1e8, 2e8], "D": [2e9, 1e9], "loss": [3.1, 3.2]}, "here", None)
+    >>> table_runs(table, {"params": "N", "tokens": "D", "loss": "loss"})
+    Runs(2 runs, 1 budgets, source='here')
+    """
+    notes: list[Note] = []
+    if prepare is not None:
+        table, roles, said = prepare(table, roles)
+        notes += said
+    values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
+    require_positive(values, table.row)
+    given = {quantity: values[key] for quantity, key in roles.items()}
+    used = dict(roles)
+    weight = None
+    if weights is not None:
+        used["weight"] = find_column(weights, table.keys, table.header, asked="--weights")
+        weight = _weights(used["weight"], table)
+    N, D, C = _third(given, roles, table.row, notes)
+    require_plausible({"params": N, "tokens": D, "loss": given["loss"]}, table.row)
+    groups = _budget_groups(C, N, roles.get("budget"), notes)
+    labels = {key: column for key, column in table.columns.items() if key not in used.values()}
+    notes += _several_experiments(labels, table.selection)
+    notes += checkpoint_notes(labels, N, D)
+    for column in table.columns.values():
+        column.setflags(write=False)
+    return Runs.from_arrays(
+        N,
+        D,
+        given["loss"],
+        C=C,
+        weight=weight,
+        groups=groups,
+        labels=labels,
+        columns=used,
+        selection=table.selection,
+        source=table.source,
+        notes=tuple(notes),
+        table=table.columns,
+        row=table.row,
+    )
+
+
+def _weights(key: str, table: Table) -> Array:
+    weight = quantity_values(key, table.columns[key], table.row)
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if bad.size:
+        msg = (
+            f"Weights must be finite and not negative, but {bad.size} of {weight.size} in column {key!r} are not: "
+            f"{offenders(table.row[bad], weight[bad].tolist())}; repair or remove these rows."
+        )
+        raise InputError(msg)
+    if not weight.any():
+        msg = (
+            f"All {weight.size} weights in column {key!r} are zero, so no run would count; give some a positive weight."
+        )
+        raise InputError(msg)
+    return weight
+
+
+def third_quantity(given: Mapping[str, Array]) -> tuple[str, Array]:
+    """
+    Return the name and values of what two of N, D and C imply: the missing one, or C where all are given.
+
+    A value that no float can hold comes out as infinity, zero or NaN.
+
+    Examples
+    --------
+    >>> third_quantity({"params": np.array([1e8]), "tokens": np.array([2e9])})
+    ('budget', array([1.2e+18]))
+    """
+    cost = Cost()
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        if "params" not in given:
+            return "params", cost.params(budget=given["budget"], tokens=given["tokens"])
+        if "tokens" not in given:
+            return "tokens", cost.tokens(budget=given["budget"], params=given["params"])
+        return "budget", cost.flops(given["params"], given["tokens"])
+
+
+def _third(
+    given: Mapping[str, Array], roles: Mapping[str, str], row: IntArray, notes: list[Note]
+) -> tuple[Array, Array, Array]:
+    """N, D and C, the missing one derived; the only conversion between them is that of Cost."""
+    cost = Cost()
+    name, derived = third_quantity(given)
+    bad = np.flatnonzero(~(np.isfinite(derived) & (derived > 0)))
+    if bad.size:
+        msg = (
+            f"{cost.convention} gives no {name} that a float can hold for {bad.size} of {row.size} runs: "
+            f"{offenders(row[bad], derived[bad].tolist())}; check the units of the columns."
+        )
+        raise InputError(msg)
+    if name in given:
+        with np.errstate(over="ignore"):
+            notes += _flops_mismatch(derived / given["budget"], roles["budget"])
+        return given["params"], given["tokens"], given["budget"]
+    sources = " and ".join(repr(roles[q]) for q in ("params", "tokens", "budget") if q in roles)
+    message = (
+        f"The table has no {name} column: {name} {'was' if name == 'budget' else 'were'} derived from "
+        f"{cost.convention}, out of columns {sources}."
+    )
+    notes.append(Note("derived_column", message))
+    full = {**given, name: derived}
+    return full["params"], full["tokens"], full["budget"]
+
+
+def _flops_mismatch(ratio: Array, key: str) -> list[Note]:
+    off = np.abs(ratio - 1) > BUDGET_TOLERANCE
+    if not off.any():
+        return []
+    message = (
+        f"{Cost().convention} differs from column {key!r} by more than {BUDGET_TOLERANCE:.0%} in {off.sum()} of "
+        f"{off.size} runs (the former over the latter is {np.median(ratio):#.3g} in the median run)."
+    )
+    return [Note("flops_mismatch", message)]
+
+
+def _budget_groups(C: Array, N: Array, key: str | None, notes: list[Note]) -> tuple[IntArray, Array]:
+    why = ""
+    near, centres = group_budgets(C)
+    if key is not None:
+        (group, budgets, shared), across = distinct_budgets(C), distinct_budgets(C, N)[2]
+        # Seeds of one run share their FLOPs too: no nominal budget where the runs stand in groups far apart.
+        far = np.diff(np.log(centres)).min(initial=np.inf) > 3 * BUDGET_TOLERANCE and centres.size < budgets.size
+        if (across if far else shared) >= NOMINAL_SHARE:
+            return group, budgets
+        why = f"Column {key!r} holds no nominal budgets (only {across:.0%} of the runs share theirs across sizes), so "
+    message = (
+        f"{why}runs within {BUDGET_TOLERANCE:.0%} in compute form one budget: {C.size} runs, {centres.size} groups."
+    )
+    notes.append(Note("budget_groups", message[0].upper() + message[1:]))
+    return near, centres
+
+
+def experiment_column(labels: Mapping[str, NDArray[Any]], selection: Mapping[str, str]) -> str | None:
+    """
+    Return the column that tells the experiments of a table apart; None if there is one experiment.
+
+    A column that the user selected values of tells nothing apart: the mixture was asked for.
+
+    Examples
+    --------
+    >>> experiment_column({"seed": np.array([1, 2]), "dataset": np.array(["web", "books"], dtype=object)}, {})
+    'dataset'
+    """
+    by_name = {normalise(key): key for key in reversed(list(labels))}
+    for key in (by_name[name] for name in EXPERIMENT_NAMES if name in by_name):
+        if 2 <= len(distinct(labels[key])[0]) <= MOST_EXPERIMENTS:
+            return None if key in selection else key
+    return None
+
+
+def _several_experiments(labels: Mapping[str, NDArray[Any]], selection: Mapping[str, str]) -> list[Note]:
+    key = experiment_column(labels, selection)
+    if key is None:
+        return []
+    values, _ = distinct(labels[key])
+    shown = listed(map(value_text, values), VALUES_OFFERED)
+    message = (
+        f"The table holds {len(values)} experiments taken as one (column {key!r}: {shown}); "
+        f"choose with --select {key}=VALUE, or fit each with --by {key}."
+    )
+    return [Note("several_experiments", message)]

@@ -1,0 +1,1 @@
+"""Where to spend a budget, and what a mistake would cost."""

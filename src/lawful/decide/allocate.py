@@ -1,0 +1,223 @@
+"""Where to spend a budget: N*, D*, the loss there, and the price of another choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lawful.core.cost import Cost
+from lawful.errors import UnsupportedError
+from lawful.estimate.result import Fit, FrontierFit
+from lawful.laws.surface import Surface
+from lawful.show.notebook import allocation_html
+from lawful.uncertainty.bootstrap import Draws
+from lawful.uncertainty.intervals import Intervals, as_intervals
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadweight:
+    """
+    Deadweight Compute Loss of one method's choice, priced on a fitted surface.
+
+    Attributes
+    ----------
+    of : str
+        Method whose D* was trained on; N is forced to C/(6D).
+    on : str
+        Method whose surface prices it.
+    params, tokens : float
+        The choice priced.
+    flops : float
+        FLOPs wasted.
+    fraction : float
+        The same as a share of the budget.
+    interval : (float, float), optional
+        Interval of the FLOPs wasted over all refits of Approach 2 on resampled runs, those
+        with a parabola that opens downward included; the one to quote.
+    discarded : (float, float), optional
+        The same without those refits, as published work has it.
+    failed : float, optional
+        Their share.
+    """
+
+    of: str
+    on: str
+    params: float
+    tokens: float
+    flops: float
+    fraction: float
+    interval: Interval | None = None
+    discarded: Interval | None = None
+    failed: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """
+    How to spend one budget.
+
+    Attributes
+    ----------
+    budget : float
+        FLOPs.
+    params, tokens : float
+        Compute-optimal parameters and tokens, as counted.
+    loss : float or None
+        Predicted loss in nats per token; None for a method without a surface.
+    tokens_per_param : float
+    interval : mapping of str to (float, float), or None
+        Intervals of params, tokens and loss.
+    deadweight : Deadweight or None
+        What Approach 2 would have lost at this budget.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> best = lawful.allocate(lawful.Surface.named("hoffmann"), 1e21)
+    >>> print(f"{best.params:.4g} {best.tokens_per_param:.1f} {best.interval}")
+    2.215e+09 34.0 None
+    """
+
+    budget: float
+    params: float
+    tokens: float
+    loss: float | None
+    tokens_per_param: float
+    interval: Mapping[str, Interval] | None = None
+    deadweight: Deadweight | None = None
+    prediction: Mapping[str, Interval] | None = None
+
+    _repr_html_ = allocation_html
+
+
+def check_budget(budget: float) -> float:
+    """
+    Return a budget as float.
+
+    Raises
+    ------
+    UnsupportedError
+        If it is not a positive, finite number.
+    """
+    value = float(budget)
+    if not (np.isfinite(value) and value > 0):
+        msg = f"A budget is a positive number of FLOPs, got {budget!r}."
+        raise UnsupportedError(msg)
+    return value
+
+
+def allocate(
+    source: Fit | FrontierFit | Surface,
+    budget: float,
+    *,
+    params: float | None = None,
+    tokens_per_param: float | None = None,
+    draws: Draws | Intervals | None = None,
+    level: float = 0.9,
+    versus: FrontierFit | None = None,
+    truth: Fit | None = None,
+) -> Allocation:
+    """
+    Spend a budget: at the optimum, at a given size, or at given tokens per parameter.
+
+    Parameters
+    ----------
+    source : Fit, FrontierFit or Surface
+        A surface gives N*, D* and L*; a frontier gives N* and D* from its two lines.
+    budget : float
+        FLOPs, > 0.
+    params : float, optional
+        Spend it on a model of this size instead.
+    tokens_per_param : float, optional
+        Spend it at this ratio instead.
+    draws : Draws or Intervals, optional
+        Bootstrap draws of the same source, or intervals by another method.
+    level : float
+        Coverage the intervals aim at.
+    versus : FrontierFit, optional
+        Another method whose choice is priced on the surface (Approach 2).
+    truth : Fit, optional
+        Surface that prices a frontier's own choice.
+
+    Returns
+    -------
+    Allocation
+
+    Raises
+    ------
+    UnsupportedError
+        If the budget is not positive, or a detour is asked of a method without a surface.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> best = lawful.allocate(lawful.Surface.named("besiroglu"), 5.76e23)
+    >>> print(f"{best.params:.3g} parameters, {best.tokens:.3g} tokens, {best.tokens_per_param:.1f} per parameter")
+    7.22e+10 parameters, 1.33e+12 tokens, 18.4 per parameter
+
+    The same budget on a model that is cheaper to serve:
+
+    >>> small = lawful.allocate(lawful.Surface.named("besiroglu"), 5.76e23, params=2e10)
+    >>> print(f"{small.tokens:.3g} tokens, {small.loss - best.loss:+.4f} nats")
+    4.8e+12 tokens, +0.0167 nats
+    """
+    c = check_budget(budget)
+    if params is not None and tokens_per_param is not None:
+        msg = "Give either params or tokens_per_param, not both."
+        raise UnsupportedError(msg)
+    detour = params if params is not None else tokens_per_param
+    if detour is not None and not (np.isfinite(detour) and detour > 0):
+        msg = f"params and tokens_per_param must be positive numbers, got {detour!r}."
+        raise UnsupportedError(msg)
+    sure = as_intervals(draws, level)
+    if isinstance(source, FrontierFit):
+        if detour is not None:
+            msg = f"{source.method} has no surface, so it cannot price a detour; fit with vpnls or approach3."
+            raise UnsupportedError(msg)
+        n, d = float(source.frontier.params(c)), float(source.frontier.tokens(c))
+        return Allocation(c, n, d, None, _ratio(d, n), _intervals(sure, c), price(truth, source, c))
+    surface = source if isinstance(source, Surface) else source.surface
+    if params is not None:
+        point = surface.at_params(c, params)
+    elif tokens_per_param is not None:
+        point = surface.at_ratio(c, tokens_per_param)
+    else:
+        point = surface.optimum(c)
+    n, d, loss = (float(v) for v in point)
+    interval: dict[str, Interval] | None = None
+    prediction: dict[str, Interval] | None = None
+    if sure is not None and detour is None:
+        interval, prediction = _intervals(sure, c), {"loss": sure.prediction(budget=c)}
+    elif sure is not None:
+        interval, prediction = {"loss": sure.of("loss_at", point=(n, d))}, {"loss": sure.prediction(point=(n, d))}
+    lost = price(source, versus, c) if isinstance(source, Fit) else None
+    return Allocation(c, n, d, loss, _ratio(d, n), interval, lost, prediction)
+
+
+def _intervals(sure: Intervals | None, budget: float) -> dict[str, Interval] | None:
+    """Intervals of what is printed at a budget."""
+    if sure is None:
+        return None
+    names = ("params", "tokens", "loss") if isinstance(sure.fit, Fit) else ("params", "tokens")
+    return {name: sure.of(name, budget=budget) for name in names}
+
+
+def price(truth: Fit | None, choice: FrontierFit | None, budget: float, cost: Cost | None = None) -> Deadweight | None:
+    """Deadweight of a frontier's D* at a budget, N forced to C/(6D), on a fitted surface."""
+    if truth is None or choice is None or truth.surface.law.terms is None:
+        return None
+    tokens = float(choice.frontier.tokens(budget))
+    flops = float(truth.surface.deadweight(budget, tokens))
+    if not np.isfinite(flops):
+        return None
+    params = float((cost or truth.surface.cost).params(budget=budget, tokens=tokens))
+    return Deadweight(choice.method, truth.method, params, tokens, flops, flops / budget)
+
+
+def _ratio(tokens: float, params: float) -> float:
+    """Tokens per parameter; infinite where the optimum has no parameters (A is 0)."""
+    return tokens / params if params > 0 else float("inf")

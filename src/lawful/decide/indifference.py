@@ -1,0 +1,145 @@
+"""indifference(): how flat the valley is, the sizes whose loss is as good as the optimum's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.decide.allocate import check_budget
+from lawful.errors import UnsupportedError
+from lawful.estimate.result import Fit
+from lawful.laws.surface import Surface
+from lawful.show.notebook import indifference_html
+from lawful.uncertainty.delta import delta
+
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+
+BISECTIONS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Indifference:
+    """
+    Sizes at one budget whose loss is within epsilon of the optimum's.
+
+    Attributes
+    ----------
+    budget : float
+        FLOPs.
+    epsilon : float
+        Loss above the optimum that does not matter, in nats per token.
+    source : {"given", "noise"}
+        Whether epsilon was given or is the noise of one run.
+    params, tokens : (float, float)
+        Ranges of N and D; D falls as N rises.
+    best : (float, float, float)
+        N*, D* and the loss there.
+
+    Examples
+    --------
+    >>> region = lawful.indifference(lawful.Surface.named("besiroglu"), 5.76e23, 0.001)
+    >>> print(f"{region.factor:.1f}")
+    1.9
+    """
+
+    budget: float
+    epsilon: float
+    source: str
+    params: Interval
+    tokens: Interval
+    best: tuple[float, float, float]
+
+    _repr_html_ = indifference_html
+
+    @property
+    def factor(self) -> float:
+        """Largest over smallest size in the range."""
+        return self.params[1] / self.params[0]
+
+
+def indifference(source: Fit | Surface, budget: float, epsilon: float | None = None) -> Indifference:
+    """
+    Range of N and D whose loss at a budget is within epsilon of the optimum.
+
+    The loss is flat at its minimum, so N* says less than its digits: within the
+    noise of a single run a whole range of sizes is as good.
+
+    Parameters
+    ----------
+    source : Fit or Surface
+    budget : float
+        FLOPs, > 0.
+    epsilon : float, optional
+        In nats per token, > 0; the standard deviation of one run around a fit if not given.
+
+    Returns
+    -------
+    Indifference
+
+    Raises
+    ------
+    UnsupportedError
+        If the budget or epsilon is not positive, epsilon is missing for a bare surface, or
+        the surface has no interior optimum.
+
+    Examples
+    --------
+    A hundredth of a nat at Chinchilla's budget is a factor of 7 in size:
+
+    >>> found = indifference(lawful.Surface.named("besiroglu"), 5.76e23, 0.01)
+    >>> print(f"{found.params[0]:.3g} to {found.params[1]:.3g} parameters")
+    2.66e+10 to 1.95e+11 parameters
+    """
+    c = check_budget(budget)
+    surface = source if isinstance(source, Surface) else source.surface
+    given = epsilon is not None
+    if epsilon is None:
+        if not isinstance(source, Fit):
+            msg = "A surface has no noise of its own; give epsilon in nats per token, or a fit."
+            raise UnsupportedError(msg)
+        epsilon = noise_of(source)
+    if not (np.isfinite(epsilon) and epsilon > 0):
+        msg = f"epsilon is a positive loss in nats per token, got {epsilon!r}; give one."
+        raise UnsupportedError(msg)
+    best = surface.optimum(c)
+    if not np.isfinite([float(best.params), float(best.tokens)]).all():
+        msg = "A or B is zero, so the surface has no interior optimum to be indifferent around."
+        raise UnsupportedError(msg)
+    centre = float(np.log(best.params))
+
+    def excess(u: float) -> float:
+        return float(surface.at_params(c, np.exp(centre + u)).loss - best.loss) - epsilon
+
+    ends = [centre + _crossing(excess, sign) for sign in (-1.0, 1.0)]
+    low, high = (float(np.exp(v)) for v in ends)
+    tokens = tuple(float(surface.cost.tokens(budget=c, params=n)) for n in (high, low))
+    point = (float(best.params), float(best.tokens), float(best.loss))
+    return Indifference(c, float(epsilon), "given" if given else "noise", (low, high), (tokens[0], tokens[1]), point)
+
+
+def noise_of(fit: Fit) -> float:
+    """Standard deviation of one run around the fitted law, in nats per token."""
+    at = delta(fit)
+    size = float(np.sqrt(at.linear.variance[0]))
+    return size * float(np.mean(fit.runs.L)) if fit.objective.is_log else size
+
+
+def _crossing(excess: Callable[[float], float], sign: float) -> float:
+    """Where a function that is negative at 0 turns positive on one side."""
+    far = 1e-3
+    while excess(sign * far) < 0 and far < 200.0:
+        far *= 2.0
+    near = 0.0
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (near + far)
+        if middle in (near, far):
+            break
+        if excess(sign * middle) < 0:
+            near = middle
+        else:
+            far = middle
+    return sign * far

@@ -1,0 +1,1 @@
+"""Sweeps that are still to be run: plans, their information, and known truths."""

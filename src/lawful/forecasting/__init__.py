@@ -1,0 +1,1 @@
+"""Runs before they exist, and how well methods foresaw runs that were held out."""

@@ -1,0 +1,365 @@
+"""audit(): which law and method forecast best? Hold out the largest runs, fit the rest, score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.notes import Note, Status
+from lawful.core.objective import Objective
+from lawful.data.runs import Runs
+from lawful.data.table import as_runs
+from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.forecasting.holdout import FRONTIER_METHODS, SURFACE_METHODS, Forecast, forecast_frontier, forecast_surface
+from lawful.laws.laws import find_law
+from lawful.show.notebook import audit_html
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+HOLDOUTS = ("budget", "params")
+LEAST_TRAINING = 3
+"""Budgets, or sizes, that a rolling origin must leave to fit on."""
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """
+    How one law and method forecast the held-out runs.
+
+    Attributes
+    ----------
+    law : str or None
+        None for a method without one.
+    method, objective : str
+    n_train : int
+        Runs fitted on, at the last origin.
+    row : int array, shape (m,)
+        Which forecast runs of the audit the errors belong to.
+    error : array, shape (m,)
+        Predicted minus observed loss, as a fraction of the observed one.
+    covered : bool array, shape (m,)
+        Whether the interval of a single run held the observed loss; empty without draws.
+    status : Status
+    notes : tuple of Note
+    """
+
+    law: str | None
+    method: str
+    objective: str | None
+    n_train: int
+    row: IntArray
+    error: Array
+    covered: NDArray[np.bool_]
+    status: Status
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Law and method in a word or two."""
+        return self.method if self.law is None else f"{self.law}, {self.method}"
+
+    @property
+    def median_abs_rel_error(self) -> float | None:
+        """Median of the absolute relative error."""
+        return float(np.median(np.abs(self.error))) if self.error.size else None
+
+    @property
+    def median_rel_error(self) -> float | None:
+        """Median of the signed relative error: positive where forecasts are too high."""
+        return float(np.median(self.error)) if self.error.size else None
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of held-out losses inside their intervals."""
+        return float(self.covered.mean()) if self.covered.size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    Two forecasters on the same runs: mean absolute error of one less that of the other.
+
+    Attributes
+    ----------
+    score, reference : str
+        Names of the two.
+    mean : float
+        Negative where ``score`` is better.
+    interval : (float, float)
+        From resampling the held-out budgets' runs.
+    """
+
+    score: str
+    reference: str
+    mean: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """
+    What :func:`audit` found.
+
+    Attributes
+    ----------
+    kind : {"budget", "params"}
+    values : tuple of float
+        Budgets, or sizes, held out, ascending.
+    rolling : bool
+    level : float
+    scores : tuple of Score
+        In the order asked for.
+    differences : tuple of Difference
+        Each against the first.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.002)
+    >>> found = lawful.audit(runs, laws=["chinchilla"], methods=["vpnls", "approach2"], last=1, draws=0)
+    >>> [score.name for score in found.scores], found.values
+    (['chinchilla, vpnls', 'approach2'], (1e+21,))
+    """
+
+    kind: str
+    values: tuple[float, ...]
+    rolling: bool
+    level: float
+    scores: tuple[Score, ...]
+    differences: tuple[Difference, ...]
+
+    _repr_html_ = audit_html
+
+    def score(self, law: str | None, method: str) -> Score:
+        """Return the score of one law and method."""
+        return next(s for s in self.scores if (s.law, s.method) == (law, method))
+
+
+def origins(runs: Runs, kind: str, last: int, *, rolling: bool) -> list[tuple[IntArray, IntArray, Array]]:
+    """
+    Splits of the runs: indices fitted on, indices held out, and the values held out; the full one first.
+
+    Raises
+    ------
+    IdentificationError
+        If too few budgets or sizes are left to fit on.
+    """
+    if kind == "budget":
+        values, code = runs.budgets, runs.group
+    else:
+        values, code = np.unique(runs.N, return_inverse=True)
+    count = values.size
+    if count - last < LEAST_TRAINING:
+        word = "budgets" if kind == "budget" else "model sizes"
+        msg = (
+            f"Holding out {last} of {count} {word} leaves {max(count - last, 0)} to fit on; at least {LEAST_TRAINING} "
+            f"are needed: hold out fewer (--last) or add runs."
+        )
+        raise IdentificationError(msg)
+    out = []
+    for stop in range(count, LEAST_TRAINING + last - 1 if rolling else count - 1, -1):
+        train, test = np.flatnonzero(code < stop - last), np.flatnonzero((code >= stop - last) & (code < stop))
+        out.append((train, test, values[stop - last : stop]))
+    return out
+
+
+def audit(
+    runs: Any,
+    *,
+    laws: Sequence[str] = ("chinchilla", "skaling"),
+    methods: Sequence[str] = ("approach3", "vpnls", "prior"),
+    holdout: str = "budget",
+    last: int = 2,
+    rolling: bool = False,
+    objective: Objective | None = None,
+    draws: int = 200,
+    level: float = 0.9,
+    seed: int = 0,
+) -> Audit:
+    """
+    Forecast held-out runs with every law and method that applies, and score the forecasts.
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        Training runs.
+    laws : sequence of str
+        Names of the catalogue.
+    methods : sequence of str
+        ``vpnls`` (sums of powers), ``approach3`` (any law), ``prior`` (the coupled law averaged over
+        weak priors on k, see :func:`lawful.forecaster`), ``approach2`` (parabolas about a frontier with a floor) and
+        ``approach1`` (the best loss of a budget only).
+    holdout : {"budget", "params"}
+        Whether the largest budgets or the largest model sizes are held out.
+    last : int
+        How many of them, >= 1.
+    rolling : bool
+        Whether earlier ones are held out in turn as well, while three are left to fit on.
+    objective : Objective, optional
+        For methods that can minimise it; each method's own by default.
+    draws : int
+        Bootstrap draws for the intervals; 0 for none.
+    level : float
+        Coverage the intervals of single runs aim at.
+    seed : int
+        Seed of every draw.
+
+    Returns
+    -------
+    Audit
+        One score per pair that applies. Nothing is chosen for you.
+
+    Raises
+    ------
+    UnsupportedError
+        If a name is unknown or no pair applies.
+    IdentificationError
+        If too few budgets or sizes are left to fit on.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> plan = lawful.plan_isoflop([1e18, 3e18, 1e19, 3e19, 1e20], 7, surface=truth)
+    >>> found = lawful.audit(lawful.simulate(truth, plan, noise=0.002), laws=["chinchilla"], methods=["vpnls"], draws=0)
+    >>> score = found.scores[0]
+    >>> score.name, score.n_train, score.row.size, score.median_abs_rel_error < 0.01
+    ('chinchilla, vpnls', 21, 14, True)
+    """
+    table = as_runs(runs)
+    if holdout not in HOLDOUTS:
+        msg = f"Unknown holdout {holdout!r}; choose one of {', '.join(HOLDOUTS)}."
+        raise UnsupportedError(msg)
+    if last < 1:
+        msg = f"The number of values to hold out must be at least 1, got {last}."
+        raise UnsupportedError(msg)
+    pairs = pairs_of(laws, methods)
+    splits = origins(table, holdout, last, rolling=rolling)
+    # One list of forecast runs over all origins: a run may be forecast from several.
+    starts = np.cumsum([0, *(test.size for _, test, _ in splits)])
+    scores = []
+    for law, method in pairs:
+        parts: list[tuple[int, Forecast]] = []
+        trouble: list[Note] = []
+        for start, (train, test, _) in zip(starts, splits, strict=False):
+            try:
+                found = _forecast(table.take(train), table.take(test), law, method, objective, draws, level, seed)
+                parts.append((int(start), found))
+            except (IdentificationError, InputError, UnsupportedError) as error:
+                trouble.append(Note("unavailable", str(error)))
+        scores.append(_score(law, method, parts, trouble, splits))
+    values = np.unique(np.concatenate([held for _, _, held in splits]))
+    stratum = np.concatenate([np.full(test.size, i) for i, (_, test, _) in enumerate(splits)])
+    return Audit(
+        holdout, tuple(values.tolist()), rolling, level, tuple(scores), _differences(scores, stratum, level, seed)
+    )
+
+
+def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | None, str]]:
+    """
+    Laws with the methods that can fit them; methods without a law once.
+
+    Raises
+    ------
+    UnsupportedError
+        If a name is unknown, or nothing is left.
+
+    Examples
+    --------
+    >>> pairs_of(["chinchilla", "skaling"], ["vpnls", "approach3", "approach2"])
+    [('chinchilla', 'vpnls'), ('chinchilla', 'approach3'), ('skaling', 'approach3'), (None, 'approach2')]
+    """
+    unknown = [m for m in methods if m not in SURFACE_METHODS + FRONTIER_METHODS]
+    if unknown:
+        known = ", ".join(SURFACE_METHODS + FRONTIER_METHODS)
+        msg = f"Unknown method {unknown[0]!r}; choose among {known}."
+        raise UnsupportedError(msg)
+    pairs: list[tuple[str | None, str]] = []
+    for name in laws:
+        law = find_law(name)
+        for method in methods:
+            fits = method == "approach3" or (method == "vpnls" and law.separable)
+            if fits or (method == "prior" and name == "skaling"):
+                pairs.append((name, method))
+    pairs += [(None, method) for method in methods if method in FRONTIER_METHODS]
+    if not pairs:
+        msg = f"None of the methods {', '.join(methods)} can fit any of the laws {', '.join(laws)}."
+        raise UnsupportedError(msg)
+    return pairs
+
+
+def _forecast(
+    train: Runs,
+    test: Runs,
+    law: str | None,
+    method: str,
+    objective: Objective | None,
+    draws: int,
+    level: float,
+    seed: int,
+) -> Forecast:
+    if law is None:
+        return forecast_frontier(train, test, method, draws=draws, level=level, seed=seed)
+    return forecast_surface(train, test, find_law(law), method, objective, draws=draws, level=level, seed=seed)
+
+
+def _score(
+    law: str | None,
+    method: str,
+    parts: list[tuple[int, Forecast]],
+    trouble: list[Note],
+    splits: list[tuple[IntArray, IntArray, Array]],
+) -> Score:
+    """Join the forecasts of all origins."""
+    if not parts:
+        nothing = np.empty(0)
+        none = np.empty(0, dtype=np.intp)
+        return Score(
+            law,
+            method,
+            None,
+            splits[0][0].size,
+            none,
+            nothing,
+            nothing.astype(bool),
+            Status.UNAVAILABLE,
+            tuple(trouble[:1]),
+        )
+    row = np.concatenate([start + part.row for start, part in parts])
+    error = np.concatenate([part.error for _, part in parts])
+    covered = np.concatenate([part.covered for _, part in parts])
+    first = parts[0][1]
+    settled = all(part.status is Status.CONVERGED for _, part in parts)
+    status = Status.CONVERGED if settled else Status.NOT_CONVERGED
+    if trouble:
+        text = f"{len(trouble)} of {len(splits)} origins could not be forecast: {trouble[0].message}"
+        trouble = [Note("unavailable", text)]
+    notes = tuple(dict.fromkeys((*trouble, *(note for _, part in parts for note in part.notes))))
+    return Score(law, method, first.objective, splits[0][0].size, row, error, covered, status, notes)
+
+
+def _differences(scores: list[Score], stratum: IntArray, level: float, seed: int) -> tuple[Difference, ...]:
+    """Paired differences of the absolute error against the first score, on the runs that both forecast."""
+    if not scores:
+        return ()
+    out = []
+    first = scores[0]
+    for index, score in enumerate(scores[1:], start=1):
+        shared, here, there = np.intersect1d(score.row, first.row, return_indices=True)
+        if shared.size < 2:
+            continue
+        gap = np.abs(score.error[here]) - np.abs(first.error[there])
+        rng = np.random.default_rng([seed, index])
+        means = np.zeros(RESAMPLES)
+        for value in np.unique(stratum[shared]):
+            part = gap[stratum[shared] == value]
+            means += part[rng.integers(0, part.size, (RESAMPLES, part.size))].sum(axis=1)
+        low, high = np.quantile(means / gap.size, [(1 - level) / 2, (1 + level) / 2])
+        out.append(Difference(score.name, first.name, float(gap.mean()), (float(low), float(high))))
+    return tuple(out)

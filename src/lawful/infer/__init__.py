@@ -1,1 +1,0 @@
-"""What a fit implies: intervals, allocations and the price of a mistake."""

@@ -1,0 +1,1 @@
+"""Laws, their catalogue, and laws with numbers: surfaces."""

@@ -1,0 +1,301 @@
+"""A law with numbers: loss anywhere, the compute-optimal point, and what a detour costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lawful.core.cost import Cost
+from lawful.data.runs import Runs
+from lawful.errors import UnsupportedError
+from lawful.laws.laws import CHINCHILLA, PUBLISHED, Coefficients, Law
+from lawful.laws.optimum import minimise_line
+
+
+def losses_of(surface: Surface, runs: Runs) -> Any:
+    """Loss of a surface at the columns of runs, shape (n,)."""
+    return surface.law.loss(surface.coefficients, *(runs.column(name) for name in surface.law.columns))
+
+
+class Point(NamedTuple):
+    """A place on a budget line: parameters, tokens and the loss there (nats per token)."""
+
+    params: Any
+    tokens: Any
+    loss: Any
+
+
+def terms_of(law: Law, k: Coefficients) -> Coefficients:
+    """
+    Return A, B, alpha and beta of the two powers whose sum the loss rises with.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law has no such powers, and so no frontier in closed form.
+    """
+    if law.terms is None:
+        msg = f"The {law.name} law has no frontier that is a power of compute."
+        raise UnsupportedError(msg)
+    return law.terms(k)
+
+
+def frontier_exponents(k: Coefficients) -> tuple[Any, Any]:
+    """Return a = beta/(alpha+beta) and b = alpha/(alpha+beta), the exponents of N* and D*."""
+    total = k["alpha"] + k["beta"]
+    return k["beta"] / total, k["alpha"] / total
+
+
+def log_ratio(k: Coefficients) -> Any:
+    """Return ln G, G = (alpha A / (beta B))^(1/(alpha+beta)), so N* = G (N*D*)^a."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(k["alpha"] * k["A"]) - np.log(k["beta"] * k["B"])
+    return ratio / (k["alpha"] + k["beta"])
+
+
+def values_for(law: Law, params: Any, tokens: Any, cost: Cost, unique: Any = None) -> tuple[Any, ...]:
+    """
+    Columns of a law at N parameters and D tokens; all tokens are unique unless said otherwise.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law has columns beyond N, D, C and U.
+    """
+    known = {"N": params, "D": tokens, "U": tokens if unique is None else unique}
+    if "C" in law.columns:
+        known["C"] = cost.flops(params, tokens)
+    missing = [column for column in law.columns if column not in known]
+    if missing:
+        msg = f"The {law.name} law also needs {', '.join(missing)}; evaluate it with its own loss(coefficients, ...)."
+        raise UnsupportedError(msg)
+    return tuple(known[column] for column in law.columns)
+
+
+def optimum_of(k: Coefficients, budget: ArrayLike, cost: Cost, law: Law = CHINCHILLA) -> Point:
+    """
+    Closed-form optimum of a law with two terms; coefficients and budgets broadcast.
+
+    Non-finite where A or B is 0: the best model is then infinitely small or large.
+    """
+    terms = terms_of(law, k)
+    a, b = frontier_exponents(terms)
+    log_g, log_nd = log_ratio(terms), np.log(cost.product(budget))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        params = np.exp(log_g + a * log_nd)
+        tokens = np.exp(-log_g + b * log_nd)
+        return Point(params, tokens, law.loss(k, *values_for(law, params, tokens, cost)))
+
+
+def numeric_optimum(k: Coefficients, budget: ArrayLike, cost: Cost, law: Law, unique: float | None = None) -> Point:
+    """
+    Optimum of any law in N, D and U, by minimising along each budget line; one set of coefficients.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law does not trade N against D.
+    """
+    if not {"N", "D"} <= set(law.columns) or set(law.columns) - {"N", "D", "U"}:
+        msg = f"The {law.name} law does not trade parameters against tokens, so it allocates nothing."
+        raise UnsupportedError(msg)
+
+    def loss(n: Any, d: Any) -> Any:
+        at = {"N": n, "D": d, "U": d if unique is None else unique + 0.0 * np.real(d)}
+        return evaluate(law, k, [at[column] for column in law.columns])
+
+    budgets = np.asarray(budget, float)
+    found = [minimise_line(loss, float(product)) for product in np.ravel(cost.product(budgets))]
+    params, tokens = (np.reshape([pair[i] for pair in found], budgets.shape)[()] for i in (0, 1))
+    return Point(params, tokens, law.loss(k, *values_for(law, params, tokens, cost, unique)))
+
+
+def evaluate(law: Law, k: Coefficients, columns: Sequence[Any]) -> Any:
+    """Loss at coefficients and columns that may be complex, which :meth:`Law.loss` would make real."""
+    if law.form is not None:
+        return law.form(k, *columns)
+    parts = (k[c] * x ** -k[theta] for c, theta, x in zip(law.linear[1:], law.exponents, columns, strict=True))
+    return k[law.linear[0]] + sum(parts)
+
+
+def budget_of(k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
+    """Smallest budget whose optimum reaches a loss (NaN where the loss is not above E)."""
+    alpha, beta, log_g = k["alpha"], k["beta"], log_ratio(k)
+    gap = np.asarray(loss, float) - k["E"]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = k["A"] * np.exp(-alpha * log_g) + k["B"] * np.exp(beta * log_g)
+        log_nd = -(np.log(gap) - np.log(scale)) * (alpha + beta) / (alpha * beta)
+    return cost.flops(np.exp(log_nd), 1.0)
+
+
+WIDEST = (1.0, 700.0)
+"""Range of ln(N·D) that an inverse is searched in."""
+
+
+def numeric_budget_of(k: Coefficients, loss: ArrayLike, cost: Cost, law: Law) -> Any:
+    """Smallest budget whose optimum reaches a loss, by bisection: for two-term laws beyond Chinchilla's."""
+    goal = np.asarray(loss, float)
+    low, high = np.full(goal.shape, WIDEST[0]), np.full(goal.shape, WIDEST[1])
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        above = optimum_of(k, cost.flops(np.exp(middle), 1.0), cost, law).loss > goal
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    inside = (low > WIDEST[0]) & (high < WIDEST[1])
+    return np.where(inside, cost.flops(np.exp(0.5 * (low + high)), 1.0), np.nan)[()]
+
+
+def deadweight_of(k: Coefficients, budget: ArrayLike, tokens: ArrayLike, cost: Cost, law: Law = CHINCHILLA) -> Any:
+    """
+    Deadweight Compute Loss in FLOPs; coefficients, budgets and tokens broadcast.
+
+    It depends on the two terms alone: what the loss makes of their sum is the same at both points.
+
+    With u = ln(N/N*), the loss above E at N is rho times its minimum, rho - 1 =
+    (beta (e^(-alpha u) - 1) + alpha (e^(beta u) - 1))/(alpha+beta), and the
+    budget whose optimum has that loss is C rho^(-(alpha+beta)/(alpha beta)).
+    Written with expm1 and log1p the loss of a near-optimal choice keeps its digits.
+    """
+    terms = terms_of(law, k)
+    alpha, beta = terms["alpha"], terms["beta"]
+    params = cost.params(budget=budget, tokens=tokens)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        u = np.log(params) - np.log(optimum_of(k, budget, cost, law).params)
+        excess = (beta * np.expm1(-alpha * u) + alpha * np.expm1(beta * u)) / (alpha + beta)
+        saved = -np.expm1(-(alpha + beta) / (alpha * beta) * np.log1p(np.maximum(excess, 0.0)))
+    return np.asarray(budget, float) * saved
+
+
+@dataclass(frozen=True)
+class Surface:
+    """
+    A law with numbers: a simulated truth and a fitted estimate are the same thing.
+
+    Parameters
+    ----------
+    coefficients : mapping of str to float
+        One number per name of the law; N and D as counted, loss in nats.
+    law : Law
+        The form; Chinchilla's by default.
+    cost : Cost
+        The convention that turns a budget into N·D.
+
+    Raises
+    ------
+    UnsupportedError
+        If a coefficient is missing, unknown, not finite, or negative.
+
+    Examples
+    --------
+    >>> besiroglu = Surface.named("besiroglu")
+    >>> print(f"{besiroglu.loss(7e10, 1.4e12):.4f}")
+    1.9739
+    >>> best = besiroglu.optimum(5.76e23)
+    >>> print(f"{best.params:.3g} parameters, {best.tokens:.3g} tokens")
+    7.22e+10 parameters, 1.33e+12 tokens
+
+    The inverse: how much compute reaches that loss at the optimum?
+
+    >>> print(f"{besiroglu.budget_for(best.loss):.3g}")
+    5.76e+23
+    """
+
+    coefficients: Mapping[str, float]
+    law: Law = CHINCHILLA
+    cost: Cost = field(default_factory=Cost)
+
+    def __post_init__(self) -> None:
+        missing = [n for n in self.law.names if n not in self.coefficients]
+        extra = [n for n in self.coefficients if n not in self.law.names]
+        if missing or extra:
+            given = ", ".join(self.coefficients)
+            msg = f"The {self.law.name} law has coefficients {', '.join(self.law.names)}; got {given}."
+            raise UnsupportedError(msg)
+        values = {n: float(self.coefficients[n]) for n in self.law.names}
+        bad = [f"{n}={v}" for n, v in values.items() if not (np.isfinite(v) and v >= 0)]
+        if bad:
+            msg = f"Coefficients must be finite and not negative; got {', '.join(bad)}."
+            raise UnsupportedError(msg)
+        object.__setattr__(self, "coefficients", values)
+
+    @classmethod
+    def named(cls, name: str) -> Surface:
+        """Return a published surface: ``hoffmann``, ``hoffmann-rounded`` or ``besiroglu``."""
+        if name not in PUBLISHED:
+            msg = f"Unknown parameter set {name!r}; choose one of {', '.join(PUBLISHED)}."
+            raise UnsupportedError(msg)
+        return cls(PUBLISHED[name])
+
+    def __getitem__(self, name: str) -> float:
+        return self.coefficients[name]
+
+    def loss(self, params: ArrayLike, tokens: ArrayLike, *, unique: ArrayLike | None = None) -> Any:
+        """Loss in nats per token of N parameters trained on D tokens, of which some are unique (all by default)."""
+        n, d = np.asarray(params, float), np.asarray(tokens, float)
+        u = None if unique is None else np.asarray(unique, float)
+        return self.law.loss(self.coefficients, *values_for(self.law, n, d, self.cost, u))
+
+    @property
+    def exponents(self) -> tuple[float, float]:
+        """Exponents (a, b) of N*(C) and D*(C)."""
+        a, b = frontier_exponents(terms_of(self.law, self.coefficients))
+        return float(a), float(b)
+
+    def optimum(self, budget: ArrayLike, *, unique: float | None = None) -> Point:
+        """
+        Compute-optimal N*, D* and L* of a budget in FLOPs (Hoffmann et al. 2022, equation 4).
+
+        In closed form for two terms, by minimising along the budget line for other laws in
+        N, D and U; with ``unique`` tokens limited, D*/unique is the best number of epochs.
+
+        Raises
+        ------
+        UnsupportedError
+            If the law does not trade parameters against tokens.
+
+        Examples
+        --------
+        >>> from lawful.laws.catalogue_repeated import MUENNIGHOFF_PUBLISHED
+        >>> repeated = Surface(MUENNIGHOFF_PUBLISHED, lawful.LAWS["muennighoff"])
+        >>> best = repeated.optimum(9.3e21, unique=25e9)
+        >>> print(f"{best.params:.4g} parameters, {best.tokens / 25e9:.2f} epochs")
+        6.815e+09 parameters, 9.10 epochs
+        """
+        if self.law.terms is not None:
+            return optimum_of(self.coefficients, budget, self.cost, self.law)
+        return numeric_optimum(self.coefficients, budget, self.cost, self.law, unique)
+
+    def budget_for(self, loss: ArrayLike) -> Any:
+        """Smallest budget in FLOPs that reaches a loss; NaN for a loss at or below E."""
+        if self.law == CHINCHILLA:
+            return budget_of(self.coefficients, loss, self.cost)
+        return numeric_budget_of(self.coefficients, loss, self.cost, self.law)
+
+    def at_params(self, budget: ArrayLike, params: ArrayLike) -> Point:
+        """Spend a budget on a model of N parameters."""
+        tokens = self.cost.tokens(budget=budget, params=params)
+        return Point(np.asarray(params, float), tokens, self.loss(params, tokens))
+
+    def at_ratio(self, budget: ArrayLike, tokens_per_param: ArrayLike) -> Point:
+        """Spend a budget at a fixed number of tokens per parameter."""
+        params = np.sqrt(self.cost.product(budget) / np.asarray(tokens_per_param, float))
+        return self.at_params(budget, params)
+
+    def deadweight(self, budget: ArrayLike, tokens: ArrayLike) -> Any:
+        """
+        Deadweight Compute Loss of training on D tokens, in FLOPs.
+
+        N is forced to what the budget leaves, C/(6D); the loss reached there
+        would have needed a smaller budget at the optimum, and the difference
+        of the two budgets is lost (arXiv:2603.22339).
+
+        Examples
+        --------
+        >>> rounded = Surface.named("hoffmann-rounded")
+        >>> print(f"{rounded.deadweight(3.8e25, 3.35e13) / 3.8e25:.4%}")
+        0.4578%
+        """
+        return deadweight_of(self.coefficients, budget, tokens, self.cost, self.law)

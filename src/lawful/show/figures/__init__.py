@@ -1,0 +1,1 @@
+"""Figures with matplotlib, and the tables they are drawn from."""

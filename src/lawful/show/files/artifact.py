@@ -1,0 +1,396 @@
+"""fit.json: a fit that can be loaded again, exact to the last digit, with where it came from."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.analysis.analysis import Analysis
+from lawful.core.cost import Cost
+from lawful.core.notes import Note, Status
+from lawful.core.objective import Objective
+from lawful.data.runs import Runs
+from lawful.errors import InputError, OutputError, UnsupportedError
+from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
+from lawful.estimate.solvers import Joint, VarPro
+from lawful.laws.laws import LAWS
+from lawful.laws.surface import Surface
+from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, strict
+from lawful.uncertainty.bootstrap import Draws
+from lawful.uncertainty.intervals import Intervals
+
+ARRAYS = ("N", "D", "L", "C", "weight")
+DEFAULT_LEVEL = 0.9
+SOLVERS: dict[str, type[Any]] = {solver.__name__: solver for solver in (VarPro, Joint)}
+
+Document = dict[str, Any]
+AnyFit = Fit | FrontierFit
+
+
+def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str, float] | None = None) -> Path:
+    """
+    Write a fit as ``fit.json``: the document of ``lawful fit --json``, its provenance, runs and draws.
+
+    Parameters
+    ----------
+    result : Analysis, Fit or FrontierFit
+        What to keep; an analysis brings its draws, so that intervals survive.
+    path : str or Path
+        File to write.
+    scale : mapping of str to float, optional
+        Units that A and B refer to in the readable part; the model itself is
+        stored as counted, so loading does not depend on it.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+
+    See Also
+    --------
+    load_fit : Its inverse.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> fit = lawful.fit(lawful.simulate(truth, plan))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = lawful.load_fit(lawful.save_fit(fit, f"{folder}/fit.json"))
+    >>> again.surface.coefficients == fit.surface.coefficients
+    True
+    """
+    text = dumps(artifact_document(result, scale=scale))
+    file = Path(path)
+    try:
+        file.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        msg = f"Cannot write {str(path)!r} ({(error.strerror or 'error').lower()}); choose another file."
+        raise OutputError(msg) from None
+    return file
+
+
+def load_fit(path: str | Path) -> Fit | FrontierFit:
+    """
+    Load the fit of a ``fit.json``, exactly as it was saved.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file written by :func:`save_fit` or ``lawful fit --out``.
+
+    Returns
+    -------
+    Fit or FrontierFit
+        With its runs (their other columns stand in ``runs.csv``), solver and notes.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a complete fit of this version's schema.
+
+    See Also
+    --------
+    load_analysis : The fit together with its bootstrap draws.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> runs = lawful.simulate(truth, plan, noise=0.002)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = lawful.save_fit(lawful.fit(runs), f"{folder}/fit.json")
+    ...     again = lawful.load_fit(path)
+    >>> again.method, len(again.runs), again.status.key
+    ('vpnls', 45, 'converged')
+    """
+    fit: AnyFit = load_analysis(path).fit
+    return fit
+
+
+def load_analysis(path: str | Path) -> Analysis:
+    """
+    Load a ``fit.json`` with its bootstrap draws, so that predictions and allocations have intervals.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file written by :func:`save_fit` or ``lawful fit --out``.
+
+    Returns
+    -------
+    Analysis
+        Fit, draws (if any were drawn), notes and the Approach 2 frontier beside it; the
+        allocations are not kept, ask :func:`lawful.allocate` for any budget.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_fit`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> runs = lawful.simulate(truth, plan, noise=0.002)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = load_analysis(lawful.save_fit(lawful.analyse(runs, draws=50), f"{folder}/fit.json"))
+    >>> low, high = again.draws.interval("alpha")
+    >>> bool(low < again.fit.surface["alpha"] < high)
+    True
+    """
+    document = _read(path)
+    try:
+        return _decode(document)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, UnsupportedError) as error:
+        msg = f"The file {str(path)!r} is a damaged fit ({type(error).__name__}: {error}); fit the runs again."
+        raise InputError(msg) from None
+
+
+def artifact_document(result: Analysis | AnyFit, *, scale: Mapping[str, float] | None = None) -> Document:
+    """Return the whole content of ``fit.json`` as plain JSON types."""
+    analysis = result if isinstance(result, Analysis) else _bare(result)
+    units = check_scale(scale)
+    fit = analysis.fit
+    others = {"isoflop": analysis.isoflop, "truth": analysis.truth}
+    # What an analysis names twice is stored once: its own fit prices itself, or is the Approach 2 it is compared with.
+    beside = {name: "fit" if other is fit else other and _encode_fit(other) for name, other in others.items()}
+    model = {"fit": _encode_fit(fit), **beside}
+    return {
+        **fit_document(analysis, scale=units),
+        "provenance": strict(provenance(analysis, units)),
+        "model": strict(model),
+        "runs": strict(_encode_runs(fit.runs)),
+        "sure": None if analysis.sure is None else {"kind": analysis.sure.kind, "level": analysis.sure.level},
+        "draws": None if analysis.draws is None else strict(_encode_draws(analysis.draws)),
+    }
+
+
+def _bare(fit: AnyFit) -> Analysis:
+    """Return an analysis of nothing but the fit."""
+    return Analysis(fit, None, (), None, None, fit.notes, DEFAULT_LEVEL)
+
+
+def provenance(analysis: Analysis, scale: Mapping[str, float]) -> Document:
+    """Return where the numbers come from: versions, data, selection, solver, objective, seed, convention."""
+    from lawful import __version__  # at module level this would be a circle
+
+    fit, draws = analysis.fit, analysis.draws
+    runs = fit.runs
+    surface = fit if isinstance(fit, Fit) else None
+    options = asdict(surface.solver) if surface else {}
+    return {
+        "lawful": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "source": runs.source,
+        "sha256": runs.sha256,
+        "columns": runs.columns,
+        "selection": runs.selection,
+        "weights": runs.columns.get("weight"),
+        "method": fit.method,
+        "objective": {"name": surface.objective.name, "delta": surface.objective.delta} if surface else None,
+        "solver": {"name": type(surface.solver).__name__, "options": options} if surface else None,
+        "bounds": options.get("bounds"),
+        "fixed": surface.fixed if surface else None,
+        "seed": draws.seed if draws else None,
+        "scheme": analysis.sure.kind if analysis.sure else None,
+        "level": analysis.level,
+        "convention": (surface.surface.cost if surface else Cost()).convention,
+        "scale": scale,
+    }
+
+
+def _read(path: str | Path) -> Document:
+    file = Path(path)
+    if file.is_dir():
+        msg = f"{str(path)!r} is a directory; give the fit.json inside it."
+        raise InputError(msg)
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"There is no file {str(path)!r}; check the path."
+        raise InputError(msg) from None
+    except OSError as error:
+        msg = f"Cannot read {str(path)!r} ({(error.strerror or 'error').lower()})."
+        raise InputError(msg) from None
+    except (ValueError, RecursionError):
+        msg = f"The file {str(path)!r} is not JSON; give a fit.json that lawful wrote."
+        raise InputError(msg) from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != FIT_SCHEMA:
+        raise InputError(_not_ours(path, schema))
+    if "model" not in document:
+        msg = (
+            f"The file {str(path)!r} holds the printed JSON of a fit but not the model; save it with --out or save_fit."
+        )
+        raise InputError(msg)
+    return dict(document)
+
+
+def _not_ours(path: str | Path, schema: object) -> str:
+    family, _, version = str(schema).rpartition("/")
+    if family == FIT_SCHEMA.rpartition("/")[0] and version.isdigit():
+        return f"The file {str(path)!r} has schema {schema}, this lawful reads {FIT_SCHEMA}; use a newer lawful."
+    if str(schema).startswith("lawful."):
+        return f"The file {str(path)!r} is a {schema} document; give the fit.json of a single fit."
+    return f"The file {str(path)!r} is JSON, but not a fit that lawful wrote."
+
+
+def _encode_runs(runs: Runs) -> Document:
+    return {
+        **{name: getattr(runs, name) for name in ARRAYS},
+        "group": runs.group,
+        "budgets": runs.budgets,
+        "row": runs.row,
+        "columns": runs.columns,
+        "selection": runs.selection,
+        "source": runs.source,
+        "notes": [note.to_dict() for note in runs.notes],
+    }
+
+
+def _frozen(values: object, dtype: type = float) -> NDArray[Any]:
+    array: NDArray[Any] = np.array(values, dtype=dtype)  # None becomes NaN, which only draws may hold
+    array.setflags(write=False)
+    return array
+
+
+def _decode_notes(notes: list[Mapping[str, str]]) -> tuple[Note, ...]:
+    return tuple(Note(note["code"], note["message"]) for note in notes)
+
+
+def _decode_runs(document: Mapping[str, Any], sha256: str) -> Runs:
+    arrays: dict[str, Any] = {name: _frozen(document[name]) for name in ARRAYS}
+    runs = Runs(
+        **arrays,
+        group=_frozen(document["group"], int),
+        budgets=_frozen(document["budgets"]),
+        row=None if document["row"] is None else _frozen(document["row"], int),
+        columns=document["columns"],
+        selection=document["selection"],
+        source=document["source"],
+        notes=_decode_notes(document["notes"]),
+    )
+    if runs.sha256 != sha256:
+        msg = "its runs do not match their hash"
+        raise ValueError(msg)
+    return runs
+
+
+def _encode_fit(fit: AnyFit) -> Document:
+    common = {"method": fit.method, "status": fit.status.key, "notes": [note.to_dict() for note in fit.notes]}
+    if isinstance(fit, FrontierFit):
+        return {
+            "kind": "frontier",
+            **common,
+            "frontier": fit.frontier.to_dict(),
+            **{name: getattr(fit, name) for name in ("budgets", "params", "tokens")},
+            "parabolas": [{f.name: getattr(p, f.name) for f in fields(Parabola)} for p in fit.parabolas],
+        }
+    return {
+        "kind": "surface",
+        **common,
+        "law": fit.surface.law.name,
+        "coefficients": fit.surface.coefficients,
+        "flops_per_param_token": fit.surface.cost.flops_per_param_token,
+        "objective": {"name": fit.objective.name, "delta": fit.objective.delta},
+        "solver": {"name": type(fit.solver).__name__, "options": asdict(fit.solver)},
+        "value": fit.value,
+        "fixed": fit.fixed,
+    }
+
+
+def _decode_fit(document: Mapping[str, Any], runs: Runs) -> AnyFit:
+    common: dict[str, Any] = {
+        "method": document["method"],
+        "status": Status[document["status"].upper()],
+        "notes": _decode_notes(document["notes"]),
+        "runs": runs,
+    }
+    if document["kind"] == "frontier":
+        points: dict[str, Any] = {name: _frozen(document[name]) for name in ("budgets", "params", "tokens")}
+        parabolas = tuple(_decode_parabola(p) for p in document["parabolas"])
+        return FrontierFit(frontier=Frontier(**document["frontier"]), parabolas=parabolas, **points, **common)
+    cost = Cost(document["flops_per_param_token"])
+    return Fit(
+        surface=Surface(document["coefficients"], LAWS[document["law"]], cost),
+        objective=Objective(**document["objective"]),
+        solver=_decode_solver(document["solver"]),
+        value=document["value"],
+        fixed=document["fixed"],
+        **common,
+    )
+
+
+def _decode_parabola(document: Mapping[str, Any]) -> Parabola:
+    values: dict[str, Any] = {name: _frozen(v) if isinstance(v, list) else v for name, v in document.items()}
+    return Parabola(**values)
+
+
+def _decode_solver(document: Mapping[str, Any]) -> Any:
+    def thaw(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(np.inf if item is None else thaw(item) for item in value)  # JSON has no infinite bound
+        if isinstance(value, dict):
+            return {key: thaw(item) for key, item in value.items()}
+        return value
+
+    return SOLVERS[document["name"]](**{name: thaw(value) for name, value in document["options"].items()})
+
+
+def _encode_draws(draws: Draws) -> Document:
+    return {
+        "scheme": draws.scheme,
+        "seed": draws.seed,
+        "coefficients": draws.coefficients,
+        "frontier": draws.frontier,
+        "notes": [note.to_dict() for note in draws.notes],
+    }
+
+
+def _decode(document: Document) -> Analysis:
+    runs = _decode_runs(document["runs"], document["provenance"]["sha256"])
+    model = document["model"]
+    fit = _decode_fit(model["fit"], runs)
+    beside = (model["isoflop"], model["truth"])
+    isoflop, truth = (fit if saved == "fit" else saved and _decode_fit(saved, runs) for saved in beside)
+    saved, sure = document["draws"], document.get("sure")
+    draws = None
+    if saved is not None:
+        draws = Draws(
+            fit=fit,
+            scheme=saved["scheme"],
+            seed=saved["seed"],
+            coefficients={name: _frozen(v) for name, v in saved["coefficients"].items()},
+            frontier={name: _frozen(v) for name, v in saved["frontier"].items()},
+            notes=_decode_notes(saved["notes"]),
+        )
+    return Analysis(
+        fit=fit,
+        draws=draws,
+        allocations=(),
+        isoflop=isoflop if isinstance(isoflop, FrontierFit) else None,
+        truth=truth if isinstance(truth, Fit) else None,
+        notes=_decode_notes(document["notes"]),
+        level=document["provenance"]["level"],
+        # Intervals are computed again: what is stored is which kind, at which level.
+        intervals=sure and Intervals(fit, sure["kind"], sure["level"], draws, draws.notes if draws else ()),
+    )

@@ -1,0 +1,192 @@
+"""What ``--out`` writes: fit.json, runs.csv, the figures and the report, listed in the document itself."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.evidence import gather
+from lawful.data.runs import Runs
+from lawful.estimate.result import Fit, FrontierFit
+from lawful.show.figures.figure_data import Table
+from lawful.show.figures.figures import figures_of, save_figure
+from lawful.show.files.artifact import artifact_document
+from lawful.show.files.document import Outcome, compare_document, dumps, groups_document
+from lawful.show.files.output import MANIFEST, files_under
+from lawful.show.report.report import report_html
+from lawful.show.report.report_tables import report_tables
+
+if TYPE_CHECKING:
+    from lawful.checks.check import Checked
+
+QUANTITIES = {"params": "N", "tokens": "D", "loss": "L", "budget": "C"}
+EXACT_INTEGER = 2.0**53
+"""Below this every whole number is a float of its own, so it can be written without a point."""
+
+
+def write_fit(
+    folder: Path,
+    analysis: Analysis,
+    *,
+    scale: Mapping[str, float] | None = None,
+    with_figures: str = "png+svg",
+    more: Mapping[str, Any] | None = None,
+    checked: Checked | None = None,
+) -> None:
+    """
+    Write one analysis into a folder: ``runs.csv``, figures, ``report.html`` with its ``tables/``, and ``fit.json``.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing directory, as :func:`~lawful.show.files.output.staged_output` yields.
+    analysis : Analysis
+        What was found.
+    scale : mapping of str to float, optional
+        Units that A and B refer to in ``fit.json``.
+    with_figures : {"png+svg", "none"}
+        Figure files to write; the report holds its figures in any case.
+    more : mapping of str to Any, optional
+        Keys that ``fit.json`` has besides.
+    checked : Checked, optional
+        The check that chose the runs.
+    """
+    write_runs(folder / "runs.csv", analysis.fit)
+    if with_figures != "none":
+        write_figures(folder, analysis)
+    write_report_files(folder, analysis, checked)
+    write_document(folder / "fit.json", {**artifact_document(analysis, scale=scale), **(more or {})})
+
+
+def write_report_files(folder: Path, analysis: Analysis, checked: Checked | None = None) -> None:
+    """Write ``report.html`` and, under ``tables/``, every table that it is drawn from."""
+    evidence = gather(analysis, checked=checked)
+    tables = report_tables(evidence)
+    (folder / "report.html").write_text(report_html(analysis, evidence=evidence, tables=tables), encoding="utf-8")
+    write_tables(folder / "tables", tables)
+
+
+def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
+    """Write tables as CSV, one file each; every number reads back as the same number."""
+    folder.mkdir(exist_ok=True)
+    for name, table in tables.items():
+        write_columns(folder / f"{name}.csv", table)
+
+
+def write_comparison(folder: Path, outcomes: Sequence[Outcome], *, scale: Mapping[str, float] | None = None) -> None:
+    """Write ``compare.json``, and the report of the VPNLS fit where there is one."""
+    for outcome in outcomes:
+        if isinstance(outcome, Analysis) and outcome.method == "vpnls":
+            write_report_files(folder, outcome)
+    write_document(folder / "compare.json", compare_document(outcomes, scale=scale))
+
+
+def write_demo(folder: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write ``compare.json`` and everything of the VPNLS fit but its figures as files: the report shows them."""
+    (folder / "compare.json").write_text(dumps(compare_document(outcomes)) + "\n", encoding="utf-8")
+    for outcome in outcomes:
+        if isinstance(outcome, Analysis) and outcome.method == "vpnls":
+            write_fit(folder, outcome, with_figures="none")
+
+
+def write_groups(
+    folder: Path,
+    by: str,
+    outcomes: Mapping[str, Outcome],
+    *,
+    scale: Mapping[str, float] | None = None,
+    with_figures: str = "png+svg",
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write one sub-directory per group that could be fitted, and ``fit-by.json`` over all of them."""
+    used: set[str] = set()
+    for value, outcome in outcomes.items():
+        if isinstance(outcome, Analysis):
+            inner = folder / folder_name(value, used)
+            inner.mkdir()
+            write_fit(inner, outcome, scale=scale, with_figures=with_figures)
+    write_document(folder / "fit-by.json", {**groups_document(by, outcomes, scale=scale), **(more or {})})
+
+
+def folder_name(value: str, used: set[str]) -> str:
+    """
+    Return a harmless, unused directory name for a group, and remember it in ``used``.
+
+    Examples
+    --------
+    >>> taken: set[str] = set()
+    >>> folder_name("llama 3/raw", taken), folder_name("llama 3:raw", taken), folder_name("..", taken)
+    ('llama-3-raw', 'llama-3-raw-2', 'group')
+    """
+    plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in value)[:80].strip(".-") or "group"
+    name, count = plain, 1
+    while name.lower() in used:
+        count += 1
+        name = f"{plain}-{count}"
+    used.add(name.lower())
+    return name
+
+
+def write_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document with the list of the files around it, by which a later run knows what to replace."""
+    files = sorted({*files_under(path.parent), path.name})
+    path.write_text(dumps({**document, MANIFEST: files}) + "\n", encoding="utf-8")
+
+
+def write_figures(folder: Path, analysis: Analysis) -> None:
+    """Write every figure as PNG and SVG."""
+    for name, figure in figures_of(analysis).items():
+        for suffix in ("png", "svg"):
+            save_figure(figure, folder / f"{name}.{suffix}")
+
+
+def write_runs(path: Path, fit: Fit | FrontierFit) -> None:
+    """Write the runs with every column of their source, and what the surface predicts for each."""
+    columns = run_columns(fit.runs)
+    if isinstance(fit, Fit):
+        residuals = fit.residuals
+        columns[_unused("predicted_loss", columns)] = fit.runs.L - residuals
+        columns[_unused("residual", columns)] = residuals
+    write_columns(path, columns)
+
+
+def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write columns of equal length as CSV; every number reads back as the same number."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*(map(_cell, column) for column in columns.values()), strict=True))
+
+
+def run_columns(runs: Runs) -> dict[str, Any]:
+    """Return every column of the source in its order, then the quantities that it lacks under our names."""
+    columns: dict[str, Any] = dict(runs.table)
+    for quantity, attribute in QUANTITIES.items():
+        if runs.columns.get(quantity) not in columns:
+            columns[_unused(quantity, columns)] = getattr(runs, attribute)
+    return columns
+
+
+def _unused(name: str, columns: Mapping[str, Any]) -> str:
+    """Return a name for our column that leaves the user's columns theirs."""
+    while name in columns:
+        name = f"{name}_fit"
+    return name
+
+
+def _cell(value: Any) -> str:
+    """Text that reads back as the same value; a missing one is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, (float, np.floating)):
+        number = float(value)  # a float32 label reads back as the same float32
+        if np.isnan(number):
+            return ""
+        whole = number.is_integer() and abs(number) < EXACT_INTEGER
+        return str(int(number)) if whole else repr(number)
+    return str(value)

@@ -1,0 +1,307 @@
+"""The JSON documents: the promised schemas, strict (no NaN, no infinity, ever)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from lawful.analysis.analysis import Analysis, Unavailable
+from lawful.core.cost import Cost
+from lawful.core.notes import Note, Status
+from lawful.decide.allocate import Allocation
+from lawful.errors import IdentificationError, UnsupportedError
+from lawful.estimate.result import Fit, FrontierFit
+from lawful.laws.laws import CHINCHILLA, Law
+
+FIT_SCHEMA = "lawful.fit/1"
+GROUPS_SCHEMA = "lawful.fit-by/1"
+COMPARE_SCHEMA = "lawful.compare/1"
+PREDICT_SCHEMA = "lawful.predict/1"
+ALLOCATE_SCHEMA = "lawful.allocate/1"
+
+EXPONENTS = ("a", "b", "log10_a0", "log10_b0")
+
+QUANTITY_COLUMNS = {"params": "N", "tokens": "D"}
+"""Quantities that ``scale`` may name, and the column of the law that each one is."""
+
+Document = dict[str, Any]
+Outcome = Analysis | Unavailable
+
+
+def strict(value: Any) -> Any:
+    """
+    Turn a value into plain JSON types; NaN and infinity become ``None``.
+
+    Examples
+    --------
+    >>> strict({"loss": np.float64("nan"), "interval": (1.0, np.inf), "sizes": np.arange(2)})
+    {'loss': None, 'interval': [1.0, None], 'sizes': [0, 1]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): strict(item) for key, item in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return strict(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [strict(item) for item in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def dumps(document: Mapping[str, Any]) -> str:
+    """Return a document as JSON text that any strict parser reads; floats keep every digit."""
+    return json.dumps(strict(document), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def check_scale(scale: Mapping[str, float] | None) -> dict[str, float]:
+    """
+    Return units for N and D as a complete mapping, by default one parameter and one token.
+
+    Raises
+    ------
+    UnsupportedError
+        If a name is not ``params`` or ``tokens``, or a unit is not positive and finite.
+
+    Examples
+    --------
+    >>> check_scale({"params": 1e6})
+    {'params': 1000000.0, 'tokens': 1.0}
+    """
+    given = dict(scale or {})
+    unknown = [name for name in given if name not in QUANTITY_COLUMNS]
+    if unknown:
+        msg = f"A scale can be given for params and tokens, not for {', '.join(unknown)}."
+        raise UnsupportedError(msg)
+    for name, unit in given.items():
+        if not (isfinite(unit) and unit > 0):
+            msg = f"The scale of {name} must be a positive number, got {unit!r}."
+            raise UnsupportedError(msg)
+    return {name: float(given.get(name, 1.0)) for name in QUANTITY_COLUMNS}
+
+
+def scaled(law: Law, coefficients: Mapping[str, Any], scale: Mapping[str, float]) -> dict[str, Any]:
+    """
+    Return coefficients as they read with N and D counted in other units.
+
+    ``A/N^alpha`` is ``(A s^-alpha)/(N/s)^alpha``: only the multiplier of a power changes.
+
+    Examples
+    --------
+    >>> from lawful.laws.laws import CHINCHILLA
+    >>> k = dict(E=1.7, A=400.0, B=400.0, alpha=0.5, beta=0.5)
+    >>> print(f"{scaled(CHINCHILLA, k, {'params': 1e6, 'tokens': 1.0})['A']:.3f}")
+    0.400
+    """
+    units = {column: scale[name] for name, column in QUANTITY_COLUMNS.items()}
+    result = dict(coefficients)
+    if not law.amounts and any(units[column] != 1.0 for column in law.columns if column in units):
+        msg = f"The {law.name} law has no multipliers of powers, so --scale cannot apply to it."
+        raise UnsupportedError(msg)
+    for c, theta, column in law.amounts:
+        unit = units.get(column, 1.0)
+        if unit != 1.0:
+            result[c] = coefficients[c] * unit ** -np.asarray(coefficients[theta])
+    return {name: result[name] for name in coefficients}
+
+
+def _notes(notes: Iterable[Note]) -> list[Document]:
+    return [note.to_dict() for note in notes]
+
+
+def has_frontier(fit: Fit | FrontierFit) -> bool:
+    """Whether N* and D* are powers of compute under this fit."""
+    return not isinstance(fit, Fit) or fit.surface.law.terms is not None
+
+
+def intervals_document(analysis: Analysis, scale: Mapping[str, float]) -> Document | None:
+    """Return intervals of coefficients and exponents, or ``None`` where none were asked for."""
+    sure = analysis.sure
+    if sure is None:
+        return None
+    draws = sure.draws
+    coefficients = None
+    if isinstance(analysis.fit, Fit):
+        units = sure.in_units(scale["params"], scale["tokens"])
+        coefficients = {name: units.of(name) for name in analysis.fit.surface.law.names}
+    return {
+        "level": analysis.level,
+        "scheme": sure.kind,
+        "draws": None if draws is None else len(draws),
+        "failed": None if draws is None else draws.failed,
+        "seed": None if draws is None else draws.seed,
+        "coefficients": coefficients,
+        "exponents": {name: sure.of(name) if has_frontier(analysis.fit) else None for name in EXPONENTS},
+    }
+
+
+def allocation_document(allocation: Allocation) -> Document:
+    """Return one allocation; params and tokens are counted ones whatever the scale."""
+    lost, interval, new_run = allocation.deadweight, allocation.interval, allocation.prediction
+    return {
+        "budget": allocation.budget,
+        "params": allocation.params,
+        "tokens": allocation.tokens,
+        "loss": allocation.loss,
+        "tokens_per_param": allocation.tokens_per_param,
+        "interval": None if interval is None else {n: interval.get(n) for n in ("params", "tokens", "loss")},
+        "prediction": None if new_run is None else {"loss": new_run["loss"]},
+        "deadweight": None
+        if lost is None
+        else {
+            "of": lost.of,
+            "flops": lost.flops,
+            "fraction": lost.fraction,
+            "on": lost.on,
+            "interval": lost.interval,
+            "interval_without_failed": lost.discarded,
+            "failed": lost.failed,
+        },
+    }
+
+
+def fit_document(analysis: Analysis, *, scale: Mapping[str, float] | None = None) -> Document:
+    """
+    Return what ``lawful fit --json`` prints (schema ``lawful.fit/1``).
+
+    Parameters
+    ----------
+    analysis : Analysis
+        What :func:`lawful.analyse` returned.
+    scale : mapping of str to float, optional
+        Units of ``params`` and ``tokens`` that A and B refer to; as counted by default.
+
+    Returns
+    -------
+    dict
+        Plain JSON types; null where a method has no such number.
+
+    Raises
+    ------
+    UnsupportedError
+        If the scale names anything but params and tokens, or is not positive.
+    """
+    units = check_scale(scale)
+    fit = analysis.fit
+    surface = fit if isinstance(fit, Fit) else None
+    document = {
+        "schema": FIT_SCHEMA,
+        "method": fit.method,
+        "law": (surface.surface.law if surface else CHINCHILLA).name,
+        "objective": {"name": surface.objective.name, "delta": surface.objective.delta, "value": surface.value}
+        if surface
+        else None,
+        "coefficients": scaled(surface.surface.law, surface.surface.coefficients, units) if surface else None,
+        "exponents": fit.frontier.to_dict(),
+        "rss": surface.rss if surface else None,
+        "n_runs": len(fit.runs),
+        "status": fit.status.key,
+        "notes": _notes(analysis.notes),
+        "intervals": intervals_document(analysis, units),
+        "allocations": [allocation_document(a) for a in analysis.allocations],
+        "scale": units,
+        "convention": surface.surface.cost.convention if surface else Cost().convention,
+    }
+    result: Document = strict(document)
+    return result
+
+
+def unavailable_document(outcome: Unavailable) -> Document:
+    """Return the document of a method that cannot run: a status, a note and nulls."""
+    return {
+        "schema": FIT_SCHEMA,
+        "method": outcome.method,
+        "law": None,
+        "objective": None,
+        "coefficients": None,
+        "exponents": None,
+        "rss": None,
+        "n_runs": outcome.n_runs,
+        "status": Status.UNAVAILABLE.key,
+        "notes": _notes([outcome.note]),
+        "intervals": None,
+        "allocations": None,
+        "scale": None,
+        "convention": Cost().convention,
+    }
+
+
+def outcome_document(outcome: Outcome, *, scale: Mapping[str, float] | None = None) -> Document:
+    """Return the document of an analysis, or of the reason that stands in its place."""
+    if isinstance(outcome, Unavailable):
+        return unavailable_document(outcome)
+    return fit_document(outcome, scale=scale)
+
+
+def compare_document(outcomes: Iterable[Outcome], *, scale: Mapping[str, float] | None = None) -> Document:
+    """
+    Return what ``lawful compare --json`` prints (schema ``lawful.compare/1``).
+
+    Parameters
+    ----------
+    outcomes : iterable of Analysis or Unavailable
+        What :func:`lawful.compare` returned, in its order.
+    scale : mapping of str to float, optional
+        As in :func:`fit_document`.
+    """
+    return {"schema": COMPARE_SCHEMA, "fits": [outcome_document(o, scale=scale) for o in outcomes]}
+
+
+def groups_document(by: str, outcomes: Mapping[str, Outcome], *, scale: Mapping[str, float] | None = None) -> Document:
+    """Return what ``lawful fit --by COLUMN --json`` prints (schema ``lawful.fit-by/1``): one fit per value."""
+    groups = [{"value": value, "fit": outcome_document(o, scale=scale)} for value, o in outcomes.items()]
+    return {"schema": GROUPS_SCHEMA, "by": by, "groups": groups}
+
+
+def predict_document(analysis: Analysis, params: float, tokens: float, *, level: float | None = None) -> Document:
+    """
+    Return the loss of one run with its interval (schema ``lawful.predict/1``).
+
+    Raises
+    ------
+    IdentificationError
+        If the fit is a frontier, which predicts no loss.
+    """
+    fit = analysis.fit
+    if not isinstance(fit, Fit):
+        msg = f"{fit.method} fits no loss surface, so it predicts no loss; fit with vpnls or approach3."
+        raise IdentificationError(msg)
+    at = analysis.level if level is None else level
+    sure = None if analysis.sure is None else analysis.sure.at_level(at)
+    point = (params, tokens)
+    interval = None if sure is None else {"loss": sure.of("loss_at", point=point)}
+    new_run = None if sure is None else {"loss": sure.prediction(point=point)}
+    document: Document = strict(
+        {
+            "schema": PREDICT_SCHEMA,
+            "method": fit.method,
+            "params": params,
+            "tokens": tokens,
+            "budget": float(fit.surface.cost.flops(params, tokens)),
+            "loss": float(fit.surface.loss(params, tokens)),
+            "level": at,
+            "interval": interval,
+            "prediction": new_run,
+            "convention": fit.surface.cost.convention,
+        }
+    )
+    return document
+
+
+def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, level: float) -> Document:
+    """Return allocations of a saved fit (schema ``lawful.allocate/1``)."""
+    fit = analysis.fit
+    cost = fit.surface.cost if isinstance(fit, Fit) else Cost()
+    document: Document = strict(
+        {
+            "schema": ALLOCATE_SCHEMA,
+            "method": fit.method,
+            "level": level,
+            "allocations": [allocation_document(a) for a in allocations],
+            "convention": cost.convention,
+        }
+    )
+    return document

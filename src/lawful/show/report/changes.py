@@ -1,0 +1,302 @@
+"""What changed between fits: their data, how they were fitted, coefficients, and the decisions they imply."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from string import ascii_uppercase
+from typing import Any
+
+import numpy as np
+
+from lawful.analysis.analysis import Analysis
+from lawful.data.runs import Runs
+from lawful.decide.allocate import Allocation
+from lawful.decide.detour import allocate_again
+from lawful.errors import UnsupportedError
+from lawful.estimate.result import Fit
+from lawful.show.figures.figure_data import Table, figure_tables
+from lawful.show.files.document import strict
+from lawful.show.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
+from lawful.show.report.report_tables import allocation_table, coefficient_table
+from lawful.show.report.saved import SavedFit, flagged_sentence
+
+CHANGES_SCHEMA = "lawful.changes/1"
+
+QUANTITIES = {"params": "N*", "tokens": "D*", "loss": "L*"}
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """
+    Two or more fits beside each other.
+
+    Attributes
+    ----------
+    names : tuple of str
+        A letter per fit: A, B, ...
+    fits : tuple of SavedFit
+        The fits.
+    budgets : tuple of float
+        Budgets in FLOPs at which all of them are asked for the optimum.
+    allocations : tuple of tuple of Allocation
+        Per fit, one per budget.
+    is_asked : bool
+        Whether the budgets were asked for; otherwise the largest that any of them was trained at.
+    """
+
+    names: tuple[str, ...]
+    fits: tuple[SavedFit, ...]
+    budgets: tuple[float, ...]
+    allocations: tuple[tuple[Allocation, ...], ...]
+    is_asked: bool
+
+    @property
+    def analyses(self) -> tuple[Analysis, ...]:
+        """What each fit implies."""
+        return tuple(saved.analysis for saved in self.fits)
+
+
+def changes_of(fits: Sequence[SavedFit]) -> Changes:
+    """
+    Put fits beside each other at the budgets that any of them was asked about.
+
+    Raises
+    ------
+    UnsupportedError
+        With fewer than two fits, or more than the alphabet has letters.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> one = SavedFit("one.json", lawful.analyse(runs, budgets=[1e22]), None)
+    >>> other = SavedFit("other.json", lawful.analyse(runs.take(np.arange(20)), budgets=[1e22]), None)
+    >>> print(data_sentences(changes_of([one, other]))[0])
+    A and B share 20 runs; 7 are in A only, 0 in B only.
+    """
+    if not 2 <= len(fits) <= len(ascii_uppercase):
+        msg = f"A comparison needs 2 to {len(ascii_uppercase)} fits, got {len(fits)}."
+        raise UnsupportedError(msg)
+    asked = sorted({a.budget for saved in fits for a in saved.analysis.allocations})
+    budgets = asked or [max(float(saved.analysis.fit.runs.budgets.max()) for saved in fits)]
+    allocations = tuple(tuple(_allocate(saved.analysis, c) for c in budgets) for saved in fits)
+    # With the same budgets, the frontiers of all fits are drawn equally far.
+    alike = tuple(
+        replace(saved, analysis=replace(saved.analysis, allocations=some))
+        for saved, some in zip(fits, allocations, strict=True)
+    )
+    return Changes(tuple(ascii_uppercase[: len(fits)]), alike, tuple(budgets), allocations, bool(asked))
+
+
+def _allocate(analysis: Analysis, budget: float) -> Allocation:
+    known = [a for a in analysis.allocations if a.budget == budget]
+    return known[0] if known else allocate_again(analysis, budget)
+
+
+def data_sentences(changes: Changes) -> list[str]:
+    """Say which runs every later fit shares with the first, and which only one of them has."""
+    first, a = changes.analyses[0].fit.runs, changes.names[0]
+    said = []
+    for b, analysis in zip(changes.names[1:], changes.analyses[1:], strict=True):
+        runs = analysis.fit.runs
+        if runs.sha256 == first.sha256:
+            said.append(f"{a} and {b} were fitted to the same {len(runs)} runs (SHA-256 {runs.sha256[:12]}…).")
+            continue
+        mine, other = _rows(first), _rows(runs)
+        shared = (mine & other).total()
+        only_a, only_b = mine - other, other - mine
+        said.append(f"{a} and {b} share {shared} runs; {only_a.total()} are in {a} only, {only_b.total()} in {b} only.")
+        moved = (_places(only_a) & _places(only_b)).total()
+        if moved:
+            said.append(f"Of those, {moved} have the same N and D in both but another loss.")
+        if not shared and not moved:
+            said.append(f"{a} and {b} have no run in common: this compares two experiments, not two fits of one.")
+    return said
+
+
+def _rows(runs: Runs) -> Counter[tuple[float, float, float]]:
+    return Counter(zip(runs.N.tolist(), runs.D.tolist(), runs.L.tolist(), strict=True))
+
+
+def _places(rows: Counter[tuple[float, float, float]]) -> Counter[tuple[float, float]]:
+    places: Counter[tuple[float, float]] = Counter()
+    for (n, d, _), count in rows.items():
+        places[n, d] += count
+    return places
+
+
+def setting_rows(changes: Changes) -> list[dict[str, Any]]:
+    """Return a row per setting of the fits, and whether it differs."""
+    rows = [
+        _row(changes, "File", [saved.path for saved in changes.fits]),
+        _row(changes, "Source", [_said_source(a) for a in changes.analyses]),
+        _row(changes, "Runs", [str(len(a.fit.runs)) for a in changes.analyses]),
+        _row(changes, "Budgets", [str(a.fit.runs.budgets.size) for a in changes.analyses]),
+        _row(changes, "Largest budget", [format_flops(float(a.fit.runs.budgets.max())) for a in changes.analyses]),
+        _row(changes, "Check before the fit", [_said_check(saved) for saved in changes.fits]),
+        _row(changes, "Method", [a.method for a in changes.analyses]),
+    ]
+    surfaces = [a.fit if isinstance(a.fit, Fit) else None for a in changes.analyses]
+    rows += [
+        _row(changes, "Law", ["none" if f is None else f.surface.law.name for f in surfaces]),
+        _row(changes, "Objective", ["lines" if f is None else str(f.objective) for f in surfaces]),
+        _row(
+            changes,
+            "Held fixed",
+            [
+                "none" if f is None else ", ".join(f"{k} = {v:g}" for k, v in f.fixed.items()) or "none"
+                for f in surfaces
+            ],
+        ),
+        _row(changes, "Intervals", [_said_intervals(a) for a in changes.analyses]),
+        _row(changes, "Status", [a.fit.status.key.replace("_", " ") for a in changes.analyses]),
+    ]
+    return rows
+
+
+def _row(changes: Changes, name: str, values: Sequence[str]) -> dict[str, Any]:
+    cells = {letter: (value, "") for letter, value in zip(changes.names, values, strict=True)}
+    return {"Setting": (name, ""), **cells, "Changed": ("yes" if len(set(values)) > 1 else "no", "")}
+
+
+def _said_source(analysis: Analysis) -> str:
+    runs = analysis.fit.runs
+    return runs.source + "".join(f", {name}={value}" for name, value in runs.selection.items())
+
+
+def _said_check(saved: SavedFit) -> str:
+    return "none" if saved.flagged is None else flagged_sentence(saved.flagged)
+
+
+def _said_intervals(analysis: Analysis) -> str:
+    return "none" if analysis.sure is None else f"{analysis.sure.kind}, {format_level(analysis.level)}"
+
+
+def overlap(one: tuple[float, float], other: tuple[float, float]) -> str:
+    """
+    Say whether two intervals overlap; nothing where one of them is unknown.
+
+    Examples
+    --------
+    >>> overlap((0.29, 0.33), (0.32, 0.36)), overlap((0.29, 0.30), (0.32, 0.36)), overlap((0.29, float("nan")), (0, 1))
+    ('yes', 'no', 'n/a')
+    """
+    if not np.all(np.isfinite([*one, *other])):
+        return "n/a"
+    return "yes" if one[0] <= other[1] and other[0] <= one[1] else "no"
+
+
+def changes_tables(changes: Changes) -> dict[str, Table]:
+    """Return the tables that a comparison shows: coefficients, optima at the budgets, and frontiers, by fit."""
+
+    def stacked(parts: Sequence[Table]) -> Table:
+        fit = np.concatenate(
+            [np.full(len(next(iter(p.values()))), n) for n, p in zip(changes.names, parts, strict=True)]
+        )
+        return {"fit": fit, **{name: np.concatenate([p[name] for p in parts]) for name in parts[0]}}
+
+    lines = [figure_tables(a)["frontier_lines"] for a in changes.analyses]
+    own = [
+        {k: v[line["source"] == a.method] for k, v in line.items() if k not in ("source", "extrapolated")}
+        for a, line in zip(changes.analyses, lines, strict=True)
+    ]
+    return {
+        "fits": {
+            "fit": np.array(changes.names),
+            "file": np.array([saved.path for saved in changes.fits]),
+            "source": np.array([a.fit.runs.source for a in changes.analyses]),
+            "runs": np.array([len(a.fit.runs) for a in changes.analyses]),
+            "sha256": np.array([a.fit.runs.sha256 for a in changes.analyses]),
+            "method": np.array([a.method for a in changes.analyses]),
+        },
+        "fit_coefficients": stacked([coefficient_table(a) for a in changes.analyses]),
+        "fit_optima": stacked([allocation_table(some) for some in changes.allocations]),
+        "fit_frontiers": stacked(own),
+    }
+
+
+def changes_document(changes: Changes) -> dict[str, Any]:
+    """
+    Return a comparison as JSON types: settings, coefficients with intervals, optima at common budgets.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> saved = SavedFit("fit.json", lawful.analyse(runs, budgets=[1e22]), None)
+    >>> document = changes_document(changes_of([saved, saved]))
+    >>> document["schema"], document["data"], document["coefficients"][0]["overlap"]
+    ('lawful.changes/1', ['A and B were fitted to the same 27 runs (SHA-256 ...).'], True)
+    """
+    tables = changes_tables(changes)
+    values = [coefficient_values(a) for a in changes.analyses]
+    rows = []
+    for name in dict.fromkeys(name for value in values for name in value):
+        ends = [
+            a.interval(name) if name in v else (np.nan, np.nan) for a, v in zip(changes.analyses, values, strict=True)
+        ]
+        said = overlap(ends[0], ends[1])
+        known = None if said == "n/a" or len(ends) > 2 else said == "yes"
+        rows.append({"name": name, "values": [v.get(name) for v in values], "intervals": ends, "overlap": known})
+    document: dict[str, Any] = strict(
+        {
+            "schema": CHANGES_SCHEMA,
+            "fits": [
+                {"name": name, "file": saved.path, "notes": [note.to_dict() for note in saved.analysis.notes]}
+                for name, saved in zip(changes.names, changes.fits, strict=True)
+            ],
+            "decision": [change_sentence(changes)],
+            "data": data_sentences(changes),
+            "settings": [
+                {
+                    "name": row["Setting"][0],
+                    "values": [row[n][0] for n in changes.names],
+                    "changed": row["Changed"][0] == "yes",
+                }
+                for row in setting_rows(changes)
+            ],
+            "coefficients": rows,
+            "optima": tables["fit_optima"],
+        }
+    )
+    return document
+
+
+def coefficient_values(analysis: Analysis) -> dict[str, float]:
+    """Return coefficients and exponents by name."""
+    table = coefficient_table(analysis)
+    return dict(zip(table["name"].tolist(), table["value"].tolist(), strict=True))
+
+
+def change_sentence(changes: Changes) -> str:
+    """Say in one sentence what the fits make of the largest budget: two beside each other, more as a range."""
+    if len(changes.fits) > 2:
+        return _range_sentence(changes)
+    one, other = changes.allocations[0][-1], changes.allocations[-1][-1]
+    a, b = changes.names[0], changes.names[-1]
+    if not np.all(np.isfinite([one.params, other.params])):
+        return f"At {format_flops(one.budget)} one of the fits has no compute-optimal choice: the notes say why."
+    share = other.params / one.params - 1
+    moved = f"{format_percent(abs(share))} {'larger' if share > 0 else 'smaller'}" if abs(share) >= 5e-4 else "the same"
+    sure = overlap(*((x.interval or {}).get("params") or (np.nan, np.nan) for x in (one, other)))
+    said = {"yes": "; their intervals overlap", "no": "; their intervals do not overlap", "n/a": ""}[sure]
+    return (
+        f"At {format_flops(one.budget)} fit {a} asks for {format_count(one.params)} parameters on "
+        f"{format_count(one.tokens)} tokens and fit {b} for {format_count(other.params)} on "
+        f"{format_count(other.tokens)}: N* of {b} is {moved}{said}."
+    )
+
+
+def _range_sentence(changes: Changes) -> str:
+    some = [allocations[-1] for allocations in changes.allocations]
+    sizes = [a.params for a in some if np.isfinite(a.params)]
+    data = [a.tokens for a in some if np.isfinite(a.tokens)]
+    if not sizes:
+        return f"At {format_flops(some[0].budget)} none of the fits has a compute-optimal choice: the notes say why."
+    return (
+        f"At {format_flops(some[0].budget)} the {len(some)} fits ask for "
+        f"{format_count_interval(min(sizes), max(sizes))} "
+        f"parameters on {format_count_interval(min(data), max(data))} tokens."
+    )

@@ -1,0 +1,117 @@
+"""The decision in words: how to spend a budget, how sure that is, and what the usual method would have cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lawful.show.figures.palette import METHOD_LABELS
+from lawful.show.numbers import (
+    format_count,
+    format_count_interval,
+    format_flops,
+    format_level,
+    format_percent,
+    format_scientific,
+    format_uncertain,
+    format_value,
+)
+
+if TYPE_CHECKING:
+    from lawful.analysis.analysis import Analysis
+    from lawful.decide.allocate import Allocation, Deadweight
+
+AS_GOOD = 5e-7
+"""A smaller share of the budget than this is no waste worth a sentence."""
+
+
+def decision_sentences(analysis: Analysis) -> list[str]:
+    """
+    Return the decision: one sentence per budget, or how the optimum grows where no budget was given.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        A fit with what it implies, by any method.
+
+    Returns
+    -------
+    list of str
+        Plain text.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> analysis = lawful.analyse(lawful.simulate(truth, plan), budgets=[5.76e23], draws=0)
+    >>> print(decision_sentences(analysis)[0].split(";")[0])
+    At 5.76e23 FLOPs train 72.2B parameters on 1.33T tokens, expected loss 1.974 nats per token
+    """
+    if analysis.allocations:
+        return [allocation_sentence(allocation, level=analysis.level) for allocation in analysis.allocations]
+    frontier = analysis.fit.frontier
+    grows = []
+    for symbol, name, value in (("N*", "a", frontier.a), ("D*", "b", frontier.b)):
+        ends = analysis.interval(name)
+        text, low, high = format_uncertain(value, *ends)
+        sure = f" ({format_level(analysis.level)} interval {low} to {high})" if np.all(np.isfinite(ends)) else ""
+        grows.append(f"{symbol} grows as C^{text}{sure}")
+    return [f"No budget was given; over these runs {grows[0]} and {grows[1]}."]
+
+
+def allocation_sentence(allocation: Allocation, *, level: float) -> str:
+    """Say in one sentence how to spend a budget, how sure that is, and what Approach 2 would have wasted."""
+    budget = format_flops(allocation.budget)
+    if not (np.isfinite(allocation.params) and np.isfinite(allocation.tokens)):
+        return f"At {budget} this fit has no compute-optimal choice: the notes say why."
+    train = f"train {format_count(allocation.params)} parameters on {format_count(allocation.tokens)} tokens"
+    return f"At {budget} {train}{_sure(allocation, level)}{_loss(allocation)}{_waste(allocation)}."
+
+
+def _ends(allocation: Allocation, name: str) -> tuple[float, float] | None:
+    pair = (allocation.interval or {}).get(name)
+    return pair if pair is not None and np.all(np.isfinite(pair)) else None
+
+
+def _sure(allocation: Allocation, level: float) -> str:
+    params, tokens = _ends(allocation, "params"), _ends(allocation, "tokens")
+    if params is None or tokens is None:
+        return ""
+    spans = f"{format_count_interval(*params)} parameters, {format_count_interval(*tokens)} tokens"
+    return f" ({format_level(level)} interval {spans})"
+
+
+def _loss(allocation: Allocation) -> str:
+    if allocation.loss is None or not np.isfinite(allocation.loss):
+        return ""
+    ends = _ends(allocation, "loss")
+    if ends is None:
+        return f", expected loss {format_value(allocation.loss)} nats per token"
+    value, low, high = format_uncertain(allocation.loss, *ends)
+    return f", expected loss {value} ({low} to {high}) nats per token"
+
+
+def _waste(allocation: Allocation) -> str:
+    lost = allocation.deadweight
+    if lost is None:
+        return ""
+    method = METHOD_LABELS[lost.of]
+    cost = f"{format_flops(lost.flops)} ({format_percent(lost.fraction)})"
+    if allocation.loss is None:
+        return f"; on the {METHOD_LABELS[lost.on]} surface of these runs that choice wastes {cost}"
+    if lost.fraction < AS_GOOD:
+        return f"; {method} would have chosen the same"
+    choice = f"{format_count(lost.params)} parameters on {format_count(lost.tokens)} tokens"
+    return f"; {method} would have chosen {choice} and wasted {cost}{deadweight_span(lost)}"
+
+
+def deadweight_span(lost: Deadweight) -> str:
+    """Say how sure a price is: over all refits, and beside it without those that failed."""
+    if lost.interval is None or lost.discarded is None or not np.isfinite([*lost.interval, *lost.discarded]).all():
+        return ""
+    kept = " to ".join(map(format_scientific, lost.interval))
+    if not lost.failed:
+        return f", interval {kept} FLOPs"
+    other = " to ".join(map(format_scientific, lost.discarded))
+    return f", interval {kept} FLOPs ({other} without the {lost.failed:.0%} of refits whose parabola opens downward)"

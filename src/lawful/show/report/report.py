@@ -1,0 +1,154 @@
+"""One self-contained HTML page about one analysis: the decision first, then everything it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.evidence import Evidence, gather
+from lawful.approach2.bias import Bias
+from lawful.core.notes import Status
+from lawful.decide.indifference import Indifference
+from lawful.estimate.result import Fit
+from lawful.show.bias import bias_sentences
+from lawful.show.figures.figure_data import Table
+from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
+from lawful.show.numbers import format_flops, format_level
+from lawful.show.printing import FORMULAS, METHOD_TITLES
+from lawful.show.report.decision import decision_sentences
+from lawful.show.report.embedded import asset, library, page_json
+from lawful.show.report.report_card import bibtex, card_facts, card_text, note_rows, unstated_facts
+from lawful.show.report.report_figures import budget_colours, page_colours, pictures_of
+from lawful.show.report.report_tables import embedded_tables, report_tables
+from lawful.show.report.report_words import (
+    allocation_row,
+    bias_rows,
+    check_facts,
+    coefficient_rows,
+    data_facts,
+    dial_sentence,
+    method_rows,
+    target_rows,
+    valley_sentence,
+)
+from lawful.uncertainty.dial import AsymptoteDial
+
+
+def report_html(
+    analysis: Analysis,
+    *,
+    title: str | None = None,
+    evidence: Evidence | None = None,
+    tables: Mapping[str, Table] | None = None,
+    flagged: Mapping[str, Any] | None = None,
+) -> str:
+    """
+    Return a report of an analysis as one self-contained HTML page.
+
+    The page needs no network, reads on a phone, on paper and in the dark, and
+    the same analysis gives the same bytes. Its figures answer to the pointer where
+    scripts run, and are plain drawings where they do not, and on paper.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        A fit with what it implies, by any method; with or without budgets and draws.
+    title : str, optional
+        Heading; names the source of the runs by default.
+    evidence : Evidence, optional
+        What the report rests on besides; gathered here by default.
+    tables : mapping of str to table, optional
+        The tables of the evidence, if they were made already.
+    flagged : mapping of str to Any, optional
+        What a check left out before the fit, for a fit that was saved.
+
+    Returns
+    -------
+    str
+        HTML. Every name that comes from the user's data is escaped.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> analysis = lawful.analyse(lawful.simulate(truth, plan, noise=0.01), budgets=[1e22], draws=0)
+    >>> page = report_html(analysis, title="A sweep & its law")
+    >>> page[:15], "A sweep &amp; its law" in page
+    ('<!doctype html>', True)
+    """
+    evidence = evidence or gather(analysis)
+    tables = report_tables(evidence) if tables is None else tables
+    fit = analysis.fit
+    heading = title or f"Scaling law of {PurePath(fit.runs.source).name or fit.runs.source}"
+    card, unstated = card_facts(analysis), unstated_facts()
+    light, dark = budget_colours(analysis)
+    return page_html(
+        "report.html.j2",
+        title=heading,
+        pictures=pictures_of(evidence),
+        data=page_data(tables, colours=len(light), level=format_level(analysis.level)),
+        budgets=(light, dark),
+        decision=decision_sentences(analysis),
+        method=METHOD_TITLES[fit.method],
+        status=fit.status.value if isinstance(fit, Fit) or fit.status is not Status.CONVERGED else "",
+        facts=[*data_facts(analysis), *check_facts(evidence, flagged)],
+        formula=FORMULAS.get(fit.surface.law.name, fit.surface.law.name) if isinstance(fit, Fit) else None,
+        methods=method_rows(evidence),
+        targets=target_rows(evidence),
+        coefficients=coefficient_rows(analysis),
+        allocations=[allocation_row(a) for a in analysis.allocations],
+        dial=dial_sentence(evidence.dial) if isinstance(evidence.dial, AsymptoteDial) else evidence.dial,
+        valley=valley_sentence(evidence.region) if isinstance(evidence.region, Indifference) else evidence.region,
+        target=format_flops(evidence.target),
+        is_asked=evidence.is_asked,
+        bias=bias_sentences(analysis) if isinstance(evidence.bias, Bias) else evidence.bias,
+        bias_rows=_bias_rows(evidence),
+        level=format_level(analysis.level),
+        has_draws=analysis.sure is not None,
+        notes=note_rows(analysis),
+        card=card,
+        unstated=unstated,
+        card_text=card_text(heading, [*card, *unstated]),
+        bibtex=bibtex(),
+    )
+
+
+def _bias_rows(evidence: Evidence) -> list[dict[str, tuple[str, str]]]:
+    if not isinstance(evidence.bias, Bias):
+        return []
+    return bias_rows(evidence.bias, [a.budget for a in evidence.analysis.allocations] or [evidence.target])
+
+
+def page_data(tables: Mapping[str, Table], **settings: Any) -> str:
+    """Return what the scripts of a page draw from, as JSON that HTML cannot misread."""
+    return page_json({"tables": embedded_tables(tables), "labels": METHOD_LABELS, **settings})
+
+
+def page_html(template: str, *, budgets: tuple[list[str], list[str]] = ([], []), **values: Any) -> str:
+    """
+    Return a page made from a template, with the colours, scripts and data that pages of this kind carry.
+
+    Parameters
+    ----------
+    template : str
+        Its name in ``show/templates``.
+    budgets : pair of list of str
+        A colour per training budget, for light and for dark.
+    **values : Any
+        What the template names.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("lawful.show", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    colours = [
+        {**page_colours(palette), **{f"budget-{i}": colour for i, colour in enumerate(scheme)}}
+        for palette, scheme in zip((LIGHT, DARK), budgets, strict=True)
+    ]
+    scripts = [library(), asset("figures.js"), asset("report.js")]
+    page = environment.get_template(template).render(colours=colours, scripts=scripts, **values)
+    return page.rstrip() + "\n"

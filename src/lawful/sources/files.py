@@ -1,0 +1,267 @@
+"""Run tables in files: CSV, TSV, JSONL and Parquet as a header and columns, or one sentence why not."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lawful.data.columns import unique_names
+from lawful.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = "CSV, TSV, JSONL or Parquet"
+GZIP_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
+JSONL_SUFFIXES = {".jsonl", ".ndjson"}
+DELIMITERS = ",\t;"
+
+Columns = dict[str, Any]
+
+
+def load_file(path: Path) -> tuple[list[str], Columns]:
+    r"""
+    Read a file of runs.
+
+    Parameters
+    ----------
+    path : Path
+        ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson`` (each also with ``.gz``), or ``.parquet``;
+        the format of any other name is told from the content.
+
+    Returns
+    -------
+    header : list of str
+        Names of the columns as they stand in the file, possibly repeated.
+    columns : dict of str to array_like
+        The columns under distinct names. Text stays as it is written; columns of
+        numbers are numeric.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as a table.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "runs.csv")
+    >>> _ = path.write_text("run,loss\n001,2.5\n002,2.4\n")
+    >>> header, columns = load_file(path)
+    >>> header, columns["run"].tolist(), columns["loss"].tolist()
+    (['run', 'loss'], ['001', '002'], [2.5, 2.4])
+    """
+    data = _content(path)
+    if data.startswith(PARQUET_MAGIC):
+        return _parquet(path, data)
+    suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
+    suffix = suffix.lower()
+    text = _text(path, data, suffix)
+    if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.startswith(("{", "["))):
+        return _jsonl(path, text)
+    return _delimited(path, text, "\t" if suffix == ".tsv" else None)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            msg = f"{str(path)!r} is a directory; give one file of runs ({FORMATS})."
+            raise InputError(msg)
+        data = path.read_bytes()
+    except FileNotFoundError:
+        msg = f"There is no file {str(path)!r}; check the path."
+        raise InputError(msg) from None
+    except PermissionError:
+        msg = f"{str(path)!r} may not be read by this user; check its permissions."
+        raise InputError(msg) from None
+    except (OSError, ValueError) as error:
+        msg = f"{str(path)!r} cannot be read ({error}); check the path."
+        raise InputError(msg) from None
+    if data.startswith(GZIP_MAGIC):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error):
+            msg = f"{str(path)!r} is a damaged gzip file; copy or compress it again."
+            raise InputError(msg) from None
+    if not data.strip():
+        msg = f"{str(path)!r} is empty; it needs a header and one line per run."
+        raise InputError(msg)
+    return data
+
+
+def _text(path: Path, data: bytes, suffix: str) -> str:
+    if suffix == ".parquet" or b"\0" in data:
+        kind = "not a Parquet file" if suffix == ".parquet" else "binary, not a table of text"
+        msg = f"{str(path)!r} is {kind}; save the runs as {FORMATS}."
+        raise InputError(msg)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        msg = f"{str(path)!r} is not UTF-8 text (line {line}); save the runs as {FORMATS} in UTF-8."
+        raise InputError(msg) from None
+
+
+def _parquet(path: Path, data: bytes) -> tuple[list[str], Columns]:
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(io.BytesIO(data), engine="pyarrow")
+    except ImportError:
+        msg = f"{str(path)!r} is a Parquet file, which needs pyarrow; pip install 'lawful[parquet]'."
+        raise InputError(msg) from None
+    except (OSError, ValueError, LookupError, NotImplementedError) as error:
+        msg = f"{str(path)!r} is a damaged Parquet file ({_first_line(error)}); write it again."
+        raise InputError(msg) from None
+    header = [str(name).strip() for name in frame.columns]
+    return header, _by_name(frame, unique_names(header))
+
+
+def _by_name(frame: pd.DataFrame, names: list[str]) -> Columns:
+    return {name: frame.iloc[:, i] for i, name in enumerate(names)}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")
+
+
+def _jsonl(path: Path, text: str) -> tuple[list[str], Columns]:
+    lines = [line for line in text.split("\n") if line and not line.isspace()]
+    try:
+        # One parse of one array is several times faster than a parse per line.
+        records = json.loads(f"[{','.join(lines)}]")
+    except (ValueError, RecursionError):
+        records = []
+    if len(records) != len(lines) or set(map(type, records)) != {dict}:
+        raise InputError(_broken_json(path, text))
+    keys = list(dict.fromkeys(chain.from_iterable(records)))
+    header = [key.strip() for key in keys]
+    values = ([record.get(key) for record in records] for key in keys)
+    return header, dict(zip(unique_names(header), values, strict=True))
+
+
+def _broken_json(path: Path, text: str) -> str:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            return f"{str(path)!r} is broken at line {number} ({_first_line(error)}); JSONL has one object per line."
+        if not isinstance(value, dict):
+            kind = type(value).__name__
+            return f"{str(path)!r} holds a {kind} at line {number}; JSONL has one object per line."
+    return f"{str(path)!r} is not JSONL; it needs one object per line."
+
+
+def _delimited(path: Path, text: str, delimiter: str | None) -> tuple[list[str], Columns]:
+    delimiter = delimiter or _delimiter(text)
+    header = _header(path, text, delimiter)
+    names = unique_names(header)
+    frame = _parse_csv(path, text, delimiter, names)
+    if frame.empty:
+        msg = f"{str(path)!r} has a header but no rows; it needs one line per run."
+        raise InputError(msg)
+    # The parser fills a short line with blanks, so only a blank last cell can hide one.
+    if frame.iloc[:, -1].isna().any() and (ragged := _ragged(text, delimiter, len(header))):
+        raise InputError(_ragged_message(path, *ragged, len(header)))
+    return header, _by_name(frame, names)
+
+
+def _delimiter(text: str) -> str:
+    first = text.lstrip().partition("\n")[0]
+    bare = re.sub(r'"[^"]*"', "", first)
+    return max(DELIMITERS, key=bare.count)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    start = 1
+    for fields in reader:
+        if fields:
+            yield start, fields
+        start = reader.line_num + 1
+
+
+def _header(path: Path, text: str, delimiter: str) -> list[str]:
+    try:
+        _, fields = next(_rows(text, delimiter))
+    except (csv.Error, StopIteration):
+        msg = f"{str(path)!r} has no readable header in its first line; save the runs as {FORMATS}."
+        raise InputError(msg) from None
+    while len(fields) > 1 and not fields[-1].strip():
+        fields.pop()  # a delimiter at the end of the line names no column
+    return [field.strip() for field in fields]
+
+
+def _parse_csv(path: Path, text: str, delimiter: str, names: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    data = text.encode()
+    options: dict[str, Any] = {
+        "sep": delimiter,
+        "header": 0,
+        "names": names,
+        "index_col": False,
+        "keep_default_na": False,  # a run called "NA" is not missing
+        "na_values": [""],
+        "low_memory": False,
+        "engine": "c",
+    }
+    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+        options["float_precision"] = "round_trip"  # the default from 3.1 on
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame: pd.DataFrame = pd.read_csv(io.BytesIO(data), **options)
+            numeric = frame.select_dtypes("number").columns
+            if len(numeric) and _has_leading_zero(data):
+                written = pd.read_csv(io.BytesIO(data), **options, usecols=list(numeric), dtype=str)
+                for name in numeric:
+                    if written[name].str.match(r"[+-]?0\d").any():
+                        frame[name] = written[name]
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, ValueError) as error:
+        ragged = _ragged(text, delimiter, len(names))
+        if ragged:
+            raise InputError(_ragged_message(path, *ragged, len(names))) from None
+        msg = f"{str(path)!r} is not a readable table ({_first_line(error)}); look for a quote that is never closed."
+        raise InputError(msg) from None
+    return frame
+
+
+def _has_leading_zero(data: bytes) -> bool:
+    """Tell whether a cell starts as 007 does: a name of a run, which must not become 7."""
+    codes = np.frombuffer(data, dtype=np.uint8)
+    zeros = np.flatnonzero(codes[1:-1] == ord("0")) + 1
+    is_start = np.isin(codes[zeros - 1], np.frombuffer(b',;\t"\n', dtype=np.uint8))
+    after = codes[zeros[is_start] + 1]
+    return bool(((after >= ord("0")) & (after <= ord("9"))).any())
+
+
+def _ragged(text: str, delimiter: str, width: int) -> tuple[int, int] | None:
+    """Return the line and the number of fields of the first row that is too short or too long."""
+    try:
+        for line, fields in _rows(text, delimiter):
+            if len(fields) < width or any(field.strip() for field in fields[width:]):
+                return line, len(fields)
+    except csv.Error:
+        pass
+    return None
+
+
+def _ragged_message(path: Path, line: int, found: int, width: int) -> str:
+    return (
+        f"{str(path)!r} has {found} fields in line {line} where its header has {width}; "
+        "repair that line, or quote a text that contains the delimiter."
+    )

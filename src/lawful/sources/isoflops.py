@@ -1,0 +1,374 @@
+"""Training curves to IsoFLOP points: what every model size had reached at a budget."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.cost import Cost
+from lawful.core.notes import Note
+from lawful.data.checkpoints import (
+    PROGRESS_NAMES,
+    RUN_NAMES,
+    SETTING_NAMES,
+    UNFINISHED,
+    checkpoint_notes,
+    named_among,
+    row_codes,
+)
+from lawful.data.columns import find_column, listed, recognise
+from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets
+from lawful.data.selection import Selection, Table, open_table, select_rows
+from lawful.data.table import third_quantity
+from lawful.data.values import quantity_values
+from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.sources.read import load_columns
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+CANDIDATES = 40
+"""Log-spaced candidate budgets, from the smallest compute to the largest."""
+
+MIN_SIZES = 3
+"""A budget is kept where at least this many model sizes have a checkpoint near it."""
+
+LARGEST_COUNT = 10**6
+"""A number of budgets; anything larger was meant as FLOPs."""
+
+
+class Curve(NamedTuple):
+    """
+    One training curve, ready to be read at any compute.
+
+    Attributes
+    ----------
+    log_c : array, shape (k,)
+        Distinct ln C, ascending.
+    first, last, low, high : array, shape (k,)
+        ln of the first, last, smallest and largest loss logged at that compute: they
+        differ only where a compute value repeats.
+    row : int array, shape (k,)
+        Index of a checkpoint at that compute.
+    """
+
+    log_c: Array
+    first: Array
+    last: Array
+    low: Array
+    high: Array
+    row: IntArray
+
+
+class Reading(NamedTuple):
+    """The loss of a curve at one compute, its range over the order of repeats, and the nearest checkpoint."""
+
+    loss: float
+    low: float
+    high: float
+    row: int
+
+
+def isoflop_points(
+    table: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    select: Selection | None = None,
+    run: Sequence[str] | None = None,
+    budgets: int | Sequence[float] = CANDIDATES,
+    tolerance: float = BUDGET_TOLERANCE,
+    min_sizes: int = MIN_SIZES,
+) -> Runs:
+    """
+    Turn training curves with many checkpoints per run into runs at a few budgets.
+
+    A candidate budget is kept where at least ``min_sizes`` model sizes have a
+    checkpoint within ``tolerance`` of it. There the loss of every run that has one is
+    read off its curve, and the lowest per model size is its point: one model size,
+    one budget, D = C/(6N).
+
+    Parameters
+    ----------
+    table : path, pandas DataFrame or mapping of str to array_like
+        One row per checkpoint, with the loss and two of params, tokens and budget.
+        Rows in which one of them is missing, not finite or not positive are set aside.
+    columns, select
+        As in :func:`lawful.read_runs`.
+    run : sequence of str, optional
+        Columns that tell the runs apart, besides the model size. By default a column
+        that names the run, or else the learning rate, the sweep and the like.
+    budgets : int or sequence of float
+        How many log-spaced candidates to try, or the budgets in FLOPs.
+    tolerance : float
+        How near a checkpoint must be, as a fraction of the budget, > 0.
+    min_sizes : int
+        Model sizes that a budget needs.
+
+    Returns
+    -------
+    Runs
+        One run per budget and model size, by budget and size. Among its labels are the
+        columns of ``run`` and the checkpoint nearest to the budget (``checkpoint_row``),
+        and ``loss_low``, ``loss_high``: the range of the loss over every order of
+        checkpoints that repeat one compute value within a run.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read as checkpoints.
+    UnsupportedError
+        If ``budgets``, ``tolerance`` or ``min_sizes`` makes no sense.
+    IdentificationError
+        If no budget has enough sizes.
+
+    Notes
+    -----
+    A curve is piecewise linear in ln loss over ln C, and constant beyond its own
+    range. Repeated values of C keep the order of the table (a stable sort): the last
+    of them ends the piece to their left, the first begins the piece to their right.
+    The recipe is that of the misfitting survey's IsoFLOP set (Li et al. 2025,
+    arXiv:2502.18969) as collected for arXiv:2603.22339.
+
+    Examples
+    --------
+    Three runs with four checkpoints each share a budget of 1.2e18 FLOPs:
+
+    >>> N, D = np.repeat([1e8, 2e8, 4e8], 4), np.tile([2.5e8, 5e8, 1e9, 2e9], 3)
+    >>> points = isoflop_points({"N": N, "D": D, "loss": 1.7 + (1e6 / N) ** 0.3 + (1e7 / D) ** 0.3}, budgets=[1.2e18])
+    >>> [f"{n:.0e} {d:.0e} {loss:.3f}" for n, d, loss in zip(points.N, points.D, points.L)]
+    ['1e+08 2e+09 2.155', '2e+08 1e+09 2.155', '4e+08 5e+08 2.175']
+    """
+    _check_options(tolerance, min_sizes)
+    opened, roles = _open(table, columns, select or {})
+    clean, given, notes = _usable(opened, roles)
+    keys = _run_columns(clean, roles, run, notes)
+    code = row_codes([given["params"], *(clean.columns[key] for key in keys)])
+    order = np.argsort(code, kind="stable")
+    index = np.split(order, np.cumsum(np.bincount(code))[:-1])
+    curves = [training_curve(given["budget"], given["loss"], rows) for rows in index]
+    size = np.array([given["params"][rows[0]] for rows in index])
+    kept = _kept_budgets(given, budgets, tolerance, min_sizes, notes)
+    points = _points(curves, size, kept, float(np.log1p(tolerance)))
+    _say_repeats(curves, index, points, notes)
+    _say_unfinished(clean, roles, given, curves, index, notes)
+    return _as_runs(points, clean, keys, notes)
+
+
+def _check_options(tolerance: float, min_sizes: int) -> None:
+    if not (np.isfinite(tolerance) and tolerance > 0):
+        msg = f"The tolerance must be a fraction above zero, got {tolerance!r}."
+        raise UnsupportedError(msg)
+    if min_sizes < 1:
+        msg = f"A budget needs at least one model size, got min_sizes={min_sizes}."
+        raise UnsupportedError(msg)
+
+
+def _open(table: Any, columns: Mapping[str, str] | None, select: Selection) -> tuple[Table, dict[str, str]]:
+    data, header, source = load_columns(table)
+    opened = open_table(data, source, header)
+    roles = recognise(opened.keys, opened.header, columns)
+    return select_rows(opened, roles, select), roles
+
+
+def _usable(table: Table, roles: Mapping[str, str]) -> tuple[Table, dict[str, Array], list[Note]]:
+    """Set aside rows with a broken quantity, and derive what is missing from C = 6ND."""
+    given = {quantity: quantity_values(key, table.columns[key], table.row) for quantity, key in roles.items()}
+    if len(given) < 4:
+        name, derived = third_quantity(given)
+        given[name] = derived
+    good = np.all([np.isfinite(values) & (values > 0) for values in given.values()], axis=0)
+    if good.all():
+        return table, given, []
+    if not good.any():
+        msg = f"None of the {good.size} checkpoints has a loss, params, tokens and budget that are finite and positive."
+        raise InputError(msg)
+    rows = table.row[~good].tolist()
+    message = (
+        f"{len(rows)} of {good.size} checkpoints were set aside, because their N, D, C or loss is missing, not finite "
+        f"or not positive: {'rows' if len(rows) > 1 else 'row'} {listed(rows)}."
+    )
+    return table.take(good, {}), {name: values[good] for name, values in given.items()}, [Note("set_aside", message)]
+
+
+def _run_columns(table: Table, roles: Mapping[str, str], run: Sequence[str] | None, notes: list[Note]) -> list[str]:
+    free = [key for key in table.keys if key not in roles.values()]
+    if run is not None:
+        return list(dict.fromkeys(find_column(name, table.keys, table.header, asked="--run") for name in run))
+    keys = named_among(RUN_NAMES, free)[:1] or named_among(SETTING_NAMES, free)
+    told = ", ".join(map(repr, [roles.get("params", "params"), *keys]))
+    notes.append(
+        Note("checkpoint_runs", f"Rows with the same {told} were taken for one run; choose with --run COLUMN.")
+    )
+    return keys
+
+
+def training_curve(C: Array, loss: Array, rows: IntArray) -> Curve:
+    """
+    Sort the checkpoints of one run by compute, in the order of the table where it repeats.
+
+    Examples
+    --------
+    >>> curve = training_curve(np.array([4.0, 1.0, 1.0]), np.array([2.0, 3.0, 2.5]), np.arange(3))
+    >>> np.exp(curve.first), np.exp(curve.last)
+    (array([3., 2.]), array([2.5, 2. ]))
+    """
+    ordered = rows[np.argsort(C[rows], kind="stable")]
+    log_c, log_loss = np.log(C[ordered]), np.log(loss[ordered])
+    start = np.flatnonzero(np.diff(log_c, prepend=-np.inf) > 0)
+    end = np.append(start[1:], log_c.size) - 1
+    low, high = np.minimum.reduceat(log_loss, start), np.maximum.reduceat(log_loss, start)
+    return Curve(log_c[start], log_loss[start], log_loss[end], low, high, ordered[start])
+
+
+def read_curve(curve: Curve, log_c: float) -> Reading:
+    """
+    Read a training curve at one compute.
+
+    Examples
+    --------
+    >>> curve = training_curve(np.array([1.0, 1.0, 4.0]), np.array([3.0, 2.5, 2.0]), np.arange(3))
+    >>> reading = read_curve(curve, np.log(2.0))
+    >>> f"{reading.loss:.3f}, in [{reading.low:.3f}, {reading.high:.3f}]"
+    '2.236, in [2.236, 2.449]'
+    """
+    nearest = int(curve.row[np.abs(curve.log_c - log_c).argmin()])
+    right = int(np.searchsorted(curve.log_c, log_c, side="right"))
+    if right == 0:
+        ends = (curve.first[0], curve.low[0], curve.high[0])
+    elif right == curve.log_c.size:
+        ends = (curve.last[-1], curve.low[-1], curve.high[-1])
+    else:
+        left = right - 1
+        share = (log_c - curve.log_c[left]) / (curve.log_c[right] - curve.log_c[left])
+        pairs = ((curve.last, curve.first), (curve.low, curve.low), (curve.high, curve.high))
+        ends = tuple((1 - share) * a[left] + share * b[right] for a, b in pairs)
+    loss, low, high = (float(np.exp(value)) for value in ends)
+    return Reading(loss, low, high, nearest)
+
+
+def _kept_budgets(
+    given: Mapping[str, Array], budgets: int | Sequence[float], tolerance: float, min_sizes: int, notes: list[Note]
+) -> Array:
+    candidates = _candidates(given["budget"], budgets)
+    order = np.argsort(given["budget"], kind="stable")
+    logs, sizes = np.log(given["budget"][order]), given["params"][order]
+    step = np.log1p(tolerance)
+    at = np.log(candidates)
+    low, high = np.searchsorted(logs, at - step, side="right"), np.searchsorted(logs, at + step, side="left")
+    enough = np.array([np.unique(sizes[a:b]).size >= min_sizes for a, b in zip(low, high, strict=True)], dtype=bool)
+    if not enough.any():
+        msg = (
+            f"None of the {candidates.size} candidate budgets has checkpoints of {min_sizes} model sizes within "
+            f"{tolerance:.0%} of it; name budgets that the sizes share with --budgets."
+        )
+        raise IdentificationError(msg)
+    if not enough.all():
+        message = (
+            f"{int(enough.sum())} of {candidates.size} candidate budgets have checkpoints of at least {min_sizes} "
+            f"model sizes within {tolerance:.0%}; the others were left out."
+        )
+        notes.append(Note("checkpoint_budgets", message))
+    return np.asarray(candidates[enough])
+
+
+def _candidates(C: Array, budgets: int | Sequence[float]) -> Array:
+    if isinstance(budgets, (int, np.integer)):
+        if not 1 <= budgets < LARGEST_COUNT:
+            msg = f"The number of candidate budgets must lie between 1 and {LARGEST_COUNT:,}, got {budgets}."
+            raise UnsupportedError(msg)
+        return np.logspace(np.log10(C.min()), np.log10(C.max()), int(budgets))
+    values = np.unique(np.asarray(budgets, dtype=float))
+    if not (values.size and np.isfinite(values).all() and (values > 0).all()):
+        msg = f"Budgets must be positive numbers of FLOPs, got {listed(budgets)}."
+        raise UnsupportedError(msg)
+    return values
+
+
+class Point(NamedTuple):
+    """The best run of one size at one budget."""
+
+    params: float
+    budget: float
+    reading: Reading
+    low: float
+    high: float
+
+
+def _points(curves: Sequence[Curve], size: Array, budgets: Array, step: float) -> list[Point]:
+    points = []
+    for budget in budgets.tolist():
+        log_c = float(np.log(budget))
+        here: dict[float, list[Reading]] = {}
+        for curve, n in zip(curves, size.tolist(), strict=True):
+            if np.abs(curve.log_c - log_c).min() < step:
+                here.setdefault(n, []).append(read_curve(curve, log_c))
+        for n in sorted(here):
+            best = min(here[n], key=lambda reading: reading.loss)
+            low, high = min(r.low for r in here[n]), min(r.high for r in here[n])
+            points.append(Point(n, budget, best, low, high))
+    return points
+
+
+def _say_repeats(curves: Sequence[Curve], index: Sequence[IntArray], points: list[Point], notes: list[Note]) -> None:
+    repeats = sum(curve.log_c.size < rows.size for curve, rows in zip(curves, index, strict=True))
+    tied = sum(point.low < point.high for point in points)
+    if not repeats:
+        return
+    message = (
+        f"{repeats} of {len(curves)} runs repeat a compute value; the order of their checkpoints is that of the table. "
+        f"Another order would change the loss of {tied} of {len(points)} points, within their columns loss_low and "
+        "loss_high; name more columns with --run if several runs were taken for one."
+    )
+    notes.append(Note("tied_checkpoints", message))
+
+
+def _say_unfinished(
+    table: Table,
+    roles: Mapping[str, str],
+    given: Mapping[str, Array],
+    curves: Sequence[Curve],
+    index: Sequence[IntArray],
+    notes: list[Note],
+) -> None:
+    labels = {key: column for key, column in table.columns.items() if key not in roles.values()}
+    known = checkpoint_notes(labels, given["params"], given["tokens"])
+    several = sum(curve.log_c.size > 1 for curve in curves)
+    progress = [key for key in named_among(PROGRESS_NAMES, labels) if labels[key].dtype.kind in "iuf"]
+    if not known and several and not any((labels[key] >= UNFINISHED).all() for key in progress[:1]):
+        message = (
+            f"{several} of {len(index)} runs have several checkpoints; before the end of a run the learning rate is "
+            "still high, so the loss lies above that of a run annealed for the same tokens."
+        )
+        known = [Note("unannealed", message)]
+    notes += known
+
+
+def _as_runs(points: Sequence[Point], table: Table, keys: Iterable[str], notes: list[Note]) -> Runs:
+    N, C = np.array([p.params for p in points]), np.array([p.budget for p in points])
+    D, L = Cost().tokens(budget=C, params=N), np.array([p.reading.loss for p in points])
+    nearest = np.array([p.reading.row for p in points], dtype=np.intp)
+    quantities = {"params": N, "tokens": D, "budget": C, "loss": L}
+    progress = [key for key in named_among(PROGRESS_NAMES, table.keys) if key not in keys][:1]
+    labels: dict[str, NDArray[Any]] = {
+        **{key: table.columns[key][nearest] for key in [*keys, *progress] if key not in quantities},
+        "loss_low": np.array([p.low for p in points]),
+        "loss_high": np.array([p.high for p in points]),
+        "checkpoint_row": table.row[nearest],
+    }
+    return Runs.from_arrays(
+        N,
+        D,
+        L,
+        C=C,
+        groups=distinct_budgets(C)[:2],
+        labels=labels,
+        columns={name: name for name in quantities},
+        selection=table.selection,
+        source=os.fspath(table.source),
+        notes=tuple(notes),
+        table={**quantities, **labels},
+    )

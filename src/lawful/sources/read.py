@@ -1,0 +1,199 @@
+"""Read training runs from a file or a DataFrame, and write them back as a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lawful.data.columns import ACCEPTED
+from lawful.data.runs import Runs
+from lawful.data.selection import Selection
+from lawful.data.table import columns_of, groups_from_columns, runs_from_columns
+from lawful.errors import InputError, UnsupportedError
+from lawful.sources.files import load_file
+from lawful.sources.wandb import budgets_from_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_runs(
+    table: Any,
+    *,
+    select: Selection | None = None,
+    columns: Mapping[str, str] | None = None,
+    weights: str | None = None,
+) -> Runs:
+    """
+    Read training runs.
+
+    Rows keep their order, and none is dropped silently: a value that cannot be used is
+    an error that names its column and row. Where budgets stand only in the names of
+    the runs, as in exports of Weights & Biases, they are read from there, and rows that
+    count FLOPs otherwise than their sweep are set aside with a note.
+
+    Parameters
+    ----------
+    table : path, pandas DataFrame or mapping of str to array_like
+        A CSV, TSV, JSONL or Parquet file (text also gzipped), or a table in memory.
+        It needs the loss (nats per token) and two of params, tokens and budget
+        (FLOPs), as counted; the third is C = 6ND.
+    select : mapping of str to value or values, optional
+        Keep the runs that have one of the values in every named column.
+    columns : mapping of str to str, optional
+        Quantity (params, tokens, loss, budget) to column, where the names that are
+        recognised do not serve.
+    weights : str, optional
+        Column of non-negative weights.
+
+    Returns
+    -------
+    Runs
+        Validated runs with budget groups, labels, and notes on what was derived.
+
+    Raises
+    ------
+    InputError
+        One sentence: what is wrong with the file, its columns or its values.
+    UnsupportedError
+        If ``columns`` names an unknown quantity.
+
+    See Also
+    --------
+    read_groups : The runs of several experiments in one file.
+    isoflop_points : Runs out of the checkpoints of training curves.
+    fetch_runs : Published runs.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "runs.csv")
+    >>> _ = path.write_text('''sweep,N,D,val_loss
+    ... a,1e8,2e9,3.10
+    ... a,2e8,1e9,3.20
+    ... b,1e8,2e9,diverged
+    ... ''')
+    >>> runs = lawful.read_runs(path, select={"sweep": "a"})
+    >>> len(runs), runs.columns
+    (2, {'params': 'N', 'tokens': 'D', 'loss': 'val_loss'})
+    >>> lawful.read_runs(path)
+    Traceback (most recent call last):
+        ...
+    lawful.errors.InputError: Column 'val_loss' must hold numbers, but 1 of 3 rows hold text: \
+row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands separators, or remove these rows.
+    """
+    if isinstance(table, Runs):
+        if select or columns or weights:
+            msg = "These runs were read already; give select, columns and weights when reading their table."
+            raise UnsupportedError(msg)
+        return table
+    data, header, source = load_columns(table)
+    return runs_from_columns(
+        data,
+        mapping=columns,
+        select=select,
+        weights=weights,
+        source=source,
+        header=header,
+        prepare=budgets_from_names,
+    )
+
+
+def read_groups(
+    table: Any,
+    *,
+    by: str,
+    select: Selection | None = None,
+    columns: Mapping[str, str] | None = None,
+    weights: str | None = None,
+) -> dict[str, Runs]:
+    """
+    Read the runs of several experiments, one ``Runs`` per value of a column.
+
+    Parameters
+    ----------
+    table, select, columns, weights
+        As in :func:`read_runs`.
+    by : str
+        Column that tells the experiments apart.
+
+    Returns
+    -------
+    dict of str to Runs
+        In order of first appearance.
+
+    Raises
+    ------
+    InputError
+        As in :func:`read_runs`, naming the group.
+
+    Examples
+    --------
+    >>> table = {"N": [1e8, 2e8, 1e8], "D": [2e9, 1e9, 4e9], "loss": [3.1, 3.2, 2.9], "data": ["web", "web", "books"]}
+    >>> lawful.read_groups(table, by="data")["web"]
+    Runs(2 runs, 1 budgets, source='table')
+    """
+    data, header, source = load_columns(table)
+    return groups_from_columns(
+        data,
+        by=by,
+        mapping=columns,
+        select=select,
+        weights=weights,
+        source=source,
+        header=header,
+        prepare=budgets_from_names,
+    )
+
+
+def to_frame(runs: Runs) -> pd.DataFrame:
+    """
+    Return the runs as the table they came from, completed.
+
+    Parameters
+    ----------
+    runs : Runs
+        From any source.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per run: the source's columns under their names and in their order,
+        then ``params``, ``tokens``, ``loss`` and ``budget`` as they were fitted, unless
+        the source has them under these names. Where another column has the name,
+        ``_used`` is added.
+
+    Examples
+    --------
+    >>> runs = lawful.read_runs({"N": [100_000_000], "lr": [0.1], "flops": [1.2e18], "loss": [3.1]})
+    >>> to_frame(runs).columns.tolist()
+    ['N', 'lr', 'flops', 'loss', 'params', 'tokens', 'budget']
+    """
+    import pandas as pd
+
+    data: dict[str, Any] = {**runs.table, **runs.labels}
+    for name, values in zip(ACCEPTED, (runs.N, runs.D, runs.L, runs.C), strict=True):
+        if runs.columns.get(name) == name and name in data:
+            continue
+        data[f"{name}_used" if name in data else name] = values
+    return pd.DataFrame(data)
+
+
+def load_columns(table: Any) -> tuple[Mapping[str, Any], list[str], str]:
+    """
+    Return the columns of a file or a table in memory, its header, and where it came from.
+
+    Examples
+    --------
+    >>> load_columns({"N": [1], "loss": [2]})
+    ({'N': [1], 'loss': [2]}, ['N', 'loss'], 'table')
+    """
+    if not isinstance(table, (str, os.PathLike)):
+        return *columns_of(table), "table"
+    if not str(table).strip():
+        msg = "The path of the runs is empty; give one file of runs."
+        raise InputError(msg)
+    header, columns = load_file(Path(table))
+    return columns, header, os.fspath(table)

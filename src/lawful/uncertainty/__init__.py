@@ -1,0 +1,1 @@
+"""How sure: linearised, profile and bootstrap intervals, and whether they hold."""

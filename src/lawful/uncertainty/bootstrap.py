@@ -1,0 +1,400 @@
+"""Bootstrap: refit on resampled runs, and read intervals off the draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lawful.core.notes import Note
+from lawful.errors import UnsupportedError
+from lawful.estimate.isoflop import FRONTIER_NAMES, envelope_draws, isoflop_draws
+from lawful.estimate.result import Fit, Frontier, FrontierFit
+from lawful.estimate.solvers import prepare, resolve
+from lawful.laws.surface import optimum_of, terms_of
+from lawful.show.notebook import draws_html
+from lawful.uncertainty.delta import answer
+from lawful.uncertainty.linear import equal_noise, linearise, sandwich_error
+from lawful.uncertainty.quantiles import KINDS, bca, quantiles, studentised
+from lawful.uncertainty.quantity import Quantity, gradient, reported, unreported, values_of
+from lawful.uncertainty.resample import BLOCK, MULTIPLIERS, Resampler, Sample, choose_scheme
+
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """
+    Refits on resampled runs: one row per draw, failed draws kept as NaN.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+        What was resampled.
+    scheme : str
+        ``within-budget``, ``rows``, ``wild``, ``residual`` or ``cluster``: what was actually done.
+    seed : int
+        Draw i depends on this, on the scheme and on i only.
+    coefficients : mapping of str to array, shape (draws,)
+        By coefficient; empty for a frontier without a surface.
+    frontier : mapping of str to array, shape (draws,)
+        ``a, b, log10_a0, log10_b0``.
+    notes : tuple of Note
+        Failed draws, a changed scheme.
+    cluster : str, optional
+        Column of labels whose runs were drawn together.
+    multiplier : {"rademacher", "mammen"}
+        Random signs of the wild bootstrap.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> found = lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1))
+    >>> draws = lawful.bootstrap(found, 500, seed=0)
+    >>> low, high = draws.interval("alpha", level=0.9)
+    >>> bool(low < found.surface["alpha"] < high)
+    True
+    >>> low, high = draws.interval("params", budget=1e24, kind="bca")
+    >>> bool(low < truth.optimum(1e24).params < high)
+    True
+    """
+
+    fit: Fit | FrontierFit
+    scheme: str
+    seed: int
+    coefficients: Mapping[str, Array]
+    frontier: Mapping[str, Array]
+    notes: tuple[Note, ...] = field(default=())
+    cluster: str | None = None
+    multiplier: str = "rademacher"
+
+    _repr_html_ = draws_html
+
+    def __len__(self) -> int:
+        return len(self.frontier["a"])
+
+    @property
+    def failed(self) -> int:
+        """Number of draws without a finite frontier, or without coefficients where the law has no frontier."""
+        bare = isinstance(self.fit, Fit) and self.fit.surface.law.terms is None
+        read = self.coefficients if bare else self.frontier
+        return int((~np.isfinite(np.stack(list(read.values()))).all(axis=0)).sum())
+
+    def params(self, budget: float) -> Array:
+        """Compute-optimal parameters at a budget, shape (draws,)."""
+        return np.asarray(10.0 ** (self.frontier["log10_a0"] + self.frontier["a"] * np.log10(budget)))
+
+    def tokens(self, budget: float) -> Array:
+        """Compute-optimal tokens at a budget, shape (draws,)."""
+        return np.asarray(10.0 ** (self.frontier["log10_b0"] + self.frontier["b"] * np.log10(budget)))
+
+    def loss(self, budget: float) -> Array:
+        """Loss at the optimum of a budget, shape (draws,); surfaces only."""
+        fit = self._surface_fit()
+        best = optimum_of(self.coefficients, budget, fit.surface.cost, fit.surface.law).loss
+        return np.where(np.isfinite(best), best, np.nan)
+
+    def loss_at(self, params: ArrayLike, tokens: ArrayLike) -> Array:
+        """Loss of N parameters on D tokens, shape (draws,); surfaces only."""
+        return np.asarray(self._surface_fit().surface.law.loss(self.coefficients, params, tokens))
+
+    def values(self, name: str, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Array:
+        """
+        Draws of any quantity, shape (draws,).
+
+        Parameters
+        ----------
+        name : str
+            A coefficient, ``a``, ``b``, ``log10_a0``, ``log10_b0``; ``params``, ``tokens``
+            or ``loss`` at the optimum of a budget; ``loss_at`` a point.
+        budget : float, optional
+            FLOPs.
+        point : (float, float), optional
+            N and D, for ``loss_at``.
+
+        Raises
+        ------
+        UnsupportedError
+            If there are no draws of that quantity.
+        """
+        quantity = Quantity(name, budget, point)
+        known = {**self.coefficients, **self.frontier}
+        if name in known:
+            return np.asarray(known[name])
+        if name in ("params", "tokens") and budget is not None:
+            return self.params(budget) if name == "params" else self.tokens(budget)
+        if name not in ("loss", "loss_at"):
+            msg = f"No draws of {name!r}; there are {', '.join(known)}."
+            raise UnsupportedError(msg)
+        fit = self._surface_fit()
+        return values_of(quantity.check(fit.surface.law), fit.surface.law, self.coefficients, fit.surface.cost)
+
+    def interval(
+        self,
+        name: str,
+        level: float = 0.9,
+        kind: str = "percentile",
+        *,
+        budget: float | None = None,
+        point: tuple[float, float] | None = None,
+    ) -> Interval:
+        """
+        Interval of any quantity; NaN at both ends where fewer than two draws have one.
+
+        Parameters
+        ----------
+        name, budget, point
+            See :meth:`values`.
+        level : float
+            Coverage the interval aims at.
+        kind : {"percentile", "bca", "studentised"}
+            Quantiles of the draws; those quantiles shifted for bias and skewness (BCa;
+            Efron 1987, acceleration by the jackknife); or the quantiles of each
+            draw's deviation over its own standard error (bootstrap t).
+
+        Returns
+        -------
+        (float, float)
+
+        Raises
+        ------
+        UnsupportedError
+            If the kind is unknown, or studentised intervals are asked of a method without a surface.
+        """
+        if kind not in KINDS:
+            msg = f"Unknown kind of interval {kind!r}; choose one of {', '.join(KINDS)}."
+            raise UnsupportedError(msg)
+        values = self.values(name, budget=budget, point=point)
+        if kind == "percentile":
+            return quantiles(values, level)
+        if kind == "bca":
+            left_out = self._jackknife().values(name, budget=budget, point=point)
+            return bca(values, self._estimate(name, budget=budget, point=point), left_out, level)
+        return self._studentised(Quantity(name, budget, point), level)
+
+    def _estimate(self, name: str, *, budget: float | None, point: tuple[float, float] | None) -> float:
+        """Evaluate the quantity at the fit itself."""
+        read = _read(self.fit, None)
+        one = replace(self, coefficients=read["coefficients"], frontier=read["frontier"])
+        return float(one.values(name, budget=budget, point=point)[0])
+
+    def _jackknife(self) -> Draws:
+        """Leave out one run (one cluster) at a time."""
+        from lawful.data.values import distinct
+
+        runs = self.fit.runs
+        codes = np.arange(len(runs)) if self.cluster is None else distinct(runs.labels[self.cluster])[1]
+        kept = np.arange(codes.max() + 1)[:, None] != codes[None, :]
+        read = _refit(self.fit, Sample(kept * runs.weight, None))
+        return replace(self, coefficients=read["coefficients"], frontier=read["frontier"])
+
+    def _studentised(self, quantity: Quantity, level: float) -> Interval:
+        """Bootstrap t: standard errors of the draws are those of their own linearisation."""
+        fit = self._surface_fit()
+        law, cost = fit.surface.law, fit.surface.cost
+        problem = prepare(fit.runs, law, fit.objective, fit.solver.bounds, fit.fixed)
+
+        def error(at: Array, drawn: Sample) -> Array:
+            linear = linearise(problem, at, weights=drawn.weights, losses=drawn.losses)
+            slope = np.nan_to_num(gradient(quantity, law, at, problem.centre, cost))
+            if self.scheme == "residual":
+                return equal_noise(linear, slope).error
+            own = np.where(fit.runs.weight > 0, fit.runs.weight, 1.0)
+            return sandwich_error(linear, slope, None if drawn.weights is None else drawn.weights / own)
+
+        z = problem.to_z(np.stack([self.coefficients[name] for name in law.names], axis=1))
+        sampler = Resampler(fit, self.scheme, self.seed, cluster=self.cluster, multiplier=self.multiplier)
+        errors = np.full(len(self), np.nan)
+        for start in range(0, len(self), REFIT_ROWS):
+            here = slice(start, min(start + REFIT_ROWS, len(self)))
+            drawn = sampler.draw(here.start, here.stop)
+            fine = np.isfinite(z[here]).all(axis=1)
+            at = np.where(fine[:, None], z[here], 1.0)
+            errors[here] = np.where(fine, error(at, drawn), np.nan)
+        own = float(error(answer(fit, problem), Sample(None, None))[0])
+        where: dict[str, Any] = {"budget": quantity.budget, "point": quantity.point}
+        values = unreported(quantity, law, self.values(quantity.name, **where))
+        middle = unreported(quantity, law, self._estimate(quantity.name, **where))
+        ends = studentised(values, errors, float(middle), own, level)
+        low, high = reported(quantity, law, np.array(ends))
+        return float(low), float(high)
+
+    def _surface_fit(self) -> Fit:
+        if not isinstance(self.fit, Fit):
+            msg = f"{self.fit.method} has no surface, hence no loss; fit with vpnls or approach3."
+            raise UnsupportedError(msg)
+        return self.fit
+
+
+REFIT_ROWS = 2000
+"""Draws linearised at a time for the bootstrap t."""
+
+
+def bootstrap(
+    fit: Fit | FrontierFit,
+    draws: int = 1000,
+    *,
+    scheme: str = "within-budget",
+    seed: int = 0,
+    cluster: str | None = None,
+    multiplier: str = "rademacher",
+) -> Draws:
+    """
+    Refit on resampled runs.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+        A finished fit; its runs are resampled.
+    draws : int
+        Number of refits, >= 1.
+    scheme : {"within-budget", "rows", "wild", "residual", "cluster"}
+        Resample runs within each budget, or all rows alike, or all rows that share a
+        label; or keep every run's N and D and draw its loss anew: ``wild`` flips the
+        sign of its own residual (runs may differ in noise), ``residual`` gives it
+        another run's. Without budgets of at least three sizes ``within-budget`` falls
+        back to rows, and a note says so.
+    seed : int
+        Seed; results do not depend on chunks or workers.
+    cluster : str, optional
+        Column of labels (such as a seed or a sweep) whose runs stand or fall together.
+    multiplier : {"rademacher", "mammen"}
+        Random signs of the wild bootstrap.
+
+    Returns
+    -------
+    Draws
+
+    Raises
+    ------
+    UnsupportedError
+        If the scheme, the multiplier or the cluster column is unknown, or ``draws`` is not positive.
+
+    See Also
+    --------
+    extend : Continue a finished run.
+    profile : Intervals from the shape of the misfit itself.
+
+    Notes
+    -----
+    Each refit starts at the full-data answer, so a draw costs a few Gauss-Newton steps on arrays.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth)
+    >>> found = lawful.fit(lawful.simulate(truth, plan, noise=0.005, seed=3))
+    >>> draws = lawful.bootstrap(found, 200)
+    >>> len(draws), draws.failed
+    (200, 0)
+    """
+    _check_draws(draws)
+    if multiplier not in MULTIPLIERS:
+        msg = f"Unknown multiplier {multiplier!r}; choose one of {', '.join(MULTIPLIERS)}."
+        raise UnsupportedError(msg)
+    used, notes = choose_scheme(fit.runs, scheme, cluster)
+    empty: dict[str, Array] = dict.fromkeys(FRONTIER_NAMES, np.empty(0))
+    start = Draws(fit, used, seed, {}, empty, notes, cluster, multiplier)
+    return extend(start, draws)
+
+
+def extend(draws: Draws, more: int) -> Draws:
+    """
+    Continue a finished bootstrap: the same draws as one longer run from the start.
+
+    Parameters
+    ----------
+    draws : Draws
+        What there is; it stays as it is.
+    more : int
+        Draws to add, >= 1.
+
+    Returns
+    -------
+    Draws
+
+    Raises
+    ------
+    UnsupportedError
+        If ``more`` is not positive.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.005)
+    >>> short = lawful.bootstrap(lawful.fit(runs), 100)
+    >>> longer = lawful.extend(short, 50)
+    >>> bool(np.all(longer.frontier["a"] == lawful.bootstrap(short.fit, 150).frontier["a"]))
+    True
+    """
+    _check_draws(more)
+    sampler = Resampler(draws.fit, draws.scheme, draws.seed, cluster=draws.cluster, multiplier=draws.multiplier)
+    first, stop = len(draws), len(draws) + more
+    parts = [{"coefficients": draws.coefficients, "frontier": draws.frontier}] if first else []
+    for block in range(first // BLOCK, -(-stop // BLOCK)):
+        start = block * BLOCK
+        rows = _refit(draws.fit, sampler.draw(start, start + BLOCK))
+        wanted = slice(max(first - start, 0), stop - start)
+        parts.append({kind: {name: v[wanted] for name, v in rows[kind].items()} for kind in rows})
+    joined: dict[str, Any] = {
+        field_: {name: np.concatenate([part[field_][name] for part in parts]) for name in parts[-1][field_]}
+        for field_ in ("coefficients", "frontier")
+    }
+    made = replace(draws, **joined, notes=tuple(note for note in draws.notes if note.code != "failed_draws"))
+    if not made.failed:
+        return made
+    text = f"{made.failed} of {stop} bootstrap draws ({made.failed / stop:.1%}) have no finite answer; "
+    text += "intervals are over the others and are too narrow for it."
+    return replace(made, notes=(*made.notes, Note("failed_draws", text)))
+
+
+def _check_draws(draws: int) -> None:
+    if draws < 1:
+        msg = f"The number of draws must be positive, got {draws}."
+        raise UnsupportedError(msg)
+
+
+def _refit(fit: Fit | FrontierFit, sample: Sample) -> dict[str, dict[str, Array]]:
+    """Coefficients and frontier of every row of weights or losses."""
+    if isinstance(fit, FrontierFit):
+        weight = np.empty(0) if sample.weights is None else sample.weights
+        rows = (isoflop_draws if fit.method == "approach2" else envelope_draws)(fit.runs, weight)
+        return {"coefficients": {}, "frontier": rows}
+    pull = getattr(fit.solver, "prior", None)
+    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed, pull)
+    found = resolve(problem, answer(fit, problem), fit.solver, weights=sample.weights, losses=sample.losses)
+    values = problem.to_coefficients(found.z)
+    values[~found.converged] = np.nan
+    return _read(fit, values)
+
+
+def _read(fit: Fit | FrontierFit, values: Array | None) -> dict[str, dict[str, Array]]:
+    """Coefficients and frontier by name; those of the fit itself where there are no values."""
+    if isinstance(fit, FrontierFit):
+        return {"coefficients": {}, "frontier": {n: np.array([v]) for n, v in fit.frontier.to_dict().items()}}
+    names = fit.surface.law.names
+    rows = np.array([[fit.surface[name] for name in names]]) if values is None else values
+    coefficients = dict(zip(names, rows.T, strict=True))
+    return {"coefficients": coefficients, "frontier": frontier_of(coefficients, fit)}
+
+
+def frontier_of(k: Mapping[str, Array], fit: Fit) -> dict[str, Array]:
+    """Exponents and intercepts of the frontier of every draw, NaN where A or B is 0."""
+    if fit.surface.law.terms is None:
+        return dict.fromkeys(FRONTIER_NAMES, np.full(len(next(iter(k.values()))), np.nan))
+    k = terms_of(fit.surface.law, k)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = k["alpha"] + k["beta"]
+        log10_g = (np.log10(k["alpha"] * k["A"]) - np.log10(k["beta"] * k["B"])) / total
+    log10_g = np.where(np.isfinite(log10_g), log10_g, np.nan)
+    unit = np.log10(fit.surface.cost.product(1.0))
+    a, b = k["beta"] / total, k["alpha"] / total
+    a, b = np.where(np.isfinite(log10_g), a, np.nan), np.where(np.isfinite(log10_g), b, np.nan)
+    return Frontier(a, b, log10_g + a * unit, -log10_g + b * unit).to_dict()  # type: ignore[arg-type,return-value]

@@ -1,0 +1,233 @@
+"""coverage(): how often the intervals would have held, on your own design and with your own noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.decide.allocate import check_budget
+from lawful.errors import IdentificationError, UnsupportedError
+from lawful.estimate.result import Fit
+from lawful.estimate.solvers import Problem, prepare
+from lawful.laws.laws import CHINCHILLA
+from lawful.show.notebook_records import coverage_html
+from lawful.uncertainty import replicas as rp
+from lawful.uncertainty.delta import answer
+from lawful.uncertainty.linear import linearise, working_variances
+from lawful.uncertainty.quantity import Quantity, working_values
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+CLOSED_FORM = ("profile", "delta")
+
+DRAWN = ("within-budget", "rows", "wild", "residual")
+
+BEYOND = 10.0
+"""Without a budget the forecast is judged this many times beyond the largest one."""
+
+COLUMNS = ("interval", "quantity", "budget", "coverage", "error", "width", "truth")
+
+ROWS = 200
+"""Data sets in hand at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """
+    How often intervals held over simulated repeats of the same sweep.
+
+    Attributes
+    ----------
+    fit : Fit
+        The law that the repeats were simulated from.
+    level : float
+        What the intervals aimed at.
+    repeats, draws : int
+        Simulated data sets, and bootstrap draws on each.
+    table : mapping of str to array
+        One row per kind of interval and quantity: ``interval``, ``quantity``, ``budget``
+        (NaN for a coefficient), ``coverage``, ``error`` (its Monte Carlo standard error),
+        ``width`` (median, of ln N* and ln A for N*, A and B), ``truth``.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> lawful.coverage(lawful.fit(runs), repeats=20, draws=0).table["quantity"].tolist()[:3]
+    ['E', 'A', 'B']
+    """
+
+    fit: Fit
+    level: float
+    repeats: int
+    draws: int
+    table: Mapping[str, NDArray[np.generic]]
+
+    _repr_html_ = coverage_html
+
+    def of(self, interval: str, quantity: str) -> float:
+        """
+        Coverage of one kind of interval for one quantity.
+
+        Raises
+        ------
+        UnsupportedError
+            If that pair was not simulated.
+        """
+        at = np.flatnonzero((self.table["interval"] == interval) & (self.table["quantity"] == quantity))
+        if at.size == 0:
+            msg = f"No coverage of {quantity!r} by {interval!r} was simulated."
+            raise UnsupportedError(msg)
+        return float(self.table["coverage"][at[0]])
+
+    def __repr__(self) -> str:
+        kinds = list(dict.fromkeys(self.table["interval"].tolist()))
+        means = (float(np.mean(np.asarray(self.table["coverage"], float)[self.table["interval"] == k])) for k in kinds)
+        held = ", ".join(f"{k} {mean:.1%}" for k, mean in zip(kinds, means, strict=True))
+        return f"Coverage(nominal {self.level:.0%} over {self.repeats} repeats: {held})"
+
+
+def coverage(
+    fit: Any,
+    repeats: int = 200,
+    *,
+    draws: int = 99,
+    budgets: Sequence[float] = (),
+    level: float = 0.9,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Coverage:
+    """
+    Simulate the same sweep from the fitted law, refit, and count how often intervals hold.
+
+    The noise is the user's own: residuals freed of leverage and of their trend with the
+    loss, drawn anew, and given the trend of their new place.
+
+    Parameters
+    ----------
+    fit : Fit
+        A surface fit.
+    repeats : int
+        Simulated data sets, >= 10; 400 tell 87% from 90%.
+    draws : int
+        Bootstrap draws on each; 0 for the closed-form intervals alone.
+    budgets : sequence of float
+        Where N* and L* are judged; ten times the largest training budget if none is given.
+    level : float
+        What the intervals aim at.
+    seed : int
+        Seed.
+    progress : callable, optional
+        Called with a phrase before each stage.
+
+    Returns
+    -------
+    Coverage
+
+    Raises
+    ------
+    UnsupportedError
+        If the fit has no surface, or a number makes no sense.
+    IdentificationError
+        If the runs leave no degrees of freedom, hence no noise to draw from.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth), noise=0.01)
+    >>> found = lawful.coverage(lawful.fit(runs), repeats=100, draws=0)
+    >>> 0.8 < found.of("profile", "alpha") <= 1
+    True
+    """
+    if not isinstance(fit, Fit) or fit.surface.law != CHINCHILLA:
+        msg = "Coverage is simulated from a fitted surface; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    if repeats < 10 or draws < 0 or not 0 < level < 1:
+        msg = (
+            f"Coverage needs at least 10 repeats, no negative draws and a level between 0 and 1; "
+            f"got {repeats}, {draws} and {level!r}."
+        )
+        raise UnsupportedError(msg)
+    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    z = answer(fit, problem)
+    targets = [check_budget(c) for c in budgets] or [BEYOND * float(fit.runs.C.max())]
+    quantities = _quantities(fit, problem, targets)
+    truth = [float(working_values(q, CHINCHILLA, z, problem.centre, fit.surface.cost)[0]) for q in quantities]
+    rng = np.random.default_rng(seed)
+    tell = progress or (lambda _: None)
+    hits: dict[str, list[BoolArray]] = {}
+    widths: dict[str, list[Array]] = {}
+    for start in range(0, repeats, ROWS):
+        tell(f"{start} of {repeats} repeats")
+        losses = own_noise(problem, z, min(ROWS, repeats - start), rng)
+        fits = rp.refit(problem, losses, z[0], delta=problem.delta)
+        for kind, ends in _all_ends(fits, quantities, draws, level, rng, fit):
+            value = np.array(truth)[:, None]
+            hits.setdefault(kind, []).append((ends[:, :, 0] <= value) & (value <= ends[:, :, 1]))
+            widths.setdefault(kind, []).append(ends[:, :, 1] - ends[:, :, 0])
+    return Coverage(fit, level, repeats, draws, _table(quantities, truth, hits, widths))
+
+
+def own_noise(problem: Problem, z: Array, sets: int, rng: np.random.Generator) -> Array:
+    """
+    Losses of simulated repeats, shape (sets, n): the fitted law plus noise like that of the fit.
+
+    Raises
+    ------
+    IdentificationError
+        If there are no more runs than coefficients.
+    """
+    at = linearise(problem, z)
+    if at.runs[0] <= at.free[0].sum():
+        msg = f"{int(at.runs[0])} runs for {int(at.free[0].sum())} coefficients leave no noise to draw from; add runs."
+        raise IdentificationError(msg)
+    phi, seen = (v[0] for v in working_variances(at))
+    weight = np.where(at.weight[0] > 0, at.weight[0], 1.0)
+    unit = at.residual[0] * np.sqrt(weight) / np.sqrt(seen)
+    unit = unit - unit.mean()
+    drawn = unit[rng.integers(0, unit.size, size=(sets, unit.size))] * np.sqrt(phi / weight)
+    values = problem.target - at.residual[0] + drawn
+    return np.asarray(np.exp(values) if problem.log else np.maximum(values, 1e-6 * problem.y.min()))
+
+
+def _quantities(fit: Fit, problem: Problem, targets: list[float]) -> list[Quantity]:
+    names = [n for i, n in enumerate(fit.surface.law.names) if problem.lower[i] < problem.upper[i]]
+    held = (problem.lower[1:3] > 0).any() or np.isfinite(problem.upper[1:3]).any()
+    at_budget = () if held else ("params", "loss")
+    return [*(Quantity(n) for n in names), *(Quantity(n, c) for c in targets for n in at_budget)]
+
+
+def _all_ends(
+    fits: rp.Replicas, quantities: list[Quantity], draws: int, level: float, rng: np.random.Generator, fit: Fit
+) -> Iterator[tuple[str, Array]]:
+    """Ends of every kind of interval, shape (quantities, sets, 2) in working values."""
+    yield "profile", np.stack([rp.profile_intervals(fits, q, "trend", level) for q in quantities])
+    yield "delta", np.stack([rp.linear_ends(fits, q, "trend", level) for q in quantities])
+    grouped = (fit.runs.sizes_per_budget >= 3).any()
+    for scheme in DRAWN if draws else ():
+        if scheme == "within-budget" and not grouped:
+            continue
+        parts = []
+        for _, z in rp.bootstrap_answers(fits, scheme, draws, rng, fit.runs.group):
+            parts.append(np.stack([rp.percentile_ends(z, q, fits.problem.centre, level) for q in quantities]))
+        yield scheme, np.concatenate(parts, axis=1)
+
+
+def _table(
+    quantities: list[Quantity], truth: list[float], hits: dict[str, list[BoolArray]], widths: dict[str, list[Array]]
+) -> dict[str, NDArray[np.generic]]:
+    columns: dict[str, list[object]] = {name: [] for name in COLUMNS}
+    for kind, parts in hits.items():
+        held, wide = np.concatenate(parts, axis=1), np.concatenate(widths[kind], axis=1)
+        for quantity, value, hit, width in zip(quantities, truth, held, wide, strict=True):
+            share = float(hit.mean())
+            error = float(np.sqrt(share * (1 - share) / hit.size))
+            row = (kind, quantity.name, quantity.budget or np.nan, share, error, float(np.nanmedian(width)), value)
+            for name, cell in zip(COLUMNS, row, strict=True):
+                columns[name].append(cell)
+    return {name: np.array(cells, dtype=object if name in COLUMNS[:2] else float) for name, cells in columns.items()}

@@ -1,0 +1,192 @@
+"""delta(): the linearised interval of every coefficient and every derived quantity, instantly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.notes import Note
+from lawful.errors import UnsupportedError
+from lawful.estimate.result import Fit
+from lawful.estimate.solvers import Problem, prepare
+from lawful.show.notebook_records import delta_html
+from lawful.uncertainty.linear import NOISES, Linearised, Spread, Working, linearise, work
+from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
+
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Delta:
+    """
+    A fit linearised at its optimum, from which intervals are read.
+
+    Build it with :func:`delta`.
+
+    Parameters
+    ----------
+    fit : Fit
+    noise : {"trend", "unequal", "equal"}
+        Whether runs may differ in noise (sandwich) or share one variance.
+    notes : tuple of Note
+        Coefficients that sit on a bound and were left out.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> found = lawful.delta(lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1)))
+    >>> low, high = found.interval("alpha", level=0.9)
+    >>> bool(low < 0.34 < high)
+    True
+    >>> low, high = found.interval("params", budget=1e24)
+    >>> bool(low < truth.optimum(1e24).params < high)
+    True
+    """
+
+    fit: Fit
+    noise: str = "trend"
+    notes: tuple[Note, ...] = field(default=())
+
+    scheme = "delta"
+
+    _repr_html_ = delta_html
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The fit in solver units."""
+        fit = self.fit
+        problem: Problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+        return problem
+
+    @cached_property
+    def z(self) -> Array:
+        """The answer in solver units, shape (1, q)."""
+        return answer(self.fit, self.problem)
+
+    @cached_property
+    def linear(self) -> Linearised:
+        """Slopes and leverages at the answer."""
+        return linearise(self.problem, self.z)
+
+    @cached_property
+    def _working(self) -> Working | None:
+        return None if self.noise == "equal" else work(self.linear)
+
+    def spread(self, quantity: Quantity) -> Spread:
+        """Standard error of the working value, its degrees of freedom and the variance ratio, one row."""
+        law, cost = self.fit.surface.law, self.fit.surface.cost
+        quantity.check(law)
+        slope = np.nan_to_num(gradient(quantity, law, self.z, self.problem.centre, cost))
+        return NOISES[self.noise](self.linear, slope, self._working)
+
+    def error(self, name: str, *, budget: float | None = None) -> float:
+        """
+        Standard error of a quantity, in its own unit.
+
+        Examples
+        --------
+        >>> runs = lawful.simulate(lawful.Surface.named("besiroglu"),
+        ...     lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=lawful.Surface.named("besiroglu")), noise=0.01)
+        >>> lawful.delta(lawful.fit(runs)).error("alpha") < 0.2
+        True
+        """
+        quantity = Quantity(name, budget)
+        size = float(self.spread(quantity).error[0])
+        return size * float(self.value(quantity)) if quantity.is_log(self.fit.surface.law) else size
+
+    def value(self, quantity: Quantity) -> float:
+        """Estimate of a quantity."""
+        law, cost = self.fit.surface.law, self.fit.surface.cost
+        found = working_values(quantity, law, self.z, self.problem.centre, cost)
+        return float(reported(quantity, law, found)[0])
+
+    def interval(
+        self, name: str, level: float = 0.9, *, budget: float | None = None, point: tuple[float, float] | None = None
+    ) -> Interval:
+        """
+        Interval of a quantity: the working value plus or minus Student's t times its standard error.
+
+        NaN at both ends where the quantity has no finite value, and where the
+        coefficient sits on a bound, at which a linearisation says nothing.
+        """
+        from scipy.special import stdtrit
+
+        law = self.fit.surface.law
+        quantity = Quantity(name, budget, point)
+        spread = self.spread(quantity)
+        middle = float(working_values(quantity, law, self.z, self.problem.centre, self.fit.surface.cost)[0])
+        at_bound = name in law.names and not self.linear.free[0, law.names.index(name)] and name not in self.fit.fixed
+        if at_bound or not (np.isfinite(middle) and np.isfinite(spread.error[0])):
+            return float("nan"), float("nan")
+        half = float(stdtrit(spread.freedom[0], 0.5 + level / 2)) * float(spread.error[0])
+        low, high = reported(quantity, law, np.array([middle - half, middle + half]))
+        if name in law.names:
+            least, most = law.bounds[name]
+            low, high = max(float(low), least), min(float(high), most)
+        return float(low), float(high)
+
+
+def answer(fit: Fit, problem: Problem) -> Array:
+    """Coefficients of a fit in solver units, shape (1, q), inside their bounds."""
+    z = problem.to_z(np.array([[fit.surface[name] for name in fit.surface.law.names]]))
+    return np.asarray(np.clip(z, problem.lower, problem.upper))
+
+
+def delta(fit: Any, *, noise: str = "trend") -> Delta:
+    """
+    Linearise a fit at its optimum: standard errors and t intervals of everything it implies.
+
+    Instant, and symmetric by construction (A, B, N* and D* on a log scale), so it
+    understates how far a weakly identified E or exponent can go; prefer
+    :func:`lawful.profile` where the two differ.
+
+    Parameters
+    ----------
+    fit : Fit
+        A surface fit.
+    noise : {"trend", "unequal", "equal"}
+        ``unequal``: each run's own residual says how noisy it is (sandwich HC2 with
+        the degrees of freedom of Bell and McCaffrey). ``equal``: one variance over
+        n - q degrees of freedom. With Huber's loss both use the residuals as that
+        loss counts them (Huber 1981, section 7.6).
+
+    Returns
+    -------
+    Delta
+
+    Raises
+    ------
+    UnsupportedError
+        If the fit has no surface, or the noise is unknown.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("symmetric")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+    >>> found = lawful.delta(lawful.fit(lawful.simulate(truth, plan, noise=0.01)), noise="equal")
+    >>> low, high = found.interval("loss", budget=1e22)
+    >>> 0 < high - low < 0.2
+    True
+    """
+    if not isinstance(fit, Fit):
+        msg = f"{fit.method} has no surface to linearise; fit with vpnls or approach3, or use bootstrap."
+        raise UnsupportedError(msg)
+    if noise not in NOISES:
+        msg = f"Unknown noise {noise!r}; choose one of {', '.join(NOISES)}."
+        raise UnsupportedError(msg)
+    found = Delta(fit, noise)
+    law = fit.surface.law
+    dropped = [n for i, n in enumerate(law.names) if not found.linear.free[0, i] and n not in fit.fixed]
+    if not dropped:
+        return found
+    text = (
+        f"{', '.join(dropped)} on a bound: the linearised intervals treat {'it' if len(dropped) == 1 else 'them'} as "
+        f"known and are too narrow; use the profile."
+    )
+    return Delta(fit, noise, (Note("bound_dropped", text),))

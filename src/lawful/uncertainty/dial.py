@@ -1,0 +1,153 @@
+"""asymptote_dial(): the forecast as a function of E, the coefficient that decides extrapolation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.decide.allocate import check_budget
+from lawful.errors import UnsupportedError
+from lawful.estimate.result import Fit
+from lawful.estimate.solvers import prepare
+from lawful.laws.laws import CHINCHILLA
+from lawful.laws.surface import optimum_of
+from lawful.show.notebook import dial_html
+from lawful.uncertainty.coordinates import identity
+from lawful.uncertainty.delta import answer
+from lawful.uncertainty.profile import Profile, data_of, profile
+from lawful.uncertainty.profiling import Data, Frame, minimise_held, misfit
+
+Array = NDArray[np.float64]
+
+POINTS = 41
+
+REACH = 1.6
+"""How far beyond the interval of E the dial turns."""
+
+
+@dataclass(frozen=True, eq=False)
+class AsymptoteDial:
+    """
+    Forecast at a budget with E held at one value after another and the rest refitted.
+
+    Attributes
+    ----------
+    fit : Fit
+    budget : float
+        FLOPs.
+    table : mapping of str to array, shape (m,)
+        ``E``; ``params``, ``tokens`` and ``loss`` of the optimum; ``distance``, the rise of
+        the misfit as a t statistic; ``support``, 1 where E is inside its interval.
+    profile : Profile
+        Of E; its ``reach`` is the distance at the ends of the interval.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> dial = lawful.asymptote_dial(lawful.fit(runs), 1e24)
+    >>> sorted(dial.table)
+    ['E', 'distance', 'loss', 'params', 'support', 'tokens']
+    """
+
+    fit: Fit
+    budget: float
+    table: Mapping[str, Array]
+    profile: Profile
+
+    _repr_html_ = dial_html
+
+    def __repr__(self) -> str:
+        inside = self.table["support"] > 0
+        low, high = self.profile.interval
+        n = self.table["params"][inside]
+        return (
+            f"AsymptoteDial(E {low:.4g} to {high:.4g} moves N* at {self.budget:g} FLOPs "
+            f"from {n.min():.3g} to {n.max():.3g})"
+        )
+
+
+def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int = POINTS) -> AsymptoteDial:
+    """
+    Turn E and watch the forecast: N*, D* and L* at a budget, with the support of the data.
+
+    E is the least identified coefficient and the floor of every extrapolated loss;
+    the dial shows how much of a forecast hangs on it.
+
+    Parameters
+    ----------
+    fit : Fit
+        A surface fit in which E is free.
+    budget : float
+        FLOPs, > 0.
+    level : float
+        Level of the interval of E.
+    points : int
+        Values of E, >= 3, beside the two ends of its interval.
+
+    Returns
+    -------
+    AsymptoteDial
+
+    Raises
+    ------
+    UnsupportedError
+        If the fit has no surface, E is held fixed, or points is too small.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> dial = lawful.asymptote_dial(lawful.fit(runs), 1e24)
+    >>> low, high = dial.profile.interval
+    >>> low in dial.table["E"] and high in dial.table["E"]
+    True
+    """
+    if not isinstance(fit, Fit) or fit.surface.law != CHINCHILLA:
+        msg = "The asymptote dial needs a fitted surface with E, N and D; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    if points < 3:
+        msg = f"The dial needs at least 3 values of E, got {points}."
+        raise UnsupportedError(msg)
+    c = check_budget(budget)
+    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    if problem.lower[0] == problem.upper[0]:
+        msg = "E is held fixed in this fit, so there is no dial to turn; fit it without --fix E."
+        raise UnsupportedError(msg)
+    along = profile(fit, "E", level=level, points=0)
+    low, high = along.interval
+    best = fit.surface["E"]
+    values = np.linspace(best - REACH * (best - low), best + REACH * (high - best), points)
+    values = np.unique(np.clip([*values, low, high], problem.lower[0], min(problem.upper[0], float(fit.runs.L.min()))))
+    frame = Frame(identity(0, problem.lower, problem.upper))
+    data, own = data_of(problem), answer(fit, problem)
+    z = _walk(frame, data, own[0], values, best)
+    coefficients = dict(zip(fit.surface.law.names, problem.to_coefficients(z).T, strict=True))
+    each = data.rows(np.zeros(values.size, dtype=np.intp))
+    rise = np.maximum(2 * (misfit(each, z) - misfit(data, own)[0]), 0.0)
+    distance = np.sqrt(rise / along.ratio)
+    optimum = optimum_of(coefficients, c, fit.surface.cost)
+    table = {
+        "E": values,
+        "params": np.asarray(optimum.params),
+        "tokens": np.asarray(optimum.tokens),
+        "loss": np.asarray(optimum.loss),
+        "distance": distance,
+        "support": ((values >= low) & (values <= high)).astype(float),
+    }
+    return AsymptoteDial(fit, c, table, along)
+
+
+def _walk(frame: Frame, data: Data, start: Array, values: Array, best: float) -> Array:
+    """Refit with E held, from the estimate outwards so that each value starts at its neighbour's answer."""
+    out = np.empty((values.size, start.size))
+    for side in (np.flatnonzero(values >= best), np.flatnonzero(values < best)[::-1]):
+        z = start
+        for i in side:
+            held = minimise_held(frame, data, z[None], values[[i]])
+            z = out[i] = held.phi[0]
+    return out

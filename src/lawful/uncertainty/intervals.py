@@ -1,0 +1,253 @@
+"""One way to ask for an interval, whatever it is made from: draws, the profile, or the linearisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.notes import Note
+from lawful.errors import UnsupportedError
+from lawful.estimate.result import Fit, FrontierFit
+from lawful.laws.laws import CHINCHILLA
+from lawful.show.notebook import intervals_html
+from lawful.uncertainty.bootstrap import Draws, bootstrap
+from lawful.uncertainty.delta import Delta, delta
+from lawful.uncertainty.linear import corrected_residuals
+from lawful.uncertainty.profile import Profile, profile
+from lawful.uncertainty.resample import SCHEMES
+
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+
+KINDS = (*SCHEMES, "profile", "delta", "none")
+"""What ``--intervals`` takes."""
+
+NOWHERE: Interval = (float("nan"), float("nan"))
+
+
+def check_kind(kind: str) -> str:
+    """
+    Return a kind of interval.
+
+    Raises
+    ------
+    UnsupportedError
+        If it is unknown.
+    """
+    if kind not in KINDS:
+        msg = f"Unknown intervals {kind!r}; choose one of {', '.join(KINDS)}."
+        raise UnsupportedError(msg)
+    return kind
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """
+    Intervals of everything that a fit implies, by one method and at one level.
+
+    Build it with :func:`intervals`.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+    kind : str
+        ``within-budget``, ``rows``, ``wild``, ``residual``, ``cluster``, ``profile`` or ``delta``.
+    level : float
+        Coverage aimed at.
+    draws : Draws or None
+        The bootstrap behind them.
+    notes : tuple of Note
+        Failed draws, open intervals, coefficients on a bound.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> found = intervals(lawful.fit(runs), "profile")
+    >>> low, high = found.of("loss", budget=1e22)
+    >>> least, most = found.prediction(budget=1e22)
+    >>> least < low < high < most
+    True
+    """
+
+    fit: Fit | FrontierFit
+    kind: str
+    level: float
+    draws: Draws | None = None
+    notes: tuple[Note, ...] = field(default=())
+
+    _repr_html_ = intervals_html
+
+    @cached_property
+    def _linear(self) -> Delta:
+        return delta(self.fit)
+
+    @cached_property
+    def _profiles(self) -> dict[tuple[str, float | None], Profile]:
+        return {}
+
+    def of(self, name: str, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Interval:
+        """
+        Interval of a quantity; NaN at both ends where there is none.
+
+        Parameters
+        ----------
+        name : str
+            A coefficient, ``a``, ``b``, ``log10_a0``, ``log10_b0``; ``params``, ``tokens`` or ``loss`` at
+            the optimum of a budget; ``loss_at`` a point.
+        budget : float, optional
+            FLOPs.
+        point : (float, float), optional
+            N and D, for ``loss_at``, whose interval under ``profile`` is the linearised one.
+        """
+        if self.draws is not None:
+            return self.draws.interval(name, self.level, budget=budget, point=point)
+        if self.kind == "delta" or point is not None:
+            return self._linear.interval(name, self.level, budget=budget, point=point)
+        key = (name, budget)
+        if key not in self._profiles:
+            try:
+                self._profiles[key] = profile(self.fit, name, budget=budget, level=self.level, points=0)
+            except UnsupportedError:
+                # A derived quantity with A or B held: the profile would need curved bounds.
+                return self._linear.interval(name, self.level, budget=budget)
+        return self._profiles[key].interval
+
+    def band(self, name: str, budgets: Array) -> Array:
+        """
+        Intervals of ``params``, ``tokens`` or ``loss`` along budgets, shape (n, 2), for figures.
+
+        Under ``profile`` they are the linearised ones, scaled to the profile at both ends of the line.
+        """
+        if self.draws is not None or self.kind == "delta":
+            return np.array([self.of(name, budget=float(c)) for c in budgets])
+        return np.array([self._linear.interval(name, self.level, budget=float(c)) for c in budgets])
+
+    def in_units(self, params: float, tokens: float) -> Intervals:
+        """
+        Return intervals of a law whose A and B refer to N and D in these units.
+
+        Only coefficients change; budgets and points of the result are in these units, too.
+        """
+        if (params, tokens) == (1.0, 1.0) or not isinstance(self.fit, Fit):
+            return self
+        units = {"N": params, "D": tokens}
+        law, old = self.fit.surface.law, self.fit.surface.coefficients
+        new = dict(old)
+        for c, theta, column in law.amounts:
+            new[c] = old[c] * units[column] ** -old[theta]
+        runs = self.fit.runs
+        scaled = replace(runs, N=runs.N / params, D=runs.D / tokens)
+        fixed = {name: new[name] for name in self.fit.fixed}
+        fit = replace(self.fit, surface=replace(self.fit.surface, coefficients=new), runs=scaled, fixed=fixed)
+        draws = None
+        if self.draws is not None:
+            k = dict(self.draws.coefficients)
+            for c, theta, column in law.amounts:
+                k[c] = k[c] * units[column] ** -k[theta]
+            draws = replace(self.draws, fit=fit, coefficients=k)
+        return Intervals(fit, self.kind, self.level, draws, self.notes)
+
+    def at_level(self, level: float) -> Intervals:
+        """Return the same at another level."""
+        return self if level == self.level else replace(self, level=level)
+
+    def prediction(self, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Interval:
+        """
+        Interval of the loss of one new run, its noise included.
+
+        ``of("loss")`` says where the mean curve is; a single run scatters around
+        it as the runs of the fit do around theirs (their residuals, corrected for leverage).
+        """
+        if not isinstance(self.fit, Fit):
+            return NOWHERE
+        name = "loss" if point is None else "loss_at"
+        spread = corrected_residuals(self._linear.linear, 0.5)[0]
+        log = self._linear.problem.log
+        if self.draws is not None:
+            values = self.draws.values(name, budget=budget, point=point)
+            values = values[np.isfinite(values)]
+            if values.size < 2:
+                return NOWHERE
+            noisy = (values[:, None] * np.exp(spread) if log else values[:, None] + spread).ravel()
+            tail = (1 - self.level) / 2
+            low, high = np.quantile(noisy, [tail, 1 - tail])
+            return float(low), float(high)
+        from scipy.special import stdtrit
+
+        low, high = self.of(name, budget=budget, point=point)
+        if budget is not None:
+            middle = float(self.fit.surface.optimum(budget).loss)
+        else:
+            middle = float(self.fit.surface.loss(*(point or ())))
+        at = self._linear.linear
+        noise = float(np.sqrt((spread**2).mean())) * float(stdtrit(at.freedom[0], 0.5 + self.level / 2))
+        noise *= middle if log else 1.0
+        # Two independent errors: their squared distances from the estimate add up on either side.
+        return middle - float(np.hypot(middle - low, noise)), middle + float(np.hypot(high - middle, noise))
+
+
+def intervals(
+    fit: Fit | FrontierFit,
+    kind: str = "profile",
+    *,
+    level: float = 0.9,
+    draws: int = 1000,
+    seed: int = 0,
+    cluster: str | None = None,
+) -> Intervals | None:
+    """
+    Prepare the intervals of a fit.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+        A frontier has no surface to profile or linearise, and gets a bootstrap within budgets;
+        so do other laws than Chinchilla's.
+    kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
+    level : float
+    draws, seed, cluster
+        See :func:`lawful.bootstrap`.
+
+    Returns
+    -------
+    Intervals or None
+        None for ``none``.
+
+    Raises
+    ------
+    UnsupportedError
+        If the kind is unknown or does not apply.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> found = lawful.fit(runs)
+    >>> [lawful.intervals(found, kind, draws=100).of("alpha")[0] < 0.34 for kind in ("profile", "delta", "wild")]
+    [True, True, True]
+    """
+    check_kind(kind)
+    if kind == "none":
+        return None
+    if kind in ("profile", "delta"):
+        if isinstance(fit, Fit) and fit.surface.law == CHINCHILLA:
+            found = Intervals(fit, kind, level)
+            return replace(found, notes=delta(fit).notes) if kind == "delta" else found
+        kind = "within-budget"
+    drawn = bootstrap(fit, draws, scheme=kind, seed=seed, cluster=cluster)
+    return Intervals(fit, drawn.scheme, level, drawn, drawn.notes)
+
+
+def of_draws(draws: Draws | None, level: float) -> Intervals | None:
+    """Percentile intervals of a finished bootstrap; None without one."""
+    return None if draws is None else Intervals(draws.fit, draws.scheme, level, draws, draws.notes)
+
+
+def as_intervals(source: Any, level: float) -> Intervals | None:
+    """Return intervals from what a caller has: intervals, draws or nothing."""
+    return source.at_level(level) if isinstance(source, Intervals) else of_draws(source, level)

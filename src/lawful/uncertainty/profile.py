@@ -1,0 +1,273 @@
+"""profile(): intervals from the shape of the misfit itself, for coefficients and for N*, D*, L*."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.notes import Note
+from lawful.errors import UnsupportedError
+from lawful.estimate.forms import FormProblem
+from lawful.estimate.result import Fit
+from lawful.estimate.solvers import Problem, prepare
+from lawful.show.notebook import profile_html
+from lawful.uncertainty.delta import answer
+from lawful.uncertainty.linear import NOISES, Spread, linearise
+from lawful.uncertainty.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
+from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
+
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+
+CURVE_POINTS = 33
+"""Points of a profile as drawn."""
+
+CURVE_REACH = 1.35
+"""How far beyond its interval a profile is drawn."""
+
+PRECISION = 1e-5
+"""Relative error of the height at which an end is accepted: far below what anyone prints."""
+
+BETTER = 1e-6
+"""Share of the misfit by which a point of the profile must beat the fit to be noted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """
+    Misfit along one quantity, everything else refitted at each value.
+
+    Build it with :func:`profile`.
+
+    Parameters
+    ----------
+    fit : Fit
+    name : str
+        The quantity.
+    budget : float or None
+        FLOPs, for the quantities at a budget.
+    level : float
+        Coverage the interval aims at.
+    estimate : float
+    interval : (float, float)
+        A bound, or infinite, on a side where the data do not end it.
+    open : (bool, bool)
+        Whether that is so on either side.
+    values : array, shape (m,)
+        Where the profile was evaluated, ascending.
+    distance : array, shape (m,)
+        Rise of the misfit as a t statistic: 0 at the estimate, ``reach`` at the ends.
+    reach : float
+        Student's t at this level.
+    freedom : float
+        Its degrees of freedom.
+    ratio : float
+        What twice the rise of the misfit is divided by before its root is taken.
+    notes : tuple of Note
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> shape = lawful.profile(lawful.fit(runs), "alpha")
+    >>> bool(np.all(shape.distance >= 0)), shape.open
+    (True, (False, False))
+    """
+
+    fit: Fit
+    name: str
+    budget: float | None
+    level: float
+    estimate: float
+    interval: Interval
+    open: tuple[bool, bool]
+    values: Array
+    distance: Array
+    reach: float
+    freedom: float
+    ratio: float
+    notes: tuple[Note, ...] = field(default=())
+
+    _repr_html_ = profile_html
+
+    def __repr__(self) -> str:
+        where = "" if self.budget is None else f" at {self.budget:g} FLOPs"
+        low, high = self.interval
+        return f"Profile({self.name}{where}: {self.estimate:.6g}, {self.level:.0%} interval {low:.6g} to {high:.6g})"
+
+
+def calibration(problem: Problem, z: Array, quantity: Quantity, fit: Fit, noise: str) -> Spread:
+    """
+    What the rise of the misfit is measured in, and the degrees of freedom of its t.
+
+    For squares and equal noise the rise of the residual sum of squares over its mean
+    square is F(1, n - q) to second order, exactly so for a linear law. For unequal noise,
+    and for Huber's loss, the rise is scaled so that its curvature at the optimum agrees
+    with the sandwich variance of this quantity (Stafford 1996; Chandler & Bate 2007).
+    """
+    law, cost = fit.surface.law, fit.surface.cost
+    release = law.names.index(quantity.name) if quantity.name in law.names else None
+    at = linearise(problem, z, release=release)
+    slope = np.nan_to_num(gradient(quantity, law, z, problem.centre, cost))
+    if release is not None:
+        slope = np.zeros_like(z)
+        slope[:, release] = 1.0
+        if quantity.is_log(law):
+            slope = np.nan_to_num(gradient(quantity, law, z, problem.centre, cost))
+    spread = NOISES[noise](at, slope)
+    # Huber's loss curves by the share of runs that it counts in full.
+    return spread._replace(ratio=spread.ratio * at.inliers)
+
+
+def profile(
+    fit: Any,
+    name: str,
+    *,
+    budget: float | None = None,
+    level: float = 0.90,
+    noise: str = "trend",
+    points: int = CURVE_POINTS,
+) -> Profile:
+    """
+    Profile the misfit along one quantity and read its interval off the shape.
+
+    Unlike a linearised interval it is asymmetric where the data are, stays inside
+    bounds, does not depend on how the law is written, and says when one side is open.
+
+    Parameters
+    ----------
+    fit : Fit
+        A surface fit, by any objective.
+    name : str
+        A coefficient; ``a``, ``b``, ``log10_a0``, ``log10_b0``; or ``params``, ``tokens``, ``loss`` at
+        the optimum of a budget.
+    budget : float, optional
+        FLOPs, for the last three.
+    level : float
+        Coverage the interval aims at, between 0 and 1.
+    noise : {"trend", "unequal", "equal"}
+        Whether runs may differ in noise; see :func:`lawful.delta`.
+    points : int
+        Points at which the curve is kept for a figure; 0 for none.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    UnsupportedError
+        If the quantity is unknown, or the fit has no surface.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> found = lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1))
+    >>> low, high = lawful.profile(found, "E").interval
+    >>> bool(low < 1.69 < high)
+    True
+
+    The same for the number that decides, straight from the misfit:
+
+    >>> ahead = lawful.profile(found, "params", budget=1e24)
+    >>> bool(ahead.interval[0] < truth.optimum(1e24).params < ahead.interval[1])
+    True
+    """
+    from scipy.special import stdtrit
+
+    quantity = Quantity(name, budget)
+    problem = _checked(fit, quantity, level, noise)
+    law, cost = fit.surface.law, fit.surface.cost
+    z = answer(fit, problem)
+    frame, data = frame_of(quantity, law, problem, cost), data_of(problem)
+    spread = calibration(problem, z, quantity, fit, noise)
+    reach = np.asarray(stdtrit(spread.freedom, 0.5 + level / 2), dtype=np.float64)
+    middle = working_values(quantity, law, z, problem.centre, cost)
+    pinned = frame.at.lower[frame.at.held] == frame.at.upper[frame.at.held]
+    if pinned or not np.isfinite(middle[0]):
+        value = float(reported(quantity, law, middle)[0])
+        nowhere = (value, value) if pinned else (float("nan"), float("nan"))
+        none = np.empty(0)
+        return Profile(fit, name, budget, level, value, nowhere, (False, False), none, none, 0.0, 0.0, 1.0)
+    ends = profile_ends(frame, data, z, reach, spread.ratio, precision=PRECISION)
+    low, high = (float(v) for v in reported(quantity, law, ends.at[0]))
+    curve = _curve(frame, data, z, ends, spread.ratio, points)
+    order = np.argsort(curve[0], kind="stable")
+    return Profile(
+        fit=fit,
+        name=name,
+        budget=budget,
+        level=level,
+        estimate=float(reported(quantity, law, middle)[0]),
+        interval=(low, high),
+        open=(bool(ends.open[0, 0]), bool(ends.open[0, 1])),
+        values=reported(quantity, law, curve[0][order]),
+        distance=curve[1][order],
+        reach=float(reach[0]),
+        freedom=float(spread.freedom[0]),
+        ratio=float(spread.ratio[0]),
+        notes=_notes(quantity, ends.open[0], (low, high), float(ends.lowest[0]), problem, z),
+    )
+
+
+def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Any:
+    if not isinstance(fit, Fit):
+        msg = f"{fit.method} has no surface to profile; fit with vpnls or approach3, or use bootstrap."
+        raise UnsupportedError(msg)
+    quantity.check(fit.surface.law)
+    if not 0 < level < 1:
+        msg = f"The level of an interval lies between 0 and 1, got {level!r}."
+        raise UnsupportedError(msg)
+    if noise not in NOISES:
+        msg = f"Unknown noise {noise!r}; choose one of {', '.join(NOISES)}."
+        raise UnsupportedError(msg)
+    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    return problem if fit.surface.law.separable else problem.uncentred()
+
+
+def data_of(problem: Problem | FormProblem) -> Data:
+    """One fit as the profiling engine takes it."""
+    w = np.ones(problem.y.size) if problem.w is None else problem.w
+    delta = None if problem.delta is None else np.array([problem.delta])
+    if isinstance(problem, FormProblem):
+        return Data(problem.target[None], problem.target, w, problem.log, delta, problem.model)
+    return Data(problem.x, problem.target, w, problem.log, delta)
+
+
+def _curve(frame: Frame, data: Data, z: Array, ends: Ends, ratio: Array, points: int) -> tuple[Array, Array]:
+    """Working values across and somewhat beyond the interval, and the rise there as a t statistic."""
+    k = frame.at.held
+    phi = frame.at.place(z)[0]
+    tips = ends.phi[0][np.argsort(ends.phi[0][:, k])]
+    if points < 2 or tips[0, k] == tips[1, k] or not np.isfinite(tips).all():
+        return np.empty(0), np.empty(0)
+    held = phi[k] + (tips[:, k] - phi[k]) * CURVE_REACH
+    held = np.clip(held, frame.at.lower[k], frame.at.upper[k])
+    values = np.linspace(held[0], held[1], points)
+    # Starts lie on the straight lines from the estimate through either end.
+    tip = np.where((values < phi[k])[:, None], tips[0], tips[1])
+    length = np.where(tip[:, k] == phi[k], 1.0, tip[:, k] - phi[k])
+    start = phi + (tip - phi) * ((values - phi[k]) / length)[:, None]
+    found = minimise_held(frame, data.rows(np.zeros(points, dtype=np.intp)), start, values)
+    rise = np.sqrt(np.maximum(2 * (found.value - misfit(data, z)[0]), 0.0) / ratio[0])
+    return frame.scale * values + frame.offset, rise
+
+
+def _notes(
+    quantity: Quantity, is_open: NDArray[np.bool_], ends: Interval, lowest: float, problem: Problem, z: Array
+) -> tuple[Note, ...]:
+    notes = []
+    for side, gone, end in zip(("below", "above"), is_open, ends, strict=True):
+        if gone:
+            where = f"it ends at the bound {end:.4g}" if np.isfinite(end) and end > 0 else "it has no end there"
+            text = f"The data do not bound {quantity.name} from {side}: {where}."
+            notes.append(Note("open_interval", text))
+    least = float(misfit(data_of(problem), z)[0])
+    if lowest < least * (1 - BETTER):
+        text = f"The profile of {quantity.name} met a lower misfit than the fit: a better optimum exists."
+        notes.append(Note("better_optimum", text))
+    return tuple(notes)

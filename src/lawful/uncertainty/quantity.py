@@ -1,0 +1,230 @@
+"""What an interval is about: coefficients, exponents of the frontier, and N*, D*, L* at a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.core.cost import Cost
+from lawful.errors import UnsupportedError
+from lawful.estimate.forms import form_coefficients
+from lawful.laws.laws import CHINCHILLA, Law
+from lawful.laws.surface import evaluate, frontier_exponents, log_ratio, terms_of, values_for
+
+Array = NDArray[np.float64]
+
+FRONTIER = ("a", "b", "log10_a0", "log10_b0")
+"""Exponents and intercepts of N* = 10^log10_a0 C^a and D* = 10^log10_b0 C^b."""
+
+AT_BUDGET = ("params", "tokens", "loss")
+"""Quantities at the optimum of a budget."""
+
+AT_POINT = "loss_at"
+"""The loss of one model: N parameters on D tokens."""
+
+LOG_SCALE = ("params", "tokens")
+"""Positive quantities worked out, and reported back, through their logarithm; so are A and B."""
+
+COMPLEX_STEP = 1e-20
+"""A derivative along the imaginary axis has no cancellation, so the step may be tiny."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """
+    A number that a fit implies.
+
+    Parameters
+    ----------
+    name : str
+        A coefficient of the law; ``a``, ``b``, ``log10_a0``, ``log10_b0``; ``params``,
+        ``tokens`` or ``loss`` at the optimum of a budget; or ``loss_at`` a point.
+    budget : float, optional
+        FLOPs, for the quantities at a budget.
+    point : (float, float), optional
+        N and D, for ``loss_at``.
+
+    Raises
+    ------
+    UnsupportedError
+        If the name is unknown, or the budget or the point is missing, superfluous or not positive.
+
+    Examples
+    --------
+    >>> Quantity("params", budget=1e24)
+    Quantity(name='params', budget=1e+24, point=None)
+    >>> Quantity("loss")
+    Traceback (most recent call last):
+        ...
+    lawful.errors.UnsupportedError: 'loss' is a quantity at a budget; say which, for example budget=1e24.
+    """
+
+    name: str
+    budget: float | None = None
+    point: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name in AT_BUDGET and self.budget is None:
+            msg = f"{self.name!r} is a quantity at a budget; say which, for example budget=1e24."
+            raise UnsupportedError(msg)
+        if self.name not in AT_BUDGET and self.budget is not None:
+            msg = f"{self.name!r} does not depend on a budget; leave budget out."
+            raise UnsupportedError(msg)
+        if (self.name == AT_POINT) != (self.point is not None):
+            msg = f"{AT_POINT!r} needs a point (N, D), and only it; got {self.point!r} for {self.name!r}."
+            raise UnsupportedError(msg)
+        given = (self.budget, *(self.point or ()))
+        if any(v is not None and not (np.isfinite(v) and v > 0) for v in given):
+            wrong = self.budget if self.point is None else self.point
+            msg = f"A budget, N and D are positive, finite numbers, got {wrong!r}."
+            raise UnsupportedError(msg)
+
+    def check(self, law: Law) -> Quantity:
+        """
+        Return the quantity if a law has it.
+
+        Raises
+        ------
+        UnsupportedError
+            If the name is unknown to the law.
+        """
+        derived: tuple[str, ...] = (*FRONTIER, *AT_BUDGET) if law.terms is not None else ()
+        derived += (AT_POINT,) if set(law.columns) <= {"N", "D", "C"} else ()
+        if self.name not in (*law.names, *derived):
+            msg = f"The {law.name} law has no quantity {self.name!r}; it has {', '.join((*law.names, *derived))}."
+            raise UnsupportedError(msg)
+        return self
+
+    def is_log(self, law: Law) -> bool:
+        """Whether it is worked out through its logarithm."""
+        return self.name in LOG_SCALE or self.name in law.positive
+
+
+def reported(quantity: Quantity, law: Law, working: Any) -> Any:
+    """Turn working values (logs of positive quantities) into what is reported."""
+    with np.errstate(over="ignore"):
+        return np.exp(working) if quantity.is_log(law) else working
+
+
+def unreported(quantity: Quantity, law: Law, value: Any) -> Any:
+    """Turn what is reported into working values: the inverse of :func:`reported`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(value) if quantity.is_log(law) else value
+
+
+def working_values(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Cost | None = None) -> Any:
+    """
+    Working value of a quantity at rows of coefficients in solver units.
+
+    Parameters
+    ----------
+    quantity : Quantity
+    law : Law
+    z : array, shape (R, q)
+        Real or complex: (c_0, …, c_p, theta_1, …, theta_p) with centred columns.
+    centre : array, shape (p,)
+        Means of the log columns.
+    cost : Cost, optional
+        Convention that turns a budget into N·D.
+
+    Returns
+    -------
+    array, shape (R,)
+        Logs of A, B, N* and D*; everything else as it is. NaN where A or B is 0.
+    """
+    if not law.separable or law != CHINCHILLA:
+        return _working_of_form(quantity, law, z, centre, cost or Cost())
+    names, m = law.names, len(law.linear)
+    name = quantity.name
+    if name in law.linear[1:]:
+        k = law.linear.index(name)
+        with np.errstate(divide="ignore"):
+            return np.log(z[:, k]) + z[:, m + k - 1] * centre[k - 1]
+    if name in names:
+        return z[:, names.index(name)]
+    e, alpha, beta = z[:, 0], z[:, 3], z[:, 4]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_a, log_b = np.log(z[:, 1]) + alpha * centre[0], np.log(z[:, 2]) + beta * centre[1]
+        if quantity.point is not None:
+            x, y = np.log(quantity.point)
+            return e + z[:, 1] * np.exp(alpha * (centre[0] - x)) + z[:, 2] * np.exp(beta * (centre[1] - y))
+        log_g = (np.log(alpha) + log_a - np.log(beta) - log_b) / (alpha + beta)
+        a, b = beta / (alpha + beta), alpha / (alpha + beta)
+        unit = np.log((cost or Cost()).product(1.0))
+        simple = {
+            "a": a + 0 * log_g,
+            "b": b + 0 * log_g,
+            "log10_a0": (log_g + a * unit) / np.log(10),
+            "log10_b0": (b * unit - log_g) / np.log(10),
+        }
+        if name in simple:
+            return simple[name]
+        product = np.log((cost or Cost()).product(quantity.budget or 1.0))
+        size, tokens = log_g + a * product, b * product - log_g
+        if name == "params":
+            return size
+        if name == "tokens":
+            return tokens
+        return e + np.exp(log_a - alpha * size) + np.exp(log_b - beta * tokens)
+
+
+def _working_of_form(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Cost) -> Any:
+    """Working value for any law but Chinchilla's, from solver units."""
+    if law.separable:
+        m = len(law.linear)
+        rows = np.array(z)
+        rows[:, 1:m] = z[:, 1:m] * np.exp(z[:, m:] * centre)
+    else:
+        rows = form_coefficients(law, z, centre)
+    return _working_at(quantity, law, dict(zip(law.names, rows.T, strict=True)), cost)
+
+
+def _working_at(quantity: Quantity, law: Law, k: Mapping[str, Any], cost: Cost) -> Any:
+    """Working value for any law at coefficients by name, real or complex."""
+    name = quantity.name
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if name in k:
+            return np.log(k[name]) if quantity.is_log(law) else k[name]
+        if quantity.point is not None:
+            return evaluate(law, k, values_for(law, *quantity.point, cost))
+        terms = terms_of(law, k)
+        a, b = frontier_exponents(terms)
+        log_g, unit = log_ratio(terms), np.log(cost.product(1.0))
+        simple = {
+            "a": a + 0 * log_g,
+            "b": b + 0 * log_g,
+            "log10_a0": (log_g + a * unit) / np.log(10),
+            "log10_b0": (b * unit - log_g) / np.log(10),
+        }
+        if name in simple:
+            return simple[name]
+        product = np.log(cost.product(quantity.budget or 1.0))
+        size, tokens = log_g + a * product, b * product - log_g
+        if name == "loss":
+            return evaluate(law, k, values_for(law, np.exp(size), np.exp(tokens), cost))
+        return size if name == "params" else tokens
+
+
+def gradient(quantity: Quantity, law: Law, z: Array, centre: Array, cost: Cost | None = None) -> Array:
+    """Gradient of the working value in solver units, shape (R, q), exact to rounding."""
+    out = np.empty_like(z)
+    for j in range(z.shape[1]):
+        moved = z.astype(complex)
+        moved[:, j] += 1j * COMPLEX_STEP
+        out[:, j] = np.imag(working_values(quantity, law, moved, centre, cost)) / COMPLEX_STEP
+    return out
+
+
+def values_of(quantity: Quantity, law: Law, coefficients: Mapping[str, Array], cost: Cost | None = None) -> Array:
+    """Reported value of a quantity for rows of coefficients given by name, shape (R,); NaN where there is none."""
+    z = np.stack([np.asarray(coefficients[name], float) for name in law.names], axis=1)
+    if law == CHINCHILLA:
+        found = reported(quantity, law, working_values(quantity, law, z, np.zeros(len(law.exponents)), cost))
+    else:
+        named = dict(zip(law.names, z.T, strict=True))
+        found = reported(quantity, law, _working_at(quantity, law, named, cost or Cost()))
+    return np.where(np.isfinite(found), found, np.nan)
