@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.approach2.shift import check_exponents, curve, project
 from lawful.core.notes import Note
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.design.plan import Plan
 from lawful.errors import IdentificationError, UnsupportedError
@@ -18,8 +18,6 @@ from lawful.estimate.isoflop import FRONTIER_NAMES, check_parabolas, lines
 from lawful.estimate.result import Fit, Frontier, FrontierFit
 from lawful.laws.surface import Surface
 from lawful.show.notebook_records import bias_html
-
-Array = NDArray[np.float64]
 
 PARTS = ("width", "offset", "drift", "scatter")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from lawful.core.typing import Array
 from lawful.errors import UnsupportedError
-
-Array = NDArray[np.float64]
 
 LN10 = float(np.log(10.0))
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.checks.rules import DEFAULT_THRESHOLDS, INVALID, KEPT, RULES, SENTENCES, Thresholds
 from lawful.core.notes import Note
+from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.columns import find_column, listed, normalise, recognise
 from lawful.data.runs import Runs
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
@@ -25,10 +25,6 @@ from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.show.printing import table_html
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
-Mask = NDArray[np.bool_]
 
 WHOLE = ""
 """Name of the only experiment of a table."""
@@ -72,10 +68,10 @@ class Checked:
     ['exact_duplicate', 'too_few_points', 'invalid_value']
     """
 
-    reason: NDArray[Any]
+    reason: AnyArray
     row: IntArray
-    experiment: NDArray[Any]
-    columns: Mapping[str, NDArray[Any]]
+    experiment: AnyArray
+    columns: Mapping[str, AnyArray]
     runs: Runs | None
     experiments: Mapping[str, Runs]
     by: str | None
@@ -95,7 +91,7 @@ class Checked:
         return table_html([said], ("", "rows", "meaning"), rows, "", self.notes, caption="Flagged, by rule")
 
     @property
-    def outlier(self) -> Mask:
+    def outlier(self) -> BoolArray:
         """Whether each row is flagged, shape (n,)."""
         return np.asarray(self.reason != KEPT)
 
@@ -110,7 +106,7 @@ class Checked:
         return _count(self.reason)
 
     @property
-    def table(self) -> dict[str, NDArray[Any]]:
+    def table(self) -> dict[str, AnyArray]:
         """
         All rows in their original order: the columns of the source, then ``outlier`` and ``reason``.
 
@@ -144,12 +140,12 @@ class Checked:
         """
         return self._kept(self.experiments.get(experiment), self.reason[self.experiment == experiment])
 
-    def reason_of(self, runs: Runs) -> NDArray[Any]:
+    def reason_of(self, runs: Runs) -> AnyArray:
         """Return the reasons of some of the checked runs, found by their rows, shape (m,)."""
         order = np.argsort(self.row)
         return np.asarray(self.reason[order[np.searchsorted(self.row, row_numbers(runs), sorter=order)]])
 
-    def _kept(self, runs: Runs | None, among: NDArray[Any]) -> Runs:
+    def _kept(self, runs: Runs | None, among: AnyArray) -> Runs:
         flagged = int((among != KEPT).sum())
         if runs is None or flagged == among.size:
             msg = f"check flags {among.size} of {among.size} rows, so none is left: {flags_text(_count(among))}."
@@ -166,7 +162,7 @@ def row_numbers(runs: Runs) -> IntArray:
     return np.arange(1, len(runs) + 1, dtype=np.intp) if runs.row is None else runs.row
 
 
-def _count(reason: NDArray[Any]) -> dict[str, int]:
+def _count(reason: AnyArray) -> dict[str, int]:
     return {code: int((reason == code).sum()) for code in SENTENCES}
 
 
@@ -277,7 +273,7 @@ def check(
     )
 
 
-def _replicates(labels: Mapping[str, NDArray[Any]], reason: NDArray[Any]) -> tuple[Note, ...]:
+def _replicates(labels: Mapping[str, AnyArray], reason: AnyArray) -> tuple[Note, ...]:
     """Say so where the published rule for duplicates meets seeds of one run: it then keeps the luckiest."""
     key = next((name for name in labels if normalise(name) in SEED_NAMES), None)
     flagged = int((reason == "exact_duplicate").sum())
@@ -290,7 +286,7 @@ def _replicates(labels: Mapping[str, NDArray[Any]], reason: NDArray[Any]) -> tup
     return (Note("replicates_flagged", message),)
 
 
-def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> NDArray[Any]:
+def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> AnyArray:
     """
     Apply rules 1 to 7 to the runs of one experiment.
 
@@ -326,8 +322,8 @@ class _Given:
     """Rows to be checked: which have usable values, which columns are labels, and how they become runs."""
 
     rows: Table
-    valid: Mask
-    labels: Mapping[str, NDArray[Any]]
+    valid: BoolArray
+    labels: Mapping[str, AnyArray]
     build: Callable[[IntArray, Mapping[str, str]], Runs]
 
 
@@ -351,7 +347,7 @@ def _from_table(table: Any, select: Selection | None, columns: Mapping[str, str]
     return _Given(rows, _valid(rows, roles), labels, build)
 
 
-def _valid(rows: Table, roles: Mapping[str, str]) -> Mask:
+def _valid(rows: Table, roles: Mapping[str, str]) -> BoolArray:
     """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite, above zero and plausible."""
     given = {quantity: _numbers(key, rows) for quantity, key in roles.items()}
     name, implied = third_quantity(given)
@@ -359,7 +355,7 @@ def _valid(rows: Table, roles: Mapping[str, str]) -> Mask:
     return np.asarray(np.all([_usable(name, values) for name, values in every.items()], axis=0))
 
 
-def _usable(name: str, values: Array) -> Mask:
+def _usable(name: str, values: Array) -> BoolArray:
     """What the door of a fit lets in: finite and above zero, and N, D and loss within what units allow."""
     usable = np.isfinite(values) & (values > 0)
     return usable & plausible(values) if name in ("params", "tokens", "loss") else usable

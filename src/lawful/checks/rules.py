@@ -12,16 +12,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.checks.spline import left_out
 from lawful.core.cost import Cost
+from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
-Mask = NDArray[np.bool_]
 
 KEPT = "none"
 """The reason of a run that is kept."""
@@ -118,10 +114,10 @@ class Rule:
 
     code: str
     sentence: str
-    flag: Callable[[Runs, Thresholds], Mask]
+    flag: Callable[[Runs, Thresholds], BoolArray]
 
 
-def exact_duplicate(runs: Runs, thresholds: Thresholds) -> Mask:
+def exact_duplicate(runs: Runs, thresholds: Thresholds) -> BoolArray:
     """
     Flag all but the best of the runs that share N within a budget.
 
@@ -138,7 +134,7 @@ def exact_duplicate(runs: Runs, thresholds: Thresholds) -> Mask:
     return _all_but_the_best(_label(order, is_new), runs, thresholds)
 
 
-def near_duplicate_params(runs: Runs, thresholds: Thresholds) -> Mask:
+def near_duplicate_params(runs: Runs, thresholds: Thresholds) -> BoolArray:
     """
     Flag all but the best of the runs of nearly one size within a budget.
 
@@ -155,14 +151,14 @@ def near_duplicate_params(runs: Runs, thresholds: Thresholds) -> Mask:
     return _all_but_the_best(_label(order, np.array(is_new, dtype=bool)), runs, thresholds)
 
 
-def _label(order: IntArray, is_new: Mask) -> IntArray:
+def _label(order: IntArray, is_new: BoolArray) -> IntArray:
     """Number the bins of runs in a given order, a new one wherever told; shape (n,) in the order of the runs."""
     label = np.empty(order.size, dtype=np.intp)
     label[order] = np.concatenate([[0], np.cumsum(is_new)])[: order.size]
     return label
 
 
-def _all_but_the_best(label: IntArray, runs: Runs, thresholds: Thresholds) -> Mask:
+def _all_but_the_best(label: IntArray, runs: Runs, thresholds: Thresholds) -> BoolArray:
     """Flag every run of a bin but the best: by 6ND, then the loss, then the smaller N, then the place in the file."""
     with np.errstate(over="ignore"):
         off = np.abs(Cost().flops(runs.N, runs.D) / runs.C - 1)
@@ -174,7 +170,7 @@ def _all_but_the_best(label: IntArray, runs: Runs, thresholds: Thresholds) -> Ma
     return flagged
 
 
-def too_few_points(runs: Runs, thresholds: Thresholds) -> Mask:
+def too_few_points(runs: Runs, thresholds: Thresholds) -> BoolArray:
     """
     Flag the budgets with fewer than ``min_points`` runs.
 
@@ -187,7 +183,7 @@ def too_few_points(runs: Runs, thresholds: Thresholds) -> Mask:
     return np.asarray(np.bincount(runs.group)[runs.group] < thresholds.min_points)
 
 
-def off_center(runs: Runs, thresholds: Thresholds) -> Mask:
+def off_center(runs: Runs, thresholds: Thresholds) -> BoolArray:
     """
     Flag runs far from the vertex compared with the reach of the sweep on its shorter side.
 
@@ -206,7 +202,7 @@ def off_center(runs: Runs, thresholds: Thresholds) -> Mask:
     return flagged
 
 
-def spline_outlier(runs: Runs, thresholds: Thresholds) -> Mask:
+def spline_outlier(runs: Runs, thresholds: Thresholds) -> BoolArray:
     """
     Flag runs far from an Akima spline of L in ln N through the others at their budget.
 
@@ -234,7 +230,7 @@ def spline_outlier(runs: Runs, thresholds: Thresholds) -> Mask:
     return np.asarray(known & (MAD_TO_SIGMA * distance / scale > thresholds.spline_z))
 
 
-def negative_curvature(runs: Runs, thresholds: Thresholds) -> Mask:  # noqa: ARG001 - the signature of every rule
+def negative_curvature(runs: Runs, thresholds: Thresholds) -> BoolArray:  # noqa: ARG001 - the signature of every rule
     """
     Flag the budgets whose parabola of ln L in ln N is flat or opens downward.
 
@@ -250,7 +246,7 @@ def negative_curvature(runs: Runs, thresholds: Thresholds) -> Mask:  # noqa: ARG
     return flagged
 
 
-def weak_curvature(runs: Runs, thresholds: Thresholds) -> Mask:
+def weak_curvature(runs: Runs, thresholds: Thresholds) -> BoolArray:
     """
     Flag the budgets whose curvature may as well be zero.
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
+from lawful.core.typing import Array, IntArray
 
 MANY = 100
 """A budget with more runs than this is judged by the local formula of the spline, which is much faster."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, IntArray
 from lawful.data.runs import Runs
 from lawful.estimate.result import Fit
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 LEVEL = 0.04
 """Bound on the chance of a note where there is Gaussian noise alone; with the fit of a surface it stays below 5%."""

@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lawful.core.hardware import HARDWARE, Hardware, Rate, find_hardware
 from lawful.errors import UnsupportedError
-
-Array = NDArray[np.float64]
 
 FORWARD_SHARE = 1 / 3
 """Of the FLOPs of a training step the forward pass takes a third: 2 of 6 per parameter and token."""

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.errors import UnsupportedError
-
-Array = NDArray[np.float64]
 
 ObjectiveName = Literal["squared", "huber", "log-squared", "log-huber"]
 OBJECTIVE_NAMES: tuple[ObjectiveName, ...] = ("squared", "huber", "log-squared", "log-huber")

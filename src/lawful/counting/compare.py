@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.analysis.analysis import fit_method
 from lawful.core.notes import Note
+from lawful.core.typing import Array
 from lawful.counting.counts import Count, find_counts
 from lawful.data.runs import Runs, group_budgets
 from lawful.data.table import as_runs
@@ -19,8 +19,6 @@ from lawful.decide.token_cost import TokenCost, fit_token_cost
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.estimate.result import METHODS, Fit, FrontierFit
 from lawful.show.notebook_records import conventions_html
-
-Array = NDArray[np.float64]
 
 SLOPE_BUDGETS = 9
 """Budgets over the range of the runs' compute at which an exponent is read as a slope."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array
 from lawful.counting.formulas import (
     chinchilla_flops,
     deepseek_flops,
@@ -23,8 +23,6 @@ from lawful.data.columns import BUDGET_NAMES, PARAMS_NAMES, find_column, normali
 from lawful.data.runs import Runs
 from lawful.data.values import quantity_values, require_positive
 from lawful.errors import InputError, UnsupportedError
-
-Array = NDArray[np.float64]
 
 SAME_COUNT = 1e-3
 """Two counts that differ by less than this fraction in every run are one convention under two names."""

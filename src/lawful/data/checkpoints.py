@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.columns import normalise
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 RUN_NAMES = ("run_id", "run_name", "run", "name", "display_name")
 """Columns that name a training run, the first that a table has being the one."""
@@ -40,7 +36,7 @@ def named_among(names: Iterable[str], keys: Iterable[str]) -> list[str]:
     return [by_name[name] for name in names if name in by_name]
 
 
-def row_codes(columns: Iterable[NDArray[Any]]) -> IntArray:
+def row_codes(columns: Iterable[AnyArray]) -> IntArray:
     """
     Number the distinct combinations of values in some columns, in order of first appearance.
 
@@ -64,7 +60,7 @@ def row_codes(columns: Iterable[NDArray[Any]]) -> IntArray:
     return rank[inverse.reshape(-1)]
 
 
-def checkpoint_notes(labels: Mapping[str, NDArray[Any]], N: Array, D: Array) -> list[Note]:
+def checkpoint_notes(labels: Mapping[str, AnyArray], N: Array, D: Array) -> list[Note]:
     """
     Say when rows look like checkpoints of unfinished runs rather than like runs.
 

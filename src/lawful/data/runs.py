@@ -9,15 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.columns import UNIQUE_NAMES, listed, normalise
 from lawful.errors import InputError
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 BUDGET_TOLERANCE = 0.10
 """Runs whose compute lies within this fraction count as one budget."""
@@ -168,12 +166,12 @@ class Runs:
     weight: Array
     group: IntArray
     budgets: Array
-    labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    labels: Mapping[str, AnyArray] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     selection: Mapping[str, str] = field(default_factory=dict)
     source: str = "arrays"
     notes: tuple[Note, ...] = ()
-    table: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    table: Mapping[str, AnyArray] = field(default_factory=dict)
     row: IntArray | None = None
 
     @classmethod
@@ -224,7 +222,7 @@ class Runs:
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()
 
-    def take(self, index: NDArray[Any]) -> Runs:
+    def take(self, index: AnyArray) -> Runs:
         """Return the runs at an index array or boolean mask; empty budget groups disappear."""
         group_of, group = np.unique(self.group[index], return_inverse=True)
         return replace(

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import AnyArray, BoolArray, IntArray
 from lawful.data.columns import find_column, listed, unique_names
 from lawful.data.runs import SAME_BUDGET
 from lawful.data.values import column_values, distinct, parse_number, value_text
 from lawful.errors import InputError, UnsupportedError
 
-IntArray = NDArray[np.intp]
 Selection = Mapping[str, Any]
 """Column to a value, or to several of which any will do."""
 
@@ -41,7 +40,7 @@ class Table:
         What was asked for to get these rows.
     """
 
-    columns: Mapping[str, NDArray[Any]]
+    columns: Mapping[str, AnyArray]
     header: Sequence[str]
     row: IntArray
     source: str
@@ -52,7 +51,7 @@ class Table:
         """Distinct names of the columns."""
         return list(self.columns)
 
-    def take(self, index: NDArray[Any], selection: Mapping[str, str]) -> Table:
+    def take(self, index: AnyArray, selection: Mapping[str, str]) -> Table:
         """Return the rows at an index array or boolean mask, and record what chose them."""
         columns = {key: column[index] for key, column in self.columns.items()}
         return replace(self, columns=columns, row=self.row[index], selection={**self.selection, **selection})
@@ -151,7 +150,7 @@ def select_rows(table: Table, roles: Mapping[str, str], select: Selection) -> Ta
     return table.take(keep, chosen) if chosen else table
 
 
-def _matches(column: NDArray[Any], value: Any, *, is_quantity: bool) -> NDArray[np.bool_]:
+def _matches(column: AnyArray, value: Any, *, is_quantity: bool) -> BoolArray:
     text, number = value_text(value).strip(), parse_number(value)
     if column.dtype.kind in "iuf":
         return _same_number(column, number)
@@ -170,7 +169,7 @@ def _finite(text: str) -> float:
     return float("nan") if number is None else float(number)
 
 
-def _same_number(column: NDArray[Any], number: float | None) -> NDArray[np.bool_]:
+def _same_number(column: AnyArray, number: float | None) -> BoolArray:
     if number is None:
         return np.zeros(column.size, dtype=bool)
     if column.dtype.kind != "f":

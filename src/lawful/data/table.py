@@ -11,19 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.checkpoints import checkpoint_notes
 from lawful.data.columns import EXPERIMENT_NAMES, find_column, listed, normalise, recognise, unique_names
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
 from lawful.data.values import distinct, offenders, quantity_values, require_plausible, require_positive, value_text
 from lawful.errors import InputError
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 NOMINAL_SHARE = 0.5
 """A budget column is nominal when at least this fraction of the runs share their value with a run of another size."""
@@ -369,7 +366,7 @@ def _budget_groups(C: Array, N: Array, key: str | None, notes: list[Note]) -> tu
     return near, centres
 
 
-def experiment_column(labels: Mapping[str, NDArray[Any]], selection: Mapping[str, str]) -> str | None:
+def experiment_column(labels: Mapping[str, AnyArray], selection: Mapping[str, str]) -> str | None:
     """
     Return the column that tells the experiments of a table apart; None if there is one experiment.
 
@@ -387,7 +384,7 @@ def experiment_column(labels: Mapping[str, NDArray[Any]], selection: Mapping[str
     return None
 
 
-def _several_experiments(labels: Mapping[str, NDArray[Any]], selection: Mapping[str, str]) -> list[Note]:
+def _several_experiments(labels: Mapping[str, AnyArray], selection: Mapping[str, str]) -> list[Note]:
     key = experiment_column(labels, selection)
     if key is None:
         return []

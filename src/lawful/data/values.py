@@ -7,12 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.errors import InputError
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 MISSING_WORDS = frozenset({"", "-", "--", "na", "n/a", "<na>", "nan", "nat", "none", "null"})
 """What a log writes where a number is missing; it counts as NaN in a quantity, and as text in a label."""
@@ -27,7 +24,7 @@ FIRST_ROWS = 3
 """Offending rows named in a message before the rest is counted."""
 
 
-def column_values(name: str, values: Any) -> NDArray[Any]:
+def column_values(name: str, values: Any) -> AnyArray:
     """
     Turn one column into a new array of numbers, booleans or str.
 
@@ -71,7 +68,7 @@ def column_values(name: str, values: Any) -> NDArray[Any]:
     return _from_objects(values.tolist() if isinstance(values, np.ndarray) else list(values))
 
 
-def _from_objects(items: list[Any]) -> NDArray[Any]:
+def _from_objects(items: list[Any]) -> AnyArray:
     kinds = set(map(type, items))
     if kinds == {bool}:
         return np.array(items, dtype=bool)
@@ -116,7 +113,7 @@ def value_text(value: Any) -> str:
     return "" if math.isnan(value) else repr(float(value)).removesuffix(".0")
 
 
-def distinct(array: NDArray[Any]) -> tuple[list[Any], IntArray]:
+def distinct(array: AnyArray) -> tuple[list[Any], IntArray]:
     """
     Find the distinct values of a clean column in order of first appearance.
 
@@ -161,7 +158,7 @@ def parse_number(value: Any) -> int | float | None:
     return whole if abs(whole) < LARGEST_WHOLE else _float(text)
 
 
-def quantity_values(name: str, array: NDArray[Any], row: IntArray) -> Array:
+def quantity_values(name: str, array: AnyArray, row: IntArray) -> Array:
     """
     Read a clean column as float64, NaN where a value is missing.
 
@@ -269,7 +266,7 @@ column 'loss', row 2 (nan); repair or remove such rows, or set them aside with -
     raise InputError(msg)
 
 
-def plausible(values: Array) -> NDArray[np.bool_]:
+def plausible(values: Array) -> BoolArray:
     """Whether positive numbers lie where honest units put them, within ``LARGEST_QUANTITY`` of one."""
     return np.asarray((values <= LARGEST_QUANTITY) & (values >= 1 / LARGEST_QUANTITY))
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.typing import Interval
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.surface import Surface
 from lawful.show.notebook import allocation_html
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals, as_intervals
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

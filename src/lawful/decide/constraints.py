@@ -6,17 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
+from lawful.core.typing import Array
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.catalogue_repeated import MUENNIGHOFF, MUENNIGHOFF_PUBLISHED
 from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import Surface
 from lawful.show.notebook_records import record_html
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray, Interval
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation, check_budget
 from lawful.errors import UnsupportedError
@@ -17,11 +17,6 @@ from lawful.laws.surface import Surface, deadweight_of
 from lawful.show.notebook_records import deadweight_html
 from lawful.uncertainty.quantiles import quantiles
 from lawful.uncertainty.resample import BLOCK, resample
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-Interval = tuple[float, float]
-
 
 QUICK_DRAWS = 2000
 """Refits of Approach 2 behind the interval that a fit shows of its price."""

@@ -6,17 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Interval
 from lawful.decide.allocate import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.surface import Surface
 from lawful.show.notebook import indifference_html
 from lawful.uncertainty.delta import delta
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 BISECTIONS = 200
 

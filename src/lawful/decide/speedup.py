@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.typing import Array, Interval
 from lawful.decide.allocate import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
@@ -18,9 +18,6 @@ from lawful.laws.surface import Surface, budget_of, optimum_of
 from lawful.show.notebook_records import record_html
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.quantiles import quantiles
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 KINDS = ("flops", "tokens", "tokens_same_size", "hours")
 """What A needs over what B needs: compute, tokens at each one's optimum, tokens at B's model size, chip hours."""

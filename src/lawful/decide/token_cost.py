@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from lawful.core.typing import Array
 
 POWERS = np.array([1.0, 2 / 3, 1 / 3])
 """Powers of N in the cost of a token: at one shape, depth and width both grow as N^(1/3)."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.typing import Array, Interval
 from lawful.decide.allocate import Allocation, check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
@@ -17,8 +17,6 @@ from lawful.show.notebook_records import record_html
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.quantiles import quantiles
 
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 Choice = Fit | FrontierFit | Surface | Allocation | float
 
 

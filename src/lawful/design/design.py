@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.runs import Runs
 from lawful.decide.allocate import check_budget
 from lawful.design.exchange import Limits, improve
@@ -20,9 +19,6 @@ from lawful.estimate.result import Fit
 from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import Surface
 from lawful.show.notebook import planned_html
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 LEAST_SIZES = 3
 """Sizes that every budget keeps, smallest, middle and largest: the form of the law stays open to a test."""
@@ -351,7 +347,7 @@ def _search(
     return min(found, key=lambda pair: pair[0])[1]
 
 
-def determined(known: Array, rows: Array, counts: NDArray[Any]) -> bool:
+def determined(known: Array, rows: Array, counts: AnyArray) -> bool:
     """Whether runs, beside what is known, determine all coefficients: their information has full rank."""
     total = known + information(rows, counts)
     scale = np.sqrt(np.maximum(np.diag(total), np.finfo(float).tiny))

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
+from lawful.core.typing import Array, BoolArray, IntArray
 
 ENOUGH = 1e-7
 """Fall of the mean log variance below which a swap is not worth making."""
@@ -86,7 +84,7 @@ Move = tuple[int | None, int]
 
 
 def _best_swap(
-    value: Array, at: Array, gram: Array, counts: IntArray, limits: Limits, open_: NDArray[np.bool_], spent: float
+    value: Array, at: Array, gram: Array, counts: IntArray, limits: Limits, open_: BoolArray, spent: float
 ) -> tuple[float, Move]:
     """Change of the criterion by the best swap of one run for another, from two-row updates of the inverse."""
     out, into = np.flatnonzero(counts > limits.kept), np.flatnonzero(open_)
@@ -109,7 +107,7 @@ def _best_swap(
 
 
 def _best_addition(
-    value: Array, at: Array, gram: Array, limits: Limits, open_: NDArray[np.bool_], spent: float
+    value: Array, at: Array, gram: Array, limits: Limits, open_: BoolArray, spent: float
 ) -> tuple[float, int]:
     """Change of the criterion by the best run to add, and which."""
     new = value[:, None] - at**2 / (1.0 + np.einsum("kjj->kj", gram))

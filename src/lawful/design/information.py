@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import AnyArray, Array
 from lawful.laws.surface import Surface, log_ratio
-
-Array = NDArray[np.float64]
 
 DECISIONS = ("params", "loss")
 """What a sweep is planned for: ln N* (and with it ln D*), or the loss there, at the target budget."""
@@ -48,7 +46,7 @@ def decision_slope(surface: Surface, target: float, decision: str, centre: Centr
     return np.array([0.0, 1 / total, -1 / total, by_alpha, by_beta])
 
 
-def information(rows: Array, counts: NDArray[Any] | None = None) -> Array:
+def information(rows: Array, counts: AnyArray | None = None) -> Array:
     """Fisher information of runs with unit noise, shape (5, 5), from sensitivities, shape (n, 5)."""
     weighted = rows if counts is None else rows * counts[:, None]
     return np.asarray(rows.T @ weighted)

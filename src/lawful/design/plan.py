@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.surface import Surface
-
-Array = NDArray[np.float64]
 
 STUDY_SURFACES: dict[str, dict[str, float]] = {
     "symmetric": {"E": 1.69, "A": 400.0, "B": 400.0, "alpha": 0.31, "beta": 0.31},

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.objective import Objective
+from lawful.core.typing import Array
 from lawful.design.design import Planned
 from lawful.design.plan import Plan, simulate
 from lawful.errors import UnsupportedError
 from lawful.estimate.solvers import VarPro, prepare, resolve
 from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import Surface, optimum_of
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.counting.transformer import Transformer
 from lawful.errors import UnsupportedError
-
-Array = NDArray[np.float64]
 
 HEAD_DIM = 64
 BATCH_SCALE, BATCH_EXPONENT = 0.2920, 0.3271

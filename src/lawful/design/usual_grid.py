@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.decide.allocate import check_budget
 from lawful.design.design import Candidates, Planned, Sweep, at_budget, check_sweep, determined
@@ -16,8 +16,6 @@ from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.surface import Surface
-
-Array = NDArray[np.float64]
 
 
 def plan_grid(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.estimate import newton
-
-Array = NDArray[np.float64]
 
 
 def coupled(x: Array, y: Array, *, log: bool) -> newton.Model:

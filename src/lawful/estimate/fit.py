@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note, Status
 from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
@@ -27,8 +27,6 @@ from lawful.estimate.solvers import (
 )
 from lawful.laws.laws import CHINCHILLA, Law, find_law
 from lawful.laws.surface import Surface, losses_of
-
-Array = NDArray[np.float64]
 
 COLUMN_WORDS = {"N": "model size N", "D": "token count D"}
 

@@ -15,14 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton, robust
 from lawful.estimate.coupled import coupled
 from lawful.estimate.screening import screened_starts
 from lawful.laws.law import Law
 from lawful.laws.surface import evaluate
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 COMPLEX_STEP = 1e-20
 DIFFERENCE_STEP = 1e-4

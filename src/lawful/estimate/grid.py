@@ -11,12 +11,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.estimate.small import nonnegative, solve_spd
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 GRID_SIZE = {1: 48, 2: 24, 3: 12, 4: 7}
 """Grid points per exponent, by the number of exponents."""
@@ -63,7 +60,7 @@ class Grid(NamedTuple):
     """
 
     axes: tuple[Array, ...]
-    at: tuple[NDArray[np.intp], ...]
+    at: tuple[IntArray, ...]
     theta: Array
 
     @property
@@ -152,7 +149,7 @@ def grid_values(x: Array, y: Array, w: Array, grid: Grid, linear: Linear) -> Arr
     return value
 
 
-def local_minima(value: Array, shape: tuple[int, ...], most: int) -> NDArray[np.intp]:
+def local_minima(value: Array, shape: tuple[int, ...], most: int) -> IntArray:
     """
     Indices of the lowest local minima of one grid, best first.
 

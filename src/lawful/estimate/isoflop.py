@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
 from lawful.estimate.result import Frontier, FrontierFit, Parabola
 from lawful.estimate.small import solve_spd
-
-Array = NDArray[np.float64]
-
 
 FARTHEST = 50.0
 """Decades of N or D beyond which a vertex is the accident of a flat parabola."""
@@ -37,7 +34,7 @@ class Vertices(NamedTuple):
     curvature: Array
 
 
-def vertices(log10_x: Array, loss: Array, weight: Array, group: NDArray[np.intp], groups: int) -> Vertices:
+def vertices(log10_x: Array, loss: Array, weight: Array, group: IntArray, groups: int) -> Vertices:
     """
     Fit a weighted parabola of loss in log10 of size at every budget.
 
@@ -278,7 +275,7 @@ def isoflop_draws(runs: Runs, weight: Array) -> dict[str, Array]:
 FRONTIER_NAMES = ("a", "b", "log10_a0", "log10_b0")
 
 
-def _envelope(runs: Runs, weight: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _envelope(runs: Runs, weight: Array) -> tuple[IntArray, BoolArray]:
     """Best run of each budget per row of weights, and whether it is on the lower envelope."""
     g = runs.budgets.size
     best = np.zeros((len(weight), g), dtype=np.intp)

@@ -16,13 +16,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray
 from lawful.estimate.grid import Grid, Linear, grid_values, local_minima, make_grid
 from lawful.estimate.small import best_subset, eliminate, inverse_spd, solve_spd
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 CHUNK_BYTES = 1 << 22
 """Working set of one chunk of rows; large enough that NumPy's cost per call is shared by

@@ -14,13 +14,10 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray
 from lawful.estimate.kernel import CHUNK_BYTES
 from lawful.estimate.small import LAPACK_ROWS, RIDGE, eliminate
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 Curvature = Callable[[Array], Array]
 

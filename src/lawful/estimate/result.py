@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.laws.surface import Surface, log_ratio, losses_of, terms_of
 from lawful.show import printing
-
-Array = NDArray[np.float64]
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.estimate import newton
 from lawful.estimate.grid import Linear, local_minima, make_grid
 from lawful.estimate.small import solve_spd
-
-Array = NDArray[np.float64]
 
 GRID_POINTS = 14
 """Points per exponent of the robust grid."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, IntArray
 from lawful.estimate.small import nonnegative
 from lawful.laws.law import Screen
-
-Array = NDArray[np.float64]
 
 SCREENED = 2048
 """Combinations of shapes that are scored."""
@@ -73,7 +71,7 @@ def _score(screen: Screen, points: Array, y: Array, w: Array) -> tuple[Array, Ar
     return np.einsum("rn,rn,n->r", residual, residual, w), c
 
 
-def _spread(value: Array, unit: Array, most: int) -> NDArray[np.intp]:
+def _spread(value: Array, unit: Array, most: int) -> IntArray:
     """Best points, skipping those near a better one."""
     keep: list[int] = []
     for i in np.argsort(value, kind="stable")[: 12 * most]:

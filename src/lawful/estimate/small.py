@@ -5,10 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from lawful.core.typing import Array, BoolArray
 
 LAPACK_ROWS = 48
 """Below this many systems one LAPACK call each is faster than elimination across rows."""

@@ -7,18 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.objective import DEFAULT_DELTA, Objective
+from lawful.core.typing import Array, BoolArray
 from lawful.data.runs import Runs
 from lawful.estimate import kernel, newton, robust
 from lawful.estimate.checks import Bounds, check_bounds
 from lawful.estimate.forms import FormProblem, polish_form, prepare_form, solve_form
 from lawful.estimate.grid import Linear
 from lawful.laws.laws import Law
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

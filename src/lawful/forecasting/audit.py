@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
+from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.forecasting.holdout import FRONTIER_METHODS, SURFACE_METHODS, Forecast, forecast_frontier, forecast_surface
 from lawful.laws.laws import find_law
 from lawful.show.notebook import audit_html
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 HOLDOUTS = ("budget", "params")
 LEAST_TRAINING = 3
@@ -56,7 +53,7 @@ class Score:
     n_train: int
     row: IntArray
     error: Array
-    covered: NDArray[np.bool_]
+    covered: BoolArray
     status: Status
     notes: tuple[Note, ...] = ()
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit as fit_law
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.laws import find_law
-
-Array = NDArray[np.float64]
 
 
 def fit_curve(budgets: ArrayLike, losses: ArrayLike) -> Fit:

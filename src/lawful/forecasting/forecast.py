@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
+from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
 from lawful.decide.allocate import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
@@ -17,9 +17,6 @@ from lawful.estimate.solvers import prepare, resolve
 from lawful.forecasting.curve import optimum_curve
 from lawful.show.notebook_records import record_html
 from lawful.uncertainty.intervals import intervals
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 HALVINGS = 45
 """Bisections of each end of a prediction interval."""

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
+from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.estimate.fit import fit
@@ -21,9 +21,6 @@ from lawful.laws.law import Law
 from lawful.laws.laws import COMPUTE_LAW
 from lawful.laws.surface import losses_of
 from lawful.uncertainty.bootstrap import bootstrap
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 SURFACE_METHODS = ("vpnls", "approach3", "prior")
 FRONTIER_METHODS = ("approach1", "approach2")
@@ -47,7 +44,7 @@ class Forecast(NamedTuple):
 
     row: IntArray
     error: Array
-    covered: NDArray[np.bool_]
+    covered: BoolArray
     objective: str
     status: Status
     notes: tuple[Note, ...]
@@ -112,7 +109,7 @@ def _forecast_average(
     return Forecast(np.arange(len(test)), np.asarray(error), covered, str(found.fits[0].objective), status, ())
 
 
-def inside(observed: Array, refits: Array, scatter: Array, level: float, seed: int) -> NDArray[np.bool_]:
+def inside(observed: Array, refits: Array, scatter: Array, level: float, seed: int) -> BoolArray:
     """Whether each loss lies within the quantiles of refits times drawn scatter, shape (m,); empty without refits."""
     if len(refits) < 2:
         return np.empty(0, bool)

@@ -8,17 +8,16 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lawful.core.objective import Objective
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.estimate.fit import fit
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Joint
 from lawful.laws.surface import losses_of
-
-Array = NDArray[np.float64]
 
 K_MEANS, K_SPREADS = (0.55, 0.6, 0.7), (0.1, 0.15, 0.2, 0.3)
 """Means and standard deviations of k that the forecaster averages over. The average, and its weighting of

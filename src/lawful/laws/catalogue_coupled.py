@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lawful.laws.law import Array, Coefficients, Law, Screen
+from lawful.core.typing import Array
+from lawful.laws.law import Coefficients, Law, Screen
 
 RATIO_BOX = (-5.0, 5.0)
 """Logs of the ratio of the two terms at the middle of the runs that a search starts from."""

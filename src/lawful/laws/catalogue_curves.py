@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lawful.laws.law import Array, Coefficients, Law, Screen
+from lawful.core.typing import Array
+from lawful.laws.law import Coefficients, Law, Screen
 
 
 def _amari(number: int, exponent: float, *, noisy: bool) -> Law:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lawful.core.typing import Array
 from lawful.laws.catalogue_coupled import power, two_terms
-from lawful.laws.law import Array, Coefficients, Law, Screen
+from lawful.laws.law import Coefficients, Law, Screen
 
 PF_DAY = 8.64e19
 """FLOPs of one petaFLOP/s-day."""

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.typing import Array
 from lawful.laws.catalogue_coupled import power
 from lawful.laws.catalogue_curves import lesser
-from lawful.laws.law import Array, Coefficients, Law, Screen
+from lawful.laws.law import Coefficients, Law, Screen
 
 MUENNIGHOFF_PUBLISHED = {
     "E": float(np.exp(0.6254804)),

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from lawful.core.typing import Array
 
 SCAN_POINTS = 4001
 """Points of the scan in ln N that brackets the minima."""

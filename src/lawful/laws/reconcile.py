@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lawful.laws.catalogue_kaplan import OMEGA, total_params
 from lawful.laws.law import Coefficients
-
-Array = NDArray[np.float64]
 
 KAPLAN_SIZES = (2.9, 9.2, 20)
 KAPLAN_BUDGETS = (12.95, 20.7, 100)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.checkpoints import (
     PROGRESS_NAMES,
     RUN_NAMES,
@@ -27,9 +27,6 @@ from lawful.data.table import third_quantity
 from lawful.data.values import quantity_values
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.sources.read import load_columns
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 CANDIDATES = 40
 """Log-spaced candidate budgets, from the smallest compute to the largest."""
@@ -353,7 +350,7 @@ def _as_runs(points: Sequence[Point], table: Table, keys: Iterable[str], notes: 
     nearest = np.array([p.reading.row for p in points], dtype=np.intp)
     quantities = {"params": N, "tokens": D, "budget": C, "loss": L}
     progress = [key for key in named_among(PROGRESS_NAMES, table.keys) if key not in keys][:1]
-    labels: dict[str, NDArray[Any]] = {
+    labels: dict[str, AnyArray] = {
         **{key: table.columns[key][nearest] for key in [*keys, *progress] if key not in quantities},
         "loss_low": np.array([p.low for p in points]),
         "loss_high": np.array([p.high for p in points]),

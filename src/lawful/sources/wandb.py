@@ -13,18 +13,15 @@ from collections.abc import Mapping, Sequence
 from math import log, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.typing import Array, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among
 from lawful.data.columns import listed, normalise, unique_names
 from lawful.data.selection import Table
 from lawful.data.values import parse_number, quantity_values
 from lawful.errors import InputError
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 SMALLEST, LARGEST = 1e12, 1e30
 """Numbers in a name are budgets between these, in FLOPs; learning rates and seeds are smaller."""

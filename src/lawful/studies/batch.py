@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray
 from lawful.design.plan import Plan
 from lawful.estimate.grid import Linear, grid_values, local_minima, make_grid
 from lawful.estimate.kernel import refine
 from lawful.estimate.small import inverse_spd
 from lawful.laws.laws import CHINCHILLA
-
-Array = NDArray[np.float64]
 
 STARTS = 6
 """Local minima of the grid that are refined, as the default solver does."""
@@ -40,7 +38,7 @@ class Fits(NamedTuple):
     x: Array
     value: Array
     covariance: Array
-    converged: NDArray[np.bool_]
+    converged: BoolArray
 
     @property
     def a(self) -> Array:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray
 from lawful.studies import money
 from lawful.studies.study import Tables
 from lawful.studies.tables import Table
@@ -15,7 +15,6 @@ from lawful.studies.verdicts import Comparison, to_digits
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 QUANTITIES = (
     "true_tokens",
@@ -60,7 +59,7 @@ def usable(table: Table, surface: str, *, keep: bool) -> Array:
     return np.asarray(values[np.isfinite(values) & (~failed(table) | keep)])
 
 
-def failed(table: Table) -> NDArray[np.bool_]:
+def failed(table: Table) -> BoolArray:
     """Draws with a downward parabola, or with a budget of fewer than 3 sizes."""
     return np.asarray((table["downward"] > 0) | (table["short"] > 0))
 

@@ -12,9 +12,8 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from lawful.core.typing import Array
 
 LOWER = np.array([1e-6, 1e-6, 1e-6, 0.01, 0.01])
 UPPER = np.array([10.0, 1e6, 1e6, 0.99, 0.99])

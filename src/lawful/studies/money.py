@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
 from lawful.core.hardware import Rate
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.estimate.isoflop import lines
 from lawful.laws.surface import Surface
-
-Array = NDArray[np.float64]
 
 
 def dollars(flops: ArrayLike, rate: Rate = "dense") -> Array:

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.design.plan import Plan, plan_isoflop, study_surface
 from lawful.laws.surface import Surface
 from lawful.studies.methods import LOWER, UPPER
 from lawful.studies.study import Config, Task
-
-Array = NDArray[np.float64]
 
 
 class Sweeps(NamedTuple):

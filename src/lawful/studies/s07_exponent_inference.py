@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.studies import methods, noise
 from lawful.studies.batch import fit_rows
 from lawful.studies.study import Config, Study, Tables, Task
@@ -17,7 +17,6 @@ from lawful.studies.verdicts import Comparison
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 LABELS = {
     "approach2": "Approach 2",

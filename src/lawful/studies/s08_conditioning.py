@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.studies.methods import LOWER, UPPER, Design, predict
 from lawful.studies.study import Config, Study, Tables, Task
@@ -17,7 +17,6 @@ from lawful.studies.verdicts import Comparison, to_digits
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 NAMES = ("E", "A", "B", "alpha", "beta")
 SYMBOLS = ("E", "A", "B", "α", "β")

@@ -6,8 +6,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.design.plan import Plan, plan_isoflop, study_surface
 from lawful.studies import methods
 from lawful.studies.batch import fit_rows
@@ -18,7 +18,6 @@ from lawful.studies.verdicts import Comparison
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 LABELS = {"approach2": "Approach 2", "log": "Approach 3, log-sum-exp", "vpnls": "VPNLS", "lawful": "lawful's default"}
 DRAWS, USABLE = 810, 738

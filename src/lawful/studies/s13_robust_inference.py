@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.design.plan import Plan
 from lawful.estimate.newton import Curvature, Model, minimise, separable
 from lawful.studies import noise
@@ -18,7 +18,6 @@ from lawful.studies.tables import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 LABELS = {
     "vpnls": "VPNLS, unconstrained",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.estimate.fit import fit
 from lawful.estimate.solvers import Joint
@@ -20,7 +20,6 @@ from lawful.studies.verdicts import Comparison, to_digits
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 DELTA = 1e-3
 GOPHER = 5.76e23

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.objective import Objective
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.design.plan import Plan, plan_isoflop, study_surface
 from lawful.estimate.solvers import Problem, prepare
@@ -23,7 +23,6 @@ from lawful.uncertainty.quantity import Quantity, working_values
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 DESIGNS = {"5x9": (5, 9), "4x6": (4, 6)}
 """Budgets on 1e17..1e21 and sizes at each, ±8×, centred."""

@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.data.runs import Runs
 from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import Frontier
 from lawful.laws.surface import Surface
-
-Array = NDArray[np.float64]
 
 SURFACES = ("symmetric", "chinchilla", "asymmetric")
 LABELS = {

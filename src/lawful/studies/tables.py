@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Column = NDArray[Any]
+from lawful.core.typing import AnyArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ class Table:
     chinchilla,2.0
     """
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, AnyArray]
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Table:
@@ -54,7 +53,7 @@ class Table:
             return parts[0]
         return cls({name: np.concatenate([part[name] for part in filled]) for name in filled[0].columns})
 
-    def __getitem__(self, name: str) -> Column:
+    def __getitem__(self, name: str) -> AnyArray:
         return self.columns[name]
 
     def __len__(self) -> int:
@@ -118,20 +117,20 @@ class Table:
         return cls({name: _parse(list(cells)) for name, cells in zip(header, columns, strict=True)})
 
 
-def as_column(values: Sequence[Any]) -> Column:
+def as_column(values: Sequence[Any]) -> AnyArray:
     """Return an array of floats or of text."""
     if any(isinstance(value, str) for value in values):
         return np.array([str(value) for value in values], dtype=object)
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
-def _cells(column: Column) -> list[str]:
+def _cells(column: AnyArray) -> list[str]:
     if column.dtype == object:
         return [str(value) for value in column.tolist()]
     return ["" if np.isnan(value) else repr(value) for value in column.tolist()]
 
 
-def _parse(cells: list[str]) -> Column:
+def _parse(cells: list[str]) -> AnyArray:
     try:
         return np.array([float(cell) if cell else np.nan for cell in cells])
     except ValueError:

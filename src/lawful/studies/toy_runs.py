@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, IntArray
 from lawful.data.runs import Runs
 from lawful.laws.surface import Surface
-
-Array = NDArray[np.float64]
 
 SIZES = np.array([1, 3, 7, 10, 30, 70, 100, 300, 700]) * 1e8
 RATIOS = np.array([5.0, 10.0, 20.0, 40.0])
@@ -39,7 +37,7 @@ class ToyDesign(NamedTuple):
         Structured bias per unit of its size.
     """
 
-    size: NDArray[np.intp]
+    size: IntArray
     params: Array
     tokens: Array
     waves: Array

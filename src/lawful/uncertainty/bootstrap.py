@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, Interval
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import FRONTIER_NAMES, envelope_draws, isoflop_draws
 from lawful.estimate.result import Fit, Frontier, FrontierFit
@@ -21,9 +22,6 @@ from lawful.uncertainty.linear import equal_noise, linearise, sandwich_error
 from lawful.uncertainty.quantiles import KINDS, bca, quantiles, studentised
 from lawful.uncertainty.quantity import Quantity, gradient, reported, unreported, values_of
 from lawful.uncertainty.resample import BLOCK, MULTIPLIERS, Resampler, Sample, choose_scheme
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)

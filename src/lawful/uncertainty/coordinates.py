@@ -17,11 +17,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.estimate import newton
-
-Array = NDArray[np.float64]
 
 FAR = 60.0
 """Logs this far from the estimate are as good as infinite: e^60 is 26 decades."""

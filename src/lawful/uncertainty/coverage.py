@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray
 from lawful.decide.allocate import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
@@ -19,9 +20,6 @@ from lawful.uncertainty import replicas as rp
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import linearise, working_variances
 from lawful.uncertainty.quantity import Quantity, working_values
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 CLOSED_FORM = ("profile", "delta")
 

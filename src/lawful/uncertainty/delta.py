@@ -7,18 +7,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, Interval
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.show.notebook_records import delta_html
 from lawful.uncertainty.linear import NOISES, Linearised, Spread, Working, linearise, work
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)

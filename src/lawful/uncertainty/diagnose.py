@@ -6,18 +6,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton
 from lawful.estimate.result import Fit
 from lawful.laws.laws import CHINCHILLA
 from lawful.uncertainty.delta import delta
 from lawful.uncertainty.linear import corrected_residuals, linearise, variance_power
 from lawful.uncertainty.replicas import Replicas, settle
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 SURE = 0.005
 """Probability of a false alarm of each note on well-behaved runs."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.decide.allocate import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
@@ -20,8 +20,6 @@ from lawful.uncertainty.coordinates import identity
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.profile import Profile, data_of, profile
 from lawful.uncertainty.profiling import Data, Frame, minimise_held, misfit
-
-Array = NDArray[np.float64]
 
 POINTS = 41
 

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, IntArray
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.show.notebook_records import record_html
 from lawful.uncertainty.delta import delta
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 SAME = 1e-9
 """Relative difference below which two runs have the same N and D."""

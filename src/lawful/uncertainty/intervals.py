@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, Interval
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.laws import CHINCHILLA
@@ -19,9 +19,6 @@ from lawful.uncertainty.delta import Delta, delta
 from lawful.uncertainty.linear import corrected_residuals
 from lawful.uncertainty.profile import Profile, profile
 from lawful.uncertainty.resample import SCHEMES
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 KINDS = (*SCHEMES, "profile", "delta", "none")
 """What ``--intervals`` takes."""

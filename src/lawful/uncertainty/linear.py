@@ -11,13 +11,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray
 from lawful.estimate.small import inverse_spd
 from lawful.estimate.solvers import Problem
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 ON_BOUND = 1e-9
 """Relative distance within which a coefficient counts as sitting on its bound."""

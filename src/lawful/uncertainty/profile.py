@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, BoolArray, Interval
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit
@@ -18,9 +18,6 @@ from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import NOISES, Spread, linearise
 from lawful.uncertainty.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 CURVE_POINTS = 33
 """Points of a profile as drawn."""
@@ -258,7 +255,7 @@ def _curve(frame: Frame, data: Data, z: Array, ends: Ends, ratio: Array, points:
 
 
 def _notes(
-    quantity: Quantity, is_open: NDArray[np.bool_], ends: Interval, lowest: float, problem: Problem, z: Array
+    quantity: Quantity, is_open: BoolArray, ends: Interval, lowest: float, problem: Problem, z: Array
 ) -> tuple[Note, ...]:
     notes = []
     for side, gone, end in zip(("below", "above"), is_open, ends, strict=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
+from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.errors import UnsupportedError
 from lawful.estimate import newton
 from lawful.estimate.small import inverse_spd
@@ -15,9 +15,6 @@ from lawful.estimate.solvers import Problem
 from lawful.laws.laws import CHINCHILLA, Law
 from lawful.uncertainty import coordinates as co
 from lawful.uncertainty.quantity import Quantity
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 ROUNDS = 14
 """Trial values per end; the signed root of the misfit is nearly straight, so four or five do."""
@@ -108,7 +105,7 @@ class Data(NamedTuple):
     delta: Array | None
     model: newton.Model | None = None
 
-    def rows(self, index: NDArray[np.intp]) -> Data:
+    def rows(self, index: IntArray) -> Data:
         """Rows of the data."""
         y = self.y[index] if self.y.ndim == 2 else self.y
         return self._replace(y=y, delta=None if self.delta is None else self.delta[index])
@@ -292,7 +289,7 @@ def _set_out(frame: Frame, phi: Array, slope: Array, sign: Array, height: Array,
     return _Walk(middle, edge, sign, height, unit, value, start, middle.copy(), phi.copy(), edge.copy(), far, last)
 
 
-def _advance(walk: _Walk, rows: NDArray[np.intp], rise: Array, phi: Array) -> None:
+def _advance(walk: _Walk, rows: IntArray, rise: Array, phi: Array) -> None:
     """Tighten the brackets by what was found at the trials, and choose the next ones."""
     v = walk.value[rows]
     below = rise < walk.height[rows]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
+from lawful.core.typing import Array, Interval
 
 KINDS = ("percentile", "bca", "studentised")
 

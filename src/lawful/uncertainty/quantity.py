@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
+from lawful.core.typing import Array
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import form_coefficients
 from lawful.laws.laws import CHINCHILLA, Law
 from lawful.laws.surface import evaluate, frontier_exponents, log_ratio, terms_of, values_for
-
-Array = NDArray[np.float64]
 
 FRONTIER = ("a", "b", "log10_a0", "log10_b0")
 """Exponents and intercepts of N* = 10^log10_a0 C^a and D* = 10^log10_b0 C^b."""

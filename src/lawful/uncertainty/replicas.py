@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.cost import Cost
+from lawful.core.typing import Array, IntArray
 from lawful.estimate import kernel, newton
 from lawful.estimate.grid import grid_values, make_grid
 from lawful.estimate.solvers import Problem
@@ -17,9 +17,6 @@ from lawful.uncertainty.linear import NOISES, Linearised, Spread, corrected_resi
 from lawful.uncertainty.profiling import Data, frame_of, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, working_values
 from lawful.uncertainty.resample import LEVERAGE_POWER, group_weights, multipliers
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 AUTO_FACTOR = 1.345
 """Huber's delta in robust standard deviations: 95% efficiency under Gaussian noise."""

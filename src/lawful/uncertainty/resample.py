@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.notes import Note
+from lawful.core.typing import Array, IntArray
 from lawful.data.runs import Runs
 from lawful.data.values import distinct
 from lawful.errors import UnsupportedError
@@ -15,9 +15,6 @@ from lawful.estimate.result import Fit, FrontierFit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import corrected_residuals, linearise
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 SCHEMES = ("within-budget", "rows", "wild", "residual", "cluster")
 

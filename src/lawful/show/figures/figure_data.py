@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.estimate.result import Fit, FrontierFit, Parabola
 
 if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis
 
-Array = NDArray[np.float64]
-Table = dict[str, NDArray[Any]]
+Table = dict[str, AnyArray]
 
 CURVE_POINTS = 61
 LINE_POINTS = 81
@@ -133,7 +132,7 @@ def _curves(analysis: Analysis) -> Table:
     return _stack(rows, columns)
 
 
-def _shown_groups(sizes: NDArray[np.intp]) -> NDArray[np.intp]:
+def _shown_groups(sizes: IntArray) -> IntArray:
     """Choose the budgets with three sizes or more; where there are none, a few spread over all budgets."""
     full = np.flatnonzero(sizes >= 3)
     if full.size:

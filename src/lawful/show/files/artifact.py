@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.analysis.analysis import Analysis
 from lawful.core.cost import Cost
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
+from lawful.core.typing import AnyArray
 from lawful.data.runs import Runs
 from lawful.errors import InputError, OutputError, UnsupportedError
 from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
@@ -267,8 +267,8 @@ def _encode_runs(runs: Runs) -> Document:
     }
 
 
-def _frozen(values: object, dtype: type = float) -> NDArray[Any]:
-    array: NDArray[Any] = np.array(values, dtype=dtype)  # None becomes NaN, which only draws may hold
+def _frozen(values: object, dtype: type = float) -> AnyArray:
+    array: AnyArray = np.array(values, dtype=dtype)  # None becomes NaN, which only draws may hold
     array.setflags(write=False)
     return array
 
