@@ -19,7 +19,7 @@ from lawful.show.figures.axes import figure_of, log_ticks, save_figure
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.figures import figures_of, plot_frontier, plot_isoflop, plot_residuals
 from lawful.show.figures.palette import DARK, LIGHT
-from lawful.show.numbers import format_count
+from lawful.core.numbers import format_count
 from lawful.uncertainty.bootstrap import quantiles
 
 BUDGETS = (1e18, 1e19, 1e20, 1e21)

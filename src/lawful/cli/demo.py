@@ -60,7 +60,7 @@ def _real_parts(found: RealDemo) -> list[Any]:
     from rich.text import Text
 
     from lawful.show.ledger import score_ledger, score_parts
-    from lawful.show.numbers import format_flops
+    from lawful.core.numbers import format_flops
     from lawful.show.tables import compare_parts, text_table
     from lawful.studies.tinysweep import TARGET
 
@@ -87,7 +87,7 @@ def _real_parts(found: RealDemo) -> list[Any]:
 
 def _sure_rows(found: RealDemo) -> list[tuple[str, ...]]:
     from lawful.analysis.analysis import Analysis
-    from lawful.show.numbers import format_count
+    from lawful.core.numbers import format_count
     from lawful.studies.tinysweep import size_interval
 
     made = {entry["method"]: entry["forecasts"][0] for entry in found.entries}
@@ -113,7 +113,7 @@ def _sure_rows(found: RealDemo) -> list[tuple[str, ...]]:
 def _support(found: RealDemo) -> str:
     """Say what the runs can and cannot support."""
     from lawful.analysis.analysis import Analysis
-    from lawful.show.numbers import format_count
+    from lawful.core.numbers import format_count
     from lawful.studies.tinysweep import size_interval
 
     analyses = [o for o in found.outcomes if isinstance(o, Analysis)]
@@ -131,7 +131,7 @@ def _parts(found: Demo) -> list[Any]:
     from rich.text import Text
 
     from lawful.analysis.analysis import Unavailable
-    from lawful.show.numbers import format_count, format_flops, format_percent
+    from lawful.core.numbers import format_count, format_flops, format_percent
     from lawful.show.tables import compare_parts, text_table
 
     best = found.truth.optimum(found.budget)

@@ -13,7 +13,7 @@ from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figure, 
 from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
 from lawful.show.files.bundle import write_columns, write_document
 from lawful.show.files.document import Document, strict
-from lawful.show.numbers import format_level
+from lawful.core.numbers import format_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

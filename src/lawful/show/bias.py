@@ -140,7 +140,7 @@ def bias_parts(
     """Return a forecast as terminal tables: per budget, then per target."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_count, format_flops, format_percent, format_scientific
+    from lawful.core.numbers import format_count, format_flops, format_percent, format_scientific
     from lawful.show.tables import NOTHING, text_table
 
     corrected, reason = (None, None) if fit is None else corrected_or_reason(isoflop, fit)
@@ -266,7 +266,7 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     >>> print(bias_sentences(lawful.analyse(runs, budgets=[1e23], draws=0))[0])
     At 1e23 FLOPs it must misplace N* by +16.16% and D* by -13.91%; of D*, width -13.91%, offset 0, drift 0.
     """
-    from lawful.show.numbers import format_count, format_flops
+    from lawful.core.numbers import format_count, format_flops
 
     fit, isoflop = analysis.fit, analysis.isoflop
     if isinstance(fit, FrontierFit) or isoflop is None or fit.surface.law != CHINCHILLA:

@@ -105,7 +105,7 @@ def cost_line(cost: Cost, flops: float, count: int) -> str:
     >>> cost_line(Cost(), 1e24, 1024)
     '1e24 FLOPs: 561K GPU hours, 22.8 days on 1024, $1.12M (h100, dense bf16 989.5 TFLOP/s, 50% MFU, $2 per GPU hour)'
     """
-    from lawful.show.numbers import format_count, format_flops
+    from lawful.core.numbers import format_count, format_flops
     from lawful.show.speedup import dollars
 
     hours, days = float(cost.gpu_hours(flops)), float(cost.days(flops, count=count))
@@ -115,7 +115,7 @@ def cost_line(cost: Cost, flops: float, count: int) -> str:
 
 def constrained_lines(found: Constrained) -> list[str]:
     """Say one choice under constraints."""
-    from lawful.show.numbers import format_count, format_flops
+    from lawful.core.numbers import format_count, format_flops
 
     why = " and ".join(BINDING[name] for name in found.binding)
     first = (

@@ -59,7 +59,7 @@ def conventions_parts(found: Conventions) -> list[RenderableType]:
     """Return the fits as a terminal table, one line per convention, and what to know about them."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_count, format_flops, format_value
+    from lawful.core.numbers import format_count, format_flops, format_value
     from lawful.show.printing import METHOD_TITLES
     from lawful.show.tables import NOTHING, note_lines, text_table
 

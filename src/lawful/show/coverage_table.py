@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.show.files.document import strict
-from lawful.show.numbers import format_flops, format_level
+from lawful.core.numbers import format_flops, format_level
 from lawful.uncertainty.coverage import Coverage
 
 if TYPE_CHECKING:

@@ -252,7 +252,7 @@ def forecast_parts(entry: Mapping[str, Any], made: Sequence[Forecast]) -> list[R
     """Return an entry as a terminal table."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_count, format_level, format_scientific
+    from lawful.core.numbers import format_count, format_level, format_scientific
     from lawful.show.tables import text_table
 
     nowhere = entry["law"] == CURVE and entry.get("frontier") is None  # a bare curve knows no N and D
@@ -287,7 +287,7 @@ def score_parts(rows: Sequence[Scored], runs: Runs) -> list[RenderableType]:
     """Return scores as a terminal table, with the run that each forecast is scored by."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_count, format_scientific
+    from lawful.core.numbers import format_count, format_scientific
     from lawful.show.tables import NOTHING, text_table
 
     cells, taken = [], {}

@@ -112,7 +112,7 @@ def plan_parts(planned: Planned, tried: Rehearsal | None = None) -> list[Rendera
     """Return a plan as a terminal table, a line per budget, and what it gains."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_count, format_flops, format_scientific
+    from lawful.core.numbers import format_count, format_flops, format_scientific
     from lawful.show.tables import text_table
 
     chosen, design = planned.chosen, planned.layout == "design"

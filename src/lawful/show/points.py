@@ -51,7 +51,7 @@ def points_parts(points: Runs) -> list[RenderableType]:
     """Return IsoFLOP points as a terminal table, one line per budget."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_count, format_flops, format_value
+    from lawful.core.numbers import format_count, format_flops, format_value
     from lawful.show.tables import note_lines, text_table
 
     rows = []

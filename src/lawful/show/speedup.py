@@ -49,7 +49,7 @@ def speedup_parts(found: Sequence[Speedup], *, level: float) -> list[RenderableT
     """Return speed-ups as a terminal table, a line per budget."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_level, format_scientific
+    from lawful.core.numbers import format_level, format_scientific
     from lawful.show.tables import note_lines, text_table
 
     words = ("FLOPs", "tokens", "tokens at B's model size", "chip hours")
@@ -130,7 +130,7 @@ def deadweight_parts(found: Waste, cost: Cost) -> list[RenderableType]:
     """Return a deadweight loss in sentences."""
     from rich.text import Text
 
-    from lawful.show.numbers import format_count, format_flops, format_level, format_percent
+    from lawful.core.numbers import format_count, format_flops, format_level, format_percent
     from lawful.show.tables import note_lines
 
     chosen = f"{format_count(found.params)} parameters on {format_count(found.tokens)} tokens"
@@ -159,6 +159,6 @@ def dollars(amount: float) -> str:
     >>> dollars(2688391.7), dollars(950.2)
     ('$2.69M', '$950')
     """
-    from lawful.show.numbers import format_count
+    from lawful.core.numbers import format_count
 
     return f"${format_count(float(amount))}"

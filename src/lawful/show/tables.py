@@ -15,7 +15,7 @@ from lawful.core.notes import Note
 from lawful.decide.allocate import Allocation
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.files.document import QUANTITY_COLUMNS, Outcome, check_scale, fit_document
-from lawful.show.numbers import (
+from lawful.core.numbers import (
     MISSING,
     format_count,
     format_count_interval,

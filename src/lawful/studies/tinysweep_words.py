@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lawful.show.numbers import format_count, format_scientific
+from lawful.core.numbers import format_count, format_scientific
 from lawful.studies.study import Tables
 from lawful.studies.tinysweep import TARGET
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lawful.show.figures.palette import FONT_SIZE, Palette
-from lawful.show.numbers import format_count, format_power
+from lawful.core.numbers import format_count, format_power
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

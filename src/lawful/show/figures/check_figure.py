@@ -12,7 +12,7 @@ from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.show.figures.axes import drawing, set_log_axis, style_axes, widen
 from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
-from lawful.show.numbers import format_power
+from lawful.core.numbers import format_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

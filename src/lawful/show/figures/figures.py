@@ -20,7 +20,7 @@ from lawful.show.figures.axes import (
 from lawful.show.figures.figure_data import Table, figure_tables, parabolas_of, rows_where
 from lawful.show.figures.frontier import plot_frontier
 from lawful.show.figures.palette import CROWDED, FONT_SIZE, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
-from lawful.show.numbers import format_power
+from lawful.core.numbers import format_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis
 from lawful.show.figures.figure_data import Table, figure_tables, rows_where
 from lawful.show.figures.labels import place_labels
 from lawful.show.figures.palette import CROWDED, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
-from lawful.show.numbers import format_count, format_level, format_power
+from lawful.core.numbers import format_count, format_level, format_power
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -8,7 +8,7 @@ from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes
 from lawful.show.figures.palette import LIGHT, MARKERS, METHOD_LABELS, Palette
-from lawful.show.numbers import format_count, format_flops, format_value
+from lawful.core.numbers import format_count, format_flops, format_value
 from lawful.show.report.report_tables import valley_table
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.show.figures.figure_data import Table, figure_tables
 from lawful.show.files.document import strict
-from lawful.show.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
+from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
 from lawful.show.report.report_tables import allocation_table, coefficient_table
 from lawful.show.report.saved import SavedFit, flagged_sentence
 

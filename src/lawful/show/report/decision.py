@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lawful.show.figures.palette import METHOD_LABELS
-from lawful.show.numbers import (
+from lawful.core.numbers import (
     format_count,
     format_count_interval,
     format_flops,

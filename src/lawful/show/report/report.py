@@ -15,7 +15,7 @@ from lawful.estimate.result import Fit
 from lawful.show.bias import bias_sentences
 from lawful.show.figures.figure_data import Table
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
-from lawful.show.numbers import format_flops, format_level
+from lawful.core.numbers import format_flops, format_level
 from lawful.show.printing import FORMULAS, METHOD_TITLES
 from lawful.show.report.decision import decision_sentences
 from lawful.show.report.embedded import asset, library, page_json

@@ -20,7 +20,7 @@ from lawful.show.figures.figure_data import parabolas_of
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette
 from lawful.show.figures.valley_figure import plot_indifference
-from lawful.show.numbers import format_flops, format_level, format_value
+from lawful.core.numbers import format_flops, format_level, format_value
 from lawful.uncertainty.dial import AsymptoteDial
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from lawful.checks.rules import SENTENCES
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.show.figures.palette import METHOD_LABELS
-from lawful.show.numbers import (
+from lawful.core.numbers import (
     format_count,
     format_count_interval,
     format_flops,

@@ -178,23 +178,32 @@ def decimals_for(error: float) -> int:
 
 def _to_decimals(value: float, decimals: int) -> str:
     rounded = round(value, decimals) + 0.0
+    if rounded == 0 and value != 0:  # far inside its error; a number that is not 0 never reads 0
+        return format_value(value, 2)
     if rounded and not 1e-4 <= abs(rounded) < 1e6:
         return format_scientific(rounded, max(floor(log10(abs(rounded))) + decimals + 1, 1))
     return f"{rounded:.{max(decimals, 0)}f}"
 
 
-def format_uncertain(value: float, low: float, high: float) -> tuple[str, str, str]:
+SKEWED = 3.0
+"""An interval whose ends differ by more than this factor is read in ratios: three digits for each end."""
+
+
+def format_uncertain(value: float | None, low: float, high: float) -> tuple[str, str, str]:
     """
     Write a value and the ends of its interval with the digits that the interval supports.
 
     The shorter side of the interval is taken as the error, so that the near
     end of a skewed interval keeps its digits; it counts for at least a tenth of
-    the half-width.
+    the half-width. An interval that spans a factor of three is read in ratios,
+    three digits each.
 
     Parameters
     ----------
-    value, low, high : float
-        Estimate and the ends of its interval.
+    value : float or None
+        Estimate; None where only the interval is known.
+    low, high : float
+        Ends of the interval; infinite or NaN on a side that is open.
 
     Returns
     -------
@@ -206,19 +215,56 @@ def format_uncertain(value: float, low: float, high: float) -> tuple[str, str, s
     >>> format_uncertain(0.31004, 0.29571, 0.32544)
     ('0.310', '0.296', '0.325')
     >>> format_uncertain(155.1, 41.2, 903.7)
-    ('160', '40', '900')
+    ('155', '41.2', '904')
+
+    A number that is not 0 never reads 0, however wide its interval:
+
+    >>> format_uncertain(399.68, 0.0, 6.75e13)
+    ('400', '0', '6.8e13')
 
     A pinned coefficient has an interval of no width and keeps four digits:
 
     >>> format_uncertain(0.6, 0.6, 0.6)
     ('0.6000', '0.6000', '0.6000')
     """
-    if not (_is_number(low) and _is_number(high) and _is_number(value)) or high <= low:
+    ends = [end for end in (low, high) if _is_number(end)]
+    if not ends or (value is None and len(ends) < 2) or (len(ends) == 2 and high <= low):
         return format_value(value), format_value(low), format_value(high)
-    sides = [side for side in (value - low, high - value) if side > 0]
-    error = max(min(sides), 0.05 * (high - low)) if sides else 0.5 * (high - low)
-    decimals = decimals_for(error)
-    return _to_decimals(value, decimals), _to_decimals(low, decimals), _to_decimals(high, decimals)
+    if len(ends) == 2 and low > 0 and high > SKEWED * low:
+        return format_value(value, 3), format_value(low, 3), format_value(high, 3)
+    middle = 0.5 * (low + high) if value is None else value
+    sides = [abs(middle - end) for end in ends if middle != end]
+    if not sides or not _is_number(middle):
+        return format_value(value), format_value(low), format_value(high)
+    decimals = decimals_for(max(min(sides), 0.05 * (high - low)) if len(ends) == 2 else sides[0])
+    said = [_to_decimals(x, decimals) if x is not None and isfinite(x) else MISSING for x in (value, low, high)]
+    return said[0], said[1], said[2]
+
+
+def format_signed(fraction: float | None) -> str:
+    """
+    Write a relative change with its sign: two decimals of a percent, more where it is smaller.
+
+    A change below rounding is none.
+
+    Examples
+    --------
+    >>> format_signed(0.1616), format_signed(-0.05), format_signed(2e-6), format_signed(1e-16)
+    ('+16.16%', '-5.00%', '+0.0002%', '0%')
+    """
+    if fraction is None or not isfinite(fraction):
+        return MISSING
+    percent = 100 * fraction
+    if abs(percent) < ROUNDING:
+        return "0%"
+    places = max(2, -floor(log10(abs(percent))))
+    return f"{percent:+.{places}f}%" if places <= MOST_PLACES else f"{'+' if percent > 0 else '-'}< 0.000001%"
+
+
+ROUNDING = 1e-9
+"""Percent below which a change is the rounding of float64."""
+
+MOST_PLACES = 6
 
 
 def format_count_interval(low: float | None, high: float | None) -> str:
