@@ -11,6 +11,7 @@ import pytest
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection, PathCollection
 
 from lawful.analysis.analysis import Analysis, analyse
+from lawful.core.numbers import format_count
 from lawful.design.plan import plan_isoflop, simulate
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import METHODS, Fit
@@ -19,7 +20,6 @@ from lawful.show.figures.axes import figure_of, log_ticks, save_figure
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.figures import figures_of, plot_frontier, plot_isoflop, plot_residuals
 from lawful.show.figures.palette import DARK, LIGHT
-from lawful.core.numbers import format_count
 from lawful.uncertainty.bootstrap import quantiles
 
 BUDGETS = (1e18, 1e19, 1e20, 1e21)

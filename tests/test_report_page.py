@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from lawful.analysis.analysis import Analysis, analyse
+from lawful.core.numbers import format_count, format_flops
 from lawful.design.plan import plan_isoflop, simulate
 from lawful.laws.surface import Surface
-from lawful.core.numbers import format_count, format_flops
 from lawful.show.report.changes import changes_of
 from lawful.show.report.changes_report import changes_html
 from lawful.show.report.report import report_html

@@ -59,8 +59,8 @@ def _where(out: Path) -> list[Any]:
 def _real_parts(found: RealDemo) -> list[Any]:
     from rich.text import Text
 
-    from lawful.show.ledger import score_ledger, score_parts
     from lawful.core.numbers import format_flops
+    from lawful.show.ledger import score_ledger, score_parts
     from lawful.show.tables import compare_parts, text_table
     from lawful.studies.tinysweep import TARGET
 

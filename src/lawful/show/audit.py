@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lawful.core.numbers import format_level
 from lawful.forecasting.audit import Audit, Score
 from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figure, style_axes
 from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
 from lawful.show.files.bundle import write_columns, write_document
 from lawful.show.files.document import Document, strict
-from lawful.core.numbers import format_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

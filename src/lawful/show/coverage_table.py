@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.show.files.document import strict
 from lawful.core.numbers import format_flops, format_level
+from lawful.show.files.document import strict
 from lawful.uncertainty.coverage import Coverage
 
 if TYPE_CHECKING:

@@ -12,9 +12,6 @@ from rich.text import Text
 
 from lawful.analysis.analysis import Analysis, Unavailable
 from lawful.core.notes import Note
-from lawful.decide.allocate import Allocation
-from lawful.estimate.result import Fit, FrontierFit
-from lawful.show.files.document import QUANTITY_COLUMNS, Outcome, check_scale, fit_document
 from lawful.core.numbers import (
     MISSING,
     format_count,
@@ -26,6 +23,9 @@ from lawful.core.numbers import (
     format_uncertain,
     format_value,
 )
+from lawful.decide.allocate import Allocation
+from lawful.estimate.result import Fit, FrontierFit
+from lawful.show.files.document import QUANTITY_COLUMNS, Outcome, check_scale, fit_document
 from lawful.show.printing import METHOD_TITLES
 from lawful.show.report.decision import deadweight_span
 

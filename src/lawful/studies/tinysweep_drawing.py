@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.show.figures.palette import FONT_SIZE, LIGHT
 from lawful.core.numbers import format_count, format_scientific
+from lawful.show.figures.palette import FONT_SIZE, LIGHT
 from lawful.studies import drawing
 from lawful.studies.study import Tables
 from lawful.studies.tables import Table

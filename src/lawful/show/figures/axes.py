@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lawful.show.figures.palette import FONT_SIZE, Palette
 from lawful.core.numbers import format_count, format_power
+from lawful.show.figures.palette import FONT_SIZE, Palette
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

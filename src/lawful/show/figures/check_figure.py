@@ -8,11 +8,11 @@ import numpy as np
 
 from lawful.checks.check import Checked
 from lawful.checks.rules import INVALID, KEPT, SENTENCES
+from lawful.core.numbers import format_power
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.show.figures.axes import drawing, set_log_axis, style_axes, widen
 from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
-from lawful.core.numbers import format_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lawful.core.numbers import format_power
 from lawful.errors import UnsupportedError
 from lawful.show.figures.axes import (
     add_legend,
@@ -20,7 +21,6 @@ from lawful.show.figures.axes import (
 from lawful.show.figures.figure_data import Table, figure_tables, parabolas_of, rows_where
 from lawful.show.figures.frontier import plot_frontier
 from lawful.show.figures.palette import CROWDED, FONT_SIZE, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
-from lawful.core.numbers import format_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from lawful.core.numbers import format_count, format_level, format_power
 from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes, widen
 from lawful.show.figures.figure_data import Table, figure_tables, rows_where
 from lawful.show.figures.labels import place_labels
 from lawful.show.figures.palette import CROWDED, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
-from lawful.core.numbers import format_count, format_level, format_power
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

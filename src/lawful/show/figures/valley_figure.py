@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lawful.core.numbers import format_count, format_flops, format_value
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes
 from lawful.show.figures.palette import LIGHT, MARKERS, METHOD_LABELS, Palette
-from lawful.core.numbers import format_count, format_flops, format_value
 from lawful.show.report.report_tables import valley_table
 
 if TYPE_CHECKING:

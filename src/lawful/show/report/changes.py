@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
+from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
 from lawful.decide.detour import allocate_again
@@ -18,7 +19,6 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.show.figures.figure_data import Table, figure_tables
 from lawful.show.files.document import strict
-from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
 from lawful.show.report.report_tables import allocation_table, coefficient_table
 from lawful.show.report.saved import SavedFit, flagged_sentence
 

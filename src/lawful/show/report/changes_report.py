@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
 from lawful.show.figures.axes import add_legend, set_log_axis, style_axes, widen
 from lawful.show.figures.figure_data import Table, rows_where
 from lawful.show.figures.frontier import AXIS_NAMES
 from lawful.show.figures.palette import DARK, LIGHT, Palette
-from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
 from lawful.show.report.changes import (
     QUANTITIES,
     Changes,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.show.figures.palette import METHOD_LABELS
 from lawful.core.numbers import (
     format_count,
     format_count_interval,
@@ -17,6 +16,7 @@ from lawful.core.numbers import (
     format_uncertain,
     format_value,
 )
+from lawful.show.figures.palette import METHOD_LABELS
 
 if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis

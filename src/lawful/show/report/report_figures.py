@@ -12,6 +12,7 @@ import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.evidence import Evidence
+from lawful.core.numbers import format_flops, format_level, format_value
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.show.figures.axes import drawing, figure_of, new_axes
@@ -20,7 +21,6 @@ from lawful.show.figures.figure_data import parabolas_of
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette
 from lawful.show.figures.valley_figure import plot_indifference
-from lawful.core.numbers import format_flops, format_level, format_value
 from lawful.uncertainty.dial import AsymptoteDial
 
 if TYPE_CHECKING:

@@ -13,9 +13,6 @@ from lawful.analysis.evidence import Evidence
 from lawful.approach2.bias import Bias
 from lawful.checks.check import Checked, flags_text
 from lawful.checks.rules import SENTENCES
-from lawful.decide.indifference import Indifference
-from lawful.estimate.result import Fit
-from lawful.show.figures.palette import METHOD_LABELS
 from lawful.core.numbers import (
     format_count,
     format_count_interval,
@@ -26,6 +23,9 @@ from lawful.core.numbers import (
     format_uncertain,
     format_value,
 )
+from lawful.decide.indifference import Indifference
+from lawful.estimate.result import Fit
+from lawful.show.figures.palette import METHOD_LABELS
 from lawful.show.printing import METHOD_TITLES
 from lawful.show.report.saved import flagged_sentence
 from lawful.uncertainty.dial import AsymptoteDial
