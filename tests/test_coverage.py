@@ -120,6 +120,7 @@ def test_kinds_of_intervals_on_the_command_line(table, capsys):
     assert document["allocations"][0]["prediction"] is None
 
 
+@pytest.mark.slow
 def test_the_prediction_interval_holds_for_a_new_run():
     budget, hits = 1e20, []
     best = TRUTH.optimum(budget)

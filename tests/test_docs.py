@@ -38,6 +38,11 @@ MARKER = re.compile(r"<!-- needs: shared -->\s*\Z")
 COMMAND = re.compile(r"^\$ ((?:lawful\b|[A-Z]+=)(?:.*\\\n)*.*)$", re.MULTILINE)
 FETCH = re.compile(r"lawful datasets fetch ([\w-]+)")
 FETCHED = re.compile(r"\$\(lawful datasets path ([\w-]+)\)")
+# Pages whose commands take more than a few seconds each; the README and the tutorial are always run.
+SLOW = {
+    f"docs/{name}.md": pytest.mark.slow
+    for name in ("bring-your-runs", "check", "costs", "deadweight", "decisions", "explore", "report")
+}
 STAND_INS = {"isoflop-experiments": "isoflops.csv", "misfitting-checkpoints": "misfitting_checkpoints.csv"}
 
 
@@ -165,7 +170,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return checkout
 
 
-@pytest.mark.parametrize("page", PAGES, ids=page_name)
+@pytest.mark.parametrize("page", [pytest.param(p, marks=SLOW.get(page_name(p), ())) for p in PAGES], ids=page_name)
 @pytest.mark.usefixtures("folder")
 def test_page_runs(page: Path) -> None:
     run_page(page.read_text(encoding="utf-8"), page_name(page), SHARED)

@@ -127,6 +127,7 @@ def allowance(name: str, expected: dict[str, float], s: dict[str, Any]) -> float
     return TOLERANCE * abs(value) + nothing.get(quantity, 0.0)
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_numbers_of_the_library_at_200_random_settings(page: Page) -> None:
     cases = random_settings(200)
     shown = page.evaluate(

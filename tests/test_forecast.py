@@ -64,6 +64,7 @@ def test_the_ends_are_where_a_refit_objects(fit):
         assert rise == pytest.approx(s2 * stdtrit(len(runs) - 5, 0.95) ** 2, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_nine_in_ten_new_runs_fall_inside():
     truth = study_surface("symmetric")
     plan, where = plan_isoflop([1e18, 1e19, 1e20], 5, surface=truth), truth.optimum(1e22)
@@ -309,6 +310,7 @@ def test_the_command_forecasts_and_scores(tmp_path, capsys, fit):
 METHODS = ("approach1", "approach2", "approach3", "vpnls")
 
 
+@pytest.mark.slow
 def test_the_command_forecasts_and_scores_by_every_method(tmp_path, capsys, sweep):
     runs, ledger = tmp_path / "runs.csv", tmp_path / "ledger.jsonl"
     rows = zip(*(v.tolist() for v in (sweep.N, sweep.D, sweep.L)), strict=True)

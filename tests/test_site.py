@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow  # the site is built once, and opened in a browser
 PAGES = ("index", "tutorial", "cli", "api/conventions")
 """Pages that are opened in a browser: the home page, prose, and both references."""
 

@@ -231,6 +231,7 @@ def test_a_broken_formula_is_said_to_fail(cheap: Path) -> None:
     assert "fails" in study.findings({"shifts": wrong})[0]
 
 
+@pytest.mark.slow
 def test_tables_do_not_depend_on_the_number_of_workers(cheap: Path, tmp_path: Path) -> None:
     runner.run_studies(CHEAP, tmp_path, jobs=2)
     assert tables_of(tmp_path) == tables_of(cheap)
@@ -247,6 +248,7 @@ def test_a_seed_gives_its_draws_and_another_seed_others() -> None:
     assert not np.array_equal(losses(1), losses(2))
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_kept_and_a_touched_table_is_computed_again(cheap: Path, tmp_path: Path) -> None:
     name, folder = "analytical_error", tmp_path / "06_analytical_error"
     (first,) = runner.run_studies([name], tmp_path, jobs=1)
@@ -258,6 +260,7 @@ def test_a_finished_study_is_kept_and_a_touched_table_is_computed_again(cheap: P
     assert tables_of(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cheap: Path) -> None:
     name, calls = "analytical_error", []
 
@@ -391,6 +394,7 @@ def test_grid_starts_are_the_best_of_their_grids() -> None:
     assert methods.exponent_starts(design, runs.L[None], 12)[0].tolist() == grid[int(np.argmin(rss))].tolist()
 
 
+@pytest.mark.slow
 def test_study_runs_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from lawful.cli.app import main
 

@@ -66,6 +66,7 @@ def after(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "EMBEDDED", folders["after"])
 
 
+@pytest.mark.slow
 def test_the_study_of_this_version_has_words_and_figures() -> None:
     tables = tables_of()
     sentences = STUDY.findings(tables)
@@ -101,6 +102,7 @@ def test_the_ledger_of_this_version_forecasts_from_the_data_set() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("before")
 def test_before_the_target_runs_nothing_is_scored() -> None:
     tables = tables_of()
@@ -112,6 +114,7 @@ def test_before_the_target_runs_nothing_is_scored() -> None:
     assert STUDY.draw(tables)["forecast"].axes[0].get_title(loc="left") == "Loss: not trained yet"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("after")
 def test_after_the_target_runs_the_ledger_is_scored_by_the_best_of_them() -> None:
     tables = tables_of()
@@ -151,6 +154,7 @@ def test_the_demo_shows_real_runs(tmp_path: Path, capsys: pytest.CaptureFixture)
     assert len(lawful.load_fit(tmp_path / "d" / "fit.json").runs) == 53
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("after")
 def test_the_demo_scores_the_forecasts_once_the_runs_are_there(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["demo", "--out", str(tmp_path / "d")]) == 0
@@ -164,6 +168,7 @@ def test_a_seed_of_real_runs_is_refused(capsys: pytest.CaptureFixture) -> None:
     assert "--seed is of simulated noise" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_tables_say() -> None:
     """Every number that the page's prose takes from the study, as it stands there."""
     page = (Path(__file__).parent.parent / "docs" / "tinysweep.md").read_text(encoding="utf-8")

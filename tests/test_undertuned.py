@@ -70,6 +70,7 @@ def test_a_law_that_bends_too_little_is_no_undertuning():
     assert runs_above(runs, lawful.fit(noisy_sweep(4)).residuals + 0.1 * x**2).size == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("budgets", "points"), [(3, 7), (5, 9), (9, 14)])
 def test_gaussian_noise_alone_gives_a_note_in_less_than_one_sweep_in_twenty(budgets, points):
     # Counted in 400 sweeps; the bound of the correction is 5%, and a count of 20 would be that.
