@@ -50,7 +50,6 @@ STILL_UP = {
     ("decide", "analysis"),
     ("decide", "show"),
     ("design", "show"),
-    ("estimate", "show"),
     ("forecasting", "show"),
     ("show", "studies"),
     ("uncertainty", "decide"),
@@ -69,6 +68,19 @@ def relative(path: Path) -> str:
 
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+# Methods on results delegate upwards, inside functions, in one file per noun.
+METHODS = "methods.py"
+
+
+def at_import(tree: ast.Module) -> ast.Module:
+    """Return a module without its function bodies and what only type checkers read."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = []
+    tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
+    return tree
 
 
 def imports_of_lawful(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -91,10 +103,10 @@ def imports_of_lawful(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("path", [p for p in MODULES if p != PACKAGE / "__init__.py"], ids=relative)
 def test_imports_point_one_way(path: Path) -> None:
-    room = room_of(path)
+    room, module = room_of(path), ast.parse(path.read_text(encoding="utf-8"))
     wrong = [
         f"{relative(path)}:{line}: {room} imports {other or 'the package itself'}"
-        for line, other in imports_of_lawful(ast.parse(path.read_text(encoding="utf-8")))
+        for line, other in imports_of_lawful(at_import(module) if path.name == METHODS else module)
         if other not in ROOMS[: ROOMS.index(room) + 1] and (room, other) not in STILL_UP
     ]
     assert wrong == []

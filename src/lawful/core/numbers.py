@@ -150,7 +150,21 @@ def format_value(value: float | None, digits: int = 4) -> str:
         return "0"
     if not 1e-4 <= abs(value) < 1e6:
         return format_scientific(value, digits)
-    return f"{value:.{max(digits - 1 - floor(log10(abs(value))), 0)}f}"
+    rounded = float(f"{value:.{digits - 1}e}")
+    return f"{rounded:.{max(digits - 1 - floor(log10(abs(rounded))), 0)}f}"
+
+
+def format_short(value: float | None, digits: int = 6) -> str:
+    """
+    Write a number within a sentence: at most so many significant digits, no trailing zeros.
+
+    Examples
+    --------
+    >>> format_short(0.31), format_short(400.0), format_short(1e21), format_short(2085.431, 3), format_short(1e-7)
+    ('0.31', '400', '1e21', '2090', '1e-7')
+    """
+    text = format_value(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def decimals_for(error: float) -> int:
@@ -184,6 +198,9 @@ def _to_decimals(value: float, decimals: int) -> str:
         return format_scientific(rounded, max(floor(log10(abs(rounded))) + decimals + 1, 1))
     return f"{rounded:.{max(decimals, 0)}f}"
 
+
+MOST_DIGITS = 6
+"""Significant digits at most: the intervals of noise-free runs are as narrow as rounding."""
 
 SKEWED = 3.0
 """An interval whose ends differ by more than this factor is read in ratios: three digits for each end."""
@@ -237,6 +254,7 @@ def format_uncertain(value: float | None, low: float, high: float) -> tuple[str,
     if not sides or not _is_number(middle):
         return format_value(value), format_value(low), format_value(high)
     decimals = decimals_for(max(min(sides), 0.05 * (high - low)) if len(ends) == 2 else sides[0])
+    decimals = min(decimals, MOST_DIGITS - 1 - floor(log10(max(map(abs, (middle, *ends))))))
     said = [_to_decimals(x, decimals) if x is not None and isfinite(x) else MISSING for x in (value, low, high)]
     return said[0], said[1], said[2]
 

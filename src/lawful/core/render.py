@@ -133,11 +133,13 @@ def html(*sheets: Sheet) -> str:
 
 def _html_parts(sheet: Sheet) -> Iterator[str]:
     first, *rest = map(escape, (sheet.title, *sheet.sentences))
-    yield f"<p>{'<br>'.join([f'<strong>{first}</strong>', *rest])}</p>"
-    if sheet.rows:
+    said = "<br>".join([f"<strong>{first}</strong>", *rest])
+    if not sheet.rows:
+        yield f"<p>{said}</p>"
+    else:
         heads, rows, numbers = grid(sheet)
         head = "".join(f"<th scope='col'>{escape(h)}</th>" if h else "<td></td>" for h in heads)
-        yield f"<table>\n<caption>{first}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>"
+        yield f"<table>\n<caption style='text-align: left'>{said}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>"
         for row in rows:
             cells = "".join(
                 f"<td style='text-align: {'right' if number else 'left'}'>{escape(cell)}</td>"

@@ -10,13 +10,40 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.notes import Note, Status
+from lawful.core.numbers import format_level, format_short, format_value
 from lawful.core.objective import Objective
+from lawful.core.sheet import Cell, Sheet
+from lawful.core.shown import Shown
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
+from lawful.errors import LawfulError
+from lawful.estimate.methods import FitMethods
 from lawful.laws.surface import Surface, log_ratio, losses_of, terms_of
-from lawful.show import printing
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
+
+METHOD_TITLES = {
+    "vpnls": "VPNLS (variable projection)",
+    "approach1": "Approach 1 (lower envelope)",
+    "approach2": "Approach 2 (IsoFLOP parabolas)",
+    "approach3": "Approach 3 (all coefficients jointly)",
+}
+
+FORMULAS = {
+    "chinchilla": "L(N, D) = E + A/N^alpha + B/D^beta",
+    "skaling": "L(N, D) = E + (A/N^alpha + B/D^beta)^k",
+    "nested": "L(N, D) = E + [(A/N^alpha)^(1/q) + (B/D^beta)^(1/q)]^q",
+    "muennighoff": "L(N, D, U) = E + A/N'^alpha + B/D'^beta",
+    "lovelace": "L(N, D, U) = E + A/N^alpha + B/D^beta + P R^delta (N/U)^kappa",
+    "compute": "L(C) = E + A/C^alpha",
+}
+
+FRONTIER_MEANINGS = {
+    "a": "N* grows as C^a",
+    "b": "D* grows as C^b",
+    "log10_a0": "log10 of N* at one FLOP",
+    "log10_b0": "log10 of D* at one FLOP",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +87,7 @@ class Frontier:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(FitMethods, Shown):
     """
     A fitted surface (methods ``vpnls`` and ``approach3``).
 
@@ -123,13 +150,12 @@ class Fit:
         return float(self.runs.weight @ self.residuals**2)
 
     def __repr__(self) -> str:
-        return printing.fit_line(self)
+        values = _named(self.surface.coefficients)
+        return f"Fit({self.method}, {self.surface.law.name}, {len(self.runs)} runs, {self.status.key}: {values})"
 
-    def __str__(self) -> str:
-        return printing.fit_text(self)
-
-    def _repr_html_(self) -> str:
-        return printing.fit_html(self)
+    def sheets(self) -> tuple[Sheet]:
+        """Return how the fit ended and its coefficients, with the intervals that :func:`lawful.intervals` gives."""
+        return (fit_sheet(self, default_intervals(self)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +188,7 @@ class Parabola:
 
 
 @dataclass(frozen=True, eq=False)
-class FrontierFit:
+class FrontierFit(FitMethods, Shown):
     """
     A fitted frontier without a surface (methods ``approach1`` and ``approach2``).
 
@@ -204,10 +230,92 @@ class FrontierFit:
     notes: tuple[Note, ...] = ()
 
     def __repr__(self) -> str:
-        return printing.frontier_line(self)
+        size = f"{len(self.runs)} runs, {len(self.budgets)} budgets"
+        return f"FrontierFit({self.method}, {size}, {self.status.key}: {_named(self.frontier.to_dict())})"
 
-    def __str__(self) -> str:
-        return printing.frontier_text(self)
+    def sheets(self) -> tuple[Sheet]:
+        """Return how the fit ended and its two lines, with the intervals that :func:`lawful.intervals` gives."""
+        return (fit_sheet(self, default_intervals(self)),)
 
-    def _repr_html_(self) -> str:
-        return printing.frontier_html(self)
+
+def _named(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}={format_short(value, 4)}" for name, value in values.items())
+
+
+def default_intervals(fit: Fit | FrontierFit) -> Any:
+    """Return the intervals that a fit is shown with; None where it did not converge or they cannot be had."""
+    if fit.status is not Status.CONVERGED:
+        return None
+    try:
+        return fit.intervals()
+    except LawfulError:
+        return None
+
+
+def estimates(fit: Fit | FrontierFit, sure: Any = None) -> dict[str, Cell]:
+    """
+    Return what a fit estimated, by name: coefficients, then the exponents of the frontier.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+    sure : Intervals, optional
+        Their intervals.
+    """
+    frontier = fit.frontier.to_dict()
+    if isinstance(fit, Fit):
+        powers = () if fit.surface.law.terms is None else ("a", "b")
+        values, held = {**fit.surface.coefficients, **{name: frontier[name] for name in powers}}, fit.fixed
+    else:
+        values, held = frontier, {}
+    cells = {}
+    for name, value in values.items():
+        low, high = (None, None) if sure is None or name in held else sure.of(name)
+        cells[name] = Cell(float(value), "nats" if name == "E" else "exponent", low, high, held=name in held)
+    return cells
+
+
+def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
+    """
+    Return a fit in a sheet.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+    sure : Intervals, optional
+        Intervals of what it estimated.
+    """
+    state = fit.status.key.replace("_", " ")
+    if isinstance(fit, Fit):
+        law = fit.surface.law.name
+        title = f"{METHOD_TITLES.get(fit.method, fit.method)} fit of the {law} law to {_plural(len(fit.runs), 'run')}"
+        said: tuple[str, ...] = fit.status.value, f"{FORMULAS.get(law, law)}, {fit.surface.cost.convention}"
+        if fit.surface.law.terms is not None:
+            said = *said, "N* grows as C^a, D* as C^b"
+        misfit = f"{fit.objective}: {format_value(fit.value, 6)} per run; RSS {format_value(fit.rss)}."
+        closing: tuple[str, ...] = (misfit,)
+    else:
+        count = f"{_plural(len(fit.runs), 'run')} at {_plural(len(fit.budgets), 'budget')}"
+        title = f"{METHOD_TITLES.get(fit.method, fit.method)} fit of the frontier to {count}"
+        lines = "Two straight lines of logarithms; there is no loss surface."
+        said = (
+            lines if fit.status is Status.CONVERGED else fit.status.value,
+            "N* = 10^log10_a0 C^a, D* = 10^log10_b0 C^b",
+        )
+        closing = ()
+    return Sheet(
+        f"{title}: {state}.",
+        said,
+        ("", "value"),
+        tuple(
+            (Cell(name, "text", small=FRONTIER_MEANINGS.get(name, "")), cell)
+            for name, cell in estimates(fit, sure).items()
+        ),
+        "" if sure is None else f"{format_level(sure.level)} interval",
+        closing if sure is None else (*closing, sure.sentence),
+        fit.notes,
+    )
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

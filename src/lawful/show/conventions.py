@@ -60,7 +60,7 @@ def conventions_parts(found: Conventions) -> list[RenderableType]:
     from rich.text import Text
 
     from lawful.core.numbers import format_count, format_flops, format_value
-    from lawful.show.printing import METHOD_TITLES
+    from lawful.estimate.result import METHOD_TITLES
     from lawful.show.tables import NOTHING, note_lines, text_table
 
     base = found.rows[0].params

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.show.printing import between, counted, fit_sentences, table_html
+from lawful.estimate.result import fit_sheet
+from lawful.show.printing import between, counted, table_html
 
 if TYPE_CHECKING:  # the records call this module, so they are imported for the type checker only
     from lawful.analysis.analysis import Analysis
@@ -88,7 +89,14 @@ def analysis_html(found: Analysis) -> str:
     rows: Rows = [(name, *between(_value(found.fit, name), *found.interval(name))) for name in _names(found.fit)]
     for one in found.allocations:
         rows += [(f"{name} at {one.budget:g} FLOPs", *cells) for name, *cells in _allocation_rows(one)]
-    return table_html(fit_sentences(found.fit), heads, rows, "", found.notes, caption="Fit and allocations")
+    return table_html(
+        [fit_sheet(found.fit).title, *fit_sheet(found.fit).sentences],
+        heads,
+        rows,
+        "",
+        found.notes,
+        caption="Fit and allocations",
+    )
 
 
 def dial_html(dial: AsymptoteDial) -> str:

@@ -24,9 +24,8 @@ from lawful.core.numbers import (
     format_value,
 )
 from lawful.decide.allocate import Allocation
-from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.result import METHOD_TITLES, Fit, FrontierFit
 from lawful.show.files.document import QUANTITY_COLUMNS, Outcome, check_scale, fit_document
-from lawful.show.printing import METHOD_TITLES
 from lawful.show.report.decision import deadweight_span
 
 if TYPE_CHECKING:

@@ -23,6 +23,12 @@ from lawful.uncertainty.resample import SCHEMES
 KINDS = (*SCHEMES, "profile", "delta", "none")
 """What ``--intervals`` takes."""
 
+CLOSED_FORM = {
+    "profile": "profile of the misfit, variance following the loss",
+    "delta": "linearised at the optimum, variance following the loss",
+}
+"""Intervals that draw nothing, in words."""
+
 NOWHERE: Interval = (float("nan"), float("nan"))
 
 
@@ -78,6 +84,14 @@ class Intervals:
     notes: tuple[Note, ...] = field(default=())
 
     _repr_html_ = intervals_html
+
+    @property
+    def sentence(self) -> str:
+        """Where the intervals come from."""
+        if self.draws is None:
+            return f"Intervals: {CLOSED_FORM[self.kind]}."
+        failed = f", {self.draws.failed} failed" if self.draws.failed else ""
+        return f"Intervals: {len(self.draws)} bootstrap draws ({self.kind}){failed}."
 
     @cached_property
     def _linear(self) -> Delta:

@@ -12,11 +12,10 @@ from lawful.approach2.bias import Bias
 from lawful.core.notes import Status
 from lawful.core.numbers import format_flops, format_level
 from lawful.decide.indifference import Indifference
-from lawful.estimate.result import Fit
+from lawful.estimate.result import FORMULAS, METHOD_TITLES, Fit
 from lawful.show.bias import bias_sentences
 from lawful.show.figures.figure_data import Table
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
-from lawful.show.printing import FORMULAS, METHOD_TITLES
 from lawful.show.report.decision import decision_sentences
 from lawful.show.report.embedded import asset, library, page_json
 from lawful.show.report.report_card import bibtex, card_facts, card_text, note_rows, unstated_facts

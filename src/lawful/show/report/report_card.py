@@ -11,8 +11,7 @@ from lawful.analysis.analysis import Analysis
 from lawful.core.cost import Cost
 from lawful.core.notes import NOTE_CODES
 from lawful.core.numbers import format_level, format_scientific, format_value
-from lawful.estimate.result import Fit
-from lawful.show.printing import FORMULAS, METHOD_TITLES
+from lawful.estimate.result import FORMULAS, METHOD_TITLES, Fit
 from lawful.show.report.report_words import Fact
 
 EXACT_DIGITS = 9

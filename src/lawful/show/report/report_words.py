@@ -24,9 +24,8 @@ from lawful.core.numbers import (
     format_value,
 )
 from lawful.decide.indifference import Indifference
-from lawful.estimate.result import Fit
+from lawful.estimate.result import METHOD_TITLES, Fit
 from lawful.show.figures.palette import METHOD_LABELS
-from lawful.show.printing import METHOD_TITLES
 from lawful.show.report.saved import flagged_sentence
 from lawful.uncertainty.dial import AsymptoteDial
 
