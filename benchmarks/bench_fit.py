@@ -120,7 +120,7 @@ def log_huber(z: Array, log_n: Array, log_d: Array, log_l: Array) -> tuple[float
 class TestJoint:
     def test_lawful_fit(self, benchmark: Any, llama: Runs) -> None:
         benchmark.group = JOINT
-        found = benchmark(lawful.fit, llama, solver=lawful.Joint())
+        found = benchmark(lawful.fit, llama, method=lawful.Joint())
         benchmark.extra_info["remark"] = f"sum {found.value * len(llama):.6e}"
 
     def test_lbfgsb_from_the_published_4500_starts(self, benchmark: Any, llama: Runs) -> None:

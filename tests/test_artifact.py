@@ -28,7 +28,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def analyses(runs):
-    return {m: lawful.analyse(runs, method=m, budgets=[1e23], draws=30, scheme="within-budget") for m in METHODS}
+    return {m: lawful.analyse(runs, method=m, budgets=[1e23], draws=30, intervals="within-budget") for m in METHODS}
 
 
 def same(left, right):
@@ -74,7 +74,7 @@ def test_saving_again_changes_nothing_but_the_date(analyses, tmp_path):
 
 
 def test_a_bare_fit_is_enough(runs, tmp_path):
-    fit = lawful.fit(runs, fixed={"E": 1.7}, solver=lawful.VarPro(bounds={"alpha": (0.1, 1.0), "A": (0.0, np.inf)}))
+    fit = lawful.fit(runs, fixed={"E": 1.7}, method=lawful.VarPro(bounds={"alpha": (0.1, 1.0), "A": (0.0, np.inf)}))
     again = lawful.load_fit(lawful.save_fit(fit, tmp_path / "fit.json"))
     assert again.surface == fit.surface
     assert (dict(again.fixed), again.solver) == (dict(fit.fixed), fit.solver)

@@ -140,7 +140,7 @@ def test_besiroglu_standard_errors(shared_data):
     import pandas as pd
 
     runs = pd.read_csv(shared_data / "chinchilla_svg.csv").sort_values("loss").iloc[:-5]
-    found = lawful.fit(runs, solver=lawful.Joint())
+    found = lawful.fit(runs, method=lawful.Joint())
     draws = lawful.bootstrap(found, 4000, scheme="rows")
     published = {"E": 0.0257, "A": 124.5, "B": 1293.0, "alpha": 0.0154, "beta": 0.0206}
     for name, error in published.items():

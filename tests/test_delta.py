@@ -99,7 +99,7 @@ def test_the_power_of_the_noise_is_found():
 
 def test_a_coefficient_on_a_bound_is_dropped_and_noted():
     runs = lawful.simulate(TRUTH, PLAN, noise=0.01, seed=3)
-    found = lawful.delta(lawful.fit(runs, solver=lawful.VarPro(bounds={"alpha": (0.5, 1.0)})))
+    found = lawful.delta(lawful.fit(runs, method=lawful.VarPro(bounds={"alpha": (0.5, 1.0)})))
     assert [note.code for note in found.notes] == ["bound_dropped"]
     assert np.isnan(found.interval("alpha")).all()
     assert np.isfinite(found.interval("params", budget=1e22)).all()

@@ -108,7 +108,7 @@ def test_the_published_interval_of_llama_3(llama):
 
 @pytest.mark.slow
 def test_the_published_ends_lie_within_repeats_of_100_draws(llama):
-    joint = lawful.fit(llama, solver=lawful.Joint(), objective=lawful.Objective.log_squared())
+    joint = lawful.fit(llama, method=lawful.Joint(), objective=lawful.Objective.log_squared())
     for truth, low, high in ((lawful.fit(llama), 381e3, 2.8e6), (joint, 412e3, 2.9e6)):
         repeats = (lawful.deadweight_interval(truth, llama, 3.8e25, draws=100, seed=s) for s in range(60))
         ends = DOLLARS * np.array([found.discarded for found in repeats])

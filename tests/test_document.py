@@ -31,7 +31,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def analysis(runs):
-    return lawful.analyse(runs, budgets=[1e23], draws=30, scheme="within-budget")
+    return lawful.analyse(runs, budgets=[1e23], draws=30, intervals="within-budget")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def sweep(budgets: Any = BUDGETS, points: int = 7, noise: float = 0.004) -> Any:
 
 @pytest.fixture(scope="module")
 def analyses() -> dict[str, Analysis]:
-    return {m: analyse(sweep(), method=m, budgets=TARGETS, draws=60, scheme="within-budget") for m in METHODS}
+    return {m: analyse(sweep(), method=m, budgets=TARGETS, draws=60, intervals="within-budget") for m in METHODS}
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_vpnls_recovers_a_noise_free_surface(
 def test_every_solver_and_objective_recovers_a_noise_free_surface(
     solver: VarPro | Joint, objective: Objective, surface: Surface, centred_plan: Plan
 ) -> None:
-    found = fit(simulate(surface, centred_plan), solver=solver, objective=objective)
+    found = fit(simulate(surface, centred_plan), method=solver, objective=objective)
     assert found.status is Status.CONVERGED
     assert found.objective == objective
     for name in CHINCHILLA.names:
@@ -64,7 +64,7 @@ def test_vpnls_refuses_a_log_objective_and_names_approach3(name: str) -> None:
 def test_varpro_is_never_worse_than_joint(name: str, seed: int) -> None:
     runs = noisy(study_surface("asymmetric"), seed)
     objective = Objective(name)  # type: ignore[arg-type]
-    ours, joint = (fit(runs, solver=s, objective=objective).value for s in SOLVERS)
+    ours, joint = (fit(runs, method=s, objective=objective).value for s in SOLVERS)
     assert ours <= joint * (1 + 1e-9)
 
 
@@ -72,7 +72,7 @@ def test_varpro_is_never_worse_than_joint(name: str, seed: int) -> None:
 def test_value_is_the_mean_per_run_and_rss_the_weighted_sum(solver: VarPro | Joint, objective: Objective) -> None:
     runs = noisy(study_surface("chinchilla"), 5)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, len(runs))
-    found = fit(replace(runs, weight=weight), solver=solver, objective=objective)
+    found = fit(replace(runs, weight=weight), method=solver, objective=objective)
     predicted = found.surface.loss(runs.N, runs.D)
     r = np.log(runs.L / predicted) if objective.is_log else runs.L - predicted
     if objective.is_huber:
@@ -97,7 +97,7 @@ def test_units_of_n_and_d_leave_exponents_and_predictions(
     solver, objective = pick
     runs = noisy(study_surface("chinchilla"), seed, points=7)
     scaled = Runs.from_arrays(runs.N * unit_n, runs.D * unit_d, runs.L, C=runs.C)
-    a, b = (fit(r, solver=solver, objective=objective) for r in (runs, scaled))
+    a, b = (fit(r, method=solver, objective=objective) for r in (runs, scaled))
     assert b.value == pytest.approx(a.value, rel=1e-7)
     np.testing.assert_allclose(b.surface.loss(scaled.N, scaled.D), a.surface.loss(runs.N, runs.D), rtol=1e-5)
 
@@ -110,10 +110,10 @@ def test_row_order_and_repeats_are_irrelevant(seed: int, pick: tuple[VarPro | Jo
     rng = np.random.default_rng(seed)
     order, counts = rng.permutation(len(runs)), rng.integers(1, 3, len(runs))
     repeated = runs.take(np.repeat(np.arange(len(runs)), counts))
-    base = fit(runs, solver=solver, objective=objective).value
-    assert fit(runs.take(order), solver=solver, objective=objective).value == pytest.approx(base, rel=1e-7)
-    weighted = fit(replace(runs, weight=counts.astype(float)), solver=solver, objective=objective).value
-    assert fit(repeated, solver=solver, objective=objective).value == pytest.approx(weighted, rel=1e-7)
+    base = fit(runs, method=solver, objective=objective).value
+    assert fit(runs.take(order), method=solver, objective=objective).value == pytest.approx(base, rel=1e-7)
+    weighted = fit(replace(runs, weight=counts.astype(float)), method=solver, objective=objective).value
+    assert fit(repeated, method=solver, objective=objective).value == pytest.approx(weighted, rel=1e-7)
 
 
 @pytest.mark.parametrize(("solver", "objective"), ALL)
@@ -122,11 +122,11 @@ def test_pinned_coefficients_stay_and_the_rest_is_optimal(
     solver: VarPro | Joint, objective: Objective, pin: dict[str, float]
 ) -> None:
     runs = noisy(study_surface("chinchilla"), 2)
-    found = fit(runs, solver=solver, objective=objective, fixed=pin)
+    found = fit(runs, method=solver, objective=objective, fixed=pin)
     assert "pinned" in codes(found)
     for name, value in pin.items():
         assert found.surface[name] == value
-    assert found.value >= fit(runs, solver=solver, objective=objective).value * (1 - 1e-12)
+    assert found.value >= fit(runs, method=solver, objective=objective).value * (1 - 1e-12)
     rng = np.random.default_rng(0)
     for _ in range(40):
         near = {
@@ -140,7 +140,7 @@ def test_pinned_coefficients_stay_and_the_rest_is_optimal(
 
 def test_bounds_are_honoured_and_noted() -> None:
     runs = noisy(study_surface("chinchilla"), 1)
-    found = fit(runs, solver=VarPro(bounds={"alpha": (0.01, 0.2), "E": (0.0, 1.5)}))
+    found = fit(runs, method=VarPro(bounds={"alpha": (0.01, 0.2), "E": (0.0, 1.5)}))
     assert found.surface["alpha"] <= 0.2
     assert found.surface["E"] <= 1.5
     assert "at_bound" in codes(found)
@@ -200,19 +200,19 @@ def test_bad_options_are_one_sentence(kwargs: dict[str, object], message: str) -
 
 def test_an_exhausted_solver_says_so() -> None:
     runs = noisy(study_surface("asymmetric"), 0, noise=0.2)
-    found = fit(runs, solver=Joint(max_iter=1), objective=Objective.log_squared())
+    found = fit(runs, method=Joint(max_iter=1), objective=Objective.log_squared())
     assert found.status is Status.NOT_CONVERGED
 
 
 @pytest.mark.parametrize(("solver", "name"), [(VarPro(), "huber"), (Joint(), "log-huber")])
 def test_auto_delta_is_a_fixed_point_of_the_residuals_own_scale(solver: VarPro | Joint, name: str) -> None:
     runs = noisy(study_surface("chinchilla"), 11, noise=0.02, points=15)
-    found = fit(runs, solver=solver, objective=Objective(name, "auto"))  # type: ignore[arg-type]
+    found = fit(runs, method=solver, objective=Objective(name, "auto"))  # type: ignore[arg-type]
     r = np.log(runs.L / found.surface.loss(runs.N, runs.D)) if found.objective.is_log else found.residuals
     scale = 1.4826 * np.median(np.abs(r - np.median(r)))
     assert found.objective.width == pytest.approx(1.345 * scale, rel=1e-3)
     assert "delta_auto" in codes(found)
-    again = fit(runs, solver=solver, objective=found.objective)
+    again = fit(runs, method=solver, objective=found.objective)
     assert again.value == pytest.approx(found.value, rel=1e-9)
 
 

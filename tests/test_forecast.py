@@ -80,7 +80,7 @@ def test_nine_in_ten_new_runs_fall_inside():
 def test_other_objectives_have_an_interval_too():
     truth = study_surface("chinchilla")
     runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.004, seed=3)
-    (made,) = forecast(lawful.fit(runs, solver=lawful.Joint()), [1e21])
+    (made,) = forecast(lawful.fit(runs, method=lawful.Joint()), [1e21])
     low, high = made.prediction
     assert low < made.loss < high
 

@@ -24,8 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lawful
-from lawful.analysis.analysis import fit_method
 from lawful.cli import main
+from lawful.estimate.fit import fit
 from lawful.sources.wandb import budget_in_name
 
 USUAL = 500
@@ -215,7 +215,7 @@ def test_a_table_is_read_and_fitted_or_refused(table: tuple, method: str, form: 
     for values in (runs.N, runs.D, runs.L, runs.C):
         assert np.isfinite(values).all()
         assert (values > 0).all()
-    assert_fit_is_sound(outcome(fit_method, runs, method))
+    assert_fit_is_sound(outcome(fit, runs, method=method))
 
 
 @share(0.2)

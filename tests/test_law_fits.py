@@ -78,7 +78,7 @@ def objectives_of(law: Law) -> tuple[str, ...]:
 def test_a_law_is_found_again_from_noise_free_runs(name: str, objective: str) -> None:
     law, truth = LAWS[name], TRUTHS[name]
     solver = VarPro() if law.separable and not objective.startswith("log") else Joint()
-    found = fit(with_losses(law, truth, table(1.0)), law=law, objective=Objective(objective), solver=solver)
+    found = fit(with_losses(law, truth, table(1.0)), law=law, objective=Objective(objective), method=solver)
     held_out = table(1.7)
     columns = [held_out.column(column) for column in law.columns]
     expected = law.loss(truth, *columns)
@@ -121,7 +121,7 @@ def test_an_unknown_law_is_refused_with_the_catalogue() -> None:
 
 def test_variable_projection_refuses_a_law_that_is_no_sum_of_powers() -> None:
     with pytest.raises(UnsupportedError, match="vpnls fits sums of powers, and skaling is none"):
-        fit(table(1.0), law="skaling", solver=VarPro())
+        fit(table(1.0), law="skaling", method=VarPro())
 
 
 def test_too_few_runs_for_the_coupled_law_are_refused() -> None:

@@ -127,7 +127,7 @@ OTHERS = [Objective.huber(0.02), Objective.log_squared(), Objective.log_huber(0.
 @pytest.mark.parametrize("objective", OTHERS, ids=str)
 def test_other_objectives_have_profiles(objective):
     runs = lawful.simulate(TRUTH, PLAN, noise=0.03, seed=4)
-    other = lawful.fit(runs, objective=objective, solver=lawful.Joint())
+    other = lawful.fit(runs, objective=objective, method=lawful.Joint())
     low, high = lawful.profile(other, "loss", budget=BUDGET).interval
     linear = lawful.delta(other).interval("loss", budget=BUDGET)
     assert low < float(other.surface.optimum(BUDGET).loss) < high

@@ -55,7 +55,7 @@ def test_huber_objectives_are_at_or_below_the_published_ones(shared_data: Path, 
 
 def test_besiroglu_runs_by_approach3(shared_data: Path) -> None:
     """Hoffmann's objective on the 240 digitised runs: below the best of 4,500 published starts."""
-    found = lawful.fit(clean_chinchilla(shared_data), solver=lawful.Joint())
+    found = lawful.fit(clean_chinchilla(shared_data), method=lawful.Joint())
     assert str(found.objective) == "log-huber (delta 0.001)"
     assert found.value * 240 <= 0.00101827404
     assert (round(found.surface["alpha"], 4), round(found.surface["beta"], 4)) == (0.3473, 0.3672)
@@ -74,7 +74,7 @@ def test_published_refits_of_217_runs(shared_data: Path) -> None:
         (lawful.Joint(), "log-squared", logs),
     ]
     for solver, name, printed in rows:
-        found = lawful.fit(scaled, solver=solver, objective=lawful.Objective(name))
+        found = lawful.fit(scaled, method=solver, objective=lawful.Objective(name))
         assert tuple(round(found.surface[k], 4) for k in ("E", "A", "B", "alpha", "beta")) == printed
 
 

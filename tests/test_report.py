@@ -43,7 +43,7 @@ def runs_of(**labels: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def analyses() -> dict[str, Analysis]:
-    return {m: analyse(runs_of(), method=m, budgets=[1e23, 1e22], draws=40, scheme="within-budget") for m in METHODS}
+    return {m: analyse(runs_of(), method=m, budgets=[1e23, 1e22], draws=40, intervals="within-budget") for m in METHODS}
 
 
 @pytest.fixture(scope="module")

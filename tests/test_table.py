@@ -586,8 +586,8 @@ def test_runs_pass_through_and_tables_are_taken_by_their_shape() -> None:
         as_runs(table(loss=masked))
     nullable = pd.DataFrame(table()).convert_dtypes()
     assert as_runs(nullable).sha256 == runs.sha256
-    with pytest.raises(InputError, match="from a file, a DataFrame or a mapping of columns, not from 'list'"):
-        as_runs([{"N": 1e8}])
+    with pytest.raises(InputError, match="a dict of columns or a list of records, not from 'int'"):
+        as_runs(7)
 
 
 def test_the_documented_names_are_the_accepted_ones(repository: Path) -> None:

@@ -8,21 +8,22 @@ from typing import Any
 
 from lawful.checks.undertuned import undertuned
 from lawful.core.notes import Note
-from lawful.core.objective import Objective
+from lawful.core.objective import Objective, as_objective
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.decide.allocate import Allocation, allocate, check_budget
 from lawful.decide.deadweight import with_deadweight_interval
 from lawful.errors import IdentificationError, LawfulError, UnsupportedError
 from lawful.estimate.fit import fit
-from lawful.estimate.isoflop import fit_envelope, fit_isoflop
+from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import METHODS, Fit, FrontierFit
-from lawful.estimate.solvers import Joint, VarPro
-from lawful.laws.laws import CHINCHILLA
+from lawful.estimate.solvers import Solver
+from lawful.laws.laws import CHINCHILLA, Law
 from lawful.show.notebook import analysis_html
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.diagnose import diagnose
-from lawful.uncertainty.intervals import NOWHERE, Intervals, check_kind, intervals, of_draws
+from lawful.uncertainty.intervals import NOWHERE, Intervals, check_kind, of_draws
+from lawful.uncertainty.intervals import intervals as intervals_of
 from lawful.uncertainty.resample import SCHEMES
 
 Progress = Callable[[str], None]
@@ -119,48 +120,17 @@ class Unavailable:
     n_runs: int
 
 
-def fit_method(
-    runs: Runs,
-    method: str,
-    *,
-    law: str = "chinchilla",
-    objective: Objective | None = None,
-    fixed: Mapping[str, float] | None = None,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
-) -> Fit | FrontierFit:
-    """
-    Fit by one of the four names the field knows.
-
-    Raises
-    ------
-    UnsupportedError
-        Unknown method, or options that do not belong to it.
-    """
-    if method not in METHODS:
-        msg = f"Unknown method {method!r}; choose one of {', '.join(METHODS)}."
-        raise UnsupportedError(msg)
-    if method in ("vpnls", "approach3"):
-        solver = VarPro(bounds=dict(bounds or {})) if method == "vpnls" else Joint(bounds=dict(bounds or {}))
-        return fit(runs, law=law, objective=objective, solver=solver, fixed=fixed)
-    other = law if law != "chinchilla" else None
-    given = [n for n, v in (("law", other), ("objective", objective), ("fix", fixed), ("bounds", bounds)) if v]
-    if given:
-        msg = f"{method} fits lines, not a surface, so {' and '.join(given)} cannot apply; use vpnls or approach3."
-        raise UnsupportedError(msg)
-    return fit_envelope(runs) if method == "approach1" else fit_isoflop(runs)
-
-
 def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     runs: Any,
     *,
-    method: str = "vpnls",
-    law: str = "chinchilla",
-    objective: Objective | None = None,
+    method: str | Solver = "auto",
+    law: Law | str = CHINCHILLA,
+    objective: Objective | str | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     budgets: Sequence[float] = (),
     draws: int | None = None,
-    scheme: str | None = None,
+    intervals: str | None = None,
     cluster: str | None = None,
     level: float = 0.9,
     seed: int = 0,
@@ -171,24 +141,16 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
 
     Parameters
     ----------
-    runs : Runs or DataFrame
+    runs : Runs, path, DataFrame, mapping of str to array_like, or list of records
         Training runs.
-    method : {"vpnls", "approach1", "approach2", "approach3"}
-        How to fit.
-    law : str
-        Name of the catalogue; a law that is no sum of powers needs ``approach3``.
-    objective : Objective, optional
-        What a surface fit minimises; see :func:`lawful.fit`.
-    fixed : mapping of str to float, optional
-        Coefficients to hold.
-    bounds : mapping of str to (float, float), optional
-        Bounds that replace the law's own.
+    method, law, objective, fixed, bounds
+        See :func:`lawful.fit`.
     budgets : sequence of float
         Budgets in FLOPs to allocate.
     draws : int, optional
-        Bootstrap draws (1,000 if not given). A number without a ``scheme`` asks for a bootstrap
-        within budgets; 0 for no intervals, unless ``scheme`` names one that draws nothing.
-    scheme : {"within-budget", "rows", "wild", "residual", "cluster", "profile", "delta", "none"}, optional
+        Bootstrap draws (1,000 if not given). A number without ``intervals`` asks for a bootstrap
+        within budgets; 0 for no intervals, unless ``intervals`` names some that draws nothing.
+    intervals : {"within-budget", "rows", "wild", "residual", "cluster", "profile", "delta", "none"}, optional
         Where the intervals come from: a bootstrap (see :func:`lawful.bootstrap`), the profile, the
         linearisation, or nowhere. The profile if not given, and for a method without a surface a
         bootstrap within budgets.
@@ -226,19 +188,19 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     if draws is not None and draws < 0:
         msg = f"The number of bootstrap draws cannot be negative, got {draws}."
         raise UnsupportedError(msg)
-    kind = _kind(scheme, draws)
+    kind = _kind(intervals, draws)
     draws = DEFAULT_DRAWS if draws is None else draws
     targets = [check_budget(b) for b in budgets]
     table = as_runs(runs)
     tell = progress or (lambda _: None)
     tell("fitting")
-    found = fit_method(table, method, law=law, objective=objective, fixed=fixed, bounds=bounds)
+    found = fit(table, method=method, law=law, objective=objective, fixed=fixed, bounds=bounds)
     notes = list(found.notes)
     isoflop, why = _isoflop_beside(found)
     notes.extend(why)
     truth = found if isinstance(found, Fit) else _surface_beside(table)
     tell(f"{draws} bootstrap refits" if kind in SCHEMES else "intervals")
-    sure = intervals(found, kind, level=level, draws=draws, seed=seed, cluster=cluster)
+    sure = intervals_of(found, kind, level=level, draws=draws, seed=seed, cluster=cluster)
     notes.extend(sure.notes if sure else ())
     drawn = sure.draws if sure else None
     tell("allocating")
@@ -260,16 +222,16 @@ DEFAULT_DRAWS = 1000
 """Bootstrap draws where a kind of interval draws and no number was given."""
 
 
-def _kind(scheme: str | None, draws: int | None) -> str:
+def _kind(asked: str | None, draws: int | None) -> str:
     """
     Kind of intervals, as asked for.
 
     No draws means none, unless a kind that draws nothing was asked for by name; a number
     of draws without a kind asks for a bootstrap.
     """
-    if scheme is None:
+    if asked is None:
         return DEFAULT_SCHEME if draws is None else ("within-budget" if draws else "none")
-    kind = check_kind(scheme)
+    kind = check_kind(asked)
     return "none" if draws == 0 and kind in SCHEMES else kind
 
 
@@ -312,7 +274,7 @@ def compare(
     runs: Any,
     *,
     methods: Sequence[str] = METHODS,
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     **options: Any,
@@ -322,7 +284,7 @@ def compare(
 
     Parameters
     ----------
-    runs : Runs or DataFrame
+    runs : Runs, path, DataFrame, mapping of str to array_like, or list of records
         Training runs.
     methods : sequence of str
         Which methods, in which order.
@@ -344,7 +306,7 @@ def compare(
     >>> [found.method for found in lawful.compare(runs, draws=0)]
     ['vpnls', 'approach1', 'approach2', 'approach3']
     """
-    table = as_runs(runs)
+    table, objective = as_runs(runs), as_objective(objective)
     found: list[Analysis | Unavailable] = []
     for method in methods:
         surface = method in ("vpnls", "approach3")

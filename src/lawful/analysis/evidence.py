@@ -122,9 +122,9 @@ def _method(analysis: Analysis, method: str) -> Outcome:
         # A cluster is a column of labels that only the first analysis was told.
         scheme = "within-budget" if analysis.draws.scheme == "cluster" else analysis.draws.scheme
         options |= {"draws": len(analysis.draws), "seed": analysis.draws.seed}
-        options["scheme"] = scheme if has_surface or scheme in ("within-budget", "rows") else "within-budget"
+        options["intervals"] = scheme if has_surface or scheme in ("within-budget", "rows") else "within-budget"
     elif has_surface and sure.kind not in SCHEMES:
-        options["scheme"] = sure.kind
+        options["intervals"] = sure.kind
     if has_surface and isinstance(fit, Fit):
         options |= {"law": fit.surface.law.name, "fixed": fit.fixed or None, "bounds": fit.solver.bounds or None}
         # A choice of objective is carried over; each method's own default stays its own, as `compare` has it.

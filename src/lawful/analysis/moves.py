@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lawful.analysis.analysis import Analysis, analyse, fit_method
+from lawful.analysis.analysis import Analysis, analyse
 from lawful.core.notes import Note
 from lawful.core.objective import Objective
 from lawful.data.runs import Runs
 from lawful.decide.allocate import allocate
 from lawful.errors import IdentificationError
+from lawful.estimate.fit import fit
 from lawful.estimate.result import Fit, FrontierFit
 
 MOVED = 0.05
@@ -130,7 +131,7 @@ def analyse_kept(
     chosen: dict[str, Any] = {"method": method, "objective": objective, "fixed": fixed, "bounds": bounds}
     analysis = analyse(kept, **chosen, budgets=budgets, **sampling)
     try:
-        before = fit_method(given, **chosen)
+        before = fit(given, **chosen)
     except IdentificationError:
         return analysis, ()
     found = moves(analysis.fit, before, budgets)

@@ -12,8 +12,10 @@ from lawful.approach2.shift import check_exponents, curve, project
 from lawful.core.notes import Note
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
+from lawful.data.table import as_runs
 from lawful.design.plan import Plan
 from lawful.errors import IdentificationError, UnsupportedError
+from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import FRONTIER_NAMES, check_parabolas, lines
 from lawful.estimate.result import Fit, Frontier, FrontierFit
 from lawful.laws.surface import Surface
@@ -129,7 +131,7 @@ class Bias:
         )
 
 
-def bias(source: Fit | Surface, runs: Runs | Plan | None = None) -> Bias:
+def bias(source: Any, runs: Any = None) -> Bias:
     """
     Forecast the error of Approach 2 on a sweep, and say where it comes from.
 
@@ -138,9 +140,9 @@ def bias(source: Fit | Surface, runs: Runs | Plan | None = None) -> Bias:
 
     Parameters
     ----------
-    source : Fit or Surface
-        Taken for the truth.
-    runs : Runs or Plan, optional
+    source : Fit, Surface, or runs in any form that :func:`lawful.fit` takes
+        Taken for the truth; runs are fitted first.
+    runs : Plan, or runs in any form, optional
         The sampled sizes; those of the fit by default. A plan need not be trained.
 
     Returns
@@ -176,13 +178,17 @@ def bias(source: Fit | Surface, runs: Runs | Plan | None = None) -> Bias:
     >>> abs(found.lines("params").slope()) < 1e-12
     True
     """
+    if not isinstance(source, Fit | Surface):
+        source = fit(source)
     surface = source if isinstance(source, Surface) else source.surface
     if runs is None:
         if isinstance(source, Surface):
             msg = "A surface alone has no sampled sizes; give the runs or the plan of the sweep as well."
             raise UnsupportedError(msg)
         runs = source.runs
-    sweep = Runs.from_arrays(runs.N, runs.D, np.ones_like(runs.N), C=runs.C) if isinstance(runs, Plan) else runs
+    if isinstance(runs, Plan):
+        runs = Runs.from_arrays(runs.N, runs.D, np.ones_like(runs.N), C=runs.C)
+    sweep = as_runs(runs)
     check_parabolas(sweep)
     best = surface.optimum(sweep.budgets)
     if not (np.isfinite(best.params).all() and np.isfinite(best.tokens).all() and np.all(best.params > 0)):

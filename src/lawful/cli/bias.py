@@ -62,26 +62,24 @@ def bias(
         _published(width, total, as_json=json)
         return
     targets = o.parse_budgets(budget)
-    from lawful.analysis.analysis import fit_method
     from lawful.errors import IdentificationError
+    from lawful.estimate.fit import fit as fit_runs
     from lawful.estimate.isoflop import fit_isoflop
-    from lawful.estimate.result import Fit
     from lawful.show.bias import bias_document, bias_parts, forecast_of
     from lawful.sources.read import read_runs
 
     with working("Fitting", quiet=json):
         table = read_runs(runs, select=o.parse_selection(select), columns=o.parse_columns(columns), weights=weights)
-        fit = fit_method(table, method.value)
+        fit = fit_runs(table, method=method.value)
         found = forecast_of(fit)
         try:
             isoflop = fit_isoflop(table)
         except IdentificationError:
             isoflop = None
-    surface = fit if isinstance(fit, Fit) else None
     if json:
-        print_document(bias_document(found, isoflop=isoflop, fit=surface, targets=targets))
+        print_document(bias_document(found, isoflop=isoflop, fit=fit, targets=targets))
         return
-    show(bias_parts(found, isoflop=isoflop, fit=surface, targets=targets))
+    show(bias_parts(found, isoflop=isoflop, fit=fit, targets=targets))
 
 
 def _published(width: float, total: float, *, as_json: bool) -> None:

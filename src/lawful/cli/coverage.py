@@ -67,14 +67,14 @@ def coverage(
         scale=None,
         method=method.value,
     )
-    from lawful.analysis.analysis import fit_method
+    from lawful.estimate.fit import fit as fit_runs
     from lawful.sources.read import read_runs
     from lawful.uncertainty.coverage import coverage as simulate_coverage
 
     with working("Simulating repeats", quiet=json) as tell:
         table = read_runs(runs, select=request.select, columns=request.columns, weights=request.weights)
-        fit: Any = fit_method(
-            table, method.value, objective=request.objective, fixed=request.fixed, bounds=request.bounds
+        fit: Any = fit_runs(
+            table, method=method.value, objective=request.objective, fixed=request.fixed, bounds=request.bounds
         )
         found = simulate_coverage(
             fit, repeats, draws=bootstrap, budgets=request.budgets, level=level, seed=seed, progress=tell

@@ -76,7 +76,7 @@ def fit(
     sampling = {
         "law": law,
         "draws": bootstrap,
-        "scheme": intervals and intervals.value,
+        "intervals": intervals and intervals.value,
         "cluster": cluster,
         "level": level,
         "seed": seed,
@@ -316,7 +316,7 @@ def compare(
             bounds=request.bounds,
             budgets=request.budgets,
             draws=bootstrap,
-            scheme=intervals and intervals.value,
+            intervals=intervals and intervals.value,
             cluster=cluster,
             level=level,
             seed=seed,

@@ -150,3 +150,20 @@ class Objective:
         if self.delta is None:
             return self.name
         return f"{self.name} (delta {AUTO if self.width is None else f'{self.width:g}'})"
+
+
+def as_objective(given: Objective | str | None) -> Objective | None:
+    """
+    Take an objective or its name; None stays None.
+
+    Raises
+    ------
+    UnsupportedError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> str(as_objective("huber"))
+    'huber (delta 0.001)'
+    """
+    return given if isinstance(given, Objective | None) else Objective(given)  # type: ignore[arg-type]

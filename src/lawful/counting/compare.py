@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from lawful.analysis.analysis import fit_method
 from lawful.core.notes import Note
 from lawful.core.typing import Array
 from lawful.counting.counts import Count, find_counts
@@ -17,6 +16,7 @@ from lawful.data.table import as_runs
 from lawful.decide.allocate import check_budget
 from lawful.decide.token_cost import TokenCost, fit_token_cost
 from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.estimate.fit import fit
 from lawful.estimate.result import METHODS, Fit, FrontierFit
 from lawful.show.notebook_records import conventions_html
 
@@ -247,7 +247,7 @@ def _refit(
         own_groups = is_surface or cost.values is runs.C
         groups = (runs.group, runs.budgets) if own_groups else group_budgets(cost.values)
         counted = Runs.from_arrays(size.values, runs.D, runs.L, C=cost.values, weight=runs.weight, groups=groups)
-        fitted[key] = fit_method(counted, method)
+        fitted[key] = fit(counted, method=method)
     return fitted[key]
 
 

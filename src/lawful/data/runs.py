@@ -15,6 +15,8 @@ from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.columns import UNIQUE_NAMES, listed, normalise
+from lawful.data.methods import RunsMethods
+from lawful.data.values import column_values, quantity_values, require_plausible, require_positive, require_weights
 from lawful.errors import InputError
 
 BUDGET_TOLERANCE = 0.10
@@ -117,7 +119,7 @@ def _label_sorted(order: IntArray, starts: IntArray) -> tuple[IntArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
+class Runs(RunsMethods):
     """
     Training runs as arrays, one entry per run, in the order of the table.
 
@@ -187,18 +189,53 @@ class Runs:
         **record: Any,
     ) -> Runs:
         """
-        Build runs from trusted arrays; C = 6ND and weight one where they are not given.
+        Build runs from arrays; C = 6ND and weight one where they are not given.
 
-        Without ``groups`` (the index and the budgets), a given C is nominal and its
-        distinct values are the budgets; a derived one is grouped within 10%.
+        Parameters
+        ----------
+        N, D, L : array_like, shape (n,)
+            Parameters, tokens and loss (nats per token), > 0.
+        C : array_like, shape (n,), optional
+            Training FLOPs, > 0. A given C is nominal, so its distinct values are the
+            budgets; a derived one is grouped within 10%.
+        weight : array_like, shape (n,), optional
+            Non-negative weights.
+        groups : (int array, array), optional
+            Budget group of each run, and the budgets, where they are known.
+        **record
+            Other fields of the record, such as ``labels`` or ``source``.
+
+        Raises
+        ------
+        InputError
+            If an array is empty, of another length, or holds text, NaN, zero or a negative number.
+
+        Examples
+        --------
+        >>> Runs.from_arrays([1e8, 2e8], [2e9, 1e9], [3.1, -3.2])
+        Traceback (most recent call last):
+            ...
+        lawful.errors.InputError: 1 of 2 runs has NaN, infinity, zero or a negative number where one above zero is \
+needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside with --check.
         """
+        given = {"N": N, "D": D, "L": L, "C": C, "weight": weight}
         # Copies: freezing must not reach into an array of the caller.
-        n, d, loss = (np.array(v, dtype=float) for v in (N, D, L))
-        c = np.array(Cost().flops(n, d) if C is None else C, dtype=float)
+        clean = {name: column_values(name, values) for name, values in given.items() if values is not None}
+        sizes = {name: values.size for name, values in clean.items()}
+        if len(set(sizes.values())) > 1 or not sizes["N"]:
+            told = ", ".join(f"{size} in {name}" for name, size in sizes.items())
+            msg = f"Runs need one entry per run in every array, and at least one run; got {told}."
+            raise InputError(msg)
+        row = record.pop("row", np.arange(1, sizes["N"] + 1, dtype=np.intp))
+        values = {name: quantity_values(name, array, row) for name, array in clean.items()}
+        w = values.pop("weight", np.ones(row.size))
+        require_weights("weight", w, row)
+        require_positive(values, row)
+        n, d, loss = values["N"], values["D"], values["L"]
+        require_plausible({"params": n, "tokens": d, "loss": loss}, row)
+        c = values.get("C", Cost().flops(n, d))
         if groups is None:
             groups = group_budgets(c) if C is None else distinct_budgets(c)[:2]
-        w = np.ones_like(n) if weight is None else np.array(weight, dtype=float)
-        row = record.pop("row", np.arange(1, n.size + 1, dtype=np.intp))
         for array in (n, d, loss, c, w, *groups, row):
             array.setflags(write=False)
         return cls(n, d, loss, c, w, *groups, row=row, **record)

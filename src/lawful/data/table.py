@@ -8,6 +8,7 @@ checked numbers, the derived third of N, D and C, budget groups, notes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,15 @@ from lawful.data.checkpoints import checkpoint_notes
 from lawful.data.columns import EXPERIMENT_NAMES, find_column, listed, normalise, recognise, unique_names
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
-from lawful.data.values import distinct, offenders, quantity_values, require_plausible, require_positive, value_text
+from lawful.data.values import (
+    distinct,
+    offenders,
+    quantity_values,
+    require_plausible,
+    require_positive,
+    require_weights,
+    value_text,
+)
 from lawful.errors import InputError
 
 NOMINAL_SHARE = 0.5
@@ -133,7 +142,44 @@ def groups_from_columns(
     table = open_table(columns, source, header)
     roles = recognise(table.keys, table.header, mapping)
     key = find_column(by, table.keys, table.header, asked="--by")
-    table = select_rows(table, roles, select or {})
+    return _split(select_rows(table, roles, select or {}), key, roles, weights, prepare)
+
+
+def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
+    """
+    Take runs that were read already apart by a column of their table, as :func:`groups_from_columns` does.
+
+    Parameters
+    ----------
+    runs : Runs
+    by : str
+        Column whose values tell the groups apart.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or as in :func:`runs_from_columns`, with the group named.
+
+    Examples
+    --------
+    >>> table = {"N": [1e8, 2e8, 1e8], "D": [2e9, 1e9, 4e9], "loss": [3.1, 3.2, 2.9], "data": ["web", "web", "books"]}
+    >>> {name: len(group) for name, group in groups_of(as_runs(table), "data").items()}
+    {'web': 2, 'books': 1}
+    """
+    own = {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C, "weight": runs.weight}
+    columns = dict(runs.table) or {**own, **runs.labels}
+    roles = dict(runs.columns) or {name: name for name in own}
+    weights = roles.pop("weight", None)
+    row = np.arange(1, len(runs) + 1, dtype=np.intp) if runs.row is None else runs.row
+    table = Table(columns, list(columns), row, runs.source, runs.selection)
+    # The table is read anew, but not as the export it may come from: that was done.
+    said = [note for note in runs.notes if note.code in ("budget_in_name", "set_aside")]
+    return _split(table, find_column(by, table.keys, table.header, asked="by"), roles, weights, lambda *t: (*t, said))
+
+
+def _split(
+    table: Table, key: str, roles: Mapping[str, str], weights: str | None, prepare: Prepare | None
+) -> dict[str, Runs]:
     values, codes = distinct(table.columns[key])
     rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(values)))[:-1])
     groups = {}
@@ -149,12 +195,12 @@ def groups_from_columns(
 
 def as_runs(table: Any) -> Runs:
     """
-    Take whatever a caller has for a table of runs.
+    Take whatever a caller has for a table of runs: the door of every verb.
 
     Parameters
     ----------
-    table : Runs, pandas DataFrame or mapping of str to array_like
-        Runs pass through; so does anything with ``columns`` that can be indexed by them.
+    table : Runs, path, DataFrame, mapping of str to array_like, or list of records
+        Runs pass through; anything else is read as :func:`lawful.read_runs` reads it.
 
     Returns
     -------
@@ -171,15 +217,18 @@ def as_runs(table: Any) -> Runs:
     >>> as_runs({"N": [1e8, 2e8], "D": [2e9, 1e9], "loss": [3.1, 3.2]})
     Runs(2 runs, 1 budgets, source='table')
     """
-    if isinstance(table, Runs):
-        return table
-    columns, header = columns_of(table)
-    return runs_from_columns(columns, header=header)
+    return table if isinstance(table, Runs) else Runs.read(table)
 
 
 def columns_of(table: Any) -> tuple[dict[str, Any], list[str]]:
     """
-    Return the columns of a DataFrame-like object or a mapping, and its header.
+    Return the columns of a table in memory, and its header.
+
+    Parameters
+    ----------
+    table : mapping, list of mappings, structured array, or DataFrame of any library
+        A DataFrame has ``columns`` that it can be indexed by, or speaks the Arrow stream or the
+        DataFrame interchange protocol.
 
     Raises
     ------
@@ -190,18 +239,59 @@ def columns_of(table: Any) -> tuple[dict[str, Any], list[str]]:
     --------
     >>> columns_of({"N": [1], "loss": [2]})
     ({'N': [1], 'loss': [2]}, ['N', 'loss'])
+    >>> columns_of([{"N": 1, "loss": 2}, {"N": 3}])
+    ({'N': [1, 3], 'loss': [2, None]}, ['N', 'loss'])
     """
     if isinstance(table, Mapping):
         names, values = list(table), list(table.values())
-    elif hasattr(table, "columns") and hasattr(table, "__getitem__"):
-        # Arrow keeps the names apart from the columns.
-        names = list(getattr(table, "column_names", table.columns))
-        values = [_one_of_several(table[name], names[:i].count(name)) for i, name in enumerate(names)]
+    elif isinstance(table, (list, tuple)):
+        names = list(dict.fromkeys(chain.from_iterable(map(_record, table))))
+        values = [[record.get(name) for record in table] for name in names]
+    elif isinstance(table, np.ndarray) and table.dtype.names:
+        names = list(table.dtype.names)
+        values = [table[name] for name in names]
     else:
-        msg = f"Runs come from a file, a DataFrame or a mapping of columns, not from {type(table).__name__!r}."
-        raise InputError(msg)
+        frame = _frame(table)
+        # Arrow keeps the names apart from the columns.
+        names = list(getattr(frame, "column_names", frame.columns))
+        values = [_one_of_several(frame[name], names[:i].count(name)) for i, name in enumerate(names)]
     header = [str(name).strip() for name in names]
     return dict(zip(unique_names(header), values, strict=True)), header
+
+
+def _record(record: Any) -> Mapping[str, Any]:
+    if isinstance(record, Mapping):
+        return record
+    msg = (
+        f"A list of runs holds one record (a dict) per run, not {type(record).__name__!r}; "
+        "for arrays use Runs.from_arrays(N, D, L) or a dict of columns."
+    )
+    raise InputError(msg)
+
+
+def _frame(table: Any) -> Any:
+    """Return something with ``columns`` to index by; another library's frame through a protocol it speaks."""
+    if hasattr(table, "collect"):
+        msg = "This frame is lazy and holds no values yet; give lawful what its collect() returns."
+        raise InputError(msg)
+    if hasattr(table, "columns") and hasattr(table, "__getitem__"):
+        return table
+    if hasattr(table, "__arrow_c_stream__"):
+        try:
+            import pyarrow as pa
+        except ImportError:
+            msg = f"Runs in an Arrow stream ({type(table).__name__!r}) need pyarrow; pip install 'lawful[parquet]'."
+            raise InputError(msg) from None
+        return pa.table(table)
+    if hasattr(table, "__dataframe__"):
+        from pandas.api.interchange import from_dataframe
+
+        return from_dataframe(table)
+    msg = (
+        f"Runs come from a file, a DataFrame, a dict of columns or a list of records, not from "
+        f"{type(table).__name__!r}; for arrays use Runs.from_arrays(N, D, L)."
+    )
+    raise InputError(msg)
 
 
 def _one_of_several(column: Any, position: int) -> Any:
@@ -248,7 +338,8 @@ def table_runs(
     weight = None
     if weights is not None:
         used["weight"] = find_column(weights, table.keys, table.header, asked="--weights")
-        weight = _weights(used["weight"], table)
+        weight = quantity_values(used["weight"], table.columns[used["weight"]], table.row)
+        require_weights(used["weight"], weight, table.row)
     N, D, C = _third(given, roles, table.row, notes)
     require_plausible({"params": N, "tokens": D, "loss": given["loss"]}, table.row)
     groups = _budget_groups(C, N, roles.get("budget"), notes)
@@ -272,23 +363,6 @@ def table_runs(
         table=table.columns,
         row=table.row,
     )
-
-
-def _weights(key: str, table: Table) -> Array:
-    weight = quantity_values(key, table.columns[key], table.row)
-    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
-    if bad.size:
-        msg = (
-            f"Weights must be finite and not negative, but {bad.size} of {weight.size} in column {key!r} are not: "
-            f"{offenders(table.row[bad], weight[bad].tolist())}; repair or remove these rows."
-        )
-        raise InputError(msg)
-    if not weight.any():
-        msg = (
-            f"All {weight.size} weights in column {key!r} are zero, so no run would count; give some a positive weight."
-        )
-        raise InputError(msg)
-    return weight
 
 
 def third_quantity(given: Mapping[str, Array]) -> tuple[str, Array]:

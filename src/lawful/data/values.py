@@ -56,7 +56,8 @@ def column_values(name: str, values: Any) -> AnyArray:
     if isinstance(values, np.ma.MaskedArray):
         values = [None if hidden else v for v, hidden in zip(values.data, np.ma.getmaskarray(values), strict=True)]
     if hasattr(values, "to_numpy"):
-        values = values.to_numpy()
+        # A column of Arrow copies only where it is told to.
+        values = values.to_numpy(zero_copy_only=False) if hasattr(values, "to_pylist") else values.to_numpy()
     flat = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
     if not flat or getattr(values, "ndim", 1) != 1:
         msg = f"Column {name!r} is not a flat list of values; give one value per run."
@@ -302,3 +303,41 @@ def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
                 f"{LARGEST_QUANTITY:g}: {offenders(row[bad], values[bad].tolist())}; check their units."
             )
             raise InputError(msg)
+
+
+def require_weights(name: str, weight: Array, row: IntArray) -> None:
+    """
+    Refuse weights that are negative or not finite, or all zero.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+    weight : array, shape (n,)
+    row : int array, shape (n,)
+        Row numbers for messages.
+
+    Raises
+    ------
+    InputError
+        One sentence with the count and the first rows.
+
+    Examples
+    --------
+    >>> require_weights("w", np.array([1.0, -2.0]), np.array([1, 2]))
+    Traceback (most recent call last):
+        ...
+    lawful.errors.InputError: Weights must be finite and not negative, but 1 of 2 in column 'w' are not: row 2 (-2); \
+repair or remove these rows.
+    """
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if bad.size:
+        msg = (
+            f"Weights must be finite and not negative, but {bad.size} of {weight.size} in column {name!r} are not: "
+            f"{offenders(row[bad], weight[bad].tolist())}; repair or remove these rows."
+        )
+        raise InputError(msg)
+    if not weight.any():
+        which = f"All {weight.size} weights in column {name!r} are zero"
+        msg = f"{which}, so no run would count; give some a positive weight."
+        raise InputError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,31 @@ from lawful.errors import UnsupportedError
 from lawful.laws.law import Law
 
 Bounds = Mapping[str, tuple[float, float]]
+
+
+def check_options(solver: Any) -> None:
+    """
+    Refuse options of a solver outside their range.
+
+    Raises
+    ------
+    UnsupportedError
+        One sentence with the option, what it may be, and what was given.
+    """
+    for name, least in (("starts", 1), ("max_iter", 0)):
+        value = getattr(solver, name)
+        if not (isinstance(value, Integral) and int(value) >= least):
+            msg = f"{name} must be a whole number of at least {least}, got {value!r}."
+            raise UnsupportedError(msg)
+    tolerance = solver.tolerance
+    if not (isinstance(tolerance, Real) and 0 < float(tolerance) < np.inf):
+        msg = f"tolerance must be a positive number, got {tolerance!r}."
+        raise UnsupportedError(msg)
+    for option in ("bounds", "prior"):
+        for name, pair in getattr(solver, option, {}).items():
+            if len(np.shape(pair)) != 1 or len(pair) != 2 or not all(isinstance(v, Real) for v in pair):
+                msg = f"{option} are pairs of numbers by coefficient, such as alpha: (0.1, 0.9); {name} has {pair!r}."
+                raise UnsupportedError(msg)
 
 
 def check_bounds(law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> dict[str, tuple[float, float]]:

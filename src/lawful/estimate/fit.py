@@ -3,70 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
 from lawful.core.notes import Note, Status
-from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective
+from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective, as_objective
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
-from lawful.errors import IdentificationError
+from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_solver
 from lawful.estimate.forms import FormProblem
-from lawful.estimate.result import Fit
-from lawful.estimate.solvers import (
-    Joint,
-    Problem,
-    Solver,
-    VarPro,
-    prepare,
-    resolve,
-    solve,
-)
+from lawful.estimate.isoflop import fit_envelope, fit_isoflop
+from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.solvers import Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.laws.laws import CHINCHILLA, Law, find_law
 from lawful.laws.surface import Surface, losses_of
 
 COLUMN_WORDS = {"N": "model size N", "D": "token count D"}
 
 
+class SurfaceOptions(TypedDict, total=False):
+    """What every method takes beside the runs; for type checkers."""
+
+    law: Law | str
+    objective: Objective | str | None
+    fixed: Mapping[str, float] | None
+    bounds: Mapping[str, tuple[float, float]] | None
+
+
+@overload
+def fit(runs: Any, *, method: Literal["approach1", "approach2"], **options: Unpack[SurfaceOptions]) -> FrontierFit: ...
+@overload
+def fit(
+    runs: Any, *, method: Literal["auto", "vpnls", "approach3"] | Solver = "auto", **options: Unpack[SurfaceOptions]
+) -> Fit: ...
+@overload
+def fit(runs: Any, *, method: str | Solver, **options: Unpack[SurfaceOptions]) -> Fit | FrontierFit: ...
 def fit(
     runs: Any,
     *,
     law: Law | str = CHINCHILLA,
-    objective: Objective | None = None,
-    solver: Solver | None = None,
+    method: str | Solver = "auto",
+    objective: Objective | str | None = None,
     fixed: Mapping[str, float] | None = None,
-) -> Fit:
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> Fit | FrontierFit:
     """
-    Fit a law to training runs: cold start, global optimum, non-negative coefficients.
+    Fit training runs: cold start, global optimum, non-negative coefficients.
 
     Parameters
     ----------
-    runs : Runs or DataFrame
-        Training runs; a DataFrame is read by the names of its columns.
+    runs : Runs, path, DataFrame, mapping of str to array_like, or list of records
+        Training runs; a table is read by the names of its columns (:func:`lawful.read_runs`).
     law : Law or str
         The form, or its name in the catalogue.
-    objective : Objective, optional
-        What to minimise; squared error of the loss with VarPro, Huber 1e-3 of the
-        log loss with Joint (as Hoffmann et al. 2022 did) if not given.
-    solver : VarPro or Joint, optional
-        How to minimise it; if not given VarPro() for a sum of powers, Joint() for other laws.
+    method : {"auto", "vpnls", "approach3", "approach1", "approach2"}, VarPro or Joint
+        How to fit, or a solver with its options. ``auto`` is VPNLS for a sum of powers with an
+        objective of the loss itself, and Approach 3 for the rest. Approaches 1 and 2 fit a frontier
+        without a law (:func:`fit_envelope`, :func:`fit_isoflop`).
+    objective : Objective or str, optional
+        What to minimise: ``squared``, ``huber``, ``log-squared`` or ``log-huber``. If not given,
+        squared error of the loss with VPNLS, Huber 1e-3 of the log loss with Approach 3 (as
+        Hoffmann et al. 2022 did).
     fixed : mapping of str to float, optional
         Coefficients to hold at a value.
+    bounds : mapping of str to (float, float), optional
+        Bounds that replace the law's own, by coefficient.
 
     Returns
     -------
-    Fit
-        The surface, the objective's value, a status and notes.
+    Fit or FrontierFit
+        The surface (a frontier for Approaches 1 and 2), the objective's value, a status and notes.
 
     Raises
     ------
+    InputError
+        If the runs cannot be read.
     IdentificationError
         If there are fewer runs than free coefficients, or all runs share one N or D.
     UnsupportedError
-        If the solver cannot minimise the objective, or a coefficient is unknown.
+        If the method is unknown or cannot do what is asked, or a coefficient is unknown.
 
     See Also
     --------
@@ -91,10 +109,19 @@ def fit(
     >>> pinned = lawful.fit(lawful.simulate(truth, plan), fixed={"E": 1.7})
     >>> pinned.surface["E"]
     1.7
+
+    Names stand for records:
+
+    >>> robust = lawful.fit(lawful.simulate(truth, plan), method="approach3", objective="huber")
+    >>> str(robust.objective)
+    'huber (delta 0.001)'
     """
     law = find_law(law) if isinstance(law, str) else law
-    solver = solver if solver is not None else (VarPro() if law.separable else Joint())
-    check_solver(solver, law)
+    objective = as_objective(objective)
+    if isinstance(method, str) and method in FRONTIER_VERBS:
+        given = {"law": law != CHINCHILLA, "objective": objective, "fixed": fixed, "bounds": bounds}
+        return _fit_frontier(runs, method, [name for name, value in given.items() if value])
+    solver = check_solver(as_solver(method, law, objective, bounds), law)
     if objective is None:
         objective = Objective.squared() if isinstance(solver, VarPro) else Objective.log_huber()
     objective = check_objective(solver, objective)
@@ -122,6 +149,17 @@ def fit(
         notes=(*table.notes, *own_notes, *_notes(table, law, problem, answer.z[0], pins)),
         fixed=pins,
     )
+
+
+FRONTIER_VERBS = {"approach1": fit_envelope, "approach2": fit_isoflop}
+"""Methods that fit a frontier without a law."""
+
+
+def _fit_frontier(runs: Any, method: str, given: list[str]) -> FrontierFit:
+    if given:
+        msg = f"{method} fits lines, not a surface, so {' and '.join(given)} cannot apply; use vpnls or approach3."
+        raise UnsupportedError(msg)
+    return FRONTIER_VERBS[method](runs)
 
 
 def settle_delta(runs: Runs, law: Law, objective: Objective, solver: Solver, fixed: Mapping[str, float]) -> Objective:

@@ -212,12 +212,13 @@ def _refine(
     x: Array, y: Array, w: Array | None, theta: Array, box: Array, linear: Linear, tolerance: float, max_iter: int
 ) -> Solution:
     """Refine one chunk of rows; finished rows leave the working set."""
-    rows, p = theta.shape
-    hessian = np.zeros((rows, p, p))
-    out = Solution(theta.copy(), np.zeros((rows, p + 1)), np.full(rows, np.inf), hessian, np.zeros(rows, bool), 0)
+    rows = len(theta)
     alive, theta = np.arange(rows), theta.copy()
     lower, upper = box[:, :, 0], box[:, :, 1]
     best = _evaluate(x, y, w, theta, linear)
+    # What no iteration improves is the start itself, which has not converged.
+    first = [a.copy() for a in (theta, best.linear, best.value, best.gauss)]
+    out = Solution(first[0], first[1], first[2], first[3], np.zeros(rows, bool), 0)
     damping, last = np.full(rows, 1e-3), np.full(rows, np.inf)
     iteration = 0
     for iteration in range(1, max_iter + 1):
@@ -267,7 +268,15 @@ def _pick(mask: BoolArray, yes: Array, no: Array) -> Array:
 
 
 def fit_squares(
-    x: Array, y: Array, w: Array | None, box: Array, linear: Linear, *, starts: int = 6, tolerance: float = 1e-12
+    x: Array,
+    y: Array,
+    w: Array | None,
+    box: Array,
+    linear: Linear,
+    *,
+    starts: int = 6,
+    tolerance: float = 1e-12,
+    max_iter: int = 100,
 ) -> Solution:
     """
     Cold fit of one problem: the best row of all refined local minima of the grid.
@@ -281,7 +290,7 @@ def fit_squares(
     linear : Linear
     starts : int
         Local minima of the grid that are refined.
-    tolerance : float
+    tolerance, max_iter
         See :func:`refine`.
 
     Returns
@@ -294,12 +303,13 @@ def fit_squares(
     weight = np.ones(x.shape[1]) if w is None else w
     value = grid_values(x[:, every], y[None, every], weight[every], grid, linear)
     chosen = local_minima(value[0], grid.shape, starts)
-    rows = best_first(refine(x, y, w, grid.theta[chosen], box, linear, tolerance=tolerance))
+    rows = best_first(refine(x, y, w, grid.theta[chosen], box, linear, tolerance=tolerance, max_iter=max_iter))
     for _ in range(SECOND_LOOKS):
         again = _profile_starts(x, y, w, rows, grid, box, linear)
         if len(again) == 0:
             break
-        rows = best_first(stack([rows, refine(x, y, w, again, box, linear, tolerance=tolerance)]))
+        more = refine(x, y, w, again, box, linear, tolerance=tolerance, max_iter=max_iter)
+        rows = best_first(stack([rows, more]))
     return rows
 
 

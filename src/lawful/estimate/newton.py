@@ -230,9 +230,10 @@ def _minimise(
 ) -> Optimum:
     """Minimise one chunk of rows; finished rows leave the working set."""
     rows = len(z)
-    out = Optimum(z.copy(), np.full(rows, np.inf), np.zeros(rows, bool), 0)
     alive = np.arange(rows)
     state = _evaluate(model, y, w, z, delta)
+    # What no iteration improves is the start itself, which has not converged.
+    out = Optimum(z.copy(), state.value.copy(), np.zeros(rows, bool), 0)
     damping = np.full(rows, 1e-2)
     iteration = 0
     for iteration in range(1, max_iter + 1):

@@ -21,6 +21,7 @@ from lawful.estimate.methods import FitMethods
 from lawful.laws.surface import Surface, log_ratio, losses_of, terms_of
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
+"""The ways to fit that the field knows."""
 
 METHOD_TITLES = {
     "vpnls": "VPNLS (variable projection)",

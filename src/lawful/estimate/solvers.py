@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lawful.core.objective import DEFAULT_DELTA, Objective
+from lawful.core.objective import AUTO, DEFAULT_DELTA, Objective
 from lawful.core.typing import Array, BoolArray
 from lawful.data.runs import Runs
+from lawful.errors import UnsupportedError
 from lawful.estimate import kernel, newton, robust
-from lawful.estimate.checks import Bounds, check_bounds
+from lawful.estimate.checks import Bounds, check_bounds, check_options
 from lawful.estimate.forms import FormProblem, polish_form, prepare_form, solve_form
 from lawful.estimate.grid import Linear
+from lawful.estimate.result import METHODS
 from lawful.laws.laws import Law
 
 
@@ -33,14 +35,23 @@ class VarPro:
     starts : int
         Local minima of the grid that are refined, >= 1.
     tolerance : float
-        Relative step at which the search ends.
+        Relative step at which the search ends, > 0.
     max_iter : int
-        Iterations after which a start is given up.
+        Iterations after which a start is given up, >= 0: a fit that needs more has not converged.
+
+    Raises
+    ------
+    UnsupportedError
+        If an option is outside its range.
 
     Examples
     --------
     >>> VarPro().method
     'vpnls'
+    >>> VarPro(starts=0)
+    Traceback (most recent call last):
+        ...
+    lawful.errors.UnsupportedError: starts must be a whole number of at least 1, got 0.
     """
 
     bounds: Bounds = field(default_factory=dict)
@@ -50,6 +61,9 @@ class VarPro:
 
     method = "vpnls"
     objectives = ("squared", "huber")
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -68,12 +82,17 @@ class Joint:
     starts : int
         Local minima of the grid that are refined, >= 1.
     tolerance : float
-        Relative step at which the search ends.
+        Relative step at which the search ends, > 0.
     max_iter : int
-        Iterations after which a start is given up.
+        Iterations after which a start is given up, >= 0: a fit that needs more has not converged.
     prior : mapping of str to (float, float)
         For laws that are no sum of powers: coefficient to (mean, weight). Half the weight times
         the squared distance from the mean joins the summed objective.
+
+    Raises
+    ------
+    UnsupportedError
+        If an option is outside its range.
 
     Examples
     --------
@@ -90,8 +109,53 @@ class Joint:
     method = "approach3"
     objectives = ("squared", "huber", "log-squared", "log-huber")
 
+    def __post_init__(self) -> None:
+        check_options(self)
+
 
 Solver = VarPro | Joint
+
+SOLVERS: dict[str, type[VarPro | Joint]] = {"vpnls": VarPro, "approach3": Joint}
+"""The solvers of a surface by the method they carry out."""
+
+
+def as_solver(
+    method: str | Solver, law: Law, objective: Objective | None = None, bounds: Bounds | None = None
+) -> Solver:
+    """
+    Return the solver of a method by its name; ``auto`` picks VPNLS wherever it can do what is asked.
+
+    Parameters
+    ----------
+    method : {"auto", "vpnls", "approach3"} or VarPro or Joint
+    law : Law
+    objective : Objective, optional
+        What is to be minimised.
+    bounds : mapping of str to (float, float), optional
+        Added to the solver's own.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is no such method.
+
+    Examples
+    --------
+    >>> from lawful.laws.laws import CHINCHILLA
+    >>> as_solver("auto", CHINCHILLA).method, as_solver("auto", CHINCHILLA, Objective("log-huber")).method
+    ('vpnls', 'approach3')
+    """
+    if isinstance(method, VarPro | Joint):
+        solver = method
+    elif method == AUTO:
+        able = law.separable and (objective is None or objective.name in VarPro.objectives)
+        solver = VarPro() if able else Joint()
+    elif method in SOLVERS:
+        solver = SOLVERS[method]()
+    else:
+        msg = f"Unknown method {method!r}; choose one of {', '.join((AUTO, *METHODS))}, or give VarPro() or Joint()."
+        raise UnsupportedError(msg)
+    return replace(solver, bounds={**solver.bounds, **bounds}) if bounds else solver
 
 
 class Problem(NamedTuple):
@@ -245,7 +309,9 @@ def solve(problem: Problem | FormProblem, solver: Solver) -> Answer:
     if problem.log:
         w = (1.0 if w is None else w) / y**2
     coarse = 1e-4 if not problem.least_squares else solver.tolerance
-    rows = kernel.fit_squares(x, y, w, problem.box, problem.linear, starts=solver.starts, tolerance=coarse)
+    rows = kernel.fit_squares(
+        x, y, w, problem.box, problem.linear, starts=solver.starts, tolerance=coarse, max_iter=solver.max_iter
+    )
     z = np.concatenate([rows.linear, rows.theta], axis=1)
     if problem.least_squares:
         return Answer(z, rows.value, rows.converged)
@@ -375,8 +441,3 @@ def _polish(problem: Problem, z: Array, weights: Array | None, losses: Array | N
 
 def _weights(problem: Problem | FormProblem) -> Array:
     return np.ones(problem.y.size) if problem.w is None else problem.w
-
-
-def widened(solver: Solver, bounds: Bounds) -> Solver:
-    """Return the solver with bounds added to its own."""
-    return replace(solver, bounds={**solver.bounds, **bounds}) if bounds else solver

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note, Status
-from lawful.core.objective import Objective
+from lawful.core.objective import Objective, as_objective
 from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
@@ -175,7 +175,7 @@ def audit(
     holdout: str = "budget",
     last: int = 2,
     rolling: bool = False,
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
     draws: int = 200,
     level: float = 0.9,
     seed: int = 0,
@@ -229,7 +229,7 @@ def audit(
     >>> score.name, score.n_train, score.row.size, score.median_abs_rel_error < 0.01
     ('chinchilla, vpnls', 21, 14, True)
     """
-    table = as_runs(runs)
+    table, objective = as_runs(runs), as_objective(objective)
     if holdout not in HOLDOUTS:
         msg = f"Unknown holdout {holdout!r}; choose one of {', '.join(HOLDOUTS)}."
         raise UnsupportedError(msg)

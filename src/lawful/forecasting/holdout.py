@@ -54,8 +54,8 @@ def surface_fit(runs: Runs, law: Law, method: str, objective: Objective | None) 
     """Fit a law by vpnls or approach3; an objective that the method cannot minimise is left to its own."""
     if method == "vpnls":
         chosen = None if objective is None or objective.is_log else objective
-        return fit(runs, law=law, solver=VarPro(), objective=chosen)
-    return fit(runs, law=law, solver=Joint(), objective=objective)
+        return fit(runs, law=law, method=VarPro(), objective=chosen)
+    return fit(runs, law=law, method=Joint(), objective=objective)
 
 
 def forecast_surface(

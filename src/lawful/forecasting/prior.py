@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lawful.core.objective import Objective
+from lawful.core.objective import Objective, as_objective
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
@@ -24,7 +24,7 @@ K_MEANS, K_SPREADS = (0.55, 0.6, 0.7), (0.1, 0.15, 0.2, 0.3)
 runs by compute, forecast best in rolling hold-outs over the published sweeps (docs/laws.md)."""
 
 
-def weak_prior(runs: Any, prior: Mapping[str, tuple[float, float]], objective: Objective | None = None) -> Joint:
+def weak_prior(runs: Any, prior: Mapping[str, tuple[float, float]], objective: Objective | str | None = None) -> Joint:
     """
     Make a solver that pulls coefficients towards a mean, measured in the noise of these runs.
 
@@ -48,13 +48,13 @@ def weak_prior(runs: Any, prior: Mapping[str, tuple[float, float]], objective: O
     >>> truth = lawful.study_surface("chinchilla")
     >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
     >>> runs = lawful.simulate(truth, plan, noise=0.01)
-    >>> found = lawful.fit(runs, law="skaling", solver=lawful.weak_prior(runs, {"k": (0.6, 0.2)}))
+    >>> found = lawful.fit(runs, law="skaling", method=lawful.weak_prior(runs, {"k": (0.6, 0.2)}))
     >>> 0.4 < found.surface["k"] < 1.1
     True
     """
     table = as_runs(runs)
-    chosen = objective or Objective.log_huber()
-    unit = fit(table, solver=Joint(), objective=chosen).value * (1.0 if chosen.is_huber else 2.0)
+    chosen = as_objective(objective) or Objective.log_huber()
+    unit = fit(table, method=Joint(), objective=chosen).value * (1.0 if chosen.is_huber else 2.0)
     return Joint(prior={name: (mean, unit / sd**2) for name, (mean, sd) in prior.items()})
 
 
@@ -90,7 +90,7 @@ class Forecaster:
         return np.asarray(np.mean([losses_of(found.surface, runs) for found in self.fits], axis=0))
 
 
-def forecaster(runs: Any, objective: Objective | None = None) -> Forecaster:
+def forecaster(runs: Any, objective: Objective | str | None = None) -> Forecaster:
     """
     Fit the recommended forecaster: the coupled law, averaged over weak priors on k, recent budgets counting more.
 
@@ -118,4 +118,4 @@ def forecaster(runs: Any, objective: Objective | None = None) -> Forecaster:
     weighted = replace(table, weight=weight / weight.mean())
     unit = weak_prior(weighted, {"k": (1.0, 1.0)}, objective).prior["k"][1]
     solvers = (Joint(prior={"k": (mean, unit / sd**2)}) for mean, sd in product(K_MEANS, K_SPREADS))
-    return Forecaster(tuple(fit(weighted, law="skaling", objective=objective, solver=solver) for solver in solvers))
+    return Forecaster(tuple(fit(weighted, law="skaling", objective=objective, method=solver) for solver in solvers))

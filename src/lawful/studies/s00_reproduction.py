@@ -62,7 +62,7 @@ def compute(config: Config, _: Task) -> Tables:
     huber = Objective.huber(1e-3)
     rows = []
     for name, (solver, objective) in METHODS.items():
-        found = fit(runs, solver=solver, objective=objective)
+        found = fit(runs, method=solver, objective=objective)
         k = real.scaled(found.surface)
         a, b = found.surface.exponents
         row = {"row": name, "source": "lawful", "runs": len(runs), **k, "a": a, "b": b, "rss": found.rss}
@@ -73,7 +73,7 @@ def compute(config: Config, _: Task) -> Tables:
         row = {"row": name, "source": "published", "runs": len(runs), **values, "rss": float(residuals @ residuals)}
         rows.append({**row, "huber_sum": huber.of(residuals) * len(runs)})
     everything = real.read_svg(config["data"])
-    found = fit(everything, solver=Joint(), objective=Objective.log_huber(1e-3))
+    found = fit(everything, method=Joint(), objective=Objective.log_huber(1e-3))
     theirs = Surface({name: float(text) for name, text in BESIROGLU.items()})
     second = []
     for source, surface in (("lawful", found.surface), ("Besiroglu et al. 2024", theirs)):

@@ -51,7 +51,7 @@ def compute(config: Config, task: Task) -> Tables:
 
 def approach3(runs: Runs) -> Surface:
     """Approach 3 as the paper runs it: log-sum-exp, squared error of the log loss."""
-    return fit(runs, solver=Joint(), objective=Objective.log_squared()).surface
+    return fit(runs, method=Joint(), objective=Objective.log_squared()).surface
 
 
 def simulated(config: Config) -> Table:

@@ -31,7 +31,7 @@ def compute(config: Config, task: Task) -> Tables:
 
     runs = real.read_experiment(config["data"], task["set"])
     runs = runs.take(apply_rules(runs) == "none")
-    surface = fit(runs, solver=Joint(), objective=Objective.log_squared()).surface
+    surface = fit(runs, method=Joint(), objective=Objective.log_squared()).surface
     residuals = np.log(runs.L) - np.log(surface.loss(runs.N, runs.D))
     label = real.EXPERIMENTS[task["set"]]
     rows, factors, groups = [], [], []

@@ -67,7 +67,7 @@ def tasks(_: Config) -> list[Task]:
 def compute(config: Config, _: Task) -> Tables:
     """Run every pitfall on the same runs."""
     runs = real.read_svg(config["data"])
-    best = fit(runs, solver=Joint())
+    best = fit(runs, method=Joint())
     least = best.value * len(runs)
     stops = []
     for label, mean, options in (
@@ -107,7 +107,7 @@ def compute(config: Config, _: Task) -> Tables:
         ends.append({"start": number, "ratio": huber(found.x, runs)[0] / least})
     counts = []
     for name, table in (("total", runs), ("non-embedding", without_embeddings(runs))):
-        found = fit(table, solver=Joint())
+        found = fit(table, method=Joint())
         counts.append(
             {
                 "count": name,
