@@ -56,7 +56,8 @@ def test_every_solver_and_objective_recovers_a_noise_free_surface(
 def test_vpnls_refuses_a_log_objective_and_names_approach3(name: str) -> None:
     runs = noisy(study_surface("symmetric"), 0)
     with pytest.raises(UnsupportedError, match=r"not partially linear; use approach3"):
-        fit(runs, objective=Objective(name))  # type: ignore[arg-type]
+        fit(runs, method="vpnls", objective=Objective(name))  # type: ignore[arg-type]
+    assert fit(runs, objective=name).method == "approach3"
 
 
 @pytest.mark.parametrize("name", ["squared", "huber"])
