@@ -190,8 +190,8 @@ def test_sizes_and_tokens_that_rise_together_are_noted() -> None:
     [
         ({"fixed": {"gamma": 1.0}}, "has no coefficient 'gamma'"),
         ({"fixed": {"alpha": -0.1}}, "alpha must lie in an interval of positive numbers"),
-        ({"solver": VarPro(bounds={"beta": (0.9, 0.1)})}, "beta must lie in an interval"),
-        ({"solver": VarPro(bounds={"beta": (0.1, np.inf)})}, "upper bound of beta must be finite"),
+        ({"method": VarPro(bounds={"beta": (0.9, 0.1)})}, "beta must lie in an interval"),
+        ({"method": VarPro(bounds={"beta": (0.1, np.inf)})}, "upper bound of beta must be finite"),
     ],
 )
 def test_bad_options_are_one_sentence(kwargs: dict[str, object], message: str) -> None:
