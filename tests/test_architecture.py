@@ -53,7 +53,6 @@ STILL_UP = {
     ("forecasting", "show"),
     ("show", "studies"),
     ("uncertainty", "decide"),
-    ("uncertainty", "show"),
 }
 
 # What a user looks for on a noun stands as methods that delegate upward, in one file per noun: only there may an

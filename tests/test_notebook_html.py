@@ -91,7 +91,7 @@ def test_table_is_golden(case):
 @pytest.mark.parametrize("case", CASES)
 def test_table_has_a_caption_and_heads_with_a_scope(case):
     html = CASES[case]()._repr_html_()
-    assert html.count("<table") == html.count("<caption>") == 1
+    assert html.count("<table") == html.count("<caption") >= 1
     assert "<th>" not in html
     assert all("scope=" in head for head in re.findall(r"<th\b[^>]*>", html))
     assert "<script" not in html
@@ -109,7 +109,7 @@ def test_every_main_result_has_a_table():
         lawful.plan([1e18, 1e19, 1e20], target=1e22, prior=truth, total_flops=1e21),
     ]  # fmt: skip
     for result in results:
-        assert result._repr_html_().count("<table") == 1, type(result)
+        assert result._repr_html_().count("<table") >= 1, type(result)
 
 
 def test_the_table_of_an_analysis_holds_the_numbers_of_its_text():
@@ -153,12 +153,12 @@ def _small_results() -> dict[str, tuple[object, tuple[str, ...]]]:
     fit = lawful.fit(runs)
     (made,) = lawful.forecast(fit, [1e22])
     return {
-        "LackOfFit": (lawful.lack_of_fit(fit), ("replicates", "not known", "p budgets")),
+        "LackOfFit": (lawful.lack_of_fit(fit), ("runs with a replicate", "probability, residuals across budgets")),
         "Forecast": (made, ("loss", f"{made.loss:.6g}", f"{made.prediction[0]:.6g} to {made.prediction[1]:.6g}")),
         "Score": (lawful.score(made, 2.0), ("measured", "inside", "forecast: budget", "1e+22")),
         "DeadweightInterval": (lawful.deadweight_interval(fit, runs, 1e24, draws=50), ("all refits", "at 1e+24 FLOPs")),
         "Delta": (lawful.delta(fit), ("alpha", "90% interval")),
-        "Coverage": (lawful.coverage(fit, repeats=10, draws=0), ("profile", "±", "median width")),
+        "Coverage": (lawful.coverage(fit, repeats=10, draws=0), ("profile", "Monte Carlo error", "Median width")),
         "Conventions": (lawful.conventions(runs, budgets=[1e22]), ("1 way to count", "at 1e+22 FLOPs")),
         "Bias": (lawful.bias(truth, runs), ("D*: width", "D*: total", "1e+18")),
     }
@@ -167,7 +167,7 @@ def _small_results() -> dict[str, tuple[object, tuple[str, ...]]]:
 def test_small_results_show_a_table_too() -> None:
     for name, (found, wanted) in _small_results().items():
         page = found._repr_html_()
-        assert page.count("<table") == 1, name
+        assert page.count("<table") >= 1, name
         assert type(found).__name__ == name
         for text in wanted:
             assert text in page, (name, text)

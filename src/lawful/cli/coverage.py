@@ -79,9 +79,9 @@ def coverage(
         found = simulate_coverage(
             fit, repeats, draws=bootstrap, budgets=request.budgets, level=level, seed=seed, progress=tell
         )
-    from lawful.show.coverage_table import coverage_document, coverage_parts
+    from lawful.show.coverage_table import coverage_document
 
     if json:
         print_document(coverage_document(found))
         return
-    show(coverage_parts(found))
+    show(found.sheets())

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # rich is loaded when something is shown
     from rich.console import Console, RenderableType
 
+    from lawful.core.sheet import Sheet
+
 Tell = Callable[[str], None]
 
 WRITING = "drawing and writing"
@@ -23,11 +25,18 @@ def console() -> Console:
     return Console(highlight=False, emoji=False)
 
 
-def show(parts: Iterable[RenderableType]) -> None:
-    """Print tables and sentences."""
+def show(parts: Iterable[Sheet | RenderableType]) -> None:
+    """Print sheets, an empty line before each but the first, and what else rich can print."""
+    from lawful.core.render import terminal
+    from lawful.core.sheet import Sheet
+
     out = console()
-    for part in parts:
-        out.print(part)
+    for i, part in enumerate(parts):
+        if not isinstance(part, Sheet):
+            out.print(part)
+            continue
+        for line in (*([""] if i else []), *terminal(part)):
+            out.print(line)
 
 
 def print_document(document: Mapping[str, Any]) -> None:

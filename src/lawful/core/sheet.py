@@ -43,6 +43,7 @@ FORMATS: dict[str, Callable[[float | None], str]] = {
     "share": format_percent,
     "change": format_signed,
     "dollars": _dollars,
+    "rate": lambda value: MISSING if value is None or not isfinite(value) else f"{100 * value:.1f}%",
     "level": lambda value: MISSING if value is None else format_level(value),
     "ratio": _ratio,
     "integer": lambda value: MISSING if value is None else f"{value:.0f}",
@@ -53,6 +54,14 @@ UNCERTAIN = ("value", "nats", "exponent")
 """Kinds whose digits follow the interval."""
 
 KINDS = ("text", *UNCERTAIN, *FORMATS)
+
+QUANTITIES = {
+    "params": ("parameters N*", "count"),
+    "tokens": ("tokens D*", "count"),
+    "loss": ("loss L*", "nats"),
+    "E": ("E", "nats"),
+}
+"""What a fit implies, in words, and its kind; any other quantity is a coefficient or an exponent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +75,8 @@ class Cell:
         A number, unrounded; None where there is none.
     kind : str
         ``text``; ``value``, ``nats`` and ``exponent`` are rounded by their interval; ``count``
-        (589B), ``flops`` (3.8e25), ``share`` (6.3%), ``change`` (+6.25%), ``dollars``, ``level`` (90%),
-        ``ratio`` (``never`` where infinite) and ``integer`` are each written by itself.
+        (589B), ``flops`` (3.8e25), ``share`` (6.3%), ``rate`` (89.5%), ``change`` (+6.25%), ``dollars``, ``level``
+        (90%), ``ratio`` (``never`` where infinite) and ``integer`` are each written by itself.
     low, high : float, optional
         Ends of its interval; an infinite one is open.
     held : bool
@@ -142,6 +151,19 @@ class Cell:
         if self.text and self.span:
             return f"{self.text} ({self.span})"
         return self.text or self.span
+
+
+def quantity(name: str, value: Value, ends: tuple[float, float] | None = None) -> tuple[Cell, Cell]:
+    """
+    Return the name of a quantity in words, and its value as a cell of its kind.
+
+    Examples
+    --------
+    >>> [str(cell) for cell in quantity("params", 589e9, (5e11, 7e11))]
+    ['parameters N*', '589B (500B to 700B)']
+    """
+    words, kind = QUANTITIES.get(name, (name, "exponent"))
+    return Cell(words, "text"), Cell(value, kind, *(ends or (None, None)))
 
 
 def row(*values: Cell | Value) -> tuple[Cell, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from lawful.core.numbers import format_level, format_short, format_value
 from lawful.core.objective import Objective
 from lawful.core.sheet import Cell, Sheet
 from lawful.core.shown import Shown
-from lawful.core.typing import Array
+from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.methods import FitMethods
@@ -253,15 +253,15 @@ def default_intervals(fit: Fit | FrontierFit) -> Any:
         return None
 
 
-def estimates(fit: Fit | FrontierFit, sure: Any = None) -> dict[str, Cell]:
+def estimates(fit: Fit | FrontierFit, of: Callable[[str], Interval] | None = None) -> dict[str, Cell]:
     """
     Return what a fit estimated, by name: coefficients, then the exponents of the frontier.
 
     Parameters
     ----------
     fit : Fit or FrontierFit
-    sure : Intervals, optional
-        Their intervals.
+    of : callable, optional
+        From a name to the interval of what it names.
     """
     frontier = fit.frontier.to_dict()
     if isinstance(fit, Fit):
@@ -271,9 +271,16 @@ def estimates(fit: Fit | FrontierFit, sure: Any = None) -> dict[str, Cell]:
         values, held = frontier, {}
     cells = {}
     for name, value in values.items():
-        low, high = (None, None) if sure is None or name in held else sure.of(name)
+        low, high = (None, None) if of is None or name in held else of(name)
         cells[name] = Cell(float(value), "nats" if name == "E" else "exponent", low, high, held=name in held)
     return cells
+
+
+def estimate_rows(fit: Fit | FrontierFit, of: Callable[[str], Interval] | None = None) -> tuple[tuple[Cell, Cell], ...]:
+    """Return what :func:`estimates` does as rows: a name with its meaning, and its value."""
+    return tuple(
+        (Cell(name, "text", small=FRONTIER_MEANINGS.get(name, "")), cell) for name, cell in estimates(fit, of).items()
+    )
 
 
 def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
@@ -308,10 +315,7 @@ def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
         f"{title}: {state}.",
         said,
         ("", "value"),
-        tuple(
-            (Cell(name, "text", small=FRONTIER_MEANINGS.get(name, "")), cell)
-            for name, cell in estimates(fit, sure).items()
-        ),
+        estimate_rows(fit, None if sure is None else sure.of),
         "" if sure is None else f"{format_level(sure.level)} interval",
         closing if sure is None else (*closing, sure.sentence),
         fit.notes,

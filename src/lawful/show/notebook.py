@@ -16,10 +16,6 @@ if TYPE_CHECKING:  # the records call this module, so they are imported for the 
     from lawful.decide.indifference import Indifference
     from lawful.design.design import Planned
     from lawful.forecasting.audit import Audit
-    from lawful.uncertainty.bootstrap import Draws
-    from lawful.uncertainty.dial import AsymptoteDial
-    from lawful.uncertainty.intervals import Intervals
-    from lawful.uncertainty.profile import Profile
 
 Ends = tuple[float, float] | None
 Rows = list[tuple[str, ...]]
@@ -47,21 +43,6 @@ def _value(fit: object, name: str) -> float:
     if surface is not None and name in surface.coefficients:
         return float(surface.coefficients[name])
     return float(getattr(fit.frontier, name))  # type: ignore[attr-defined]
-
-
-def draws_html(draws: Draws) -> str:
-    """Return draws as a table of coefficients with 90% percentile intervals."""
-    said = f"Bootstrap of {len(draws)} draws ({draws.scheme}, seed {draws.seed}): {draws.failed} failed."
-    rows = [(name, *between(_value(draws.fit, name), *draws.interval(name))) for name in _names(draws.fit)]
-    return table_html([said], ("", "estimate", "90% interval"), rows, "", draws.notes, caption="Percentile intervals")
-
-
-def intervals_html(found: Intervals) -> str:
-    """Return intervals as a table of coefficients and exponents."""
-    said = f"Intervals at {_percent(found.level)} by {found.kind}."
-    rows = [(name, *between(_value(found.fit, name), *found.of(name))) for name in _names(found.fit)]
-    heads = ("", "estimate", f"{_percent(found.level)} interval")
-    return table_html([said], heads, rows, "", found.notes, caption="Intervals")
 
 
 def _allocation_rows(one: Allocation) -> Rows:
@@ -99,19 +80,6 @@ def analysis_html(found: Analysis) -> str:
     )
 
 
-def dial_html(dial: AsymptoteDial) -> str:
-    """Return a dial as the forecasts at the estimate and at both ends of the interval of E."""
-    low, high = dial.profile.interval
-    best = dial.fit.surface["E"]
-    said = f"Forecast at {dial.budget:g} FLOPs with E held and the rest refitted."
-    names = ("params", "tokens", "loss")
-    at = {name: [np.interp(e, dial.table["E"], dial.table[name]) for e in (low, best, high)] for name in names}
-    rows = [(SYMBOLS[name], *(f"{v:.4g}" for v in values)) for name, values in at.items()]
-    level = _percent(dial.profile.level)
-    heads = ("", f"E = {low:.4g} (low end, {level})", f"E = {best:.4g} (estimate)", f"E = {high:.4g} (high end)")
-    return table_html([said], heads, rows, "", (), caption="Asymptote dial")
-
-
 def indifference_html(region: Indifference) -> str:
     """Return the sizes that are as good as the optimum."""
     why = "the noise of one run" if region.source == "noise" else "as given"
@@ -122,16 +90,6 @@ def indifference_html(region: Indifference) -> str:
         (SYMBOLS["loss"], f"{region.best[2]:.4f}", ""),
     ]
     return table_html([said], ("", "optimum", "as good"), rows, "", (), caption="Indifference region")
-
-
-def profile_html(shape: Profile) -> str:
-    """Return a profile as its estimate and interval."""
-    where = "" if shape.budget is None else f" at {shape.budget:g} FLOPs"
-    cells = between(shape.estimate, *shape.interval)
-    ends = [side for side, is_open in zip(("below", "above"), shape.open, strict=True) if is_open]
-    said = f"Profile of {shape.name}{where}" + (f", open {' and '.join(ends)}." if ends else ".")
-    heads = ("", "estimate", f"{_percent(shape.level)} interval")
-    return table_html([said], heads, [(shape.name, *cells)], "", shape.notes, caption="Profile")
 
 
 def audit_html(found: Audit) -> str:

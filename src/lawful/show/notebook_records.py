@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.show.printing import between, counted, table_html
+from lawful.show.printing import counted, table_html
 
 if TYPE_CHECKING:  # the records call this module, so they are imported for the type checker only
     from lawful.approach2.bias import Bias
     from lawful.counting.compare import Conventions
     from lawful.decide.deadweight import DeadweightInterval
-    from lawful.uncertainty.coverage import Coverage
-    from lawful.uncertainty.delta import Delta
 
 Rows = list[tuple[str, ...]]
 
@@ -59,35 +57,6 @@ def _plain(value: Any) -> str:
         joint = " to " if len(value) == 2 and all(isinstance(v, Real) for v in value) else ", "
         return joint.join(map(_plain, value)) or "none"
     return str(value)
-
-
-def delta_html(found: Delta) -> str:
-    """Return linearised intervals of every coefficient of the fit."""
-    values = found.fit.surface.coefficients
-    rows = [(name, *between(value, *found.interval(name, level=0.9))) for name, value in values.items()]
-    said = f"Linearised at the optimum; noise: {found.noise}."
-    return table_html([said], ("", "estimate", "90% interval"), rows, "", found.notes, caption="Intervals")
-
-
-def coverage_html(found: Coverage) -> str:
-    """Return how often each kind of interval held, a row per number."""
-    table = found.table
-    said = f"Nominal {found.level:.0%} over {found.repeats} simulated repeats."
-    rows: Rows = [
-        (
-            str(kind),
-            str(quantity) + ("" if np.isnan(budget) else f" at {budget:g} FLOPs"),
-            f"{covered:.1%} ± {error:.1%}",
-            f"{width:.3g}",
-        )
-        for kind, quantity, budget, covered, error, width in zip(
-            *(table[name].tolist() for name in ("interval", "quantity", "budget", "coverage", "error", "width")),
-            strict=True,
-        )
-    ]
-    more = f"{len(rows) - MOST_ROWS} more rows in .table" if len(rows) > MOST_ROWS else ""
-    heads = ("interval", "of", "held", "median width")
-    return table_html([said], heads, rows[:MOST_ROWS], more, (), caption="Coverage")
 
 
 def conventions_html(found: Conventions) -> str:

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.notes import Note
+from lawful.core.sheet import Sheet
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import FRONTIER_NAMES, envelope_draws, isoflop_draws
-from lawful.estimate.result import Fit, Frontier, FrontierFit
+from lawful.estimate.result import Fit, Frontier, FrontierFit, estimate_rows
 from lawful.estimate.solvers import prepare, resolve
 from lawful.laws.surface import optimum_of, terms_of
-from lawful.show.notebook import draws_html
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import equal_noise, linearise, sandwich_error
 from lawful.uncertainty.quantiles import KINDS, bca, quantiles, studentised
@@ -25,7 +26,7 @@ from lawful.uncertainty.resample import BLOCK, MULTIPLIERS, Resampler, Sample, c
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class Draws(Shown):
     """
     Refits on resampled runs: one row per draw, failed draws kept as NaN.
 
@@ -72,7 +73,14 @@ class Draws:
     cluster: str | None = None
     multiplier: str = "rademacher"
 
-    _repr_html_ = draws_html
+    def __repr__(self) -> str:
+        return f"Draws({len(self)} of {self.fit.method}, {self.scheme}, seed {self.seed}, {self.failed} failed)"
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return estimates with 90% percentile intervals."""
+        said = f"Bootstrap of {len(self)} draws ({self.scheme}, seed {self.seed}): {self.failed} failed."
+        rows = estimate_rows(self.fit, self.interval)
+        return (Sheet(said, (), ("", "estimate"), rows, "90% interval", (), self.notes),)
 
     def __len__(self) -> int:
         return len(self.frontier["a"])

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lawful.core.numbers import format_flops, format_level
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, BoolArray
 from lawful.decide.allocate import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.laws.laws import CHINCHILLA
-from lawful.show.notebook_records import coverage_html
 from lawful.uncertainty import replicas as rp
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import linearise, working_variances
@@ -28,6 +30,9 @@ DRAWN = ("within-budget", "rows", "wild", "residual")
 BEYOND = 10.0
 """Without a budget the forecast is judged this many times beyond the largest one."""
 
+TOLERANCE = 0.03
+"""Coverage this far from nominal, beyond twice its Monte Carlo error, is marked."""
+
 COLUMNS = ("interval", "quantity", "budget", "coverage", "error", "width", "truth")
 
 ROWS = 200
@@ -35,7 +40,7 @@ ROWS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Coverage:
+class Coverage(Shown):
     """
     How often intervals held over simulated repeats of the same sweep.
 
@@ -66,8 +71,6 @@ class Coverage:
     draws: int
     table: Mapping[str, NDArray[np.generic]]
 
-    _repr_html_ = coverage_html
-
     def of(self, interval: str, quantity: str) -> float:
         """
         Coverage of one kind of interval for one quantity.
@@ -86,8 +89,37 @@ class Coverage:
     def __repr__(self) -> str:
         kinds = list(dict.fromkeys(self.table["interval"].tolist()))
         means = (float(np.mean(np.asarray(self.table["coverage"], float)[self.table["interval"] == k])) for k in kinds)
-        held = ", ".join(f"{k} {mean:.1%}" for k, mean in zip(kinds, means, strict=True))
-        return f"Coverage(nominal {self.level:.0%} over {self.repeats} repeats: {held})"
+        held = ", ".join(f"{k} {Cell(mean, 'rate').text}" for k, mean in zip(kinds, means, strict=True))
+        return f"Coverage(nominal {format_level(self.level)} over {self.repeats} repeats: {held})"
+
+    def sheets(self) -> tuple[Sheet, Sheet]:
+        """Return how often each kind of interval held, a row per quantity; what misses is marked; and the widths."""
+        table, error = self.table, float(np.sqrt(self.level * (1 - self.level) / self.repeats))
+        kinds = list(dict.fromkeys(table["interval"].tolist()))
+        first = np.flatnonzero(table["interval"] == kinds[0])
+        held, wide = [], []
+        for name, budget in zip(table["quantity"][first].tolist(), table["budget"][first].tolist(), strict=True):
+            same = np.isnan(table["budget"]) if np.isnan(budget) else table["budget"] == budget
+            at = [int(np.flatnonzero((table["interval"] == k) & (table["quantity"] == name) & same)[0]) for k in kinds]
+            where = {"params": "N*", "loss": "L*"}.get(name, name)
+            where += "" if np.isnan(budget) else f" at {format_flops(budget)}"
+            held.append(row(where, *(self._held(i) for i in at)))
+            wide.append(row(where, *(Cell(float(table["width"][i]), "ratio") for i in at)))
+        said = (
+            f"Monte Carlo error about {Cell(error, 'rate').text}; ! marks what is off by more than "
+            f"{Cell(TOLERANCE, 'share').text} beyond twice that."
+        )
+        level, heads = format_level(self.level), ("", *map(str, kinds))
+        title = f"How often a {level} interval held over {self.repeats} simulated repeats of these runs."
+        logs = "Those of N*, A and B are of their logarithms."
+        return (
+            Sheet(title, (), heads, tuple(held), "", (said,)),
+            Sheet("Median width of the intervals.", (), heads, tuple(wide), "", (logs,)),
+        )
+
+    def _held(self, i: int) -> Cell:
+        share, error = float(self.table["coverage"][i]), float(self.table["error"][i])
+        return Cell(share, "rate", mark=abs(share - self.level) > TOLERANCE + 2 * error)
 
 
 def coverage(

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.sheet import Sheet
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, estimate_rows
 from lawful.estimate.solvers import Problem, prepare
-from lawful.show.notebook_records import delta_html
 from lawful.uncertainty.linear import NOISES, Linearised, Spread, Working, linearise, work
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
 
 
 @dataclass(frozen=True, eq=False)
-class Delta:
+class Delta(Shown):
     """
     A fit linearised at its optimum, from which intervals are read.
 
@@ -52,7 +53,14 @@ class Delta:
 
     scheme = "delta"
 
-    _repr_html_ = delta_html
+    def __repr__(self) -> str:
+        return f"Delta({self.noise} noise, of {self.fit!r})"
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return what the fit estimated, with linearised 90% intervals."""
+        said = f"Linearised at the optimum; noise: {self.noise}."
+        rows = estimate_rows(self.fit, self.interval)
+        return (Sheet(said, (), ("", "estimate"), rows, "90% interval", (), self.notes),)
 
     @cached_property
     def problem(self) -> Problem:

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.numbers import format_count_interval, format_flops, format_level
+from lawful.core.sheet import Sheet, quantity, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array
 from lawful.decide.allocate import check_budget
 from lawful.errors import UnsupportedError
@@ -15,7 +18,6 @@ from lawful.estimate.result import Fit
 from lawful.estimate.solvers import prepare
 from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import optimum_of
-from lawful.show.notebook import dial_html
 from lawful.uncertainty.coordinates import identity
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.profile import Profile, data_of, profile
@@ -28,7 +30,7 @@ REACH = 1.6
 
 
 @dataclass(frozen=True, eq=False)
-class AsymptoteDial:
+class AsymptoteDial(Shown):
     """
     Forecast at a budget with E held at one value after another and the rest refitted.
 
@@ -57,16 +59,23 @@ class AsymptoteDial:
     table: Mapping[str, Array]
     profile: Profile
 
-    _repr_html_ = dial_html
-
     def __repr__(self) -> str:
-        inside = self.table["support"] > 0
+        inside, n = self.table["support"] > 0, self.table["params"]
+        sizes = format_count_interval(float(n[inside].min()), float(n[inside].max()))
+        ends = quantity("E", self.fit.surface["E"], self.profile.interval)[1].span
+        return f"AsymptoteDial(E {ends} moves N* at {format_flops(self.budget)} from {sizes})"
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return the forecasts at the estimate and at both ends of the interval of E."""
         low, high = self.profile.interval
-        n = self.table["params"][inside]
-        return (
-            f"AsymptoteDial(E {low:.4g} to {high:.4g} moves N* at {self.budget:g} FLOPs "
-            f"from {n.min():.3g} to {n.max():.3g})"
-        )
+        level = format_level(self.profile.level)
+        places = {f"low end of E, {level}": low, "estimate": self.fit.surface["E"], f"high end of E, {level}": high}
+        rows = []
+        for place, e in places.items():
+            at = {name: float(np.interp(e, self.table["E"], self.table[name])) for name in ("params", "tokens", "loss")}
+            rows.append(row(place, *(quantity(name, value)[1] for name, value in {"E": float(e), **at}.items())))
+        said = f"Forecast at {format_flops(self.budget)} with E held and the rest refitted."
+        return (Sheet(said, (), ("", "E", "N*", "D*", "L*"), tuple(rows)),)
 
 
 def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int = POINTS) -> AsymptoteDial:

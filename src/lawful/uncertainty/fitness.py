@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, IntArray
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
-from lawful.show.notebook_records import record_html
 from lawful.uncertainty.delta import delta
 
 SAME = 1e-9
@@ -28,7 +29,7 @@ GIVE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class LackOfFit:
+class LackOfFit(Shown):
     """
     Tests of the law against its own residuals.
 
@@ -71,7 +72,20 @@ class LackOfFit:
     p_budgets: float | None
     notes: tuple[Note, ...] = ()
 
-    _repr_html_ = record_html
+    def sheets(self) -> tuple[Sheet]:
+        """Return both tests."""
+        f = "F of lack of fit against pure error"
+        if self.freedom is not None:
+            f += f", {self.freedom[0]} and {self.freedom[1]} degrees of freedom"
+        rows = (
+            row("runs with a replicate", Cell(self.replicates, "integer")),
+            row("pure error between replicates", Cell(self.pure_error, "nats")),
+            row("misfit of the law beyond it", Cell(self.model_error, "nats")),
+            row(f, Cell(self.f, "ratio")),
+            row("probability, replicates", Cell(self.p_replicates, "ratio")),
+            row("probability, residuals across budgets", Cell(self.p_budgets, "ratio")),
+        )
+        return (Sheet("Does the law fit?", (), ("", "value"), rows, "", (), self.notes),)
 
 
 def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:

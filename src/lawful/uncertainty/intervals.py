@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.numbers import format_level
+from lawful.core.sheet import Sheet
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.result import Fit, FrontierFit, estimate_rows
 from lawful.laws.laws import CHINCHILLA
-from lawful.show.notebook import intervals_html
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.delta import Delta, delta
 from lawful.uncertainty.linear import corrected_residuals
@@ -48,7 +50,7 @@ def check_kind(kind: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Intervals:
+class Intervals(Shown):
     """
     Intervals of everything that a fit implies, by one method and at one level.
 
@@ -83,7 +85,15 @@ class Intervals:
     draws: Draws | None = None
     notes: tuple[Note, ...] = field(default=())
 
-    _repr_html_ = intervals_html
+    def __repr__(self) -> str:
+        return f"Intervals({self.kind}, {format_level(self.level)}, of {self.fit!r})"
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return what the fit estimated, with its intervals."""
+        level = format_level(self.level)
+        said = f"Intervals at {level} by {self.kind}."
+        rows = estimate_rows(self.fit, self.of)
+        return (Sheet(said, (), ("", "estimate"), rows, f"{level} interval", (self.sentence,), self.notes),)
 
     @property
     def sentence(self) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.numbers import format_flops, format_level
+from lawful.core.sheet import Sheet, quantity
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, BoolArray, Interval
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
-from lawful.show.notebook import profile_html
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import NOISES, Spread, linearise
 from lawful.uncertainty.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
@@ -33,7 +35,7 @@ BETTER = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
+class Profile(Shown):
     """
     Misfit along one quantity, everything else refitted at each value.
 
@@ -88,12 +90,19 @@ class Profile:
     ratio: float
     notes: tuple[Note, ...] = field(default=())
 
-    _repr_html_ = profile_html
-
     def __repr__(self) -> str:
-        where = "" if self.budget is None else f" at {self.budget:g} FLOPs"
-        low, high = self.interval
-        return f"Profile({self.name}{where}: {self.estimate:.6g}, {self.level:.0%} interval {low:.6g} to {high:.6g})"
+        value, cell = self._where(), quantity(self.name, self.estimate, self.interval)[1]
+        return f"Profile({value}: {cell.text}, {format_level(self.level)} interval {cell.span or 'unknown'})"
+
+    def _where(self) -> str:
+        return self.name + ("" if self.budget is None else f" at {format_flops(self.budget)}")
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return the estimate and its interval."""
+        ends = [side for side, is_open in zip(("below", "above"), self.open, strict=True) if is_open]
+        said = f"Profile of {self._where()}" + (f", open {' and '.join(ends)}." if ends else ".")
+        rows = (quantity(self.name, self.estimate, self.interval),)
+        return (Sheet(said, (), ("", "estimate"), rows, f"{format_level(self.level)} interval", (), self.notes),)
 
 
 def calibration(problem: Problem, z: Array, quantity: Quantity, fit: Fit, noise: str) -> Spread:
