@@ -45,14 +45,10 @@ STILL_UP = {
     ("analysis", "show"),
     ("approach2", "show"),
     ("checks", "show"),
-    ("counting", "analysis"),
     ("counting", "show"),
-    ("decide", "analysis"),
     ("decide", "show"),
     ("design", "show"),
     ("forecasting", "show"),
-    ("show", "studies"),
-    ("uncertainty", "decide"),
 }
 
 # What a user looks for on a noun stands as methods that delegate upward, in one file per noun: only there may an

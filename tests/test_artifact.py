@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.decide.detour import allocate_again
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import InputError, OutputError
 from lawful.show.files.artifact import artifact_document, load_analysis
@@ -59,7 +58,7 @@ def test_round_trip_is_exact(analyses, tmp_path, method, scale):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_loaded_analysis_allocates_as_the_first_did(analyses, tmp_path, method):
     again = load_analysis(lawful.save_fit(analyses[method], tmp_path / "fit.json"))
-    assert allocate_again(again, 1e23) == analyses[method].allocations[0]
+    assert again.allocate(1e23) == analyses[method].allocations[0]
 
 
 def test_saving_again_changes_nothing_but_the_date(analyses, tmp_path):

@@ -122,7 +122,7 @@ def test_requests_that_make_no_sense_are_refused(labelled):
         lawful.bootstrap(labelled, 10, scheme="cluster")
     with pytest.raises(UnsupportedError, match="Unknown multiplier 'normal'"):
         lawful.bootstrap(labelled, 10, multiplier="normal")
-    with pytest.raises(UnsupportedError, match="must be positive, got 0"):
+    with pytest.raises(UnsupportedError, match="a positive whole number, got 0"):
         lawful.extend(lawful.bootstrap(labelled, 10), 0)
     with pytest.raises(UnsupportedError, match="approach2 has no fitted losses to draw around"):
         lawful.bootstrap(lawful.fit_isoflop(labelled.runs), 10, scheme="wild")

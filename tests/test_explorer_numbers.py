@@ -13,10 +13,10 @@ import pytest
 import lawful
 from explorer_page import READ, read, settings
 from lawful.design.plan import STUDY_SURFACES
+from lawful.design.toy_runs import REGIONS, TARGET
 from lawful.laws.laws import PUBLISHED
 from lawful.show.explorer import SEEDS
 from lawful.studies.toy import toy_fit
-from lawful.studies.toy_runs import REGIONS, TARGET
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

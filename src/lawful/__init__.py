@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from lawful.analysis.analysis import Analysis, analyse, compare
+    from lawful.analysis.analysis import Analysis, analyse
+    from lawful.analysis.compare import compare
     from lawful.approach2.bias import Bias, bias, correct_isoflop
     from lawful.approach2.shift import parabola_shift
     from lawful.checks.check import Checked, check
@@ -145,7 +146,7 @@ _HOME = {
     "Allocation": "lawful.decide.allocate",
     "analyse": "lawful.analysis.analysis",
     "Analysis": "lawful.analysis.analysis",
-    "compare": "lawful.analysis.analysis",
+    "compare": "lawful.analysis.compare",
     "load_fit": "lawful.show.files.artifact",
     "load_analysis": "lawful.show.files.artifact",
     "save_fit": "lawful.show.files.artifact",

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lawful.checks.undertuned import undertuned
 from lawful.core.notes import Note
-from lawful.core.objective import Objective, as_objective
+from lawful.core.objective import Objective
+from lawful.core.validation import check_budget, check_draws, check_level
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
-from lawful.decide.allocate import Allocation, allocate, check_budget
+from lawful.decide.allocate import Allocation, Deadweight, allocate
 from lawful.decide.deadweight import with_deadweight_interval
-from lawful.errors import IdentificationError, LawfulError, UnsupportedError
+from lawful.errors import IdentificationError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
-from lawful.estimate.result import METHODS, Fit, FrontierFit
+from lawful.estimate.result import Fit, FrontierFit
 from lawful.estimate.solvers import Solver
 from lawful.laws.laws import CHINCHILLA, Law
 from lawful.show.notebook import analysis_html
@@ -95,6 +96,58 @@ class Analysis:
             return NOWHERE
         return sure.at_level(self.level if level is None else level).of(name, budget=budget, point=point)
 
+    def allocate(
+        self,
+        budget: float,
+        *,
+        params: float | None = None,
+        tokens_per_param: float | None = None,
+        level: float | None = None,
+    ) -> Allocation:
+        """
+        Spend another budget with the fit, draws and comparison of this analysis.
+
+        Parameters
+        ----------
+        budget : float
+            FLOPs, > 0.
+        params, tokens_per_param : float, optional
+            Hold the model size, or the ratio, instead of taking the optimum.
+        level : float, optional
+            Coverage of the intervals; that of the analysis by default.
+
+        Returns
+        -------
+        Allocation
+            At the optimum with the deadweight of Approach 2; for a held choice with
+            the deadweight of that choice (``of`` is ``fixed-params`` or ``fixed-ratio``).
+
+        Raises
+        ------
+        UnsupportedError
+            As :func:`lawful.allocate`.
+
+        Examples
+        --------
+        >>> truth = lawful.study_surface("chinchilla")
+        >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+        >>> analysis = lawful.analyse(lawful.simulate(truth, plan), draws=0)
+        >>> held = analysis.allocate(1e22, tokens_per_param=100)
+        >>> held.deadweight.of, f"{held.deadweight.fraction:.1%}"
+        ('fixed-ratio', '1.7%')
+        """
+        fit, at = self.fit, self.level if level is None else level
+        if params is None and tokens_per_param is None:
+            best = allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth)
+            return with_deadweight_interval(fit, best, at) if self.sure and isinstance(fit, Fit) else best
+        held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=self.sure, level=at)
+        if not isinstance(fit, Fit):
+            return held
+        flops = float(fit.surface.deadweight(held.budget, held.tokens))
+        of = "fixed-params" if params is not None else "fixed-ratio"
+        lost = Deadweight(of, fit.method, held.params, held.tokens, flops, flops / held.budget)
+        return replace(held, deadweight=lost)
+
     @property
     def sure(self) -> Intervals | None:
         """Where the intervals come from; those of the draws for an analysis that was put together by hand."""
@@ -109,15 +162,6 @@ class Analysis:
     def method(self) -> str:
         """Name of the method."""
         return self.fit.method
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """A method that cannot run on these data, and why."""
-
-    method: str
-    note: Note
-    n_runs: int
 
 
 def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
@@ -182,14 +226,9 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     >>> lost.of, lost.fraction > 0
     ('approach2', True)
     """
-    if not 0 < level < 1:
-        msg = f"The level of an interval lies between 0 and 1, got {level!r}."
-        raise UnsupportedError(msg)
-    if draws is not None and draws < 0:
-        msg = f"The number of bootstrap draws cannot be negative, got {draws}."
-        raise UnsupportedError(msg)
+    check_level(level)
     kind = _kind(intervals, draws)
-    draws = DEFAULT_DRAWS if draws is None else draws
+    draws = DEFAULT_DRAWS if draws is None else check_draws(draws)
     targets = [check_budget(b) for b in budgets]
     table = as_runs(runs)
     tell = progress or (lambda _: None)
@@ -268,55 +307,3 @@ def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) ->
         )
         notes.append(Note("extrapolation", text))
     return notes
-
-
-def compare(
-    runs: Any,
-    *,
-    methods: Sequence[str] = METHODS,
-    objective: Objective | str | None = None,
-    fixed: Mapping[str, float] | None = None,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
-    **options: Any,
-) -> tuple[Analysis | Unavailable, ...]:
-    """
-    All four methods on the same runs, side by side.
-
-    Parameters
-    ----------
-    runs : Runs, path, DataFrame, mapping of str to array_like, or list of records
-        Training runs.
-    methods : sequence of str
-        Which methods, in which order.
-    objective, fixed, bounds
-        For the surface methods that can use them; the others ignore them.
-    **options
-        As for :func:`analyse`.
-
-    Returns
-    -------
-    tuple of Analysis or Unavailable
-        A method that cannot run here stands as ``Unavailable`` with a note.
-
-    Examples
-    --------
-    >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
-    >>> [found.method for found in lawful.compare(runs, draws=0)]
-    ['vpnls', 'approach1', 'approach2', 'approach3']
-    """
-    table, objective = as_runs(runs), as_objective(objective)
-    found: list[Analysis | Unavailable] = []
-    for method in methods:
-        surface = method in ("vpnls", "approach3")
-        fits_objective = objective is not None and surface and not (method == "vpnls" and objective.is_log)
-        chosen = objective if fits_objective else None
-        extra: dict[str, Any] = {"fixed": fixed, "bounds": bounds} if surface else {}
-        try:
-            found.append(analyse(table, method=method, objective=chosen, **extra, **options))
-        except UnsupportedError:
-            raise
-        except LawfulError as error:
-            found.append(Unavailable(method, Note("unavailable", str(error)), len(table)))
-    return tuple(found)

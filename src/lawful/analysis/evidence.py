@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from lawful.analysis.analysis import Analysis, Unavailable, analyse
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Outcome, Unavailable, outcome, usable_options
 from lawful.approach2.bias import Bias, bias
 from lawful.checks.check import Checked, check
 from lawful.core.notes import Note
 from lawful.core.objective import Objective
 from lawful.decide.indifference import Indifference, indifference
 from lawful.errors import LawfulError
-from lawful.estimate.result import METHODS, Fit
+from lawful.estimate.result import METHODS, SURFACE_METHODS, Fit
 from lawful.laws.laws import CHINCHILLA
-from lawful.show.files.document import Outcome
 from lawful.uncertainty.dial import AsymptoteDial, asymptote_dial
 from lawful.uncertainty.resample import SCHEMES
 
@@ -114,7 +114,7 @@ def _method(analysis: Analysis, method: str) -> Outcome:
     if method == analysis.method:
         return analysis
     fit, sure = analysis.fit, analysis.sure
-    has_surface = method in ("vpnls", "approach3")
+    has_surface = method in SURFACE_METHODS
     options: dict[str, Any] = {"budgets": [a.budget for a in analysis.allocations], "level": analysis.level}
     if sure is None or len(fit.runs) > MOST_PROFILED:
         options["draws"] = 0
@@ -129,11 +129,10 @@ def _method(analysis: Analysis, method: str) -> Outcome:
         options |= {"law": fit.surface.law.name, "fixed": fit.fixed or None, "bounds": fit.solver.bounds or None}
         # A choice of objective is carried over; each method's own default stays its own, as `compare` has it.
         default = Objective.squared() if analysis.method == "vpnls" else Objective.log_huber()
-        carried = fit.objective != default and not (method == "vpnls" and fit.objective.is_log)
-        options["objective"] = fit.objective if carried else None
+        options |= usable_options(method, fit.objective if fit.objective != default else None)
     try:
-        return analyse(fit.runs, method=method, **options)
-    except LawfulError as error:
+        return outcome(fit.runs, method, **options)
+    except LawfulError as error:  # a law that this method cannot fit, as well
         return Unavailable(method, Note("unavailable", str(error)), len(fit.runs))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.typing import Array
+from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 
 LN10 = float(np.log(10.0))
@@ -228,7 +229,7 @@ def check_exponents(alpha: float, beta: float) -> None:
     UnsupportedError
         If one is not positive and finite.
     """
-    if not (np.isfinite(alpha) and np.isfinite(beta) and alpha > 0 and beta > 0):
+    if not is_positive(alpha, beta):
         msg = f"alpha and beta must be positive and finite, got {alpha!r} and {beta!r}."
         raise UnsupportedError(msg)
 
@@ -242,7 +243,7 @@ def check_grid(half_width: float, points: int) -> int:
     UnsupportedError
         If the width is not positive, or there are fewer than 3 points.
     """
-    if not (np.isfinite(half_width) and half_width > 0 and points >= 3):
+    if not (is_positive(half_width) and points >= 3):
         msg = f"A sweep needs a half-width above 0 decades and at least 3 points, got {half_width!r} and {points!r}."
         raise UnsupportedError(msg)
     return int(points)

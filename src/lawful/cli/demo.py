@@ -130,7 +130,7 @@ def _support(found: RealDemo) -> str:
 def _parts(found: Demo) -> list[Any]:
     from rich.text import Text
 
-    from lawful.analysis.analysis import Unavailable
+    from lawful.analysis.compare import Unavailable
     from lawful.core.numbers import format_count, format_flops, format_percent
     from lawful.show.tables import compare_parts, text_table
 

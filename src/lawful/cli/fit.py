@@ -14,7 +14,8 @@ from lawful.cli.terminal import WRITING, print_document, say, show, working, wri
 from lawful.errors import IdentificationError, InputError
 
 if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
-    from lawful.analysis.analysis import Analysis, Unavailable
+    from lawful.analysis.analysis import Analysis
+    from lawful.analysis.compare import Unavailable
     from lawful.analysis.moves import Move
     from lawful.checks.check import Checked
     from lawful.cli.terminal import Tell
@@ -240,7 +241,7 @@ def _outcome(
     tell: Tell | None,
 ) -> tuple[Analysis | Unavailable, tuple[Move, ...]]:
     """Return an analysis, or the reason that stands in its place when these runs cannot support one."""
-    from lawful.analysis.analysis import Unavailable
+    from lawful.analysis.compare import Unavailable
     from lawful.core.notes import Note
     from lawful.data.runs import Runs
 
@@ -258,7 +259,7 @@ def _outcome(
 
 def _require_one(outcomes: Iterable[Analysis | Unavailable], what: str) -> None:
     """With no result at all there is nothing to print but the first reason."""
-    from lawful.analysis.analysis import Unavailable
+    from lawful.analysis.compare import Unavailable
 
     missing = [outcome.note.message if isinstance(outcome, Unavailable) else "" for outcome in outcomes]
     if all(missing):
@@ -293,7 +294,7 @@ def compare(
       lawful compare runs.csv --budget 3.8e25
       lawful compare runs.csv --select experiment=llama_3 --json
     """
-    from lawful.analysis.analysis import compare as compare_methods
+    from lawful.analysis.compare import compare as compare_methods
 
     o.check_sampling(draws=bootstrap, level=level, seed=seed)
     request = o.parse_request(

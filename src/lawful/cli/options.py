@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the commands, not by --help
@@ -325,7 +326,7 @@ def parse_budgets(values: Sequence[str] | None) -> tuple[float, ...]:
 def parse_positive(what: str, value: str | float) -> float:
     """Read a number above zero."""
     number = parse_number(what, value) if isinstance(value, str) else value
-    if not (isfinite(number) and number > 0):
+    if not is_positive(number):
         msg = f"{what} must be a positive number, got {value!r}."
         raise UnsupportedError(msg)
     return number

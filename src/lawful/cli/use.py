@@ -149,7 +149,6 @@ def allocate(
     cost = None if gpu is None else Cost.on(gpu, rate="sparse" if sparse else "dense", mfu=mfu, price=price)
     budgets = _budgets(budget, days, count, goal, cost)
     from lawful.decide.constraints import Constraints, Demand, optimise
-    from lawful.decide.detour import allocate_again
     from lawful.show.choices import allocate_document_with, choices_parts
     from lawful.show.files.artifact import load_analysis
 
@@ -165,7 +164,7 @@ def allocate(
     )
     analysis = load_analysis(fit)
     at = analysis.level if level is None else level
-    allocations = [allocate_again(analysis, c, params=size, tokens_per_param=ratio, level=at) for c in budgets]
+    allocations = [analysis.allocate(c, params=size, tokens_per_param=ratio, level=at) for c in budgets]
     found = []
     if goal is not None or rules != Constraints():
         surface = getattr(analysis.fit, "surface", None)

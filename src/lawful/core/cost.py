@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.hardware import HARDWARE, Hardware, Rate, find_hardware
+from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 
 FORWARD_SHARE = 1 / 3
@@ -136,7 +137,7 @@ class Cost:
 
     def budget(self, *, count: float, days: float) -> float:
         """FLOPs that a number of chips does in a number of days."""
-        if not (np.isfinite(count) and count > 0 and np.isfinite(days) and days > 0):
+        if not is_positive(count, days):
             msg = f"A number of chips and of days must be positive, got {count!r} and {days!r}."
             raise UnsupportedError(msg)
         return self.flops_per_hour * 24 * float(count) * float(days)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from lawful.core.typing import Array
+from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 
 ObjectiveName = Literal["squared", "huber", "log-squared", "log-huber"]
@@ -79,7 +80,7 @@ class Objective:
             object.__setattr__(self, "delta", DEFAULT_DELTA)
         if self.delta == AUTO:
             return
-        if not (isinstance(self.delta, (int, float)) and np.isfinite(self.delta) and self.delta > 0):
+        if not is_positive(self.delta):
             msg = f"delta must be a positive number, got {self.delta!r}."
             raise UnsupportedError(msg)
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from lawful.core.notes import Note
 from lawful.core.typing import Array
+from lawful.core.validation import check_budget
 from lawful.counting.counts import Count, find_counts
 from lawful.data.runs import Runs, group_budgets
 from lawful.data.table import as_runs
-from lawful.decide.allocate import check_budget
 from lawful.decide.token_cost import TokenCost, fit_token_cost
-from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.errors import IdentificationError, InputError
 from lawful.estimate.fit import fit
-from lawful.estimate.result import METHODS, Fit, FrontierFit
+from lawful.estimate.result import SURFACE_METHODS, Fit, FrontierFit, check_method
 from lawful.show.notebook_records import conventions_html
 
 SLOPE_BUDGETS = 9
@@ -188,9 +188,7 @@ def conventions(
     N         6ND              a = 0.51
     N_no_emb  6ND of N_no_emb  a = 0.74
     """
-    if method not in METHODS:
-        msg = f"Unknown method {method!r}; choose one of {', '.join(METHODS)}."
-        raise UnsupportedError(msg)
+    check_method(method)
     table = as_runs(runs)
     at = [check_budget(budget) for budget in budgets]
     sizes, costs, notes = find_counts(table, shape=shape, params=params, flops=flops)
@@ -241,7 +239,7 @@ def _refit(
     runs: Runs, method: str, size: Count, cost: Count, fitted: dict[str, Fit | FrontierFit]
 ) -> Fit | FrontierFit:
     """Fit under one convention; a surface does not look at C, so it is fitted once per count of N."""
-    is_surface = method in {"vpnls", "approach3"}
+    is_surface = method in SURFACE_METHODS
     key = size.name if is_surface else f"{size.name}\n{cost.name}"
     if key not in fitted:
         own_groups = is_surface or cost.values is runs.C

@@ -9,6 +9,7 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.typing import Interval
+from lawful.core.validation import check_budget, is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.surface import Surface
@@ -93,22 +94,6 @@ class Allocation:
     _repr_html_ = allocation_html
 
 
-def check_budget(budget: float) -> float:
-    """
-    Return a budget as float.
-
-    Raises
-    ------
-    UnsupportedError
-        If it is not a positive, finite number.
-    """
-    value = float(budget)
-    if not (np.isfinite(value) and value > 0):
-        msg = f"A budget is a positive number of FLOPs, got {budget!r}."
-        raise UnsupportedError(msg)
-    return value
-
-
 def allocate(
     source: Fit | FrontierFit | Surface,
     budget: float,
@@ -169,7 +154,7 @@ def allocate(
         msg = "Give either params or tokens_per_param, not both."
         raise UnsupportedError(msg)
     detour = params if params is not None else tokens_per_param
-    if detour is not None and not (np.isfinite(detour) and detour > 0):
+    if detour is not None and not is_positive(detour):
         msg = f"params and tokens_per_param must be positive numbers, got {detour!r}."
         raise UnsupportedError(msg)
     sure = as_intervals(draws, level)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.typing import Array
+from lawful.core.validation import is_positive
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.catalogue_repeated import MUENNIGHOFF, MUENNIGHOFF_PUBLISHED
@@ -88,7 +89,7 @@ class Constraints:
             "unique_tokens": () if self.unique_tokens is None else (self.unique_tokens,),
         }
         for name, values in given.items():
-            if any(not (np.isfinite(v) and v > 0) for v in values):
+            if not is_positive(*values):
                 msg = f"{name} must be positive and finite, got {', '.join(f'{v:g}' for v in values)}."
                 raise UnsupportedError(msg)
         if self.sizes is not None and len(self.sizes) == 0:
@@ -210,7 +211,7 @@ def optimise(
         msg = "Give either a budget to spend or a loss to reach, and not both."
         raise UnsupportedError(msg)
     goal = budget if budget is not None else loss
-    if goal is None or not (np.isfinite(goal) and goal > 0):
+    if not is_positive(goal):
         msg = f"A budget or a loss is a positive number, got {goal!r}."
         raise UnsupportedError(msg)
     rules = constraints or Constraints()

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lawful.core.typing import Array, BoolArray, Interval
+from lawful.core.validation import check_budget, check_draws
 from lawful.data.runs import Runs
-from lawful.decide.allocate import Allocation, check_budget
-from lawful.errors import UnsupportedError
+from lawful.decide.allocate import Allocation
 from lawful.estimate.isoflop import check_parabolas, fit_isoflop, lines
 from lawful.estimate.result import Fit
 from lawful.estimate.small import solve_spd
@@ -136,9 +136,7 @@ def deadweight_interval(
     True
     """
     c = check_budget(budget)
-    if draws < 1:
-        msg = f"The number of draws must be positive, got {draws}."
-        raise UnsupportedError(msg)
+    check_draws(draws, least=1)
     check_parabolas(runs)
     surface = truth if isinstance(truth, Surface) else truth.surface
     log_d = np.log10(runs.D)

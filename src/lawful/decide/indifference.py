@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lawful.core.typing import Interval
-from lawful.decide.allocate import check_budget
+from lawful.core.validation import check_budget, is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.surface import Surface
@@ -99,7 +99,7 @@ def indifference(source: Fit | Surface, budget: float, epsilon: float | None = N
             msg = "A surface has no noise of its own; give epsilon in nats per token, or a fit."
             raise UnsupportedError(msg)
         epsilon = noise_of(source)
-    if not (np.isfinite(epsilon) and epsilon > 0):
+    if not is_positive(epsilon):
         msg = f"epsilon is a positive loss in nats per token, got {epsilon!r}; give one."
         raise UnsupportedError(msg)
     best = surface.optimum(c)

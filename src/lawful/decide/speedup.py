@@ -10,7 +10,7 @@ import numpy as np
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.typing import Array, Interval
-from lawful.decide.allocate import check_budget
+from lawful.core.validation import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.laws import CHINCHILLA, Coefficients

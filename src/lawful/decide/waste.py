@@ -9,7 +9,8 @@ import numpy as np
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.typing import Array, Interval
-from lawful.decide.allocate import Allocation, check_budget
+from lawful.core.validation import check_budget, is_positive
+from lawful.decide.allocate import Allocation
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.surface import Surface, deadweight_of
@@ -179,7 +180,7 @@ def _tokens_of(choice: Choice | Draws, budget: float) -> float:
         tokens = float(source.frontier.tokens(budget))
     else:
         tokens = float(source)
-    if not (np.isfinite(tokens) and tokens > 0):
+    if not is_positive(tokens):
         msg = f"A choice is a positive number of tokens, got {tokens!r}."
         raise UnsupportedError(msg)
     return tokens

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lawful.core.typing import AnyArray, Array, IntArray
+from lawful.core.validation import check_budget
 from lawful.data.runs import Runs
-from lawful.decide.allocate import check_budget
 from lawful.design.exchange import Limits, improve
 from lawful.design.information import DECISIONS, Centre, around, decision_slope, information, sensitivities, variance
 from lawful.design.plan import Plan, plan_isoflop

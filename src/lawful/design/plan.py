@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.typing import Array
+from lawful.core.validation import is_positive
 from lawful.data.runs import Runs
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.surface import Surface
@@ -200,7 +201,7 @@ def plan_isoflop(
         msg = f"width is the factor k of ±k× and must be above 1, got {width!r}."
         raise UnsupportedError(msg)
     for name, factor in (("offset", offset), ("drift", drift)):
-        if not (np.isfinite(factor) and factor > 0):
+        if not is_positive(factor):
             msg = f"{name} must be a positive factor, got {factor!r}."
             raise UnsupportedError(msg)
     if drift != 1 and C.size == 1:

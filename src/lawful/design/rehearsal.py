@@ -8,6 +8,7 @@ import numpy as np
 
 from lawful.core.objective import Objective
 from lawful.core.typing import Array
+from lawful.core.validation import is_positive
 from lawful.design.design import Planned
 from lawful.design.plan import Plan, simulate
 from lawful.errors import UnsupportedError
@@ -100,7 +101,7 @@ def check_plan(
     >>> tried.gain > 1.2
     True
     """
-    if studies < 2 or not (np.isfinite(noise) and noise > 0):
+    if studies < 2 or not is_positive(noise):
         msg = f"A rehearsal needs at least two studies and noise above 0 nats, got {studies} and {noise!r}."
         raise UnsupportedError(msg)
     world = truth or planned.prior

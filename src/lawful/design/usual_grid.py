@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lawful.core.typing import Array
+from lawful.core.validation import check_budget
 from lawful.data.runs import Runs
-from lawful.decide.allocate import check_budget
 from lawful.design.design import Candidates, Planned, Sweep, at_budget, check_sweep, determined
 from lawful.design.information import Centre, decision_slope, information, sensitivities, variance
 from lawful.design.plan import Plan, plan_isoflop

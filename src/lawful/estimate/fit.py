@@ -16,10 +16,10 @@ from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_solver
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
-from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.result import Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.laws.laws import CHINCHILLA, Law, find_law
-from lawful.laws.surface import Surface, losses_of
+from lawful.laws.surface import Surface
 
 COLUMN_WORDS = {"N": "model size N", "D": "token count D"}
 

@@ -16,12 +16,15 @@ from lawful.core.sheet import Cell, Sheet
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
-from lawful.errors import LawfulError
+from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.methods import FitMethods
-from lawful.laws.surface import Surface, log_ratio, losses_of, terms_of
+from lawful.laws.surface import Surface, log_ratio, terms_of
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
 """The ways to fit that the field knows."""
+
+SURFACE_METHODS = ("vpnls", "approach3")
+"""Methods that fit a surface; the others fit the two lines of a frontier."""
 
 METHOD_TITLES = {
     "vpnls": "VPNLS (variable projection)",
@@ -45,6 +48,26 @@ FRONTIER_MEANINGS = {
     "log10_a0": "log10 of N* at one FLOP",
     "log10_b0": "log10 of D* at one FLOP",
 }
+
+
+def check_method(method: str) -> str:
+    """
+    Return the name of a method.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is no such method.
+    """
+    if method not in METHODS:
+        msg = f"Unknown method {method!r}; choose one of {', '.join(METHODS)}."
+        raise UnsupportedError(msg)
+    return method
+
+
+def losses_of(surface: Surface, runs: Runs) -> Any:
+    """Loss of a surface at the columns of runs, shape (n,)."""
+    return surface.law.loss(surface.coefficients, *(runs.column(name) for name in surface.law.columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.typing import Array, Interval
+from lawful.core.validation import check_budget, check_level, is_positive
 from lawful.data.runs import Runs
-from lawful.decide.allocate import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.estimate.solvers import prepare, resolve
@@ -160,12 +160,10 @@ def forecast(
     >>> bool(low < truth.optimum(1e22).loss < high)
     True
     """
-    if not 0 < level < 1:
-        msg = f"The level of an interval lies between 0 and 1, got {level!r}."
-        raise UnsupportedError(msg)
+    check_level(level)
     chosen = [check_budget(c) for c in budgets]
     for n, d in points:
-        if not (np.isfinite(n) and np.isfinite(d) and n > 0 and d > 0):
+        if not is_positive(n, d):
             msg = f"A run has positive numbers of parameters and tokens, got {n!r} and {d!r}."
             raise UnsupportedError(msg)
     if not (chosen or points):
@@ -287,7 +285,7 @@ def score(made: Forecast, measured: float) -> Score:
     >>> found.inside, f"{found.z:+.1f}", f"{found.interval_score:.3f}"
     (True, '+1.0', '0.040')
     """
-    if not (np.isfinite(measured) and measured > 0):
+    if not is_positive(measured):
         msg = f"A measured loss is a positive number of nats per token, got {measured!r}."
         raise UnsupportedError(msg)
     low, high = made.prediction

@@ -14,12 +14,11 @@ from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, losses_of
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.forecasting.prior import forecaster
 from lawful.laws.law import Law
 from lawful.laws.laws import COMPUTE_LAW
-from lawful.laws.surface import losses_of
 from lawful.uncertainty.bootstrap import bootstrap
 
 SURFACE_METHODS = ("vpnls", "approach3", "prior")

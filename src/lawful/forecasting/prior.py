@@ -15,9 +15,8 @@ from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.estimate.fit import fit
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, losses_of
 from lawful.estimate.solvers import Joint
-from lawful.laws.surface import losses_of
 
 K_MEANS, K_SPREADS = (0.55, 0.6, 0.7), (0.1, 0.15, 0.2, 0.3)
 """Means and standard deviations of k that the forecaster averages over. The average, and its weighting of

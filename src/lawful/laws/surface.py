@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
-from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
 from lawful.laws.laws import CHINCHILLA, PUBLISHED, Coefficients, Law
 from lawful.laws.optimum import minimise_line
-
-
-def losses_of(surface: Surface, runs: Runs) -> Any:
-    """Loss of a surface at the columns of runs, shape (n,)."""
-    return surface.law.loss(surface.coefficients, *(runs.column(name) for name in surface.law.columns))
 
 
 class Point(NamedTuple):

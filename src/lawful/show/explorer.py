@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.validation import check_budget
 from lawful.data.runs import Runs
-from lawful.decide.allocate import check_budget
 from lawful.design.plan import STUDY_SURFACES
+from lawful.design.toy_runs import REGIONS, TARGET, TRUTH, toy_design
 from lawful.errors import OutputError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.laws import CHINCHILLA, PUBLISHED
 from lawful.laws.surface import Surface
 from lawful.show.figures.palette import DARK, LIGHT, Palette
 from lawful.show.report.embedded import asset, library, page_json
-from lawful.studies.toy_runs import REGIONS, TARGET, TRUTH, toy_design
 
 SCRIPTS = tuple(f"explorer_{part}.js" for part in ("math", "fit", "model", "draw", "readouts", "page"))
 """Our own code, in the order in which it loads."""

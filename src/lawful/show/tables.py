@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lawful.analysis.analysis import Analysis, Unavailable
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Outcome, Unavailable
 from lawful.core.notes import Note
 from lawful.core.numbers import (
     MISSING,
@@ -25,7 +26,7 @@ from lawful.core.numbers import (
 )
 from lawful.decide.allocate import Allocation
 from lawful.estimate.result import METHOD_TITLES, Fit, FrontierFit
-from lawful.show.files.document import QUANTITY_COLUMNS, Outcome, check_scale, fit_document
+from lawful.show.files.document import QUANTITY_COLUMNS, check_scale, fit_document
 from lawful.show.report.decision import deadweight_span
 
 if TYPE_CHECKING:

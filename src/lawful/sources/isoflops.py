@@ -11,6 +11,7 @@ import numpy as np
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
+from lawful.core.validation import is_positive
 from lawful.data.checkpoints import (
     PROGRESS_NAMES,
     RUN_NAMES,
@@ -156,7 +157,7 @@ def isoflop_points(
 
 
 def _check_options(tolerance: float, min_sizes: int) -> None:
-    if not (np.isfinite(tolerance) and tolerance > 0):
+    if not is_positive(tolerance):
         msg = f"The tolerance must be a fraction above zero, got {tolerance!r}."
         raise UnsupportedError(msg)
     if min_sizes < 1:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lawful.analysis.analysis import Analysis, Unavailable, compare
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Unavailable, compare
 from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.laws.surface import Surface

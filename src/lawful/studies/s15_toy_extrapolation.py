@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lawful.design.toy_runs import REGIONS, toy_runs
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
 from lawful.studies.toy import toy_fit
-from lawful.studies.toy_runs import REGIONS, toy_runs
 from lawful.studies.verdicts import Comparison
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.analysis.analysis import Analysis, Unavailable, compare
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Unavailable, compare
 from lawful.checks.check import check
 from lawful.checks.rules import KEPT
 from lawful.data.runs import Runs

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lawful.analysis.analysis import Analysis, Unavailable
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Unavailable
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError
 from lawful.estimate.result import Fit

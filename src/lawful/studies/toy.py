@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lawful.design.toy_runs import TARGET, TRUTH, toy_runs
 from lawful.estimate.fit import fit
 from lawful.estimate.result import Fit
 from lawful.laws.surface import Surface
-from lawful.studies.toy_runs import TARGET, TRUTH, toy_runs
 
 
 def toy_fit(region: str, decimals: int, milliloss: float) -> tuple[Fit, dict[str, Any]]:

@@ -13,6 +13,7 @@ from lawful.core.notes import Note
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
+from lawful.core.validation import check_draws
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import FRONTIER_NAMES, envelope_draws, isoflop_draws
 from lawful.estimate.result import Fit, Frontier, FrontierFit, estimate_rows
@@ -301,7 +302,7 @@ def bootstrap(
     >>> len(draws), draws.failed
     (200, 0)
     """
-    _check_draws(draws)
+    check_draws(draws, least=1)
     if multiplier not in MULTIPLIERS:
         msg = f"Unknown multiplier {multiplier!r}; choose one of {', '.join(MULTIPLIERS)}."
         raise UnsupportedError(msg)
@@ -340,7 +341,7 @@ def extend(draws: Draws, more: int) -> Draws:
     >>> bool(np.all(longer.frontier["a"] == lawful.bootstrap(short.fit, 150).frontier["a"]))
     True
     """
-    _check_draws(more)
+    check_draws(more, least=1)
     sampler = Resampler(draws.fit, draws.scheme, draws.seed, cluster=draws.cluster, multiplier=draws.multiplier)
     first, stop = len(draws), len(draws) + more
     parts = [{"coefficients": draws.coefficients, "frontier": draws.frontier}] if first else []
@@ -359,12 +360,6 @@ def extend(draws: Draws, more: int) -> Draws:
     text = f"{made.failed} of {stop} bootstrap draws ({made.failed / stop:.1%}) have no finite answer; "
     text += "intervals are over the others and are too narrow for it."
     return replace(made, notes=(*made.notes, Note("failed_draws", text)))
-
-
-def _check_draws(draws: int) -> None:
-    if draws < 1:
-        msg = f"The number of draws must be positive, got {draws}."
-        raise UnsupportedError(msg)
 
 
 def _refit(fit: Fit | FrontierFit, sample: Sample) -> dict[str, dict[str, Array]]:

@@ -13,7 +13,7 @@ from lawful.core.numbers import format_flops, format_level
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, BoolArray
-from lawful.decide.allocate import check_budget
+from lawful.core.validation import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare

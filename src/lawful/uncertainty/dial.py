@@ -12,7 +12,7 @@ from lawful.core.numbers import format_count_interval, format_flops, format_leve
 from lawful.core.sheet import Sheet, quantity, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array
-from lawful.decide.allocate import check_budget
+from lawful.core.validation import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import prepare

@@ -13,6 +13,7 @@ from lawful.core.numbers import format_level
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
+from lawful.core.validation import check_level
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit, estimate_rows
 from lawful.laws.laws import CHINCHILLA
@@ -253,6 +254,7 @@ def intervals(
     [True, True, True]
     """
     check_kind(kind)
+    check_level(level)
     if kind == "none":
         return None
     if kind in ("profile", "delta"):

@@ -12,6 +12,7 @@ from lawful.core.numbers import format_flops, format_level
 from lawful.core.sheet import Sheet, quantity
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, BoolArray, Interval
+from lawful.core.validation import check_level
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit
@@ -225,9 +226,7 @@ def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Any:
         msg = f"{fit.method} has no surface to profile; fit with vpnls or approach3, or use bootstrap."
         raise UnsupportedError(msg)
     quantity.check(fit.surface.law)
-    if not 0 < level < 1:
-        msg = f"The level of an interval lies between 0 and 1, got {level!r}."
-        raise UnsupportedError(msg)
+    check_level(level)
     if noise not in NOISES:
         msg = f"Unknown noise {noise!r}; choose one of {', '.join(NOISES)}."
         raise UnsupportedError(msg)

@@ -10,6 +10,7 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.typing import Array
+from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import form_coefficients
 from lawful.laws.laws import CHINCHILLA, Law
@@ -76,7 +77,7 @@ class Quantity:
             msg = f"{AT_POINT!r} needs a point (N, D), and only it; got {self.point!r} for {self.name!r}."
             raise UnsupportedError(msg)
         given = (self.budget, *(self.point or ()))
-        if any(v is not None and not (np.isfinite(v) and v > 0) for v in given):
+        if not is_positive(*(v for v in given if v is not None)):
             wrong = self.budget if self.point is None else self.point
             msg = f"A budget, N and D are positive, finite numbers, got {wrong!r}."
             raise UnsupportedError(msg)

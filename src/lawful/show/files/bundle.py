@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Outcome
 from lawful.analysis.evidence import gather
 from lawful.data.runs import Runs
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.figures.figure_data import Table
 from lawful.show.figures.figures import figures_of, save_figure
 from lawful.show.files.artifact import artifact_document
-from lawful.show.files.document import Outcome, compare_document, dumps, groups_document
+from lawful.show.files.document import compare_document, dumps, groups_document
 from lawful.show.files.output import MANIFEST, files_under
 from lawful.show.report.report import report_html
 from lawful.show.report.report_tables import report_tables

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from lawful.analysis.analysis import Analysis, Unavailable
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Outcome, Unavailable
 from lawful.core.cost import Cost
 from lawful.core.notes import Note, Status
+from lawful.core.validation import positive
 from lawful.decide.allocate import Allocation
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
@@ -29,7 +31,6 @@ QUANTITY_COLUMNS = {"params": "N", "tokens": "D"}
 """Quantities that ``scale`` may name, and the column of the law that each one is."""
 
 Document = dict[str, Any]
-Outcome = Analysis | Unavailable
 
 
 def strict(value: Any) -> Any:
@@ -77,9 +78,7 @@ def check_scale(scale: Mapping[str, float] | None) -> dict[str, float]:
         msg = f"A scale can be given for params and tokens, not for {', '.join(unknown)}."
         raise UnsupportedError(msg)
     for name, unit in given.items():
-        if not (isfinite(unit) and unit > 0):
-            msg = f"The scale of {name} must be a positive number, got {unit!r}."
-            raise UnsupportedError(msg)
+        positive(f"The scale of {name}", unit)
     return {name: float(given.get(name, 1.0)) for name in QUANTITY_COLUMNS}
 
 

@@ -14,7 +14,6 @@ from lawful.analysis.analysis import Analysis
 from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
-from lawful.decide.detour import allocate_again
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.show.figures.figure_data import Table, figure_tables
@@ -92,7 +91,7 @@ def changes_of(fits: Sequence[SavedFit]) -> Changes:
 
 def _allocate(analysis: Analysis, budget: float) -> Allocation:
     known = [a for a in analysis.allocations if a.budget == budget]
-    return known[0] if known else allocate_again(analysis, budget)
+    return known[0] if known else analysis.allocate(budget)
 
 
 def data_sentences(changes: Changes) -> list[str]:

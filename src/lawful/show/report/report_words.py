@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.analysis.analysis import Analysis, Unavailable
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Unavailable
 from lawful.analysis.evidence import Evidence
 from lawful.approach2.bias import Bias
 from lawful.checks.check import Checked, flags_text

@@ -12,7 +12,6 @@ import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.data.runs import Runs
-from lawful.decide.detour import allocate_again
 from lawful.errors import LawfulError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.files.artifact import load_analysis
@@ -76,7 +75,7 @@ def load_saved(path: str | Path, *, budgets: Sequence[float] = ()) -> SavedFit:
     analysis = load_analysis(path)
     document = json.loads(Path(path).read_text(encoding="utf-8"))
     asked = list(budgets) or [float(a["budget"]) for a in document.get("allocations") or []]
-    allocations = tuple(allocate_again(analysis, budget) for budget in asked)
+    allocations = tuple(analysis.allocate(budget) for budget in asked)
     runs = with_labels(analysis.fit.runs, Path(path).parent / "runs.csv")
     fit = replace(analysis.fit, runs=runs)
     isoflop = analysis.isoflop if analysis.isoflop is not analysis.fit else fit
