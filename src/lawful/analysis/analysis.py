@@ -139,9 +139,9 @@ class Analysis:
         fit, at = self.fit, self.level if level is None else level
         if params is None and tokens_per_param is None:
             best = allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth)
-            return with_deadweight_interval(fit, best, at) if self.sure and isinstance(fit, Fit) else best
+            return with_deadweight_interval(fit, best, at) if self.sure and fit.surface is not None else best
         held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=self.sure, level=at)
-        if not isinstance(fit, Fit):
+        if fit.surface is None:
             return held
         flops = float(fit.surface.deadweight(held.budget, held.tokens))
         of = "fixed-params" if params is not None else "fixed-ratio"
@@ -237,17 +237,17 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     notes = list(found.notes)
     isoflop, why = _isoflop_beside(found)
     notes.extend(why)
-    truth = found if isinstance(found, Fit) else _surface_beside(table)
+    truth = found if found.surface is not None else _surface_beside(table)
     tell(f"{draws} bootstrap refits" if kind in SCHEMES else "intervals")
     sure = intervals_of(found, kind, level=level, draws=draws, seed=seed, cluster=cluster)
     notes.extend(sure.notes if sure else ())
     drawn = sure.draws if sure else None
     tell("allocating")
     made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
-    if sure is not None and isinstance(found, Fit) and isoflop is not None:
+    if sure is not None and found.surface is not None and isoflop is not None:
         made = tuple(with_deadweight_interval(found, a, level) for a in made)
     notes.extend(_allocation_notes(found, made))
-    if isinstance(found, Fit) and found.surface.law == CHINCHILLA:
+    if found.surface is not None and found.surface.law == CHINCHILLA:
         notes.extend(diagnose(found))
         notes.extend(undertuned(found))
     return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure)
@@ -276,7 +276,7 @@ def _kind(asked: str | None, draws: int | None) -> str:
 
 def _isoflop_beside(found: Fit | FrontierFit) -> tuple[FrontierFit | None, list[Note]]:
     """Approach 2 on the same runs, or the note that says why not."""
-    if isinstance(found, FrontierFit) and found.method == "approach2":
+    if found.surface is None and found.method == "approach2":
         return found, []
     try:
         return fit_isoflop(found.runs), []
@@ -295,7 +295,7 @@ def _surface_beside(runs: Runs) -> Fit | None:
 def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) -> list[Note]:
     """Budgets far beyond the data, and surfaces without an interior optimum."""
     notes = []
-    if isinstance(found, Fit) and any(found.surface.coefficients.get(name) == 0 for name in ("A", "B")):
+    if found.surface is not None and any(found.surface.coefficients.get(name) == 0 for name in ("A", "B")):
         text = "A or B is zero, so the fitted surface has no interior compute-optimal point."
         notes.append(Note("no_optimum", text))
     top = float(found.runs.C.max())

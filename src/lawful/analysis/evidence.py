@@ -15,7 +15,7 @@ from lawful.core.notes import Note
 from lawful.core.objective import Objective
 from lawful.decide.indifference import Indifference, indifference
 from lawful.errors import LawfulError
-from lawful.estimate.result import METHODS, SURFACE_METHODS, Fit
+from lawful.estimate.result import METHODS, SURFACE_METHODS
 from lawful.laws.laws import CHINCHILLA
 from lawful.uncertainty.dial import AsymptoteDial, asymptote_dial
 from lawful.uncertainty.resample import SCHEMES
@@ -125,7 +125,7 @@ def _method(analysis: Analysis, method: str) -> Outcome:
         options["intervals"] = scheme if has_surface or scheme in ("within-budget", "rows") else "within-budget"
     elif has_surface and sure.kind not in SCHEMES:
         options["intervals"] = sure.kind
-    if has_surface and isinstance(fit, Fit):
+    if has_surface and fit.surface is not None:
         options |= {"law": fit.surface.law.name, "fixed": fit.fixed or None, "bounds": fit.solver.bounds or None}
         # A choice of objective is carried over; each method's own default stays its own, as `compare` has it.
         default = Objective.squared() if analysis.method == "vpnls" else Objective.log_huber()
@@ -148,7 +148,7 @@ def _check(analysis: Analysis) -> Checked | str:
 
 def _dial(analysis: Analysis, target: float) -> AsymptoteDial | str:
     fit = analysis.fit
-    if not isinstance(fit, Fit):
+    if fit.surface is None:
         return f"There is no dial here: {fit.method} fits no surface, so there is no E to turn."
     if fit.surface.law != CHINCHILLA:
         return (
@@ -169,7 +169,7 @@ def _dial(analysis: Analysis, target: float) -> AsymptoteDial | str:
 
 def _indifference(analysis: Analysis, target: float) -> Indifference | str:
     fit = analysis.fit
-    if not isinstance(fit, Fit):
+    if fit.surface is None:
         return f"{fit.method} fits no surface, so it cannot say how flat the valley is."
     if fit.surface.law != CHINCHILLA:
         return f"The valley is drawn for the Chinchilla law, not for {fit.surface.law.name}."
@@ -183,7 +183,7 @@ def _bias(analysis: Analysis) -> Bias | str:
     fit = analysis.fit
     if analysis.isoflop is None:
         return "Approach 2 cannot run on these runs, so it has no bias here."
-    if not isinstance(fit, Fit):
+    if fit.surface is None:
         return f"{fit.method} fits no surface that could stand for the truth; fit with vpnls or approach3."
     if fit.surface.law != CHINCHILLA:
         return f"The bias is known for the Chinchilla law, not for {fit.surface.law.name}."

@@ -288,11 +288,10 @@ def _surface(prior: str) -> Surface:
     if not prior.endswith(".json"):
         msg = f"--prior takes a fit.json or one of {', '.join([*PUBLISHED, *STUDY_SURFACES])}; got {prior!r}."
         raise UnsupportedError(msg)
-    from lawful.estimate.result import Fit
     from lawful.show.files.artifact import load_fit
 
     found = load_fit(prior)
-    if not isinstance(found, Fit):
+    if found.surface is None:
         msg = f"{found.method} fits no surface, so it is no prior; fit with vpnls or approach3."
         raise UnsupportedError(msg)
     return found.surface

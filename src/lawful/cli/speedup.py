@@ -58,13 +58,12 @@ def speedup(
     budgets = o.parse_budgets(budget)
     from lawful.core.cost import Cost
     from lawful.decide.speedup import speedup as compare_recipes
-    from lawful.estimate.result import Fit
     from lawful.show.files.artifact import load_fit
     from lawful.show.speedup import speedup_document, speedup_parts
 
     def load(path: str) -> Fit:
         found = load_fit(path)
-        if not isinstance(found, Fit):
+        if found.surface is None:
             msg = f"{path!r} is a fit by {found.method}, which has no surface; fit with vpnls or approach3."
             raise UnsupportedError(msg)
         return found

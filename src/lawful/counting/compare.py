@@ -220,7 +220,7 @@ def _row(
     misfit = 0.0
     try:
         found = _refit(runs, method, size, cost, fitted)
-        if isinstance(found, FrontierFit):
+        if found.surface is None:
             a, b = found.frontier.a, found.frontier.b
             chosen = [(c, float(found.frontier.params(c)), float(found.frontier.tokens(c))) for c in budgets]
         else:

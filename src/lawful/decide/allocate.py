@@ -186,7 +186,7 @@ def _intervals(sure: Intervals | None, budget: float) -> dict[str, Interval] | N
     """Intervals of what is printed at a budget."""
     if sure is None:
         return None
-    names = ("params", "tokens", "loss") if isinstance(sure.fit, Fit) else ("params", "tokens")
+    names = ("params", "tokens", "loss") if sure.fit.surface is not None else ("params", "tokens")
     return {name: sure.of(name, budget=budget) for name in names}
 
 

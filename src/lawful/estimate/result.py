@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lawful.core.cost import Cost
 from lawful.core.notes import Note, Status
 from lawful.core.numbers import format_level, format_short, format_value
 from lawful.core.objective import Objective
@@ -18,7 +19,7 @@ from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.methods import FitMethods
-from lawful.laws.surface import Surface, log_ratio, terms_of
+from lawful.laws.surface import Point, Surface, log_ratio, terms_of
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
 """The ways to fit that the field knows."""
@@ -110,6 +111,67 @@ class Frontier:
         return {"a": self.a, "b": self.b, "log10_a0": self.log10_a0, "log10_b0": self.log10_b0}
 
 
+@runtime_checkable
+class Fitted(Protocol):
+    """
+    What every fit can be asked, whether it found a surface or only a frontier.
+
+    :class:`Fit` and :class:`FrontierFit` both answer; where a frontier knows no answer, it is None or empty.
+
+    Attributes
+    ----------
+    method : str
+    runs : Runs
+    status : Status
+    notes : tuple of Note
+    frontier : Frontier
+        The power laws of N* and D*.
+    surface : Surface or None
+        The law with its coefficients.
+    objective : Objective or None
+        What was minimised.
+    coefficients, fixed : mapping of str to float
+        Those of the law, and those of them that were pinned.
+    cost : Cost
+        The convention that turns a budget into N·D.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> for found in (lawful.fit(runs), lawful.fit_isoflop(runs)):
+    ...     best = found.optimum(1e22)
+    ...     print(found.method, f"{best.params:.3g} {best.tokens:.3g}", best.loss and f"{best.loss:.3f}")
+    vpnls 4.08e+10 4.08e+10 2.101
+    approach2 4.08e+10 4.08e+10 None
+    """
+
+    @property
+    def method(self) -> str: ...  # noqa: D102 - described above
+    @property
+    def runs(self) -> Runs: ...  # noqa: D102
+    @property
+    def status(self) -> Status: ...  # noqa: D102
+    @property
+    def notes(self) -> tuple[Note, ...]: ...  # noqa: D102
+    @property
+    def frontier(self) -> Frontier: ...  # noqa: D102
+    @property
+    def surface(self) -> Surface | None: ...  # noqa: D102
+    @property
+    def objective(self) -> Objective | None: ...  # noqa: D102
+    @property
+    def coefficients(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def fixed(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def cost(self) -> Cost: ...  # noqa: D102
+    def optimum(self, budget: ArrayLike) -> Point:
+        """Return N*, D* and the loss there at a budget in FLOPs; the loss is None without a surface."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Fit(FitMethods, Shown):
     """
@@ -162,6 +224,20 @@ class Fit(FitMethods, Shown):
     def frontier(self) -> Frontier:
         """The power laws of the compute-optimal N and D."""
         return Frontier.of_surface(self.surface)
+
+    @property
+    def coefficients(self) -> Mapping[str, float]:
+        """The law's coefficients by name."""
+        return self.surface.coefficients
+
+    @property
+    def cost(self) -> Cost:
+        """The convention that turns a budget into N·D."""
+        return self.surface.cost
+
+    def optimum(self, budget: ArrayLike) -> Point:
+        """Compute-optimal N*, D* and L* at a budget in FLOPs."""
+        return self.surface.optimum(budget)
 
     @property
     def residuals(self) -> Array:
@@ -253,6 +329,33 @@ class FrontierFit(FitMethods, Shown):
     status: Status = Status.CONVERGED
     notes: tuple[Note, ...] = ()
 
+    @property
+    def surface(self) -> None:
+        """A frontier has no surface, and so predicts no loss."""
+
+    @property
+    def objective(self) -> None:
+        """A frontier minimises no objective over all runs."""
+
+    @property
+    def coefficients(self) -> Mapping[str, float]:
+        """A frontier has no law, and so no coefficients."""
+        return {}
+
+    @property
+    def fixed(self) -> Mapping[str, float]:
+        """Nothing of a frontier can be pinned."""
+        return {}
+
+    @property
+    def cost(self) -> Cost:
+        """The convention that turns a budget into N·D."""
+        return Cost()
+
+    def optimum(self, budget: ArrayLike) -> Point:
+        """Compute-optimal N* and D* at a budget in FLOPs, without a loss."""
+        return Point(self.frontier.params(budget), self.frontier.tokens(budget), None)
+
     def __repr__(self) -> str:
         size = f"{len(self.runs)} runs, {len(self.budgets)} budgets"
         return f"FrontierFit({self.method}, {size}, {self.status.key}: {_named(self.frontier.to_dict())})"
@@ -287,7 +390,7 @@ def estimates(fit: Fit | FrontierFit, of: Callable[[str], Interval] | None = Non
         From a name to the interval of what it names.
     """
     frontier = fit.frontier.to_dict()
-    if isinstance(fit, Fit):
+    if fit.surface is not None:
         powers = () if fit.surface.law.terms is None else ("a", "b")
         values, held = {**fit.surface.coefficients, **{name: frontier[name] for name in powers}}, fit.fixed
     else:
@@ -317,7 +420,7 @@ def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
         Intervals of what it estimated.
     """
     state = fit.status.key.replace("_", " ")
-    if isinstance(fit, Fit):
+    if fit.surface is not None:
         law = fit.surface.law.name
         title = f"{METHOD_TITLES.get(fit.method, fit.method)} fit of the {law} law to {_plural(len(fit.runs), 'run')}"
         said: tuple[str, ...] = fit.status.value, f"{FORMULAS.get(law, law)}, {fit.surface.cost.convention}"
@@ -347,3 +450,28 @@ def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
 
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+AnyFit = Fit | FrontierFit
+"""A fit by any method; ``fit.surface is None`` tells a frontier."""
+
+
+def surface_fit(fit: AnyFit, what: str) -> Fit:
+    """
+    Return a fit that has a surface.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+    what : str
+        What the surface is needed for, as it follows "has no surface".
+
+    Raises
+    ------
+    UnsupportedError
+        If it is a frontier: its method, what cannot be had, and which methods give it.
+    """
+    if fit.surface is None:
+        msg = f"{fit.method} has no surface{what}; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    return fit

@@ -169,7 +169,7 @@ def forecast(
     if not (chosen or points):
         msg = "Nothing to forecast; give a budget, or the parameters and tokens of a run."
         raise UnsupportedError(msg)
-    if isinstance(fit, FrontierFit):
+    if fit.surface is None:
         if points:
             msg = (
                 f"{fit.method} fits no surface, so it forecasts compute-optimal runs only and nothing about other "

@@ -244,7 +244,7 @@ def forecast_of(fit: Fit | FrontierFit) -> Bias:
     IdentificationError
         If the fit has no surface to take for the truth.
     """
-    if not isinstance(fit, Fit):
+    if fit.surface is None:
         msg = f"{fit.method} fits no surface, so it cannot say what is true; fit with vpnls or approach3."
         raise IdentificationError(msg)
     if fit.surface.law != CHINCHILLA:
@@ -269,7 +269,7 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     from lawful.core.numbers import format_count, format_flops
 
     fit, isoflop = analysis.fit, analysis.isoflop
-    if isinstance(fit, FrontierFit) or isoflop is None or fit.surface.law != CHINCHILLA:
+    if fit.surface is None or isoflop is None or fit.surface.law != CHINCHILLA:
         return []
     try:
         found = bias(fit)

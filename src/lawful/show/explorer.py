@@ -245,7 +245,7 @@ def check_fit(fit: Fit | FrontierFit) -> Fit:
     UnsupportedError
         Says why, and what to fit instead.
     """
-    if not isinstance(fit, Fit):
+    if fit.surface is None:
         msg = f"{fit.method} fits no surface, so the explorer has no law to show; fit with vpnls or approach3."
         raise UnsupportedError(msg)
     if fit.surface.law != CHINCHILLA:

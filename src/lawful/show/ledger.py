@@ -67,7 +67,7 @@ def entry_of(fit: Fit | FrontierFit, made: Sequence[Forecast], *, now: datetime 
                 f"a forecast is of runs that do not exist yet."
             )
             raise UnsupportedError(msg)
-    model = optimum_curve(fit) if isinstance(fit, FrontierFit) else fit
+    model = optimum_curve(fit) if fit.surface is None else fit
     entry = strict(
         {
             "schema": FORECAST_SCHEMA,
@@ -82,7 +82,7 @@ def entry_of(fit: Fit | FrontierFit, made: Sequence[Forecast], *, now: datetime 
                 "bounds": {name: list(ends) for name, ends in model.solver.bounds.items()},
             },
             "coefficients": model.surface.coefficients,
-            "frontier": fit.frontier.to_dict() if isinstance(fit, FrontierFit) else None,
+            "frontier": fit.frontier.to_dict() if fit.surface is None else None,
             "convention": model.surface.cost.convention,
             "status": model.status.key,
             "forecasts": [asdict(one) for one in made],

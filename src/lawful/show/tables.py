@@ -74,7 +74,7 @@ def status_lines(fit: Fit | FrontierFit) -> Text:
     """Say what was fitted, how it ended and how well."""
     title = METHOD_TITLES[fit.method]
     state = fit.status.key.replace("_", " ")
-    if isinstance(fit, FrontierFit):
+    if fit.surface is None:
         return Text(f"{title}, {len(fit.budgets)} budgets: {state}")
     value = f"{fit.objective} {fit.value:.6g} per run, RSS {fit.rss:.4g}"
     return Text(f"{title}, {fit.surface.law.name} law: {state}\n{value}")

@@ -102,7 +102,7 @@ def fit_row(sweep: str, outcome: Analysis | Unavailable) -> dict[str, Any]:
     )
     if isinstance(outcome, Analysis):
         fit, chosen = outcome.fit, outcome.allocations[0]
-        if isinstance(fit, Fit):
+        if fit.surface is not None:
             row |= {**{name: fit.surface[name] for name in COEFFICIENTS}, "rss": fit.rss}
             row["a"], row["b"] = fit.surface.exponents
         else:

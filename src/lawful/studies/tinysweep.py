@@ -105,4 +105,6 @@ def size_interval(outcome: Analysis, level: float = 0.9) -> tuple[float, float]:
 
 def surface_of(outcomes: Iterable[Analysis | Unavailable]) -> Fit:
     """Return the VPNLS fit among outcomes."""
-    return next(o.fit for o in outcomes if isinstance(o, Analysis) and isinstance(o.fit, Fit) and o.method == "vpnls")
+    return next(
+        o.fit for o in outcomes if isinstance(o, Analysis) and o.fit.surface is not None and o.method == "vpnls"
+    )

@@ -16,7 +16,7 @@ from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_draws
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import FRONTIER_NAMES, envelope_draws, isoflop_draws
-from lawful.estimate.result import Fit, Frontier, FrontierFit, estimate_rows
+from lawful.estimate.result import Fit, Frontier, FrontierFit, estimate_rows, surface_fit
 from lawful.estimate.solvers import prepare, resolve
 from lawful.laws.surface import optimum_of, terms_of
 from lawful.uncertainty.delta import answer
@@ -89,7 +89,7 @@ class Draws(Shown):
     @property
     def failed(self) -> int:
         """Number of draws without a finite frontier, or without coefficients where the law has no frontier."""
-        bare = isinstance(self.fit, Fit) and self.fit.surface.law.terms is None
+        bare = self.fit.surface is not None and self.fit.surface.law.terms is None
         read = self.coefficients if bare else self.frontier
         return int((~np.isfinite(np.stack(list(read.values()))).all(axis=0)).sum())
 
@@ -233,10 +233,7 @@ class Draws(Shown):
         return float(low), float(high)
 
     def _surface_fit(self) -> Fit:
-        if not isinstance(self.fit, Fit):
-            msg = f"{self.fit.method} has no surface, hence no loss; fit with vpnls or approach3."
-            raise UnsupportedError(msg)
-        return self.fit
+        return surface_fit(self.fit, ", hence no loss")
 
 
 REFIT_ROWS = 2000
@@ -364,7 +361,7 @@ def extend(draws: Draws, more: int) -> Draws:
 
 def _refit(fit: Fit | FrontierFit, sample: Sample) -> dict[str, dict[str, Array]]:
     """Coefficients and frontier of every row of weights or losses."""
-    if isinstance(fit, FrontierFit):
+    if fit.surface is None:
         weight = np.empty(0) if sample.weights is None else sample.weights
         rows = (isoflop_draws if fit.method == "approach2" else envelope_draws)(fit.runs, weight)
         return {"coefficients": {}, "frontier": rows}
@@ -378,7 +375,7 @@ def _refit(fit: Fit | FrontierFit, sample: Sample) -> dict[str, dict[str, Array]
 
 def _read(fit: Fit | FrontierFit, values: Array | None) -> dict[str, dict[str, Array]]:
     """Coefficients and frontier by name; those of the fit itself where there are no values."""
-    if isinstance(fit, FrontierFit):
+    if fit.surface is None:
         return {"coefficients": {}, "frontier": {n: np.array([v]) for n, v in fit.frontier.to_dict().items()}}
     names = fit.surface.law.names
     rows = np.array([[fit.surface[name] for name in names]]) if values is None else values

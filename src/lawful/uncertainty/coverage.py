@@ -174,7 +174,7 @@ def coverage(
     >>> 0.8 < found.of("profile", "alpha") <= 1
     True
     """
-    if not isinstance(fit, Fit) or fit.surface.law != CHINCHILLA:
+    if fit.surface is None or fit.surface.law != CHINCHILLA:
         msg = "Coverage is simulated from a fitted surface; fit with vpnls or approach3."
         raise UnsupportedError(msg)
     if repeats < 10 or draws < 0 or not 0 < level < 1:

@@ -13,7 +13,7 @@ from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit, estimate_rows
+from lawful.estimate.result import Fit, estimate_rows, surface_fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.uncertainty.linear import NOISES, Linearised, Spread, Working, linearise, work
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
@@ -179,9 +179,7 @@ def delta(fit: Any, *, noise: str = "trend") -> Delta:
     >>> 0 < high - low < 0.2
     True
     """
-    if not isinstance(fit, Fit):
-        msg = f"{fit.method} has no surface to linearise; fit with vpnls or approach3, or use bootstrap."
-        raise UnsupportedError(msg)
+    fit = surface_fit(fit, " to linearise (a bootstrap needs none)")
     if noise not in NOISES:
         msg = f"Unknown noise {noise!r}; choose one of {', '.join(NOISES)}."
         raise UnsupportedError(msg)

@@ -114,7 +114,7 @@ def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int 
     >>> low in dial.table["E"] and high in dial.table["E"]
     True
     """
-    if not isinstance(fit, Fit) or fit.surface.law != CHINCHILLA:
+    if fit.surface is None or fit.surface.law != CHINCHILLA:
         msg = "The asymptote dial needs a fitted surface with E, N and D; fit with vpnls or approach3."
         raise UnsupportedError(msg)
     if points < 3:

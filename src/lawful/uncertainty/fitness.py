@@ -11,8 +11,7 @@ from lawful.core.notes import Note
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, IntArray
-from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import surface_fit
 from lawful.uncertainty.delta import delta
 
 SAME = 1e-9
@@ -118,9 +117,7 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     >>> found.p_budgets > 0.01, found.notes
     (True, ())
     """
-    if not isinstance(fit, Fit):
-        msg = f"{fit.method} has no surface whose fit could be tested; fit with vpnls or approach3."
-        raise UnsupportedError(msg)
+    fit = surface_fit(fit, " whose fit could be tested")
     at = delta(fit).linear
     weight = at.weight[0]
     used = weight > 0

@@ -155,7 +155,7 @@ class Intervals(Shown):
 
         Only coefficients change; budgets and points of the result are in these units, too.
         """
-        if (params, tokens) == (1.0, 1.0) or not isinstance(self.fit, Fit):
+        if (params, tokens) == (1.0, 1.0) or self.fit.surface is None:
             return self
         units = {"N": params, "D": tokens}
         law, old = self.fit.surface.law, self.fit.surface.coefficients
@@ -185,7 +185,7 @@ class Intervals(Shown):
         ``of("loss")`` says where the mean curve is; a single run scatters around
         it as the runs of the fit do around theirs (their residuals, corrected for leverage).
         """
-        if not isinstance(self.fit, Fit):
+        if self.fit.surface is None:
             return NOWHERE
         name = "loss" if point is None else "loss_at"
         spread = corrected_residuals(self._linear.linear, 0.5)[0]
@@ -258,7 +258,7 @@ def intervals(
     if kind == "none":
         return None
     if kind in ("profile", "delta"):
-        if isinstance(fit, Fit) and fit.surface.law == CHINCHILLA:
+        if fit.surface is not None and fit.surface.law == CHINCHILLA:
             found = Intervals(fit, kind, level)
             return replace(found, notes=delta(fit).notes) if kind == "delta" else found
         kind = "within-budget"

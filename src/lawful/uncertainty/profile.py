@@ -15,7 +15,7 @@ from lawful.core.typing import Array, BoolArray, Interval
 from lawful.core.validation import check_level
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import FormProblem
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, surface_fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import NOISES, Spread, linearise
@@ -222,9 +222,7 @@ def profile(
 
 
 def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Any:
-    if not isinstance(fit, Fit):
-        msg = f"{fit.method} has no surface to profile; fit with vpnls or approach3, or use bootstrap."
-        raise UnsupportedError(msg)
+    fit = surface_fit(fit, " to profile (a bootstrap needs none)")
     quantity.check(fit.surface.law)
     check_level(level)
     if noise not in NOISES:

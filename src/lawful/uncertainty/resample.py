@@ -151,7 +151,7 @@ class Resampler:
         self._fitted: Array | None = None
         if scheme not in LEVERAGE_POWER:
             return
-        if not isinstance(fit, Fit):
+        if fit.surface is None:
             msg = f"{fit.method} has no fitted losses to draw around; use rows or within-budget."
             raise UnsupportedError(msg)
         problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)

@@ -94,7 +94,7 @@ def frontiers_of(analysis: Analysis) -> list[Fit | FrontierFit]:
 
 def parabolas_of(analysis: Analysis) -> tuple[Parabola, ...]:
     """Return the parabolas of Approach 2 where it could run."""
-    return next((f.parabolas for f in reversed(frontiers_of(analysis)) if isinstance(f, FrontierFit)), ())
+    return next((f.parabolas for f in reversed(frontiers_of(analysis)) if f.surface is None), ())
 
 
 def _stack(rows: list[Table], columns: tuple[str, ...]) -> Table:
@@ -119,7 +119,7 @@ def _curves(analysis: Analysis) -> Table:
         same = np.full(params.size, 1.0)
         rows.append(dict(zip(columns, (np.full(params.size, source), budget * same, params, loss), strict=True)))
 
-    if isinstance(fit, Fit):
+    if fit.surface is not None:
         for group in _shown_groups(runs.sizes_per_budget):
             budget = float(runs.budgets[group])
             params = _span(runs.N[runs.group == group], float(fit.frontier.params(budget)))
@@ -160,7 +160,7 @@ def _optima(analysis: Analysis) -> Table:
     fit, runs = analysis.fit, analysis.fit.runs
     columns = ("source", "budget", "params", "loss")
     rows: list[Table] = []
-    if isinstance(fit, Fit):
+    if fit.surface is not None:
         budgets = runs.budgets[_shown_groups(runs.sizes_per_budget)]
         params = np.asarray(fit.frontier.params(budgets))
         # Where A or B is 0 the best model is infinitely small or large, and there is nothing to mark.
@@ -203,7 +203,7 @@ def _points(analysis: Analysis) -> Table:
     columns = ("source", "budget", "params", "tokens", "bracketed")
     rows = []
     for fit in frontiers_of(analysis):
-        if isinstance(fit, FrontierFit):
+        if fit.surface is None:
             inside = {p.budget: p.bracketed for p in fit.parabolas}
             bracketed = np.array([float(inside.get(float(b), True)) for b in fit.budgets])
             values = (np.full(fit.budgets.size, fit.method), fit.budgets, fit.params, fit.tokens, bracketed)
@@ -261,7 +261,7 @@ def _residuals(analysis: Analysis) -> Table:
     """Subtract fitted from observed loss per run, against the law or, for Approach 2, the parabola of its budget."""
     fit, runs = analysis.fit, analysis.fit.runs
     values = np.full(len(runs), np.nan)
-    if isinstance(fit, Fit):
+    if fit.surface is not None:
         values = fit.residuals
     elif fit.method == "approach2":
         for parabola in fit.parabolas:

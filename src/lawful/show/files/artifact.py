@@ -193,7 +193,7 @@ def provenance(analysis: Analysis, scale: Mapping[str, float]) -> Document:
 
     fit, draws = analysis.fit, analysis.draws
     runs = fit.runs
-    surface = fit if isinstance(fit, Fit) else None
+    surface = fit if fit.surface is not None else None
     options = asdict(surface.solver) if surface else {}
     return {
         "lawful": __version__,
@@ -297,7 +297,7 @@ def _decode_runs(document: Mapping[str, Any], sha256: str) -> Runs:
 
 def _encode_fit(fit: AnyFit) -> Document:
     common = {"method": fit.method, "status": fit.status.key, "notes": [note.to_dict() for note in fit.notes]}
-    if isinstance(fit, FrontierFit):
+    if fit.surface is None:
         return {
             "kind": "frontier",
             **common,

@@ -149,7 +149,7 @@ def write_figures(folder: Path, analysis: Analysis) -> None:
 def write_runs(path: Path, fit: Fit | FrontierFit) -> None:
     """Write the runs with every column of their source, and what the surface predicts for each."""
     columns = run_columns(fit.runs)
-    if isinstance(fit, Fit):
+    if fit.surface is not None:
         residuals = fit.residuals
         columns[_unused("predicted_loss", columns)] = fit.runs.L - residuals
         columns[_unused("residual", columns)] = residuals

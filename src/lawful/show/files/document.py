@@ -113,7 +113,7 @@ def _notes(notes: Iterable[Note]) -> list[Document]:
 
 def has_frontier(fit: Fit | FrontierFit) -> bool:
     """Whether N* and D* are powers of compute under this fit."""
-    return not isinstance(fit, Fit) or fit.surface.law.terms is not None
+    return fit.surface is None or fit.surface.law.terms is not None
 
 
 def intervals_document(analysis: Analysis, scale: Mapping[str, float]) -> Document | None:
@@ -123,7 +123,7 @@ def intervals_document(analysis: Analysis, scale: Mapping[str, float]) -> Docume
         return None
     draws = sure.draws
     coefficients = None
-    if isinstance(analysis.fit, Fit):
+    if analysis.fit.surface is not None:
         units = sure.in_units(scale["params"], scale["tokens"])
         coefficients = {name: units.of(name) for name in analysis.fit.surface.law.names}
     return {
@@ -185,7 +185,7 @@ def fit_document(analysis: Analysis, *, scale: Mapping[str, float] | None = None
     """
     units = check_scale(scale)
     fit = analysis.fit
-    surface = fit if isinstance(fit, Fit) else None
+    surface = fit if fit.surface is not None else None
     document = {
         "schema": FIT_SCHEMA,
         "method": fit.method,
@@ -265,7 +265,7 @@ def predict_document(analysis: Analysis, params: float, tokens: float, *, level:
         If the fit is a frontier, which predicts no loss.
     """
     fit = analysis.fit
-    if not isinstance(fit, Fit):
+    if fit.surface is None:
         msg = f"{fit.method} fits no loss surface, so it predicts no loss; fit with vpnls or approach3."
         raise IdentificationError(msg)
     at = analysis.level if level is None else level
@@ -293,7 +293,7 @@ def predict_document(analysis: Analysis, params: float, tokens: float, *, level:
 def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, level: float) -> Document:
     """Return allocations of a saved fit (schema ``lawful.allocate/1``)."""
     fit = analysis.fit
-    cost = fit.surface.cost if isinstance(fit, Fit) else Cost()
+    cost = fit.cost
     document: Document = strict(
         {
             "schema": ALLOCATE_SCHEMA,

@@ -15,7 +15,6 @@ from lawful.core.numbers import format_count, format_count_interval, format_flop
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit
 from lawful.show.figures.figure_data import Table, figure_tables
 from lawful.show.files.document import strict
 from lawful.show.report.report_tables import allocation_table, coefficient_table
@@ -137,7 +136,7 @@ def setting_rows(changes: Changes) -> list[dict[str, Any]]:
         _row(changes, "Check before the fit", [_said_check(saved) for saved in changes.fits]),
         _row(changes, "Method", [a.method for a in changes.analyses]),
     ]
-    surfaces = [a.fit if isinstance(a.fit, Fit) else None for a in changes.analyses]
+    surfaces = [a.fit if a.fit.surface is not None else None for a in changes.analyses]
     rows += [
         _row(changes, "Law", ["none" if f is None else f.surface.law.name for f in surfaces]),
         _row(changes, "Objective", ["lines" if f is None else str(f.objective) for f in surfaces]),

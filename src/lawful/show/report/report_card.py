@@ -8,7 +8,6 @@ from importlib.metadata import version
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
-from lawful.core.cost import Cost
 from lawful.core.notes import NOTE_CODES
 from lawful.core.numbers import format_level, format_scientific, format_value
 from lawful.estimate.result import FORMULAS, METHOD_TITLES, Fit
@@ -24,7 +23,7 @@ def card_facts(analysis: Analysis) -> list[Fact]:
 
     fit, draws = analysis.fit, analysis.draws
     facts = [Fact("Method", f"{fit.method}, {METHOD_TITLES[fit.method]}")]
-    if isinstance(fit, Fit):
+    if fit.surface is not None:
         objective, solver = fit.objective, type(fit.solver).__name__
         facts += [
             Fact("Law", FORMULAS.get(fit.surface.law.name, fit.surface.law.name)),
@@ -54,7 +53,7 @@ def card_facts(analysis: Analysis) -> list[Fact]:
             Fact("Seed", str(draws.seed)),
             Fact("Intervals", f"percentile, {format_level(analysis.level)}"),
         ]
-    cost = fit.surface.cost if isinstance(fit, Fit) else Cost()
+    cost = fit.cost
     return [
         *facts,
         Fact("Data, SHA-256", fit.runs.sha256),

@@ -14,7 +14,6 @@ from lawful.analysis.analysis import Analysis
 from lawful.analysis.evidence import Evidence
 from lawful.core.numbers import format_flops, format_level, format_value
 from lawful.decide.indifference import Indifference
-from lawful.estimate.result import Fit
 from lawful.show.figures.axes import drawing, figure_of, new_axes
 from lawful.show.figures.dial_figure import plot_dial
 from lawful.show.figures.figure_data import parabolas_of
@@ -68,7 +67,7 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
     fit = analysis.fit
     label = METHOD_LABELS[fit.method]
     parabolas = " Dashed: the parabolas of Approach 2, circles at their minima." if parabolas_of(analysis) else ""
-    law = " Solid: the fitted law, diamonds at its optima." if isinstance(fit, Fit) else ""
+    law = " Solid: the fitted law, diamonds at its optima." if fit.surface is not None else ""
     band = f" Band: {format_level(analysis.level)} interval." if analysis.sure is not None else ""
     targets = " Dotted: the budgets asked for." if analysis.allocations else ""
     ahead = f" Line: {label}.{band}{targets} Shaded: beyond all training budgets."
@@ -99,7 +98,7 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
         ),
     ]
     if predicts_loss(analysis):
-        fitted = "law" if isinstance(fit, Fit) else "parabola of its budget"
+        fitted = "law" if fit.surface is not None else "parabola of its budget"
         caption = (
             f"Observed loss less that of the {fitted}, by budget; within a budget from small to large models. "
             "A sound fit scatters evenly about zero; a smile or a drift says that its form is wrong."
@@ -126,7 +125,7 @@ def _dial(dial: AsymptoteDial | str) -> list[Picture]:
 
 def _valley(evidence: Evidence) -> list[Picture]:
     region, fit, isoflop = evidence.region, evidence.analysis.fit, evidence.analysis.isoflop
-    if not (isinstance(region, Indifference) and isinstance(fit, Fit)):
+    if not (isinstance(region, Indifference) and fit.surface is not None):
         return []
     other = None if isoflop is None else float(isoflop.frontier.params(region.budget))
     close = other if other and region.params[0] / 2 <= other <= region.params[1] * 2 else None

@@ -71,7 +71,7 @@ def report_tables(evidence: Evidence) -> dict[str, Table]:
     tables["allocations"] = allocation_table(analysis.allocations)
     if isinstance(evidence.dial, AsymptoteDial):
         tables["dial"] = {"budget": np.full(evidence.dial.table["E"].size, evidence.dial.budget), **evidence.dial.table}
-    if isinstance(evidence.region, Indifference) and isinstance(analysis.fit, Fit):
+    if isinstance(evidence.region, Indifference) and analysis.fit.surface is not None:
         tables["valley"] = valley_table(analysis.fit, evidence.region)
         tables["indifference"] = _region(evidence.region, analysis)
     if isinstance(evidence.bias, Bias):
@@ -106,7 +106,7 @@ def _runs(evidence: Evidence) -> Table:
     table = dict(figure_tables(analysis)["isoflop_runs"])
     table["tokens_per_param"] = runs.D / runs.N
     table["row"] = row_numbers(runs)
-    if isinstance(analysis.fit, Fit):
+    if analysis.fit.surface is not None:
         table["residual"] = analysis.fit.residuals
     if isinstance(evidence.checked, Checked):
         reason = evidence.checked.reason_of(runs)
@@ -157,9 +157,9 @@ def _method_targets(evidence: Evidence) -> Table:
 def coefficient_table(analysis: Analysis) -> Table:
     """Return every coefficient and exponent with the ends of its interval."""
     fit = analysis.fit
-    values: dict[str, float] = dict(fit.surface.coefficients) if isinstance(fit, Fit) else {}
+    values: dict[str, float] = dict(fit.coefficients)
     values |= fit.frontier.to_dict()
-    held = fit.fixed if isinstance(fit, Fit) else {}
+    held = fit.fixed
     return {
         "name": np.array(list(values)),
         "value": np.array(list(values.values()), float),
@@ -205,7 +205,9 @@ def _region(region: Indifference, analysis: Analysis) -> Table:
     """Return the region in one row, with the choice of Approach 2 on the same surface beside the optimum."""
     fit, isoflop = analysis.fit, analysis.isoflop
     other = np.nan if isoflop is None else float(isoflop.frontier.params(region.budget))
-    there = fit.surface.at_params(region.budget, other).loss if isinstance(fit, Fit) and np.isfinite(other) else np.nan
+    there = (
+        fit.surface.at_params(region.budget, other).loss if fit.surface is not None and np.isfinite(other) else np.nan
+    )
     values = {
         "budget": region.budget,
         "epsilon": region.epsilon,

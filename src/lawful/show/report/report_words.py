@@ -25,7 +25,7 @@ from lawful.core.numbers import (
     format_value,
 )
 from lawful.decide.indifference import Indifference
-from lawful.estimate.result import METHOD_TITLES, Fit
+from lawful.estimate.result import METHOD_TITLES
 from lawful.show.figures.palette import METHOD_LABELS
 from lawful.show.report.saved import flagged_sentence
 from lawful.uncertainty.dial import AsymptoteDial
@@ -96,9 +96,9 @@ def _describe(values: Any) -> str:
 def coefficient_rows(analysis: Analysis) -> list[tuple[str, str, str, str]]:
     """Return name, value, interval and meaning of every coefficient and exponent, rounded by the interval."""
     fit = analysis.fit
-    values: dict[str, float] = dict(fit.surface.coefficients) if isinstance(fit, Fit) else {}
+    values: dict[str, float] = dict(fit.coefficients)
     values |= fit.frontier.to_dict()
-    held = fit.fixed if isinstance(fit, Fit) else {}
+    held = fit.fixed
     rows = []
     for name, value in values.items():
         low, high = analysis.interval(name)
@@ -190,7 +190,7 @@ def method_rows(evidence: Evidence) -> list[dict[str, Cell]]:
         pairs = {n: pair_text(getattr(fit.frontier, n), outcome.interval(n)) for n in ("a", "b")}
         kind = outcome.sure.kind if outcome.sure is not None else ""
         own = "this report's fit" if outcome is evidence.analysis else ""
-        how = str(fit.objective) if isinstance(fit, Fit) else ""
+        how = str(fit.objective or "")
         rows.append(
             {
                 "Method": (name, ", ".join(part for part in (own, how) if part)),
