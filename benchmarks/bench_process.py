@@ -24,7 +24,7 @@ def test_lawful_fit_1000_draws(benchmark: Any) -> None:
     if not table.is_file():
         pytest.skip(f"the published runs are not at {table}; set LAWFUL_SHARED")
     select = ("--select", "experiment=llama_3__raw_loss", "--budget", "3.8e25")
-    benchmark.pedantic(run, args=(str(SCRIPT), "fit", str(table), *select, "--bootstrap", "1000"), rounds=5)
+    benchmark.pedantic(run, args=(str(SCRIPT), "fit", str(table), *select, "--draws", "1000"), rounds=5)
 
 
 def test_lawful_help(benchmark: Any) -> None:

@@ -17,7 +17,7 @@ import lawful
 from lawful.cli import main
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 
-QUICK = ("--bootstrap", "20", "--no-figures")
+QUICK = ("--draws", "20", "--no-figures")
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
 FIT_KEYS = {
     "schema",
@@ -264,7 +264,7 @@ class TestGroups:
 
 class TestCompare:
     def test_four_fits_in_order(self, document, runs_csv):
-        found = document("compare", runs_csv, "--budget", "1e23", "--bootstrap", "20")
+        found = document("compare", runs_csv, "--budget", "1e23", "--draws", "20")
         assert found["schema"] == "lawful.compare/1"
         assert tuple(f["method"] for f in found["fits"]) == METHODS
         assert all(set(f) >= FIT_KEYS and f["status"] == "converged" for f in found["fits"])
@@ -277,7 +277,7 @@ class TestCompare:
         assert fits["vpnls"]["status"] == "converged"
 
     def test_table_shows_all_four(self, call, runs_csv, tmp_path):
-        code, out, err = call("compare", runs_csv, "--budget", "1e23", "--bootstrap", "20", "--out", tmp_path / "o")
+        code, out, err = call("compare", runs_csv, "--budget", "1e23", "--draws", "20", "--out", tmp_path / "o")
         assert (code, err) == (0, "")
         assert all(method in out for method in METHODS)
         assert max(map(len, out.splitlines())) <= 80
@@ -605,7 +605,7 @@ class TestEndings:
         assert json.loads(done.stdout)["status"] == "converged"
 
     def test_the_program_draws_the_figures_and_the_report(self, runs_csv, tmp_path):
-        done = run_program("fit", runs_csv, "--budget", "1e23", "--bootstrap", "20", "--json", "--out", tmp_path / "o")
+        done = run_program("fit", runs_csv, "--budget", "1e23", "--draws", "20", "--json", "--out", tmp_path / "o")
         assert (done.returncode, done.stderr) == (0, "")
         assert sorted(p.name for p in (tmp_path / "o").iterdir()) == sorted(
             ["fit.json", "report.html", "runs.csv", "tables", *FIGURE_FILES]

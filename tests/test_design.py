@@ -262,7 +262,7 @@ def test_budget_ranges():
     assert parse_budget_range("1e18:1e21:4") == (1e18, 1e19, 1e20, 1e21)
     assert parse_budget_range("1e18:1e18:1") == (1e18,)
     for text in ("1e18:1e21", "1e18:1e21:0", "1e18:1e21:1", "1e18:1e18:3"):
-        with pytest.raises(UnsupportedError, match="--budgets takes LOW:HIGH:COUNT"):
+        with pytest.raises(UnsupportedError, match="--trained takes LOW:HIGH:COUNT"):
             parse_budget_range(text)
 
 

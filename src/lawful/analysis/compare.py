@@ -13,6 +13,7 @@ from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.result import METHODS, SURFACE_METHODS, check_method
+from lawful.laws.laws import CHINCHILLA, Law, find_law
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def compare(
     runs: Any,
     *,
     methods: Sequence[str] = METHODS,
+    law: Law | str = CHINCHILLA,
     objective: Objective | str | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -81,7 +83,7 @@ def compare(
         Training runs.
     methods : sequence of str
         Which methods, in which order.
-    objective, fixed, bounds
+    law, objective, fixed, bounds
         For the surface methods that can use them; the others ignore them.
     **options
         As for :func:`analyse`.
@@ -100,7 +102,13 @@ def compare(
     ['vpnls', 'approach1', 'approach2', 'approach3']
     """
     table, objective = as_runs(runs), as_objective(objective)
-    return tuple(
-        outcome(table, method, **usable_options(method, objective, fixed=fixed, bounds=bounds), **options)
-        for method in map(check_method, methods)
-    )
+    form = law if isinstance(law, Law) else find_law(law)
+    found: list[Outcome] = []
+    for method in map(check_method, methods):
+        if method == "vpnls" and not form.separable:
+            why = f"The {form.name} law is no sum of powers, so vpnls cannot fit it; approach3 can."
+            found.append(Unavailable(method, Note("unavailable", why), len(table)))
+            continue
+        usable = usable_options(method, objective, law=form, fixed=fixed, bounds=bounds)
+        found.append(outcome(table, method, **usable, **options))
+    return tuple(found)

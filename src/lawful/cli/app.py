@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -31,6 +31,7 @@ from lawful.cli import (
     study,
     use,
 )
+from lawful.cli.splice import VerbCommand, spliced
 from lawful.cli.terminal import print_error
 from lawful.errors import LawfulError, UnsupportedError
 
@@ -39,32 +40,35 @@ EXIT_USAGE = 2
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
+START, DECIDE, PLAN, LOOK = "Start here", "Decide", "Plan", "Look closer"
+
 app = typer.Typer(
     name="lawful",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("fit")(fit.fit)
-app.command("compare")(fit.compare)
-app.command("predict")(use.predict)
-app.command("allocate")(use.allocate)
-app.command("coverage")(coverage.coverage)
-app.command("report")(report.report)
-app.command("check")(check.check)
-app.command("isoflops")(isoflops.isoflops)
-app.command("conventions")(conventions.conventions)
-app.add_typer(datasets.app, name="datasets")
-app.command("bias")(bias.bias)
-app.add_typer(study.study, name="study")
-app.command("plan")(plan.plan)
-app.command("audit")(audit.audit)
-app.command("forecast")(forecast.forecast)
-app.command("speedup")(speedup.speedup)
-app.command("deadweight")(speedup.deadweight)
-app.command("explore")(explore.explore)
-app.command("demo")(demo.demo)
+VERBS = {
+    START: (demo.demo, fit.fit, check.check, fit.compare),
+    DECIDE: (use.allocate, use.predict, forecast.forecast, speedup.deadweight, speedup.speedup),
+    PLAN: (plan.plan,),
+    LOOK: (
+        report.report,
+        explore.explore,
+        audit.audit,
+        coverage.coverage,
+        bias.bias,
+        conventions.conventions,
+        isoflops.isoflops,
+    ),
+}
+"""The verbs as --help groups them, those that a newcomer runs first at the top."""
+
+for _panel, _verbs in VERBS.items():
+    for _verb in _verbs:
+        app.command(_verb.__name__, cls=VerbCommand, rich_help_panel=_panel)(spliced(_verb))
+app.add_typer(datasets.app, name="datasets", rich_help_panel=LOOK)
+app.add_typer(study.study, name="study", rich_help_panel=LOOK)
 
 
 def _print_version(wanted: bool) -> None:
@@ -90,7 +94,7 @@ def root(
       lawful fit runs.csv --budget 3.8e25 --out result
       lawful compare runs.csv --budget 3.8e25
       lawful check runs.csv --out checked
-      lawful predict result/fit.json --params 7e9 --tokens 2e12
+      lawful predict result/fit.json --params 7B --tokens 2T
       lawful allocate result/fit.json --budget 1e24
 
     Exit codes: 0 fine, 1 the data cannot support the request, 2 usage, 70 a bug of ours.
@@ -132,18 +136,21 @@ def _exit_code(error: BaseException) -> int:
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return EXIT_INTERRUPTED
     if describe is not None:
-        _print_usage(describe())
+        context = getattr(error, "ctx", None)
+        _print_usage(describe(), context)
         return EXIT_USAGE
     traceback.print_exception(error)
     print_error("This is a bug in lawful, not in your data; please report it with the lines above.")
     return EXIT_BUG
 
 
-def _print_usage(message: str) -> None:
+def _print_usage(message: str, context: Any) -> None:
     """Say a usage error in one sentence; without arguments at all typer has shown the help already."""
     sentence = message.replace("Value error, ", "").strip().rstrip(".")
+    if isinstance(getattr(context, "command", None), VerbCommand):
+        sentence = context.command.with_flags(sentence, context)
     if sentence:
-        print_error(f"{sentence}; see lawful --help.")
+        print_error(f"{sentence}; see {'lawful' if context is None else context.command_path} --help.")
 
 
 def _prepare_streams() -> None:

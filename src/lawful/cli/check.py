@@ -4,20 +4,16 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lawful.cli import options as o
-from lawful.cli.terminal import print_document, show, working, written_line
+from lawful.cli.splice import Without
+from lawful.cli.terminal import working
 
 RULES = "Rules"
 
-By = Annotated[
-    str | None,
-    typer.Option("--by", metavar="COLUMN", help="Check each group of this column on its own.", rich_help_panel=o.DATA),
-]
 MinPoints = Annotated[
     int, typer.Option("--min-points", metavar="N", help="Fewest runs at a budget.", rich_help_panel=RULES)
 ]
@@ -53,9 +49,9 @@ FlopsRounding = Annotated[
 
 def check(
     runs: o.RunsPath,
-    columns: o.Columns = None,
-    select: o.Select = None,
-    by: By = None,
+    *,
+    reading: Annotated[o.Reading, Without("check")],
+    by: o.By = None,
     min_points: MinPoints = 6,
     merge: Merge = 0.01,
     margin: Margin = 2.5,
@@ -63,9 +59,7 @@ def check(
     spline_points: SplinePoints = 3,
     curvature_level: CurvatureLevel = 0.95,
     flops_rounding: FlopsRounding = 1e-9,
-    out: o.Out = None,
-    json: o.Json = False,
-    figures: o.Figures = True,
+    output: o.Output,
 ) -> None:
     """
     Label the runs that should not count, each with a reason; nothing is deleted.
@@ -88,17 +82,11 @@ def check(
         curvature_level=curvature_level,
         flops_rounding=flops_rounding,
     )
-    reading: dict[str, Any] = {"columns": o.parse_columns(columns), "select": o.parse_selection(select), "by": by}
     from lawful.checks.check import check as check_runs
     from lawful.show.checked import check_document, check_parts, write_check
-    from lawful.show.files.output import staged_output
 
-    staged: Any = nullcontext() if out is None else staged_output(out)
-    with staged as stage, working("Checking", quiet=json):
-        checked = check_runs(runs, thresholds=thresholds, **reading)
+    with output.staged() as stage, working("Checking", quiet=output.json):
+        checked = check_runs(runs, thresholds=thresholds, by=by, **reading.words())
         if stage is not None:
-            write_check(stage, checked, with_figures="png+svg" if figures else "none")
-    if json:
-        print_document(check_document(checked))
-        return
-    show([*check_parts(checked, runs), *([] if out is None else ["", written_line(out)])])
+            write_check(stage, checked, with_figures=output.with_figures)
+    output.give(lambda: check_document(checked), lambda: check_parts(checked, runs))

@@ -9,17 +9,21 @@ from typing import Annotated
 import typer
 
 from lawful.cli import options as o
-from lawful.cli.terminal import print_document, show, working
+from lawful.cli import values
+from lawful.cli.splice import Formerly, Without
+from lawful.cli.terminal import working
 
 COUNTING = "Counting"
 
 ParamsColumns = Annotated[
     list[str] | None,
-    typer.Option("--params", metavar="COLUMN", help="Another count of parameters.", rich_help_panel=COUNTING),
+    typer.Option("--params-column", metavar="COLUMN", help="Another count of parameters.", rich_help_panel=COUNTING),
+    Formerly("--params"),
 ]
 FlopsColumns = Annotated[
     list[str] | None,
-    typer.Option("--flops", metavar="COLUMN", help="Another count of training FLOPs.", rich_help_panel=COUNTING),
+    typer.Option("--flops-column", metavar="COLUMN", help="Another count of training FLOPs.", rich_help_panel=COUNTING),
+    Formerly("--flops"),
 ]
 Shape = Annotated[
     list[str] | None,
@@ -34,15 +38,14 @@ Shape = Annotated[
 
 def conventions(
     runs: o.RunsPath,
+    *,
     budget: o.Budgets = None,
-    method: o.Method = o.MethodName.vpnls,
-    columns: o.Columns = None,
-    select: o.Select = None,
-    weights: o.Weights = None,
+    reading: o.Reading,
+    fitting: Annotated[o.Fitting, Without("law")],
     params: ParamsColumns = None,
     flops: FlopsColumns = None,
     shape: Shape = None,
-    json: o.Json = False,
+    output: Annotated[o.Output, Without("figures")],
 ) -> None:
     """
     Refit runs under every convention of counting N and C, and show how the answer moves.
@@ -50,30 +53,26 @@ def conventions(
     \b
     Examples:
       lawful conventions runs.csv --budget 1e21
-      lawful conventions runs.csv --params non_embedding --flops measured_flops
+      lawful conventions runs.csv --params-column non_embedding --flops-column measured_flops
       lawful conventions runs.csv --shape vocabulary=128256,context=4096 --json
     """
-    budgets = o.parse_budgets(budget)
+    budgets = values.parse_budgets(budget)
     texts = [text for value in shape or [] for text in value.split(",")]
-    parts = {part: _number_or_column(text) for part, text in o.parse_pairs("--shape", texts).items()}
+    parts = {part: _number_or_column(text) for part, text in values.parse_pairs("--shape", texts).items()}
     from lawful.counting.compare import conventions as refit
     from lawful.show.conventions import conventions_document, conventions_parts
-    from lawful.sources.read import read_runs
 
-    with working("Refitting", quiet=json):
-        table = read_runs(runs, select=o.parse_selection(select), columns=o.parse_columns(columns), weights=weights)
+    with output.answering("conventions") as answer, working("Refitting", quiet=output.json):
         found = refit(
-            table,
-            method=method.value,
+            reading.read(runs),
+            method=fitting.method_name,
             budgets=budgets,
             shape=parts,
             params=tuple(params or ()),
             flops=tuple(flops or ()),
+            **fitting.how(),
         )
-    if json:
-        print_document(conventions_document(found))
-        return
-    show(conventions_parts(found))
+        answer(lambda: conventions_document(found), lambda: conventions_parts(found))
 
 
 def _number_or_column(text: str) -> float | str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lawful.cli import options as o
+from lawful.cli.splice import VerbCommand
 from lawful.cli.terminal import print_document, show, working
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch published sets of runs.")
@@ -16,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="List and fetch published sets of r
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A set that lawful datasets list shows.")]
 
 
-@app.command("list")
+@app.command("list", cls=VerbCommand)
 def list_sets(json: o.Json = False) -> None:
     """
     List the sets: what they are, their licence, and whether they are on this machine or come with the package.
@@ -34,7 +35,7 @@ def list_sets(json: o.Json = False) -> None:
     show(datasets_parts())
 
 
-@app.command("fetch")
+@app.command("fetch", cls=VerbCommand)
 def fetch_set(name: Name, json: o.Json = False) -> None:
     """
     Fetch a published set into the cache, check its hash, and say where it is; one that comes with lawful is there.
@@ -55,7 +56,7 @@ def fetch_set(name: Name, json: o.Json = False) -> None:
     show(fetched_parts(name, path))
 
 
-@app.command("path")
+@app.command("path", cls=VerbCommand)
 def set_path(name: Name, json: o.Json = False) -> None:
     """
     Print where a set lies; a failure if it was not fetched.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lawful.cli import options as o
+from lawful.cli import values
 from lawful.cli.terminal import WRITING, say, show, working
 from lawful.errors import UnsupportedError
 
@@ -36,7 +36,7 @@ def demo(out: DemoOut = Path("lawful-demo"), synthetic: Synthetic = False, seed:
     if seed is not None and not synthetic:
         msg = "--seed is of simulated noise, and the runs of the demo are real; leave it out, or add --synthetic."
         raise UnsupportedError(msg)
-    o.check_sampling(draws=0, level=0.5, seed=seed or 0)
+    values.check_sampling(draws=0, level=0.5, seed=seed or 0)
     from lawful.show.files.bundle import write_demo
     from lawful.show.files.output import staged_output
     from lawful.studies.demo import Demo, run_demo, run_real_demo

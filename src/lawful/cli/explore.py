@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from lawful.cli import options as o
+from lawful.cli import values
+from lawful.cli.splice import Preset, Without
 from lawful.cli.terminal import print_document, show
 
 SomeFit = Annotated[
@@ -19,22 +21,14 @@ SomeFit = Annotated[
 Page = Annotated[
     Path, typer.Option("--out", metavar="FILE.html", help="Write the page here.", rich_help_panel=o.OUTPUT)
 ]
-Target = Annotated[
-    str | None,
-    typer.Option("--budget", metavar="C", help="Target budget in FLOPs; that of the fit, or 1e24, by default."),
-]
-Gpu = Annotated[str, typer.Option("--gpu", metavar="NAME", help="Chip: h100, a100, h200, b200, tpu-v5p, ...")]
-Mfu = Annotated[float, typer.Option("--mfu", metavar="X", help="Model FLOPs utilisation.")]
-Price = Annotated[float, typer.Option("--price", metavar="X", help="Dollars per chip and hour.")]
 
 
 def explore(
     fit: SomeFit = None,
+    *,
+    budget: o.Budget = None,
+    spending: Annotated[o.Spending, Preset(gpu="h100"), Without("sparse")],
     out: Page = Path("explorer.html"),
-    budget: Target = None,
-    gpu: Gpu = "h100",
-    mfu: Mfu = 0.5,
-    price: Price = 2.0,
     json: o.Json = False,
 ) -> None:
     """
@@ -48,12 +42,11 @@ def explore(
       lawful explore result/fit.json --out ours.html
       lawful explore result/fit.json --budget 3.8e25 --gpu h100 --price 2.5
     """
-    target = None if budget is None else o.parse_positive("--budget", budget)
-    from lawful.core.cost import Cost
+    cost = spending.cost()
+    target = None if budget is None else values.parse_budget("--budget", budget, cost=cost)
     from lawful.show.explorer import check_fit, check_page, explorer_html, saved_target, write_page
     from lawful.show.files.artifact import load_fit
 
-    cost = Cost.on(gpu, mfu=mfu, price=price)
     check_page(out)
     found = None
     if fit is not None:

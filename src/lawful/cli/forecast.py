@@ -10,15 +10,13 @@ from typing import Annotated
 import typer
 
 from lawful.cli import options as o
+from lawful.cli import values
+from lawful.cli.splice import Without
 from lawful.cli.terminal import print_document, show
 from lawful.errors import UnsupportedError
 
 Source = Annotated[
     str, typer.Argument(metavar="FIT.json|RESULT", help="A saved fit; with --score a table of the runs that came.")
-]
-SomeBudgets = Annotated[
-    list[str] | None,
-    typer.Option("--budget", metavar="C", help="Budget of a compute-optimal run; repeat or separate by commas."),
 ]
 Params = Annotated[str | None, typer.Option("--params", metavar="N", help="Size of another run, with --tokens.")]
 Tokens = Annotated[str | None, typer.Option("--tokens", metavar="D", help="Tokens of another run, with --params.")]
@@ -30,14 +28,14 @@ ScoreFile = Annotated[
 
 def forecast(
     source: Source,
-    budget: SomeBudgets = None,
+    *,
+    budget: o.Budgets = None,
     params: Params = None,
     tokens: Tokens = None,
     ledger: LedgerFile = Path("forecasts.jsonl"),
     score: ScoreFile = None,
-    level: o.Level = 0.9,
-    columns: o.Columns = None,
-    select: o.Select = None,
+    reading: Annotated[o.Reading, Without("weights", "check")],
+    sampling: Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed")],
     json: o.Json = False,
 ) -> None:
     """
@@ -52,26 +50,25 @@ def forecast(
       lawful forecast result/fit.json --params 7e9 --tokens 2e12 --ledger ours.jsonl
       lawful forecast --score ours.jsonl new-runs.csv
     """
-    o.check_level(level)
     if score is not None:
         if budget or params or tokens:
             msg = "--score reads what was forecast from the ledger; leave --budget, --params and --tokens out."
             raise UnsupportedError(msg)
-        _score(score, source, columns, select, as_json=json)
+        _score(score, source, reading, as_json=json)
         return
     if (params is None) != (tokens is None):
         msg = "A run has parameters and tokens; give --params and --tokens together."
         raise UnsupportedError(msg)
-    budgets = o.parse_budgets(budget)
+    budgets = values.parse_budgets(budget)
     points = []
     if params is not None and tokens is not None:
-        points.append((o.parse_positive("--params", params), o.parse_positive("--tokens", tokens)))
+        points.append((values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)))
     from lawful.forecasting.forecast import forecast as make
     from lawful.show.files.artifact import load_fit
     from lawful.show.ledger import append_entry, entry_of, forecast_parts
 
     fit = load_fit(source)
-    made = make(fit, budgets, points=points, level=level)
+    made = make(fit, budgets, points=points, level=sampling.level)
     entry = entry_of(fit, made)
     append_entry(ledger, entry)
     if json:
@@ -80,12 +77,11 @@ def forecast(
     show([*forecast_parts(entry, made), f"Added to {ledger}"])
 
 
-def _score(ledger: Path, result: str, columns: list[str] | None, select: list[str] | None, *, as_json: bool) -> None:
+def _score(ledger: Path, result: str, reading: o.Reading, *, as_json: bool) -> None:
     from lawful.show.ledger import read_ledger, score_document, score_ledger, score_parts
-    from lawful.sources.read import read_runs
 
     entries = read_ledger(ledger)
-    runs = read_runs(result, select=o.parse_selection(select), columns=o.parse_columns(columns))
+    runs = reading.read(result)
     rows = score_ledger(entries, runs)
     if as_json:
         print_document(score_document(rows, runs))

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from lawful.cli import options as o
+from lawful.cli import values
+from lawful.cli.splice import Formerly, Without
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
@@ -28,10 +30,11 @@ Run = Annotated[
 SomeBudgets = Annotated[
     list[str] | None,
     typer.Option(
-        "--budgets",
+        "--trained",
         metavar="N|LIST",
-        help="How many log-spaced candidate budgets to try (40), or budgets in FLOPs, separated by commas.",
+        help="Budgets of the points: how many log-spaced candidates to try (40), or FLOPs, separated by commas.",
     ),
+    Formerly("--budgets"),
 ]
 PointsFile = Annotated[
     Path | None,
@@ -41,11 +44,11 @@ PointsFile = Annotated[
 
 def isoflops(
     checkpoints: Checkpoints,
-    out: PointsFile = None,
-    columns: o.Columns = None,
-    select: o.Select = None,
+    *,
+    reading: Annotated[o.Reading, Without("weights", "check")],
     run: Run = None,
-    budgets: SomeBudgets = None,
+    trained: SomeBudgets = None,
+    out: PointsFile = None,
     json: o.Json = False,
 ) -> None:
     """
@@ -54,20 +57,21 @@ def isoflops(
     \b
     Examples:
       lawful isoflops checkpoints.csv --out points.csv
-      lawful isoflops checkpoints.csv --run peak_lr --run sweep --budgets 40
-      lawful isoflops checkpoints.csv --budgets 1e18,1e19,1e20 --json
+      lawful isoflops checkpoints.csv --run peak_lr --run sweep --trained 40
+      lawful isoflops checkpoints.csv --trained 1e18,1e19,1e20 --json
     """
-    wanted = parse_candidates(budgets)
+    wanted = parse_candidates(trained)
     from lawful.show.points import check_writable, points_document, points_parts, write_points
     from lawful.sources.isoflops import isoflop_points
 
     if out is not None:
         check_writable(out, checkpoints)
+    asked = reading.words()
     with working("Reading training curves", quiet=json):
         points = isoflop_points(
             checkpoints,
-            columns=o.parse_columns(columns),
-            select=o.parse_selection(select),
+            columns=asked["columns"],
+            select=asked["select"],
             run=None if run is None else tuple(run),
             budgets=40 if wanted is None else wanted,
         )
@@ -84,7 +88,7 @@ def isoflops(
     show(parts)
 
 
-def parse_candidates(values: list[str] | None) -> int | tuple[float, ...] | None:
+def parse_candidates(given: list[str] | None) -> int | tuple[float, ...] | None:
     """
     Read a number of candidate budgets, or the budgets themselves.
 
@@ -93,13 +97,13 @@ def parse_candidates(values: list[str] | None) -> int | tuple[float, ...] | None
     >>> parse_candidates(["40"]), parse_candidates(["1e18,3e18"])
     (40, (1e+18, 3e+18))
     """
-    if not values:
+    if not given:
         return None
-    texts = [text.strip() for value in values for text in value.split(",")]
-    numbers = tuple(o.parse_positive("--budgets", text) for text in texts)
+    texts = values.budget_texts(given)
+    numbers = values.parse_budgets(given, option="--trained")
     if len(numbers) > 1 or numbers[0] >= LARGEST_COUNT:
         return numbers
     if numbers[0] != int(numbers[0]):
-        msg = f"--budgets takes a whole number of candidates or budgets in FLOPs, got {texts[0]!r}."
+        msg = f"--trained takes a whole number of candidates or budgets in FLOPs, got {texts[0]!r}."
         raise UnsupportedError(msg)
     return int(numbers[0])

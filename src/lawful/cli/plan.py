@@ -6,15 +6,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lawful.cli import options as o
+from lawful.cli import values
+from lawful.cli.splice import Formerly
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
+    from lawful.design.design import Planned
+    from lawful.design.rehearsal import Rehearsal
     from lawful.design.shapes import Shapes
     from lawful.laws.surface import Surface
 
@@ -36,9 +40,15 @@ class LayoutName(StrEnum):
 
 
 BudgetRange = Annotated[
-    str, typer.Option("--budgets", metavar="LOW:HIGH:COUNT", help="Budgets of the runs, or a list with commas.")
+    str,
+    typer.Option("--trained", metavar="LOW:HIGH:COUNT", help="Budgets of the runs, or a list with commas."),
+    Formerly("--budgets"),
 ]
-Target = Annotated[str, typer.Option("--target", metavar="C", help="Budget of the decision in FLOPs.")]
+Target = Annotated[
+    str,
+    typer.Option("--budget", metavar="C", help="Budget of the decision: FLOPs, '30 days on 1024 h100' or '$5M'."),
+    Formerly("--target"),
+]
 Prior = Annotated[
     str, typer.Option("--prior", metavar="NAME|FIT.json", help="What is believed now: besiroglu, hoffmann, or a fit.")
 ]
@@ -49,7 +59,9 @@ TotalFlops = Annotated[
 Layout = Annotated[
     LayoutName, typer.Option("--layout", help="Runs chosen for the decision, or the usual grid around the prior's N*.")
 ]
-Given = Annotated[str | None, typer.Option("--given", metavar="RUNS", help="Runs that are done; plan the next ones.")]
+Given = Annotated[
+    str | None, typer.Option("--given", metavar="RUNS", help="Table of runs that are done; plan the next ones.")
+]
 Decision = Annotated[DecisionName, typer.Option("--decision", help="Know N* or the loss at the target well.")]
 Reach = Annotated[
     float | None,
@@ -72,7 +84,10 @@ Repeats = Annotated[
 ]
 Sizes = Annotated[
     int | None,
-    typer.Option("--sizes", metavar="N", help="Sizes per budget of a grid. Default: 7.", rich_help_panel=SWEEP),
+    typer.Option(
+        "--sizes-per-budget", metavar="N", help="Sizes per budget of a grid. Default: 7.", rich_help_panel=SWEEP
+    ),
+    Formerly("--sizes"),
 ]
 MaxRuns = Annotated[
     int | None, typer.Option("--runs", metavar="N", help="Most runs; 15 per budget.", rich_help_panel=SWEEP)
@@ -121,12 +136,14 @@ Manifest = Annotated[
 
 
 def plan(
-    budgets: BudgetRange,
-    target: Target,
+    *,
+    trained: BudgetRange,
+    budget: Target,
     prior: Prior,
     total_flops: TotalFlops = None,
     layout: Layout = LayoutName.design,
     given: Given = None,
+    reading: o.Reading,
     decision: Decision = DecisionName.params,
     reach: Reach = None,
     tokens_per_param: Ratio = None,
@@ -149,81 +166,69 @@ def plan(
 
     \b
     Examples:
-      lawful plan --budgets 1e18:1e21:5 --target 3e25 --prior besiroglu --total-flops 2e22
-      lawful plan --budgets 1e18:1e20:3 --target 1e24 --prior result/fit.json --total-flops 1e21 --given runs.csv
-      lawful plan --budgets 1e18:1e21:5 --target 3e25 --prior besiroglu --total-flops 2e22 \\
+      lawful plan --trained 1e18:1e21:5 --budget 3e25 --prior besiroglu --total-flops 2e22
+      lawful plan --trained 1e18:1e20:3 --budget 1e24 --prior result/fit.json --total-flops 1e21 --given runs.csv
+      lawful plan --trained 1e18:1e21:5 --budget 3e25 --prior besiroglu --total-flops 2e22 \\
         --width-multiple 128 --out runs-to-train.csv
-      lawful plan --layout grid --sizes 7 --grid 4 --repeats 3 --budgets 1e18:1e20:5 --target 1e21 \\
+      lawful plan --layout grid --sizes-per-budget 7 --grid 4 --repeats 3 --trained 1e18:1e20:5 --budget 1e21 \\
         --prior result/fit.json --out runs-to-train.csv
     """
-    chosen = parse_budget_range(budgets)
-    wanted = o.parse_positive("--target", target)
-    total = None if total_flops is None else o.parse_positive("--total-flops", total_flops)
-    ends = None if tokens_per_param is None else _parse_ratio(tokens_per_param)
-    design_only = {
+    total = values.parse_optional("--total-flops", total_flops)
+    only_design = {
         "--reach": reach,
-        "--tokens-per-param": ends,
+        "--tokens-per-param": tokens_per_param,
         "--runs": runs,
         "--spread": spread,
         "--simulate": simulate,
         "--noise": noise,
     }
-    _check_layout(layout, total, sizes, [flag for flag, value in design_only.items() if value is not None])
+    _check_layout(layout, total, sizes, [flag for flag, value in only_design.items() if value is not None])
     if simulate is not None and (simulate < 0 or simulate == 1):
         msg = f"--simulate takes 0 or at least 2 studies, got {simulate}."
         raise UnsupportedError(msg)
-    from lawful.design.design import Sweep
-    from lawful.design.design import plan as plan_runs
-    from lawful.design.rehearsal import check_plan
-    from lawful.design.usual_grid import plan_grid
+    chosen = parse_budget_range(trained)
+    wanted: dict[str, Any] = {"target": values.parse_budget("--budget", budget), "total_flops": total}
+    rules: dict[str, Any] = {
+        "repeats": repeats,
+        "decision": decision.value,
+        "shapes": _shapes(width_multiple, vocabulary, context),
+    }
+    design: dict[str, Any] = {
+        "reach": 8.0 if reach is None else reach,
+        "tokens_per_param": (1.0, 1000.0) if tokens_per_param is None else _parse_ratio(tokens_per_param),
+        "runs": runs,
+        "spread": 0.15 if spread is None else spread,
+    }
     from lawful.show.planned import plan_document, plan_parts, write_manifest
-    from lawful.sources.read import read_runs
 
-    shapes = _shapes(width_multiple, vocabulary, context)
     with working("Planning", quiet=json):
-        done = None if given is None else read_runs(given)
+        wanted |= {"prior": _surface(prior), "given": None if given is None else reading.read(given)}
         tried = None
-        if total is None or layout is LayoutName.grid:
-            found = plan_grid(
-                chosen,
-                target=wanted,
-                prior=_surface(prior),
-                sizes=7 if sizes is None else sizes,
-                width=grid,
-                repeats=repeats,
-                total_flops=total,
-                given=done,
-                decision=decision.value,
-                shapes=shapes,
-            )
+        if layout is LayoutName.grid:
+            from lawful.design.usual_grid import plan_grid
+
+            found = plan_grid(chosen, **wanted, **rules, sizes=7 if sizes is None else sizes, width=grid)
         else:
-            rules = Sweep(
-                reach=8.0 if reach is None else reach,
-                tokens_per_param=ends or (1.0, 1000.0),
-                repeats=repeats,
-                runs=runs,
-                spread=0.15 if spread is None else spread,
-                decision=decision.value,
-                shapes=shapes,
-            )
-            found = plan_runs(
-                chosen,
-                target=wanted,
-                prior=_surface(prior),
-                total_flops=total,
-                given=done,
-                sweep=rules,
-                grid_width=grid,
-            )
-            studies = 200 if simulate is None else simulate
-            if studies:
-                tried = check_plan(found, studies=studies, noise=0.01 if noise is None else noise, seed=seed)
+            from lawful.design.design import Sweep
+            from lawful.design.design import plan as plan_runs
+
+            found = plan_runs(chosen, **wanted, sweep=Sweep(**rules, **design), grid_width=grid)
+            tried = _tried(found, 200 if simulate is None else simulate, 0.01 if noise is None else noise, seed)
         if out is not None:
             write_manifest(found, out, tried)
     if json:
         print_document(plan_document(found, tried))
         return
     show([*plan_parts(found, tried), *([] if out is None else [f"Wrote {out}"])])
+
+
+def _tried(found: Planned, studies: int, noise: float, seed: int) -> Rehearsal | None:
+    """Rehearse the plan beside the usual grid; None where no study was asked for."""
+    if not studies:
+        return None
+    from lawful.design.rehearsal import check_plan
+
+    return check_plan(found, studies=studies, noise=noise, seed=seed)
 
 
 def _check_layout(layout: LayoutName, total: float | None, sizes: int | None, design_only: list[str]) -> None:
@@ -233,7 +238,7 @@ def _check_layout(layout: LayoutName, total: float | None, sizes: int | None, de
             msg = "A design spends an allowance; give --total-flops, or lay out the usual grid with --layout grid."
             raise UnsupportedError(msg)
         if sizes is not None:
-            msg = "--sizes is for --layout grid; a design chooses the sizes of every budget, as many as --runs allows."
+            msg = "--sizes-per-budget is for --layout grid; a design chooses its sizes, as many as --runs allows."
             raise UnsupportedError(msg)
     elif design_only:
         msg = f"A grid has no {' or '.join(design_only)}, a design has; leave that out, or take --layout design."
@@ -252,15 +257,15 @@ def parse_budget_range(text: str) -> tuple[float, ...]:
     (1e+18, 3e+19)
     """
     if ":" not in text:
-        return tuple(o.parse_positive("--budgets", part.strip()) for part in text.split(","))
+        return values.parse_budgets([text], option="--trained")
     parts = text.split(":")
     if len(parts) != 3 or not parts[2].isdigit() or int(parts[2]) < 1:
-        msg = f"--budgets takes LOW:HIGH:COUNT, or a list with commas; got {text!r}."
+        msg = f"--trained takes LOW:HIGH:COUNT, or a list with commas; got {text!r}."
         raise UnsupportedError(msg)
-    low, high = (o.parse_positive("--budgets", part) for part in parts[:2])
+    low, high = (values.parse_budget("--trained", part) for part in parts[:2])
     steps = int(parts[2]) - 1
     if (steps == 0) != (low == high):
-        msg = f"--budgets takes LOW:HIGH:COUNT with at least 2 budgets between different ends, got {text!r}."
+        msg = f"--trained takes LOW:HIGH:COUNT with at least 2 budgets between different ends, got {text!r}."
         raise UnsupportedError(msg)
     if steps == 0:
         return (low,)
@@ -272,7 +277,7 @@ def _parse_ratio(text: str) -> tuple[float, float]:
     if not colon:
         msg = f"--tokens-per-param takes LOW:HIGH, got {text!r}."
         raise UnsupportedError(msg)
-    return o.parse_positive("--tokens-per-param", low), o.parse_positive("--tokens-per-param", high)
+    return values.parse_positive("--tokens-per-param", low), values.parse_positive("--tokens-per-param", high)
 
 
 def _surface(prior: str) -> Surface:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lawful.cli import options as o
+from lawful.cli import values
 from lawful.cli.terminal import print_document, show, working
 
 Fits = Annotated[list[str], typer.Argument(metavar="FIT.json...", help="Files written by lawful fit --out.")]
@@ -23,15 +24,12 @@ Page = Annotated[
     ),
 ]
 Title = Annotated[str | None, typer.Option("--title", metavar="TEXT", help="Heading of the page.")]
-MoreBudgets = Annotated[
-    list[str] | None,
-    typer.Option("--budget", metavar="C", help="Budget in FLOPs to decide on, instead of those the fits were asked."),
-]
 
 
 def report(
     fits: Fits,
-    budget: MoreBudgets = None,
+    *,
+    budget: o.Budgets = None,
     title: Title = None,
     out: Page = None,
     json: o.Json = False,
@@ -46,7 +44,7 @@ def report(
       lawful report before/fit.json after/fit.json --out changed.html
       lawful report before/fit.json after/fit.json --json
     """
-    budgets = o.parse_budgets(budget)
+    budgets = values.parse_budgets(budget)
     from lawful.show.report.reporting import report_document, write_saved
 
     if json and out is None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lawful.cli import options as o
-from lawful.cli.terminal import print_document, show, working
+from lawful.cli import values
+from lawful.cli.splice import Preset, Without
+from lawful.cli.terminal import working
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
-    from lawful.core.cost import Cost
     from lawful.estimate.result import Fit, FrontierFit
 
 FitA = Annotated[str, typer.Argument(metavar="A.json", help="Saved fit of recipe A.")]
@@ -21,30 +22,21 @@ FitB = Annotated[str, typer.Argument(metavar="B.json", help="Saved fit of recipe
 NeededBudgets = Annotated[
     list[str], typer.Option("--budget", metavar="C", help="Budgets of B in FLOPs; repeat or separate by commas.")
 ]
-OneBudget = Annotated[str, typer.Option("--budget", metavar="C", help="Budget in FLOPs.")]
 MfuA = Annotated[float, typer.Option("--mfu-a", metavar="X", help="MFU of recipe A.")]
 MfuB = Annotated[float, typer.Option("--mfu-b", metavar="X", help="MFU of recipe B.")]
 OtherFit = Annotated[str | None, typer.Option("--choice", metavar="FIT.json", help="Price the choice of this fit.")]
 SomeTokens = Annotated[str | None, typer.Option("--tokens", metavar="D", help="Price this number of tokens.")]
-Draws = Annotated[
-    int,
-    typer.Option("--bootstrap", metavar="N", help="Paired draws; 0 for no intervals.", rich_help_panel=o.UNCERTAINTY),
-]
-Gpu = Annotated[str, typer.Option("--gpu", metavar="NAME", help="Chip: h100, a100, h200, b200, tpu-v5p, ...")]
-Mfu = Annotated[float, typer.Option("--mfu", metavar="X", help="Model FLOPs utilisation.")]
-Price = Annotated[float, typer.Option("--price", metavar="X", help="Dollars per chip and hour.")]
 
 
 def speedup(
     a: FitA,
     b: FitB,
+    *,
     budget: NeededBudgets,
     mfu_a: MfuA = 0.5,
     mfu_b: MfuB = 0.5,
-    bootstrap: Draws = 1000,
-    level: o.Level = 0.9,
-    seed: o.Seed = 0,
-    json: o.Json = False,
+    sampling: Annotated[o.Sampling, Preset(draws=1000), Without("intervals", "cluster")],
+    output: Annotated[o.Output, Without("figures")],
 ) -> None:
     """
     Say how much less recipe B needs than recipe A for the same loss: FLOPs, tokens and hours.
@@ -54,8 +46,7 @@ def speedup(
       lawful speedup a/fit.json b/fit.json --budget 1e22,1e24
       lawful speedup a/fit.json b/fit.json --budget 1e24 --mfu-a 0.5 --mfu-b 0.4 --json
     """
-    o.check_sampling(draws=bootstrap, level=level, seed=seed)
-    budgets = o.parse_budgets(budget)
+    budgets = values.parse_budgets(budget)
     from lawful.core.cost import Cost
     from lawful.decide.speedup import speedup as compare_recipes
     from lawful.show.files.artifact import load_fit
@@ -69,35 +60,30 @@ def speedup(
         return found
 
     first, second = load(a), load(b)
-    with working("Drawing", quiet=json):
+    with output.answering("speedup") as answer, working("Drawing", quiet=output.json):
         rows = compare_recipes(
             first,
             second,
             budgets,
-            draws=bootstrap,
-            seed=seed,
-            level=level,
+            draws=sampling.draws or 0,
+            seed=sampling.seed,
+            level=sampling.level,
             cost_a=Cost(mfu=mfu_a),
             cost_b=Cost(mfu=mfu_b),
         )
-    if json:
-        print_document(speedup_document(rows, level=level))
-        return
-    show(speedup_parts(rows, level=level))
+        level = sampling.level
+        answer(lambda: speedup_document(rows, level=level), lambda: speedup_parts(rows, level=level))
 
 
 def deadweight(
     fit: o.FitPath,
-    budget: OneBudget,
+    *,
+    budget: o.NeededBudget,
     choice: OtherFit = None,
     tokens: SomeTokens = None,
-    gpu: Gpu = "h100",
-    mfu: Mfu = 0.5,
-    price: Price = 2.0,
-    bootstrap: Draws = 1000,
-    level: o.Level = 0.9,
-    seed: o.Seed = 0,
-    json: o.Json = False,
+    spending: Annotated[o.Spending, Preset(gpu="h100")],
+    sampling: Annotated[o.Sampling, Preset(draws=1000), Without("intervals", "cluster")],
+    output: Annotated[o.Output, Without("figures")],
 ) -> None:
     """
     Price another choice on a fitted surface; by default that of Approach 2 on the same runs.
@@ -108,30 +94,25 @@ def deadweight(
       lawful deadweight result/fit.json --budget 3.8e25 --tokens 15e12 --gpu h100 --price 2.5
       lawful deadweight result/fit.json --budget 1e24 --choice other/fit.json --json
     """
-    o.check_sampling(draws=bootstrap, level=level, seed=seed)
-    c = o.parse_positive("--budget", budget)
+    cost = spending.cost()
+    c = values.parse_budget("--budget", budget, cost=cost)
     if choice is not None and tokens is not None:
         msg = "--choice and --tokens both say what was chosen; give one of them."
         raise UnsupportedError(msg)
-    from lawful.core.cost import Cost
     from lawful.decide.waste import deadweight as price_choice
     from lawful.show.files.artifact import load_fit
     from lawful.show.speedup import deadweight_document, deadweight_parts
 
-    cost: Cost = Cost.on(gpu, mfu=mfu, price=price)
     truth = load_fit(fit)
     chosen: float | Fit | FrontierFit
     if tokens is not None:
-        chosen = o.parse_positive("--tokens", tokens)
+        chosen = values.parse_positive("--tokens", tokens)
     elif choice is not None:
         chosen = load_fit(choice)
     else:
         from lawful.estimate.isoflop import fit_isoflop
 
         chosen = fit_isoflop(truth.runs)
-    with working("Drawing", quiet=json):
-        found = price_choice(truth, chosen, c, draws=bootstrap, seed=seed, level=level)  # type: ignore[arg-type]
-    if json:
-        print_document(deadweight_document(found, cost))
-        return
-    show(deadweight_parts(found, cost))
+    with output.answering("deadweight") as answer, working("Drawing", quiet=output.json):
+        found = price_choice(truth, chosen, c, draws=sampling.draws or 0, seed=sampling.seed, level=sampling.level)  # type: ignore[arg-type]
+        answer(lambda: deadweight_document(found, cost), lambda: deadweight_parts(found, cost))

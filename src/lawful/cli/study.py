@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lawful.cli.splice import VerbCommand
 from lawful.cli.terminal import console, show
 
 if TYPE_CHECKING:  # NumPy and joblib are loaded by the command, not by --help
@@ -34,7 +35,7 @@ Scheduler = Annotated[
 ]
 
 
-@study.command("list")
+@study.command("list", cls=VerbCommand)
 def list_studies() -> None:
     """
     List the studies with what they ask.
@@ -56,7 +57,7 @@ def list_studies() -> None:
     show([table])
 
 
-@study.command("run")
+@study.command("run", cls=VerbCommand)
 def run(
     names: Names,
     out: StudyOut,

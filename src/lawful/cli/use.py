@@ -4,46 +4,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lawful.cli import options as o
-from lawful.cli.terminal import print_document, show
+from lawful.cli import values
+from lawful.cli.splice import Without
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
+    from lawful.analysis.analysis import Analysis
     from lawful.core.cost import Cost
+    from lawful.decide.constraints import Constraints
 
-OneParams = Annotated[str, typer.Option("--params", metavar="N", help="Model size.")]
-OneTokens = Annotated[str, typer.Option("--tokens", metavar="D", help="Training tokens.")]
-FixedParams = Annotated[str | None, typer.Option("--params", metavar="N", help="Hold the model size.")]
+OneParams = Annotated[str, typer.Option("--params", metavar="N", help="Model size: 7e9 or 7B.")]
+OneTokens = Annotated[str, typer.Option("--tokens", metavar="D", help="Training tokens: 2e12 or 2T.")]
+FixedParams = Annotated[str | None, typer.Option("--params", metavar="N", help="Hold the model size: 7e9 or 7B.")]
 FixedRatio = Annotated[
     str | None, typer.Option("--tokens-per-param", metavar="R", help="Hold the tokens per parameter.")
 ]
-SomeBudgets = Annotated[
-    list[str] | None,
-    typer.Option("--budget", metavar="C", help="Budget in FLOPs; repeat or separate by commas."),
-]
-HARDWARE, CONSTRAINTS = "Hardware", "Constraints"
-Gpu = Annotated[
-    str | None,
-    typer.Option("--gpu", metavar="NAME", help="Chip: h100, a100, h200, b200, tpu-v5p, ...", rich_help_panel=HARDWARE),
-]
-Count = Annotated[int, typer.Option("--count", metavar="N", help="Number of chips.", rich_help_panel=HARDWARE)]
+CONSTRAINTS = "Constraints"
+Count = Annotated[int, typer.Option("--count", metavar="N", help="Number of chips.", rich_help_panel=o.HARDWARE)]
 Days = Annotated[
     float | None,
     typer.Option(
-        "--days", metavar="X", help="Spend this many days of them instead of --budget.", rich_help_panel=HARDWARE
+        "--days", metavar="X", help="Spend this many days of them instead of --budget.", rich_help_panel=o.HARDWARE
     ),
-]
-Mfu = Annotated[float, typer.Option("--mfu", metavar="X", help="Model FLOPs utilisation.", rich_help_panel=HARDWARE)]
-Price = Annotated[
-    float, typer.Option("--price", metavar="X", help="Dollars per chip and hour.", rich_help_panel=HARDWARE)
-]
-Sparse = Annotated[
-    bool,
-    typer.Option("--sparse", help="Take the peak with sparsity, as some published figures.", rich_help_panel=HARDWARE),
 ]
 TargetLoss = Annotated[
     str | None,
@@ -77,44 +64,39 @@ Sizes = Annotated[
 
 def predict(
     fit: o.FitPath,
+    *,
     params: OneParams,
     tokens: OneTokens,
     level: o.LevelOrSaved = None,
-    json: o.Json = False,
+    output: Annotated[o.Output, Without("figures")],
 ) -> None:
     """
     Predict the loss of one run from a saved fit, with its interval.
 
     \b
     Examples:
-      lawful predict result/fit.json --params 7e9 --tokens 2e12
+      lawful predict result/fit.json --params 7B --tokens 2T
     """
-    size, data = o.parse_positive("--params", params), o.parse_positive("--tokens", tokens)
-    if level is not None:
-        o.check_level(level)
+    size, data = values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)
+    values.check_level(level)
     from lawful.show.files.artifact import load_analysis
     from lawful.show.files.document import predict_document
-
-    document = predict_document(load_analysis(fit), size, data, level=level)
-    if json:
-        print_document(document)
-        return
     from lawful.show.tables import predict_line
 
-    show([predict_line(document)])
+    with output.answering("predict") as answer:
+        document = predict_document(load_analysis(fit), size, data, level=level)
+        answer(lambda: document, lambda: [predict_line(document)])
 
 
 def allocate(
     fit: o.FitPath,
-    budget: SomeBudgets = None,
+    *,
+    budget: o.Budgets = None,
     params: FixedParams = None,
     tokens_per_param: FixedRatio = None,
-    gpu: Gpu = None,
+    spending: o.Spending,
     count: Count = 1,
     days: Days = None,
-    mfu: Mfu = 0.5,
-    price: Price = 2.0,
-    sparse: Sparse = False,
     loss: TargetLoss = None,
     min_tokens_per_param: MinRatio = None,
     unique_tokens: UniqueTokens = None,
@@ -122,7 +104,7 @@ def allocate(
     inference_mfu: InferenceMfu = None,
     sizes: Sizes = None,
     level: o.LevelOrSaved = None,
-    json: o.Json = False,
+    output: Annotated[o.Output, Without("figures")],
 ) -> None:
     """
     Say how large a model and how many tokens a budget should buy, from a saved fit.
@@ -130,57 +112,43 @@ def allocate(
     \b
     Examples:
       lawful allocate result/fit.json --budget 3.8e25
-      lawful allocate result/fit.json --budget 1e24 --params 70e9
+      lawful allocate result/fit.json --budget 1e24 --params 70B
       lawful allocate result/fit.json --budget 1e24 --tokens-per-param 20
       lawful allocate result/fit.json --gpu h100 --count 1024 --days 30
-      lawful allocate result/fit.json --budget 1e24 --unique-tokens 5e11
-      lawful allocate result/fit.json --loss 2.1 --inference-tokens 1e13 --sizes 7e9,13e9,70e9
+      lawful allocate result/fit.json --budget '30 days on 1024 h100' --mfu 0.4
+      lawful allocate result/fit.json --budget '$5M' --price 2.5
+      lawful allocate result/fit.json --budget 1e24 --unique-tokens 500B
+      lawful allocate result/fit.json --loss 2.1 --inference-tokens 10T --sizes 7B,13B,70B
     """
-    size = None if params is None else o.parse_positive("--params", params)
-    ratio = None if tokens_per_param is None else o.parse_positive("--tokens-per-param", tokens_per_param)
-    if size is not None and ratio is not None:
+    held = {
+        "params": values.parse_optional("--params", params),
+        "tokens_per_param": values.parse_optional("--tokens-per-param", tokens_per_param),
+    }
+    if None not in held.values():
         msg = "--params and --tokens-per-param both fix the choice; give one of them."
         raise UnsupportedError(msg)
-    if level is not None:
-        o.check_level(level)
-    goal = None if loss is None else o.parse_positive("--loss", loss)
-    from lawful.core.cost import Cost
-
-    cost = None if gpu is None else Cost.on(gpu, rate="sparse" if sparse else "dense", mfu=mfu, price=price)
-    budgets = _budgets(budget, days, count, goal, cost)
-    from lawful.decide.constraints import Constraints, Demand, optimise
+    values.check_level(level)
+    goal, cost = values.parse_optional("--loss", loss), spending.cost()
+    budgets = _budgets(budget, days, count, goal, spending)
+    rules = _constraints(sizes, min_tokens_per_param, unique_tokens, inference_tokens, inference_mfu)
     from lawful.show.choices import allocate_document_with, choices_parts
     from lawful.show.files.artifact import load_analysis
 
-    demand = []
-    if inference_tokens is not None:
-        serving = None if inference_mfu is None else Cost(mfu=inference_mfu)
-        demand.append(Demand(o.parse_positive("--inference-tokens", inference_tokens), serving))
-    rules = Constraints(
-        sizes=None if sizes is None else tuple(o.parse_positive("--sizes", part) for part in sizes.split(",")),
-        min_tokens_per_param=min_tokens_per_param,
-        unique_tokens=None if unique_tokens is None else o.parse_positive("--unique-tokens", unique_tokens),
-        demand=tuple(demand),
-    )
-    analysis = load_analysis(fit)
-    at = analysis.level if level is None else level
-    allocations = [analysis.allocate(c, params=size, tokens_per_param=ratio, level=at) for c in budgets]
-    found = []
-    if goal is not None or rules != Constraints():
-        surface = getattr(analysis.fit, "surface", None)
-        if surface is None:
-            msg = f"{analysis.method} fits no surface, so it cannot weigh constraints; fit with vpnls or approach3."
-            raise UnsupportedError(msg)
-        asked: list[dict[str, float]] = [{"loss": goal}] if goal is not None else [{"budget": c} for c in budgets]
-        found = [optimise(surface, constraints=rules, cost=Cost(mfu=mfu), **one) for one in asked]
-    if json:
-        print_document(allocate_document_with(analysis, allocations, found, level=at, cost=cost, count=count))
-        return
-    show(choices_parts(analysis, allocations, found, level=at, cost=cost, count=count))
+    with output.answering("allocate") as answer:
+        analysis = load_analysis(fit)
+        at = analysis.level if level is None else level
+        made = [analysis.allocate(c, **held, level=at) for c in budgets]
+        found = _constrained(analysis, budgets, goal, rules, cost)
+        in_money = spending.gpu is not None or values.any_spoken(budget)
+        shown: dict[str, Any] = {"level": at, "cost": cost if in_money else None, "count": count}
+        answer(
+            lambda: allocate_document_with(analysis, made, found, **shown),
+            lambda: choices_parts(analysis, made, found, **shown),
+        )
 
 
 def _budgets(
-    budget: list[str] | None, days: float | None, count: int, loss: float | None, cost: Cost | None
+    budget: list[str] | None, days: float | None, count: int, loss: float | None, spending: o.Spending
 ) -> tuple[float, ...]:
     """Budgets as given, or what the chips do in the days; none where a loss is the goal."""
     ways = [budget is not None, days is not None, loss is not None]
@@ -188,8 +156,46 @@ def _budgets(
         msg = "Say what to spend or to reach: one of --budget, --days with --gpu, or --loss."
         raise UnsupportedError(msg)
     if days is None:
-        return o.parse_budgets(budget)
-    if cost is None:
+        return values.parse_budgets(budget, cost=spending.cost())
+    if spending.gpu is None:
         msg = "--days needs --gpu, the chip that the days are spent on."
         raise UnsupportedError(msg)
-    return (cost.budget(count=count, days=days),)
+    return (spending.cost().budget(count=count, days=days),)
+
+
+def _constraints(
+    sizes: str | None,
+    min_ratio: float | None,
+    unique_tokens: str | None,
+    inference_tokens: str | None,
+    inference_mfu: float | None,
+) -> Constraints:
+    """Return what the choice must respect besides the budget."""
+    from lawful.core.cost import Cost
+    from lawful.decide.constraints import Constraints, Demand
+
+    served = values.parse_optional("--inference-tokens", inference_tokens)
+    serving = None if inference_mfu is None else Cost(mfu=inference_mfu)
+    return Constraints(
+        sizes=None if sizes is None else tuple(values.parse_positive("--sizes", part) for part in sizes.split(",")),
+        min_tokens_per_param=min_ratio,
+        unique_tokens=values.parse_optional("--unique-tokens", unique_tokens),
+        demand=() if served is None else (Demand(served, serving),),
+    )
+
+
+def _constrained(
+    analysis: Analysis, budgets: tuple[float, ...], goal: float | None, rules: Constraints, cost: Cost
+) -> list[Any]:
+    """Return the best choice under the constraints, one per budget or for the loss; none where nothing binds."""
+    from lawful.core.cost import Cost
+    from lawful.decide.constraints import Constraints, optimise
+
+    if goal is None and rules == Constraints():
+        return []
+    surface = getattr(analysis.fit, "surface", None)
+    if surface is None:
+        msg = f"{analysis.method} fits no surface, so it cannot weigh constraints; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    asked: list[dict[str, float]] = [{"loss": goal}] if goal is not None else [{"budget": c} for c in budgets]
+    return [optimise(surface, constraints=rules, cost=Cost(mfu=cost.mfu), **one) for one in asked]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.objective import Objective
 from lawful.core.typing import Array
 from lawful.core.validation import check_budget
 from lawful.counting.counts import Count, find_counts
@@ -19,6 +21,8 @@ from lawful.errors import IdentificationError, InputError
 from lawful.estimate.fit import fit
 from lawful.estimate.result import SURFACE_METHODS, Fit, FrontierFit, check_method
 from lawful.show.notebook_records import conventions_html
+
+Refit = Callable[[Runs], Fit | FrontierFit]
 
 SLOPE_BUDGETS = 9
 """Budgets over the range of the runs' compute at which an exponent is read as a slope."""
@@ -126,6 +130,9 @@ def conventions(
     shape: Mapping[str, Any] | None = None,
     params: Sequence[str] = (),
     flops: Sequence[str] = (),
+    objective: Objective | str | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> Conventions:
     """
     Refit runs under every convention that their table supports.
@@ -148,6 +155,8 @@ def conventions(
         layers, heads, kv_heads, head_dim, ffn, vocabulary, context``.
     params, flops : sequence of str
         More columns that count parameters, or FLOPs.
+    objective, fixed, bounds
+        As for :func:`lawful.fit`.
 
     Returns
     -------
@@ -194,7 +203,8 @@ def conventions(
     sizes, costs, notes = find_counts(table, shape=shape, params=params, flops=flops)
     fitted: dict[str, Fit | FrontierFit] = {}
     pairs = [(size, cost) for size in sizes for cost in costs if cost.own in {"", size.name}]
-    rows = [_row(table, method, size, cost, at, sizes[0], fitted) for size, cost in pairs]
+    refit = partial(fit, method=method, objective=objective, fixed=fixed, bounds=bounds)
+    rows = [_row(table, method, refit, size, cost, at, sizes[0], fitted) for size, cost in pairs]
     if len(rows) == 1:
         message = (
             "The table supports one convention only; columns such as N_no_emb or C_no_emb, or the models' shape "
@@ -207,6 +217,7 @@ def conventions(
 def _row(
     runs: Runs,
     method: str,
+    refit: Refit,
     size: Count,
     cost: Count,
     budgets: Sequence[float],
@@ -219,7 +230,7 @@ def _row(
     optima: tuple[Optimum, ...] = ()
     misfit = 0.0
     try:
-        found = _refit(runs, method, size, cost, fitted)
+        found = _refit(runs, method, refit, size, cost, fitted)
         if found.surface is None:
             a, b = found.frontier.a, found.frontier.b
             chosen = [(c, float(found.frontier.params(c)), float(found.frontier.tokens(c))) for c in budgets]
@@ -236,7 +247,7 @@ def _row(
 
 
 def _refit(
-    runs: Runs, method: str, size: Count, cost: Count, fitted: dict[str, Fit | FrontierFit]
+    runs: Runs, method: str, refit: Refit, size: Count, cost: Count, fitted: dict[str, Fit | FrontierFit]
 ) -> Fit | FrontierFit:
     """Fit under one convention; a surface does not look at C, so it is fitted once per count of N."""
     is_surface = method in SURFACE_METHODS
@@ -245,7 +256,7 @@ def _refit(
         own_groups = is_surface or cost.values is runs.C
         groups = (runs.group, runs.budgets) if own_groups else group_budgets(cost.values)
         counted = Runs.from_arrays(size.values, runs.D, runs.L, C=cost.values, weight=runs.weight, groups=groups)
-        fitted[key] = fit(counted, method=method)
+        fitted[key] = refit(counted)
     return fitted[key]
 
 

@@ -19,6 +19,13 @@ MARKERS = {
     "fit-by.json": "lawful.fit-by/",
     "check.json": "lawful.check/",
     "audit.json": "lawful.audit/",
+    "bias.json": "lawful.bias",
+    "conventions.json": "lawful.conventions/",
+    "coverage.json": "lawful.coverage/",
+    "speedup.json": "lawful.speedup/",
+    "deadweight.json": "lawful.deadweight/",
+    "predict.json": "lawful.predict/",
+    "allocate.json": "lawful.allocate/",
 }
 """Documents that mark a directory as ours, and how their schema begins."""
 

@@ -1,0 +1,203 @@
+"""The texts of the command line as values, and the sentences for those that make no sense."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, cast
+
+from lawful.errors import UnsupportedError
+
+if TYPE_CHECKING:  # NumPy is loaded by the commands, not by --help
+    from lawful.core.cost import Cost
+    from lawful.core.objective import Objective, ObjectiveName
+
+SEVERAL = re.compile(r",(?!\d{3}(?:,|\s|$|[a-z$]))", re.IGNORECASE)
+"""A comma between budgets; the one between thousands has three digits behind it and no exponent."""
+
+
+def split(values: Sequence[str] | None) -> list[str]:
+    """Split comma-separated pairs; a comma inside a name stays, since every piece must hold an equals sign."""
+    pieces: list[str] = []
+    for value in values or []:
+        parts = [part.strip() for part in value.split(",")]
+        pieces += parts if all("=" in part for part in parts) else [value]
+    return pieces
+
+
+def parse_columns(values: Sequence[str] | None) -> dict[str, str]:
+    """
+    Read QUANTITY=COLUMN texts, repeated or separated by commas.
+
+    Examples
+    --------
+    >>> parse_columns(["params=n,tokens=d", "loss=eval"])
+    {'params': 'n', 'tokens': 'd', 'loss': 'eval'}
+    """
+    return parse_pairs("--columns", split(values))
+
+
+def parse_selection(values: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
+    """
+    Read COLUMN=VALUE texts; a column given twice keeps the rows of either value.
+
+    A value may hold a comma, so none is split here.
+
+    Examples
+    --------
+    >>> parse_selection(["data=web", "data=books, old"])
+    {'data': ('web', 'books, old')}
+    """
+    chosen: dict[str, tuple[str, ...]] = {}
+    for text in values or []:
+        for column, value in parse_pairs("--select", [text]).items():
+            chosen[column] = (*chosen.get(column, ()), value)
+    return chosen
+
+
+def parse_pairs(option: str, values: Sequence[str]) -> dict[str, str]:
+    """
+    Read NAME=VALUE texts.
+
+    Examples
+    --------
+    >>> parse_pairs("--select", ["experiment=a=b"])
+    {'experiment': 'a=b'}
+    """
+    pairs: dict[str, str] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not (equals and name.strip() and text.strip()):
+            msg = f"{option} takes NAME=VALUE, got {value!r}."
+            raise UnsupportedError(msg)
+        if name.strip() in pairs:
+            msg = f"{option} names {name.strip()!r} twice; give it once."
+            raise UnsupportedError(msg)
+        pairs[name.strip()] = text.strip()
+    return pairs
+
+
+def parse_numbers(option: str, values: Sequence[str]) -> dict[str, float]:
+    """Read NAME=NUMBER texts."""
+    return {name: parse_number(f"{option} {name}", text) for name, text in parse_pairs(option, values).items()}
+
+
+def parse_number(what: str, text: str) -> float:
+    """Read one finite number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not isfinite(number):
+        msg = f"{what} must be a finite number, got {text!r}."
+        raise UnsupportedError(msg)
+    return number
+
+
+def parse_ranges(option: str, values: Sequence[str] | None) -> dict[str, tuple[float, float]]:
+    """
+    Read NAME=LOW:HIGH texts.
+
+    Examples
+    --------
+    >>> parse_ranges("--bounds", ["alpha=0.01:1.5,beta=0:2"])
+    {'alpha': (0.01, 1.5), 'beta': (0.0, 2.0)}
+    """
+    return {name: _range(option, name, text) for name, text in parse_pairs(option, split(values)).items()}
+
+
+def _range(option: str, name: str, text: str) -> tuple[float, float]:
+    low_text, colon, high_text = text.partition(":")
+    if not colon:
+        msg = f"{option} takes NAME=LOW:HIGH, got '{name}={text}'."
+        raise UnsupportedError(msg)
+    low, high = parse_number(f"{option} {name}", low_text), parse_number(f"{option} {name}", high_text)
+    if low >= high:
+        msg = f"{option} {name} needs a lower end below its upper end, got {text!r}."
+        raise UnsupportedError(msg)
+    return low, high
+
+
+def parse_budgets(
+    values: Sequence[str] | None, *, cost: Cost | None = None, option: str = "--budget"
+) -> tuple[float, ...]:
+    """
+    Read budgets in the order given, each as :func:`lawful.core.amounts.parse_budget` does.
+
+    Examples
+    --------
+    >>> parse_budgets(["1e22,3.8e25", "100 PF-days"])
+    (1e+22, 3.8e+25, 8.64e+21)
+    """
+    return tuple(parse_budget(option, text, cost=cost) for text in budget_texts(values))
+
+
+def parse_budget(option: str, text: str, *, cost: Cost | None = None) -> float:
+    """Read one budget: FLOPs, accelerators and time, or money."""
+    from lawful.core.amounts import parse_budget as parse
+
+    return parse(text, option, cost=cost)
+
+
+def budget_texts(values: Sequence[str] | None) -> list[str]:
+    """
+    Take apart budgets that commas separate; the commas of $5,000,000 separate nothing.
+
+    Examples
+    --------
+    >>> budget_texts(["1e22, 100e21", "$5,000,000"])
+    ['1e22', '100e21', '$5,000,000']
+    """
+    return [text.strip() for value in values or [] for text in SEVERAL.split(value)]
+
+
+def any_spoken(given: Sequence[str] | None) -> bool:
+    """Whether one of the budgets is in accelerators or money, so that what they cost is part of the answer."""
+    from lawful.core.amounts import is_spoken
+
+    return any(is_spoken(text) for text in budget_texts(given))
+
+
+def parse_positive(what: str, value: str | float) -> float:
+    """Read a number above zero: 7e9, 7B or 7,000,000,000."""
+    from lawful.core.amounts import parse_positive as parse
+
+    return parse(value, what)
+
+
+def parse_optional(what: str, value: str | None) -> float | None:
+    """Read a number above zero where one was given."""
+    return None if value is None else parse_positive(what, value)
+
+
+def parse_objective(name: str | None, delta: str | None) -> Objective | None:
+    """Build the objective; without a name the method chooses, and a delta alone has nothing to widen."""
+    if name is None:
+        if delta is not None:
+            msg = "--delta belongs to a Huber objective; add --objective huber or log-huber."
+            raise UnsupportedError(msg)
+        return None
+    from lawful.core.objective import AUTO, Objective
+
+    return Objective(
+        cast("ObjectiveName", name), delta if delta is None or delta == AUTO else parse_number("--delta", delta)
+    )
+
+
+def check_sampling(*, draws: int | None, level: float, seed: int) -> None:
+    """Refuse a number of draws, a level or a seed that makes no sense."""
+    if draws is not None and draws < 0:
+        msg = f"--draws must be 0 or more draws, got {draws}."
+        raise UnsupportedError(msg)
+    check_level(level)
+    if seed < 0:
+        msg = f"--seed must be 0 or more, got {seed}."
+        raise UnsupportedError(msg)
+
+
+def check_level(level: float | None) -> None:
+    """Refuse a level outside (0, 1); without one that of the fit is meant."""
+    if level is not None and not 0 < level < 1:
+        msg = f"--level must lie between 0 and 1, got {level:g}."
+        raise UnsupportedError(msg)
