@@ -39,6 +39,7 @@ ROOMS = (
     "show",
     "studies",
     "cli",
+    "__main__",
 )
 # Arrows that still point up: the records' renderers, until they dissolve into sheets.
 STILL_UP = {

@@ -540,7 +540,7 @@ class TestUsage:
             (("--bounds", "alpha=0.1"), "--bounds takes NAME=LOW:HIGH"),
             (("--bounds", "alpha=2:1"), "lower end below its upper end"),
             (("--objective", "cubic"), "'--objective'"),
-            (("--objective", "log-huber"), "use approach3"),
+            (("--method", "vpnls", "--objective", "log-huber"), "use approach3"),
             (("--objective", "squared", "--delta", "1"), "delta belongs to the Huber objectives"),
             (("--delta", "1"), "add --objective huber"),
             (("--method", "approach9"), "'--method'"),
