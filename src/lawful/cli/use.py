@@ -193,7 +193,7 @@ def _constrained(
 
     if goal is None and rules == Constraints():
         return []
-    surface = getattr(analysis.fit, "surface", None)
+    surface = analysis.fit.surface
     if surface is None:
         msg = f"{analysis.method} fits no surface, so it cannot weigh constraints; fit with vpnls or approach3."
         raise UnsupportedError(msg)
