@@ -1,0 +1,231 @@
+r"""
+Does the law fit? Several tests of the residuals, judged together against wild draws. Arrays only.
+
+A residual may refuse a law in many ways: a bend that the law has not, an effect of the budget or of the
+model size, neighbours that stray together, more scatter between cells than between repeats. Each
+statistic here is a ratio of quadratic forms in the residuals; their null distribution comes from the
+residuals themselves, with random signs (Liu 1988; Davidson & Flachaire 2008), so uneven noise does
+no harm; and the least of their probabilities is judged against the least of each draw's, so several
+tests refuse no more often than one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lawful.core.typing import Array, IntArray
+
+DRAWS = 999
+"""Wild draws behind a probability."""
+
+REFUSED = 0.01
+"""Joint probability from which the law counts as refused."""
+
+FEWEST_FREE = 5
+"""Degrees of freedom below which the residuals cannot judge a law."""
+
+FEWEST_GROUPS = 3
+"""Groups of two runs or more that a component of the variance needs."""
+
+EXACT = 1e-9
+"""Residuals this small, relative to the losses, are rounding."""
+
+GIVE = 1e-9
+"""Statistics this close, relatively, are equal."""
+
+
+class Residuals(NamedTuple):
+    """
+    A fit as the tests take it, runs in any order.
+
+    Attributes
+    ----------
+    slope : array, shape (p, n)
+        Derivatives of the fitted values by the free coefficients.
+    residual : array, shape (n,)
+        Observed minus fitted.
+    scale : array, shape (n,)
+        Standard deviation of each run up to a factor.
+    reducible : array, shape (n,)
+        Fitted loss above E.
+    x, y : array, shape (n,)
+        ln N and ln D.
+    budget, size, cell : int array, shape (n,)
+        Labels of budgets, of model sizes, and of runs with equal N and D.
+    """
+
+    slope: Array
+    residual: Array
+    scale: Array
+    reducible: Array
+    x: Array
+    y: Array
+    budget: IntArray
+    size: IntArray
+    cell: IntArray
+
+
+class LawTest(NamedTuple):
+    """
+    What the tests say.
+
+    Attributes
+    ----------
+    p : float or None
+        Joint probability of statistics this extreme if the law is right; None where runs are too few.
+    each : dict of str to float
+        Probability of each test alone: ``coupled`` (a power of the sum of the terms), ``quadratic`` (a bend
+        in ln N and ln D), ``budget`` and ``size`` (components of the variance), ``neighbours``, ``replicates``.
+    direction : str or None
+        The test with the least probability.
+    missed : float
+        Root mean square, over the runs, of what the bends (coupled and quadratic) add to the fit, in the
+        unit of the residuals: the size of the refusal.
+    """
+
+    p: float | None
+    each: dict[str, float]
+    direction: str | None
+    missed: float
+
+    @property
+    def refused(self) -> bool:
+        """Whether the joint probability is below :data:`REFUSED`."""
+        return self.p is not None and self.p <= REFUSED
+
+
+def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
+    """
+    Judge a law by its residuals.
+
+    Parameters
+    ----------
+    at : Residuals
+    seed : int
+        Seed of the wild draws; runs are put into an order of their own first, so theirs does not matter.
+    coupled : bool
+        Whether a power of the sum of the terms is an alternative; not so for the coupled law itself.
+
+    Returns
+    -------
+    LawTest
+    """
+    at = _ordered(at)
+    n = at.residual.size
+    root = np.sqrt(1.0 / at.scale**2)
+    basis = _basis((at.slope * root).T)
+    free = n - basis.shape[1]
+    residual = at.residual * root
+    residual = residual - basis @ (basis.T @ residual)
+    if free < FEWEST_FREE or np.abs(residual).max() <= EXACT * np.abs(root * (at.reducible + 1.0)).max():
+        return LawTest(None, {}, None, 0.0)
+    leverage = (basis**2).sum(axis=1)
+    noise = residual / np.sqrt(np.maximum(1.0 - leverage, 1e-3))
+    signs = np.random.default_rng(seed).integers(0, 2, (DRAWS, n)) * 2.0 - 1.0
+    rows = np.concatenate([residual[None], signs * noise])
+    rows[1:] -= (rows[1:] @ basis) @ basis.T
+    bends = _bends(at, root, basis, coupled=coupled)
+    found = {name: _explained(rows, columns, free) for name, columns in bends.items()}
+    found |= _groups(at, rows)
+    ranks = {name: _ranks(values) for name, values in found.items()}
+    least = np.min(list(ranks.values()), axis=0)
+    each = {name: float(rank[0]) for name, rank in ranks.items()}
+    joint = float((least <= least[0] * (1 + GIVE)).mean())
+    every = np.concatenate(list(bends.values()), axis=1) if bends else np.empty((n, 0))
+    bend = _basis(every)
+    missed = bend @ (bend.T @ residual) / root
+    return LawTest(joint, each, min(each, key=lambda k: each[k]), float(np.sqrt((missed**2).mean())))
+
+
+def _ordered(at: Residuals) -> Residuals:
+    order = np.lexsort((at.residual, at.y, at.x))
+    residual, scale, reducible, x, y = (v[order] for v in (at.residual, at.scale, at.reducible, at.x, at.y))
+    budget, size, cell = (v[order] for v in (at.budget, at.size, at.cell))
+    return Residuals(at.slope[:, order], residual, scale, reducible, x, y, budget, size, cell)
+
+
+def _basis(columns: Array) -> Array:
+    """Orthonormal columns that span the given ones, those that add nothing left out, shape (n, k)."""
+    size = np.sqrt((columns**2).sum(axis=0))
+    columns = columns[:, size > 0] / size[size > 0]
+    left, values, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(left[:, values > 1e-9 * max(values.max(initial=0.0), 1e-300)])
+
+
+def _bends(at: Residuals, root: Array, basis: Array, *, coupled: bool) -> dict[str, Array]:
+    """Directions in which the law might bend, what it can do by itself taken out."""
+    x, y = at.x - at.x.mean(), at.y - at.y.mean()
+    x, y = x / max(float(np.abs(x).max()), 1e-12), y / max(float(np.abs(y).max()), 1e-12)
+    bends = {"quadratic": np.stack([x * x, x * y, y * y], axis=1)}
+    if coupled:
+        # The derivative of S^k by k at k = 1.
+        bends["coupled"] = (at.reducible * np.log(at.reducible))[:, None]
+    found = {}
+    for name, columns in bends.items():
+        here = columns * root[:, None]
+        size = np.sqrt((here**2).sum(axis=0))
+        left = here - basis @ (basis.T @ here)
+        # What is left of a column that the law can nearly follow is rounding.
+        left = left[:, np.sqrt((left**2).sum(axis=0)) > 1e-6 * size]
+        if left.shape[1]:
+            found[name] = left
+    return found
+
+
+def _explained(rows: Array, columns: Array, free: int) -> Array:
+    """Share of the squares that directions explain, against what they leave, per draw."""
+    basis = _basis(columns)
+    part = ((rows @ basis) ** 2).sum(axis=1)
+    rest = (rows**2).sum(axis=1) - part
+    count = basis.shape[1]
+    return np.asarray(part / count / np.maximum(rest / max(free - count, 1), 1e-300))
+
+
+def _groups(at: Residuals, rows: Array) -> dict[str, Array]:
+    """Statistics of effects that runs share."""
+    found: dict[str, Array] = {}
+    square = (rows**2).sum(axis=1)
+    for name, label in (("budget", at.budget), ("size", at.size)):
+        member = _members(label)
+        if FEWEST_GROUPS <= member.shape[1] < label.size - 1:
+            # Score of a component of the variance: the pairs of one group that agree in sign.
+            count = member.sum(axis=0)
+            sums = rows @ member
+            found[name] = (sums**2 / count).sum(axis=1) / square
+    order = np.lexsort((at.x, at.budget))
+    together = at.budget[order][1:] == at.budget[order][:-1]
+    if together.sum() >= 6 and _members(at.budget).shape[1] > 1:
+        path = rows[:, order]
+        found["neighbours"] = (path[:, 1:] * path[:, :-1])[:, together].sum(axis=1) / square
+    member = _members(at.cell)
+    count = member.sum(axis=0)
+    inside, between = float((count - 1).sum()), len(np.unique(at.cell))
+    if inside >= 2 and between > 6 and member.shape[1] >= 2:
+        used = member.any(axis=1)
+        sums = rows @ member
+        within = (rows[:, used] ** 2).sum(axis=1) - (sums**2 / count).sum(axis=1)
+        found["replicates"] = (square - within) / np.maximum(within, 1e-12 * square)
+    return found
+
+
+def _members(label: IntArray) -> Array:
+    """Which runs belong to each group of two or more, shape (n, g)."""
+    labels, count = np.unique(label, return_counts=True)
+    return np.asarray(label[:, None] == labels[count > 1]).astype(float)
+
+
+def _ranks(values: Array) -> Array:
+    """Share of all draws, the data among them, with a statistic at least as large as each one's."""
+    ordered = np.sort(values)
+    at_least = values.size - np.searchsorted(ordered, values - GIVE * np.abs(values), side="left")
+    return np.asarray(at_least / values.size)
+
+
+def gap_labels(logs: Array, gap: float) -> IntArray:
+    """Label values in ascending order, a new label after each gap, shape (n,)."""
+    order = np.argsort(logs, kind="stable")
+    label = np.empty(logs.size, dtype=np.intp)
+    label[order] = np.concatenate([[0], np.cumsum(np.diff(logs[order]) > gap)])
+    return label
