@@ -30,17 +30,26 @@ LABELS = {
     "grid": "VPNLS, 256×256 grid alone",
     "lawful": "lawful's default",
 }
+FRAGILE = {"method": "approach3 3-point", "surface": "asymmetric"}
+"""The fits whose end hangs on rounding at the widest sweeps."""
+
+MOVED = 1e-12
+"""Relative size of the moves of a start that should not matter."""
+
+ELSEWHERE = 1.0
+"""An error above this many percent is another minimum, not rounding."""
 
 
-def solve(method: str, runs: Runs) -> methods.Answer:
-    """Fit one set of runs by one method."""
+def solve(method: str, runs: Runs, moved: methods.Array | float = 1.0) -> methods.Answer:
+    """Fit one set of runs by one method; Approach 3 from its start times ``moved``."""
     design, y = methods.Design(np.log(runs.N), np.log(runs.D)), runs.L
     if method == "lawful":
         found = fit(runs)
-        return methods.Answer(np.array([found.surface[n] for n in NAMES]), found.status.key == "converged", 0)
+        end: methods.End = "converged" if found.status.key == "converged" else "iterations"
+        return methods.Answer(np.array([found.surface[n] for n in NAMES]), end, 0)
     jacobian: methods.Jacobian = "3-point" if method.endswith("3-point") else "analytic"
     if method.startswith("approach3"):
-        return methods.fit_log(design, y, methods.joint_starts(design, y[None], log=True)[0], jacobian)
+        return methods.fit_lse(design, y, moved * methods.joint_starts(design, y[None])[0], jacobian)
     points = methods.FINE_GRID if method == "grid" else methods.COARSE_GRID
     start = methods.exponent_starts(design, y[None], points)[0]
     search = partial(methods.fit_projected, design, y, start)
@@ -52,13 +61,16 @@ def solve(method: str, runs: Runs) -> methods.Answer:
 def tasks(config: Config) -> list[Task]:
     """One chunk per method and surface, and the default solver on off-centre sweeps."""
     fits = [{"method": m, "surface": s} for m in LABELS for s in config["surfaces"]]
-    return fits + [{"surface": s, "bias": bias} for s in config["surfaces"] for bias in sweeps.BIASES]
+    off = [{"surface": s, "bias": bias} for s in config["surfaces"] for bias in sweeps.BIASES]
+    return [*fits, *off, {**FRAGILE, "moved": config["moved"]}]
 
 
 def compute(config: Config, task: Task) -> Tables:
     """Errors of all five parameters, per range."""
     truth = study_surface(task["surface"])
     halves = sweeps.half_widths(config["ranges"])
+    if "moved" in task:
+        return {"moved_starts": moved_starts(truth, halves[-3:], task["moved"], np.random.default_rng(config["seed"]))}
     true = np.array([truth[name] for name in NAMES])
     rows = []
     for half in halves:
@@ -79,18 +91,29 @@ def compute(config: Config, task: Task) -> Tables:
             continue
         answer = solve(task["method"], sweeps.noise_free(truth, half))
         errors = dict(zip(NAMES, (100 * np.abs(answer.x / true - 1)).tolist(), strict=True))
-        failed = int(not answer.converged or answer.at_bound)
         rows.append(
             {
                 **task,
                 "half_width": half,
-                "failed": failed,
-                "converged": int(answer.converged),
+                "failed": int(answer.failed),
+                "abnormal": int(answer.end == "abnormal"),
                 "iterations": answer.iterations,
                 **errors,
             }
         )
     return {"off_centre" if "bias" in task else "fits": Table.from_rows(rows)}
+
+
+def moved_starts(truth: Surface, halves: list[float], count: int, rng: np.random.Generator) -> Table:
+    """How many of the fits end elsewhere when the start moves by a relative 1e-12, per range."""
+    rows = []
+    for half in halves:
+        runs, elsewhere = sweeps.noise_free(truth, half), 0
+        for _ in range(count):
+            answer = solve(FRAGILE["method"], runs, 1 + MOVED * rng.normal(size=len(NAMES)))
+            elsewhere += 100 * abs(answer.x[0] / truth["E"] - 1) > ELSEWHERE
+        rows.append({"half_width": half, "starts": count, "elsewhere": int(elsewhere)})
+    return Table.from_rows(rows)
 
 
 def summarise(_: Config, tables: Tables) -> Tables:
@@ -101,6 +124,7 @@ def summarise(_: Config, tables: Tables) -> Tables:
             "method": method,
             "fits": len(fits),
             "failures": int(fits["failed"].sum()),
+            "abnormal_ends": int(fits["abnormal"].sum()),
             "median_iterations": float(np.median(fits["iterations"])),
             "max_iterations": float(fits["iterations"].max()),
             **{f"max_{name}_error_percent": float(fits[name].max()) for name in NAMES},
@@ -169,6 +193,16 @@ def findings(tables: Tables) -> list[str]:
         sentences.append(
             f"{LABELS[method]}: largest error {worst[method]:.2e}%, {failures[method]} of {len(rows)} failed{middle}."
         )
+    moved, ends = tables["moved_starts"], fits.where(abnormal=1.0)
+    sentences.append(
+        f"{len(ends)} of {len(fits)} searches end with SciPy's ABNORMAL, a line search that finds nothing lower "
+        "because the sum of squares is all rounding; as in the published counts that is no failure, and their largest "
+        f"error is {max((float(ends[name].max()) for name in NAMES if len(ends)), default=0.0):.1e}%."
+    )
+    sentences.append(
+        f"The 3-point gradient on the Asymmetric surface hangs on rounding: of {moved['starts'].sum():.0f} starts at "
+        f"the three widest sweeps moved by a relative 1e-12, {moved['elsewhere'].sum():.0f} end at E = 0."
+    )
     off = tables["off_centre"]
     sentences.append(
         f"Off-centre sweeps do not hurt lawful's default: over {len(off)} sweeps its largest error in a parameter is "
@@ -178,27 +212,35 @@ def findings(tables: Tables) -> list[str]:
     return sentences
 
 
+ITERATIONS_WHY = "where a line search stops is rounding"
+ERRORS_WHY = "what is left of a noise-free fit is rounding"
+
+
 def published(tables: Tables) -> list[Comparison]:
-    """Errors within a factor of ten, iterations within 30%, the grid to its digits; the full number of ranges only."""
+    """Failures exactly, the grid to its digits, iterations and errors to rounding; the full number of ranges only."""
     summary, out = tables["summary"], []
     if summary["fits"].min() < 20:
         return []
-    for (surface, method), (middle, most) in ITERATIONS.items():
+    for (surface, method), counts in ITERATIONS.items():
         ours, name = summary.one(surface=surface, method=method), f"{sweeps.LABELS[surface]}, {LABELS[method]}"
-        remark = (
-            "" if ours["failures"] == 0 else "a line search that gives up at the rounding floor counts as failed here"
-        )
-        out.append(Comparison(f"{name}: failures", 0.0, ours["failures"], None, remark=remark))
-        for label, value, key in (
-            ("median iterations", middle, "median_iterations"),
-            ("most iterations", most, "max_iterations"),
+        remark = f"ABNORMAL ends, here {ours['abnormal_ends']:.0f}, are none"
+        out.append(Comparison(f"{name}: failures", 0.0, ours["failures"], 0.5, remark=remark))
+        joint = method.startswith("approach3")
+        for label, value, key in zip(
+            ("median iterations", "most iterations"), counts, ("median_iterations", "max_iterations"), strict=True
         ):
-            out.append(Comparison(f"{name}: {label}", value, ours[key], 30.0, "percent"))
+            # Two dimensions take the published steps one by one; five part ways in the last digits.
+            tolerance, scale, why = (10.0, "percent", ITERATIONS_WHY) if joint else (0.5, "difference", "to the count")
+            out.append(Comparison(f"{name}: {label}", value, ours[key], tolerance, scale, why))
         for parameter, value in zip(NAMES, ERRORS[surface, method], strict=True):
             key = f"max_{parameter}_error_percent"
-            out.append(Comparison(f"{name}: largest error of {parameter} (%)", value, ours[key], 1.0, "decades"))
+            decades = 1.0 if method == "approach3" else 0.3
+            why = f"{ERRORS_WHY}: within a factor of {10**decades:.2g}"
+            quantity = f"{name}: largest error of {parameter} (%)"
+            out.append(Comparison(quantity, value, ours[key], decades, "decades", why))
     for surface, text in GRID_TEXT.items():
         ours, name = summary.one(surface=surface, method="grid"), f"{sweeps.LABELS[surface]}, {LABELS['grid']}"
+        out.append(Comparison(f"{name}: failures", 0.0, ours["failures"], 0.5, remark="to the count"))
         for parameter, digits in zip(NAMES, text.split(), strict=True):
             out.append(
                 to_digits(f"{name}: largest error of {parameter} (%)", digits, ours[f"max_{parameter}_error_percent"])
@@ -210,8 +252,8 @@ STUDY = Study(
     number=5,
     name="parameter_recovery",
     question="Which solver recovers all five parameters of a noise-free sweep?",
-    config={"surfaces": list(sweeps.SURFACES), "ranges": 20, "horizon": [1e22, 1e25, 16]},
-    quick={"ranges": 5},
+    config={"surfaces": list(sweeps.SURFACES), "ranges": 20, "horizon": [1e22, 1e25, 16], "moved": 20},
+    quick={"ranges": 5, "moved": 4},
     tasks=tasks,
     compute=compute,
     draw=draw,

@@ -27,7 +27,7 @@ class Comparison:
         How the difference is measured: ours - published, that in percent of the
         published figure, or log10 of their ratio.
     remark : str
-        What the reader should know of this line.
+        Why the tolerance is what it is, and what else the reader should know of this line.
 
     Examples
     --------
@@ -54,6 +54,15 @@ class Comparison:
         return 100 * gap / self.published if self.scale == "percent" else gap
 
     @property
+    def tolerance_percent(self) -> float:
+        """The tolerance in percent of the published figure; 0 where nothing is claimed, infinite beside 0."""
+        if self.tolerance is None or self.scale == "percent":
+            return self.tolerance or 0.0
+        if self.scale == "decades":
+            return 100 * (10**self.tolerance - 1)
+        return 100 * self.tolerance / abs(self.published) if self.published else float("inf")
+
+    @property
     def verdict(self) -> str:
         """``agrees``, ``differs``, or ``shown only`` where nothing was claimed."""
         if self.tolerance is None:
@@ -78,10 +87,13 @@ def printed(text: str) -> tuple[float, float]:
     return float(text), 0.5 * 10.0 ** ((int(power) if power else 0) - digits)
 
 
+DIGITS = "to the digits printed"
+
+
 def to_digits(quantity: str, text: str, ours: float, remark: str = "") -> Comparison:
     """Compare to the digits printed."""
     published, half = printed(text)
-    return Comparison(quantity, published, ours, half, remark=remark)
+    return Comparison(quantity, published, ours, half, remark=f"{DIGITS}; {remark}" if remark else DIGITS)
 
 
 def comparison_table(comparisons: Iterable[Comparison]) -> Table:
