@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.design.plan import study_surface
 from lawful.estimate.fit import fit
@@ -40,7 +41,7 @@ ELSEWHERE = 1.0
 """An error above this many percent is another minimum, not rounding."""
 
 
-def solve(method: str, runs: Runs, moved: methods.Array | float = 1.0) -> methods.Answer:
+def solve(method: str, runs: Runs, moved: Array | float = 1.0) -> methods.Answer:
     """Fit one set of runs by one method; Approach 3 from its start times ``moved``."""
     design, y = methods.Design(np.log(runs.N), np.log(runs.D)), runs.L
     if method == "lawful":
