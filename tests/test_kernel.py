@@ -250,11 +250,12 @@ def test_newton_model_slopes_and_curvature_match_finite_differences(log: bool, d
 @pytest.mark.parametrize("seed", range(12))
 def test_huber_optimum_is_scipys(seed: int) -> None:
     from lawful.estimate.solvers import Joint, Problem, solve
+    from lawful.laws.laws import CHINCHILLA
 
     x, y, _ = problem(seed)
     delta = 0.02
     lower, upper = np.array([0, 0, 0, *BOX[:, 0]]), np.array([np.inf] * 3 + [*BOX[:, 1]])
-    answer = solve(Problem(x, np.zeros(2), y, None, lower, upper, log=False, delta=delta), Joint())
+    answer = solve(Problem(CHINCHILLA, x, np.zeros(2), y, None, lower, upper, log=False, delta=delta), Joint())
 
     def residual(z: Array) -> Array:
         return np.asarray(z[0] + z[1] * np.exp(-z[3] * x[0]) + z[2] * np.exp(-z[4] * x[1]) - y)

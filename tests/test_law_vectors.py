@@ -46,8 +46,10 @@ VECTORS: dict[str, dict[int, Answer]] = {
     },
     # The published exponent is negative: e = a D^b.
     "hestness2017": {i: lambda p, x: HESTNESS(p | {"alpha": -p["b"]}, x) for i in (5, 6)},
-    "rosenfeld2020_additive": {i: loss("rosenfeld", "n", "m") for i in (8, 9)},
-    "rosenfeld2020_envelope": {i: loss("rosenfeld-envelope", "n", "m") for i in (10, 11)},
+    "rosenfeld2020_additive": {i: loss("rosenfeld", "n", "m", rename={"a": "a_n", "b": "b_m"}) for i in (8, 9)},
+    "rosenfeld2020_envelope": {
+        i: loss("rosenfeld-envelope", "n", "m", rename={"a": "a_n", "b": "b_m"}) for i in (10, 11)
+    },
     "kaplan2020_univariate": {
         13: loss("kaplan-n", "N"),
         14: loss("kaplan-n", "N"),

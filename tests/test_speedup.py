@@ -90,7 +90,7 @@ def test_some_draws_out_of_reach_make_an_open_interval(fits):
 
 def test_what_cannot_be_compared_is_refused(fits):
     isoflop = lawful.fit_isoflop(fits[0].runs)
-    with pytest.raises(UnsupportedError, match="A speed-up compares two Chinchilla surfaces"):
+    with pytest.raises(UnsupportedError, match="A speed-up compares two surfaces"):
         speedup(isoflop, fits[1], [1e22])
     with pytest.raises(UnsupportedError, match="A budget is a positive number"):
         speedup(*fits, [-1.0])

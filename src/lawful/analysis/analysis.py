@@ -19,7 +19,7 @@ from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.estimate.solvers import Solver
-from lawful.laws.laws import CHINCHILLA, Law
+from lawful.laws.laws import DEFAULT_LAW, Law
 from lawful.show.notebook import analysis_html
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.diagnose import diagnose
@@ -168,7 +168,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     runs: Any,
     *,
     method: str | Solver = "auto",
-    law: Law | str = CHINCHILLA,
+    law: Law | str = DEFAULT_LAW,
     objective: Objective | str | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -247,7 +247,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     if sure is not None and found.surface is not None and isoflop is not None:
         made = tuple(with_deadweight_interval(found, a, level) for a in made)
     notes.extend(_allocation_notes(found, made))
-    if found.surface is not None and found.surface.law == CHINCHILLA:
+    if found.surface is not None and found.surface.law.two_powers:
         notes.extend(diagnose(found))
         notes.extend(undertuned(found))
     return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure)

@@ -13,7 +13,7 @@ from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.result import METHODS, SURFACE_METHODS, check_method
-from lawful.laws.laws import CHINCHILLA, Law, find_law
+from lawful.laws.laws import DEFAULT_LAW, Law, find_law
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def compare(
     runs: Any,
     *,
     methods: Sequence[str] = METHODS,
-    law: Law | str = CHINCHILLA,
+    law: Law | str = DEFAULT_LAW,
     objective: Objective | str | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,

@@ -16,7 +16,6 @@ from lawful.core.objective import Objective
 from lawful.decide.indifference import Indifference, indifference
 from lawful.errors import LawfulError
 from lawful.estimate.result import METHODS, SURFACE_METHODS
-from lawful.laws.laws import CHINCHILLA
 from lawful.uncertainty.dial import AsymptoteDial, asymptote_dial
 from lawful.uncertainty.resample import SCHEMES
 
@@ -126,7 +125,7 @@ def _method(analysis: Analysis, method: str) -> Outcome:
     elif has_surface and sure.kind not in SCHEMES:
         options["intervals"] = sure.kind
     if has_surface and fit.surface is not None:
-        options |= {"law": fit.surface.law.name, "fixed": fit.fixed or None, "bounds": fit.solver.bounds or None}
+        options |= {"law": fit.surface.law, "fixed": fit.fixed or None, "bounds": fit.solver.bounds or None}
         # A choice of objective is carried over; each method's own default stays its own, as `compare` has it.
         default = Objective.squared() if analysis.method == "vpnls" else Objective.log_huber()
         options |= usable_options(method, fit.objective if fit.objective != default else None)
@@ -150,10 +149,6 @@ def _dial(analysis: Analysis, target: float) -> AsymptoteDial | str:
     fit = analysis.fit
     if fit.surface is None:
         return f"There is no dial here: {fit.method} fits no surface, so there is no E to turn."
-    if fit.surface.law != CHINCHILLA:
-        return (
-            f"There is no dial here: it turns the E of the Chinchilla law, and this is the {fit.surface.law.name} law."
-        )
     if len(fit.runs) > MOST_PROFILED:
         return f"With more than {MOST_PROFILED:,} runs the dial is left out; lawful.asymptote_dial turns it on request."
     try:
@@ -171,8 +166,6 @@ def _indifference(analysis: Analysis, target: float) -> Indifference | str:
     fit = analysis.fit
     if fit.surface is None:
         return f"{fit.method} fits no surface, so it cannot say how flat the valley is."
-    if fit.surface.law != CHINCHILLA:
-        return f"The valley is drawn for the Chinchilla law, not for {fit.surface.law.name}."
     try:
         return indifference(fit, target)
     except LawfulError as error:
@@ -185,8 +178,6 @@ def _bias(analysis: Analysis) -> Bias | str:
         return "Approach 2 cannot run on these runs, so it has no bias here."
     if fit.surface is None:
         return f"{fit.method} fits no surface that could stand for the truth; fit with vpnls or approach3."
-    if fit.surface.law != CHINCHILLA:
-        return f"The bias is known for the Chinchilla law, not for {fit.surface.law.name}."
     try:
         return bias(fit)
     except LawfulError as error:

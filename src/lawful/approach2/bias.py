@@ -16,8 +16,9 @@ from lawful.data.table import as_runs
 from lawful.design.plan import Plan
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit
-from lawful.estimate.isoflop import FRONTIER_NAMES, check_parabolas, lines
+from lawful.estimate.isoflop import check_parabolas, lines
 from lawful.estimate.result import Fit, Frontier, FrontierFit
+from lawful.laws.law import FRONTIER_NAMES
 from lawful.laws.surface import Surface
 from lawful.show.notebook_records import bias_html
 
@@ -180,7 +181,7 @@ def bias(source: Any, runs: Any = None) -> Bias:
     """
     if not isinstance(source, Fit | Surface):
         source = fit(source)
-    surface = source if isinstance(source, Surface) else source.surface
+    surface = (source if isinstance(source, Surface) else source.surface).as_two_powers("The bias of Approach 2")
     if runs is None:
         if isinstance(source, Surface):
             msg = "A surface alone has no sampled sizes; give the runs or the plan of the sweep as well."

@@ -289,24 +289,36 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
         """
         if name in ("N", "D", "C"):
             return np.asarray(getattr(self, name))
+        label = self.label_of(name)
+        try:
+            values = np.asarray(self.labels[label], dtype=float)
+        except (TypeError, ValueError):
+            values = np.full(len(self), np.nan)
+        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        if bad.size:
+            msg = (
+                f"The law takes powers of column {label!r}, so its values must be positive numbers; {bad.size} of "
+                f"{values.size} are not (first: run {bad[0] + 1})."
+            )
+            raise InputError(msg)
+        return values
+
+    def label_of(self, name: str) -> str:
+        """
+        Name among the labels of a column that a law names: U has several names, any other its own.
+
+        Raises
+        ------
+        InputError
+            If the table has no such column.
+        """
         wanted = {normalise(n) for n in UNIQUE_NAMES} if name == "U" else {name}
         found = [key for key in self.labels if key in wanted or (name == "U" and normalise(key) in wanted)]
         if not found:
             what = f"unique tokens ({', '.join(UNIQUE_NAMES)})" if name == "U" else f"{name!r}"
             msg = f"The law needs a column of {what}, and the runs have none; their columns are {listed(self.labels)}."
             raise InputError(msg)
-        try:
-            values = np.asarray(self.labels[found[0]], dtype=float)
-        except (TypeError, ValueError):
-            values = np.full(len(self), np.nan)
-        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
-        if bad.size:
-            msg = (
-                f"The law takes powers of column {found[0]!r}, so its values must be positive numbers; {bad.size} of "
-                f"{values.size} are not (first: run {bad[0] + 1})."
-            )
-            raise InputError(msg)
-        return values
+        return found[0]
 
     def with_notes(self, *notes: Note) -> Runs:
         """Return the same runs with notes added."""

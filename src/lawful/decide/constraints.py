@@ -13,7 +13,6 @@ from lawful.core.validation import is_positive
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.catalogue_repeated import MUENNIGHOFF, MUENNIGHOFF_PUBLISHED
-from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import Surface
 from lawful.show.notebook_records import record_html
 
@@ -304,14 +303,14 @@ def _least(value: Callable[[Array], Array], x: Array, task: Task) -> int:
 
 
 def _with_repeats(surface: Surface, rules: Constraints) -> Surface:
-    """Give a Chinchilla surface the published worth of repeated tokens where tokens are limited."""
-    if rules.unique_tokens is None or "U" in surface.law.columns:
+    """Give a surface of Chinchilla's form the published worth of repeated tokens where tokens are limited."""
+    if rules.unique_tokens is None or surface.law.repeats:
         return surface
-    if surface.law != CHINCHILLA:
+    if not surface.law.two_powers:
         msg = f"The {surface.law.name} law says nothing about repeated tokens; use the muennighoff law."
         raise UnsupportedError(msg)
     decay = {name: MUENNIGHOFF_PUBLISHED[name] for name in ("RD", "RN")}
-    return Surface({**surface.coefficients, **decay}, MUENNIGHOFF, surface.cost)
+    return Surface({**surface.as_two_powers().coefficients, **decay}, MUENNIGHOFF, surface.cost)
 
 
 def _describe(task: Task, params: float) -> Constrained:

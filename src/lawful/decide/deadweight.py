@@ -149,7 +149,7 @@ def deadweight_interval(
             log10_tokens = line.intercept + line.slope * np.log10(c)
         # A nearly straight parabola may put D* anywhere: between one token and one parameter all is lost.
         tokens = 10.0 ** np.clip(log10_tokens, 0.0, np.log10(surface.cost.product(c)))
-        lost = deadweight_of(surface.coefficients, c, tokens, surface.cost)
+        lost = deadweight_of(surface.law, surface.coefficients, c, tokens, surface.cost)
         parts.append((np.where(np.isfinite(tokens), lost, np.nan), ~upward.all(axis=1)))
     own = float(surface.deadweight(c, float(fit_isoflop(runs).frontier.tokens(c))))
     lost, downward = (np.concatenate(v) for v in zip(*parts, strict=True))

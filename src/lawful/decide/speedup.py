@@ -13,7 +13,7 @@ from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
-from lawful.laws.laws import CHINCHILLA, Coefficients
+from lawful.laws.law import Coefficients, Law
 from lawful.laws.surface import Surface, budget_of, optimum_of
 from lawful.show.notebook_records import record_html
 from lawful.uncertainty.bootstrap import Draws, bootstrap
@@ -106,7 +106,7 @@ def speedup(
     Raises
     ------
     UnsupportedError
-        If a budget is not positive, or a side is no Chinchilla surface.
+        If a budget is not positive, or the law of a side is not of Chinchilla's form.
 
     Examples
     --------
@@ -137,15 +137,19 @@ def _side(source: Fit | Surface | Draws, draws: int, seed: int) -> Side:
         source = bootstrap(source, draws, seed=seed)
     fit = source.fit if isinstance(source, Draws) else source
     surface = fit if isinstance(fit, Surface) else getattr(fit, "surface", None)
-    if not isinstance(surface, Surface) or surface.law != CHINCHILLA:
-        msg = "A speed-up compares two Chinchilla surfaces; fit both recipes with vpnls or approach3."
+    if not isinstance(surface, Surface):
+        msg = "A speed-up compares two surfaces; fit both recipes with vpnls or approach3."
         raise UnsupportedError(msg)
-    return Side(surface, source.coefficients, len(source)) if isinstance(source, Draws) else Side(surface, None, 0)
+    plain = surface.as_two_powers("A speed-up")
+    if not isinstance(source, Draws):
+        return Side(plain, None, 0)
+    return Side(plain, surface.law.as_two_powers(source.coefficients), len(source))
 
 
 def _at(budget: float, sides: list[Side], prices: list[Cost], level: float) -> Speedup:
     costs = [side.surface.cost for side in sides]
-    point = _ratios([side.surface.coefficients for side in sides], budget, costs, prices)
+    law = sides[0].surface.law
+    point = _ratios(law, [side.surface.coefficients for side in sides], budget, costs, prices)
     intervals: dict[str, Interval] = {}
     unreached = 0.0
     notes: tuple[Note, ...] = ()
@@ -153,7 +157,7 @@ def _at(budget: float, sides: list[Side], prices: list[Cost], level: float) -> S
     if counts:
         n = min(counts)
         k = [s.surface.coefficients if s.draws is None else {m: v[:n] for m, v in s.draws.items()} for s in sides]
-        drawn = _ratios(k, budget, costs, prices)
+        drawn = _ratios(law, k, budget, costs, prices)
         unreached = float(np.isinf(np.broadcast_to(drawn["needed"], (n,))).mean())
         intervals = {kind: _interval(np.broadcast_to(drawn[kind], (n,)), level) for kind in KINDS}
     if not np.isfinite(float(point["needed"])):
@@ -171,14 +175,14 @@ def _at(budget: float, sides: list[Side], prices: list[Cost], level: float) -> S
     )
 
 
-def _ratios(k: list[Coefficients], budget: float, costs: list[Cost], prices: list[Cost]) -> dict[str, Array]:
+def _ratios(law: Law, k: list[Coefficients], budget: float, costs: list[Cost], prices: list[Cost]) -> dict[str, Array]:
     """Ratios A over B, with infinity where A never reaches the loss; coefficients broadcast."""
-    best = optimum_of(k[1], budget, costs[1])
+    best = optimum_of(law, k[1], budget, costs[1])
     loss = best.loss
     above = loss > k[0]["E"]
     with np.errstate(all="ignore"):
-        needed = np.where(above, budget_of(k[0], loss, costs[0]), np.inf)
-        own = optimum_of(k[0], np.where(above, needed, 1.0), costs[0])
+        needed = np.where(above, budget_of(law, k[0], loss, costs[0]), np.inf)
+        own = optimum_of(law, k[0], np.where(above, needed, 1.0), costs[0])
         # What is left for tokens to remove once A has B's model size.
         left = loss - k[0]["E"] - k[0]["A"] * best.params ** -np.asarray(k[0]["alpha"])
         same = np.where(left > 0, (k[0]["B"] / np.where(left > 0, left, 1.0)) ** (1 / np.asarray(k[0]["beta"])), np.inf)

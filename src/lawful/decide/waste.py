@@ -191,4 +191,4 @@ def _loss_draws(surface: Surface, held: Draws | None, tokens: float, priced: Dra
     count = min(len(d) for d in (held, priced) if d is not None)
     k = surface.coefficients if held is None else {n: v[:count] for n, v in held.coefficients.items()}
     chosen = tokens if priced is None else priced.tokens(budget)[:count]
-    return np.broadcast_to(deadweight_of(k, budget, chosen, surface.cost, surface.law), (count,)).astype(float)
+    return np.broadcast_to(deadweight_of(surface.law, k, budget, chosen, surface.cost), (count,)).astype(float)

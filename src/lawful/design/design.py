@@ -16,7 +16,6 @@ from lawful.design.plan import Plan, plan_isoflop
 from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
-from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import Surface
 from lawful.show.notebook import planned_html
 
@@ -209,7 +208,7 @@ def plan(
     Raises
     ------
     UnsupportedError
-        If the prior is no Chinchilla surface, or a budget is not positive.
+        If the law of the prior is not of Chinchilla's form, or a budget is not positive.
     IdentificationError
         If the compute does not pay for three sizes at every budget, or for as many runs as the
         law has coefficients.
@@ -233,7 +232,7 @@ def plan(
     >>> bool(found.cost <= 1.66665e22 * 1.0001)
     True
     """
-    surface = prior if isinstance(prior, Surface) else prior.surface
+    surface = (prior if isinstance(prior, Surface) else prior.surface).as_two_powers("A planned sweep")
     rules = sweep or Sweep()
     check_budget(target)
     check_budget(total_flops)
@@ -261,9 +260,6 @@ def plan(
 
 def check_sweep(surface: Surface, budgets: Sequence[float]) -> Array:
     """Return the budgets, ascending, if a sweep at them can be planned from this prior."""
-    if surface.law != CHINCHILLA:
-        msg = f"A sweep is planned for the Chinchilla law; the prior's law is {surface.law.name}."
-        raise UnsupportedError(msg)
     C = np.array(sorted(check_budget(b) for b in budgets))
     if C.size == 0 or np.unique(C).size != C.size:
         msg = f"A sweep needs distinct budgets, at least one; got {C.tolist()}."

@@ -13,7 +13,6 @@ from lawful.design.design import Planned
 from lawful.design.plan import Plan, simulate
 from lawful.errors import UnsupportedError
 from lawful.estimate.solvers import VarPro, prepare, resolve
-from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import Surface, optimum_of
 
 
@@ -104,7 +103,7 @@ def check_plan(
     if studies < 2 or not is_positive(noise):
         msg = f"A rehearsal needs at least two studies and noise above 0 nats, got {studies} and {noise!r}."
         raise UnsupportedError(msg)
-    world = truth or planned.prior
+    world = (truth or planned.prior).as_two_powers("A rehearsal")
     sweeps = [planned.plan, planned.grid if grid is None else grid]
     errors = [_errors(planned, world, sweep, studies, noise, [seed, i]) for i, sweep in enumerate(sweeps)]
     (spread, mean), (grid_spread, grid_mean) = ((float(np.nanstd(e, ddof=1)), float(np.nanmean(e))) for e in errors)
@@ -115,12 +114,13 @@ def check_plan(
 def _errors(planned: Planned, world: Surface, sweep: Plan, studies: int, noise: float, seed: list[int]) -> Array:
     """Error of the decision in every study, shape (studies,): refits from the truth as one batch."""
     runs = simulate(world, _with_given(planned, sweep))
-    problem = prepare(runs, CHINCHILLA, Objective.squared(), {}, {})
+    law = world.law
+    problem = prepare(runs, law, Objective.squared(), {}, {})
     losses = runs.L + np.random.default_rng(seed).normal(0.0, noise, (studies, len(runs)))
-    start = problem.to_z(np.array([[world[name] for name in CHINCHILLA.names]]))
+    start = problem.to_z(np.array([[world[name] for name in law.names]]))
     found = problem.to_coefficients(resolve(problem, start, VarPro(), losses=losses).z)
-    k = dict(zip(CHINCHILLA.names, found.T, strict=True))
-    best, true = optimum_of(k, planned.target, world.cost), world.optimum(planned.target)
+    k = dict(zip(law.names, found.T, strict=True))
+    best, true = optimum_of(law, k, planned.target, world.cost), world.optimum(planned.target)
     if planned.sweep.decision == "loss":
         return np.asarray(best.loss - true.loss)
     with np.errstate(divide="ignore", invalid="ignore"):

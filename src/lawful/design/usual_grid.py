@@ -84,7 +84,7 @@ def plan_grid(
     >>> len(found.plan), f"{found.cost:.3g}"
     (19, '5.77e+20')
     """
-    surface = prior if isinstance(prior, Surface) else prior.surface
+    surface = (prior if isinstance(prior, Surface) else prior.surface).as_two_powers("A planned sweep")
     check_budget(target)
     if not (repeats >= 1 and float(repeats).is_integer()):
         msg = f"repeats is the number of seeds, a whole number of at least 1, got {repeats!r}."

@@ -57,7 +57,7 @@ def check_bounds(law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> dict[s
         lo, hi = float(pair[0]), float(pair[1])
         power = name in law.exponents and law.separable
         least = "positive" if power else "not negative"
-        if not (lo <= hi) or lo < 0 or (power and lo <= 0) or not np.isfinite(lo):
+        if not (lo <= hi) or (lo < 0 and name not in law.signed) or (power and lo <= 0) or not np.isfinite(lo):
             msg = f"{name} must lie in an interval of {least} numbers, lowest first; got {lo:g} to {hi:g}."
             raise UnsupportedError(msg)
         if name in law.exponents and not np.isfinite(hi):

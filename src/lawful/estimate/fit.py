@@ -18,7 +18,7 @@ from lawful.estimate.forms import FormProblem
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Problem, Solver, VarPro, as_solver, prepare, resolve, solve
-from lawful.laws.laws import CHINCHILLA, Law, find_law
+from lawful.laws.laws import DEFAULT_LAW, Law, find_law
 from lawful.laws.surface import Surface
 
 COLUMN_WORDS = {"N": "model size N", "D": "token count D"}
@@ -44,7 +44,7 @@ def fit(runs: Any, *, method: str | Solver, **options: Unpack[SurfaceOptions]) -
 def fit(
     runs: Any,
     *,
-    law: Law | str = CHINCHILLA,
+    law: Law | str = DEFAULT_LAW,
     method: str | Solver = "auto",
     objective: Objective | str | None = None,
     fixed: Mapping[str, float] | None = None,
@@ -116,11 +116,11 @@ def fit(
     >>> str(robust.objective)
     'huber (delta 0.001)'
     """
-    law = find_law(law) if isinstance(law, str) else law
     objective = as_objective(objective)
     if isinstance(method, str) and method in FRONTIER_VERBS:
-        given = {"law": law != CHINCHILLA, "objective": objective, "fixed": fixed, "bounds": bounds}
+        given = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
         return _fit_frontier(runs, method, [name for name, value in given.items() if value])
+    law = find_law(law) if isinstance(law, str) else law
     solver = check_solver(as_solver(method, law, objective, bounds), law)
     if objective is None:
         objective = Objective.squared() if isinstance(solver, VarPro) else Objective.log_huber()

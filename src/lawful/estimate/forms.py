@@ -3,8 +3,8 @@ Joint fits of laws that are no sum of powers: screened for starts, then Newton's
 
 A screen scores thousands of combinations of the law's shapes at once, the multipliers
 being a small non-negative least-squares problem at each; the best distinct ones are
-minimised. Slopes come from a step along the imaginary axis, exact to rounding; curvature
-from differences of them, or in closed form for the coupled law.
+minimised. Slopes come from a step along the imaginary axis, exact to rounding, and curvature
+from differences of them, unless the law brings its own derivatives.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton, robust
-from lawful.estimate.coupled import coupled
 from lawful.estimate.screening import screened_starts
-from lawful.laws.law import Law
+from lawful.laws.law import Curvature, Differentiated, Law
 from lawful.laws.surface import evaluate
 
 COMPLEX_STEP = 1e-20
@@ -148,20 +147,20 @@ class FormProblem(NamedTuple):
             return np.asarray(np.log(found) if self.log else found)
 
     @property
-    def model(self) -> newton.Model:
+    def model(self) -> Differentiated:
         """The law as Newton's method takes it."""
-        if self.law.name == "skaling":
-            x, y = (np.log(column) for column in self.columns)
-            return coupled(x - self.centre[1], y - self.centre[2], log=self.log)
-        return numeric(self)
+        if self.law.derivatives is None:
+            return numeric(self)
+        exact = self.law.derivatives(self.columns, self.centre)
+        return newton.logged(exact) if self.log else exact
 
     @property
-    def straight(self) -> newton.Model:
+    def straight(self) -> Differentiated:
         """The same without curvature, which costs more than it gives where steps are rough."""
-        return self.model if self.law.name == "skaling" else numeric(self, bends=False)
+        return self.model if self.law.derivatives is not None else numeric(self, bends=False)
 
 
-def numeric(problem: FormProblem, *, bends: bool = True) -> newton.Model:
+def numeric(problem: FormProblem, *, bends: bool = True) -> Differentiated:
     """Model of any form: slopes by complex step, curvature (if wanted) by central differences of them."""
     free = np.flatnonzero(problem.lower < problem.upper)
     q, n = problem.lower.size, problem.y.size
@@ -174,7 +173,7 @@ def numeric(problem: FormProblem, *, bends: bool = True) -> newton.Model:
             out[:, j] = np.imag(problem.values(moved)) / COMPLEX_STEP
         return np.nan_to_num(out, nan=0.0, posinf=0.0, neginf=0.0)
 
-    def model(z: Array) -> tuple[Array, Array, newton.Curvature]:
+    def model(z: Array) -> tuple[Array, Array, Curvature]:
         value = np.asarray(problem.values(z), float)
         value = np.where(np.isfinite(value), value, 1e6)
 
@@ -233,8 +232,8 @@ class Minimum(NamedTuple):
 
 
 def with_prior(
-    problem: FormProblem, model: newton.Model, y: Array, w: Array, z: Array
-) -> tuple[newton.Model, Array, Array]:
+    problem: FormProblem, model: Differentiated, y: Array, w: Array, z: Array
+) -> tuple[Differentiated, Array, Array]:
     """Add one row per pull: a residual so small that every objective counts it squared."""
     if not problem.prior:
         return model, y, w
@@ -242,7 +241,7 @@ def with_prior(
     mean, weight = (np.array([p[k] for p in problem.prior]) for k in (1, 2))
     count = index.size
 
-    def pulled(z: Array) -> tuple[Array, Array, newton.Curvature]:
+    def pulled(z: Array) -> tuple[Array, Array, Curvature]:
         value, slope, curvature = model(z)
         n = value.shape[1]
         more = np.zeros((len(z), z.shape[1], count))

@@ -13,6 +13,7 @@ from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
 from lawful.estimate.result import Frontier, FrontierFit, Parabola
 from lawful.estimate.small import solve_spd
+from lawful.laws.law import FRONTIER_NAMES
 
 FARTHEST = 50.0
 """Decades of N or D beyond which a vertex is the accident of a flat parabola."""
@@ -270,9 +271,6 @@ def isoflop_draws(runs: Runs, weight: Array) -> dict[str, Array]:
     n = vertices(np.log10(runs.N), runs.L, weight, runs.group, g)
     d = vertices(np.log10(runs.D), runs.L, weight, runs.group, g)
     return dict(zip(FRONTIER_NAMES, _frontier(np.log10(runs.budgets), n.at, d.at), strict=True))
-
-
-FRONTIER_NAMES = ("a", "b", "log10_a0", "log10_b0")
 
 
 def _envelope(runs: Runs, weight: Array) -> tuple[IntArray, BoolArray]:

@@ -10,36 +10,17 @@ Newton, which is quadratic where reweighting is linear.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from lawful.core.typing import Array, BoolArray
 from lawful.estimate.kernel import CHUNK_BYTES
 from lawful.estimate.small import LAPACK_ROWS, RIDGE, eliminate
-
-Curvature = Callable[[Array], Array]
+from lawful.laws.law import Curvature, Differentiated
 
 LEAST_LOSS = 1e-10
 """A trial law is not taken to be lower than this (nats) where its log is needed."""
-
-
-class Model(Protocol):
-    """A law on fixed runs: values, slopes and curvature at rows of coefficients."""
-
-    def __call__(self, z: Array) -> tuple[Array, Array, Curvature]:
-        """
-        Evaluate at coefficients ``z``, shape (R, q).
-
-        Returns
-        -------
-        value : array, shape (R, n)
-        slope : array, shape (R, q, n)
-        curvature : callable
-            Maps v, shape (R, n), to the sum over runs of v times the Hessian of
-            the value, shape (R, q, q).
-        """
 
 
 class Optimum(NamedTuple):
@@ -61,9 +42,9 @@ class Optimum(NamedTuple):
     iterations: int
 
 
-def separable(x: Array, *, log: bool) -> Model:
+def separable(x: Array, *, log: bool) -> Differentiated:
     """
-    Model of a separable law in ``z = (c_0, …, c_p, theta_1, …, theta_p)``.
+    Differentiated of a separable law in ``z = (c_0, …, c_p, theta_1, …, theta_p)``.
 
     Parameters
     ----------
@@ -93,15 +74,27 @@ def separable(x: Array, *, log: bool) -> Model:
                 out[:, m + k, m + k] = -np.einsum("rn,rn,n->r", v, slope[:, m + k], x[k])
             return out
 
-        if not log:
-            return value, slope, curvature
+        return value, slope, curvature
+
+    return logged(model) if log else model
+
+
+def logged(plain: Differentiated) -> Differentiated:
+    """
+    Differentiated of the log of a law, from that of the law.
+
+    d ln f = df/f, and d² ln f = d²f/f - (df/f)(df/f)', so weights v on the logs are weights v/f on the law.
+    """
+
+    def model(z: Array) -> tuple[Array, Array, Curvature]:
+        value, slope, curvature = plain(z)
         value = np.maximum(value, LEAST_LOSS)
         relative = slope / value[:, None]
 
-        def log_curvature(v: Array) -> Array:
+        def bend(v: Array) -> Array:
             return np.asarray(curvature(v / value) - (relative * v[:, None]) @ relative.transpose(0, 2, 1))
 
-        return np.log(value), relative, log_curvature
+        return np.log(value), relative, bend
 
     return model
 
@@ -113,7 +106,7 @@ class _State(NamedTuple):
     robust: Array
 
 
-def _evaluate(model: Model, y: Array, w: Array, z: Array, delta: Array | None) -> _State:
+def _evaluate(model: Differentiated, y: Array, w: Array, z: Array, delta: Array | None) -> _State:
     """Objective, descent direction and the two curvature matrices at z."""
     value, slope, curvature = model(z)
     residual = y - value
@@ -156,7 +149,7 @@ def _step(state: _State, free: BoolArray, damping: Array) -> tuple[Array, BoolAr
 
 
 def minimise(
-    model: Model,
+    model: Differentiated,
     y: Array,
     w: Array,
     z: Array,
@@ -173,7 +166,7 @@ def minimise(
 
     Parameters
     ----------
-    model : Model
+    model : Differentiated
     y : array, shape (n,) or (R, n)
         What the model is compared with (losses, or their logs).
     w : array, shape (n,) or (R, n)
@@ -216,7 +209,7 @@ def minimise(
 
 
 def _minimise(
-    model: Model,
+    model: Differentiated,
     y: Array,
     w: Array,
     z: Array,

@@ -19,7 +19,8 @@ from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.methods import FitMethods
-from lawful.laws.surface import Point, Surface, log_ratio, terms_of
+from lawful.laws.law import NATS, terms_of
+from lawful.laws.surface import Point, Surface, log_ratio
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
 """The ways to fit that the field knows."""
@@ -32,15 +33,6 @@ METHOD_TITLES = {
     "approach1": "Approach 1 (lower envelope)",
     "approach2": "Approach 2 (IsoFLOP parabolas)",
     "approach3": "Approach 3 (all coefficients jointly)",
-}
-
-FORMULAS = {
-    "chinchilla": "L(N, D) = E + A/N^alpha + B/D^beta",
-    "skaling": "L(N, D) = E + (A/N^alpha + B/D^beta)^k",
-    "nested": "L(N, D) = E + [(A/N^alpha)^(1/q) + (B/D^beta)^(1/q)]^q",
-    "muennighoff": "L(N, D, U) = E + A/N'^alpha + B/D'^beta",
-    "lovelace": "L(N, D, U) = E + A/N^alpha + B/D^beta + P R^delta (N/U)^kappa",
-    "compute": "L(C) = E + A/C^alpha",
 }
 
 FRONTIER_MEANINGS = {
@@ -393,13 +385,20 @@ def estimates(fit: Fit | FrontierFit, of: Callable[[str], Interval] | None = Non
     if fit.surface is not None:
         powers = () if fit.surface.law.terms is None else ("a", "b")
         values, held = {**fit.surface.coefficients, **{name: frontier[name] for name in powers}}, fit.fixed
+        losses = {name for name, meaning in fit.surface.law.meanings.items() if meaning.unit == NATS}
     else:
-        values, held = frontier, {}
+        values, held, losses = frontier, {}, set()
     cells = {}
     for name, value in values.items():
         low, high = (None, None) if of is None or name in held else of(name)
-        cells[name] = Cell(float(value), "nats" if name == "E" else "exponent", low, high, held=name in held)
+        cells[name] = Cell(float(value), "nats" if name in losses else "exponent", low, high, held=name in held)
     return cells
+
+
+def meanings_of(fit: Fit | FrontierFit) -> dict[str, str]:
+    """What the coefficients of a fit mean, and those of its frontier."""
+    own = {} if fit.surface is None else fit.surface.law.meanings
+    return FRONTIER_MEANINGS | {name: str(meaning) for name, meaning in own.items()}
 
 
 def estimate_rows(fit: Fit | FrontierFit, of: Callable[[str], Interval] | None = None) -> tuple[tuple[Cell, Cell], ...]:
@@ -421,9 +420,9 @@ def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
     """
     state = fit.status.key.replace("_", " ")
     if fit.surface is not None:
-        law = fit.surface.law.name
-        title = f"{METHOD_TITLES.get(fit.method, fit.method)} fit of the {law} law to {_plural(len(fit.runs), 'run')}"
-        said: tuple[str, ...] = fit.status.value, f"{FORMULAS.get(law, law)}, {fit.surface.cost.convention}"
+        law, method = fit.surface.law, METHOD_TITLES.get(fit.method, fit.method)
+        title = f"{method} fit of the {law.name} law to {_plural(len(fit.runs), 'run')}"
+        said: tuple[str, ...] = fit.status.value, f"{law.formula}, {fit.surface.cost.convention}"
         if fit.surface.law.terms is not None:
             said = *said, "N* grows as C^a, D* as C^b"
         misfit = f"{fit.objective}: {format_value(fit.value, 6)} per run; RSS {format_value(fit.rss)}."

@@ -8,6 +8,7 @@ from lawful.core.typing import Array
 from lawful.estimate import newton
 from lawful.estimate.grid import Linear, local_minima, make_grid
 from lawful.estimate.small import solve_spd
+from lawful.laws.law import Differentiated
 
 GRID_POINTS = 14
 """Points per exponent of the robust grid."""
@@ -81,7 +82,7 @@ def robust_grid(
 
 
 def narrow(
-    model: newton.Model,
+    model: Differentiated,
     y: Array,
     w: Array,
     z: Array,
@@ -99,7 +100,7 @@ def narrow(
 
 
 def profile_starts(
-    model: newton.Model,
+    model: Differentiated,
     y: Array,
     w: Array,
     z: Array,

@@ -17,6 +17,7 @@ from lawful.estimate.checks import Bounds, check_bounds, check_options
 from lawful.estimate.forms import FormProblem, polish_form, prepare_form, solve_form
 from lawful.estimate.grid import Linear
 from lawful.estimate.result import METHODS
+from lawful.laws.law import Differentiated
 from lawful.laws.laws import Law
 
 
@@ -164,6 +165,8 @@ class Problem(NamedTuple):
 
     Attributes
     ----------
+    law : Law
+        Separable: a constant and p powers.
     x : array, shape (p, n)
         Log columns less their centres.
     centre : array, shape (p,)
@@ -181,6 +184,7 @@ class Problem(NamedTuple):
         Width of Huber's quadratic part; squares where None.
     """
 
+    law: Law
     x: Array
     centre: Array
     y: Array
@@ -224,7 +228,7 @@ class Problem(NamedTuple):
         return tuple((1 + k, 1 + self.powers + k) for k in range(self.powers))
 
     @property
-    def model(self) -> newton.Model:
+    def model(self) -> Differentiated:
         """The law as Newton's method takes it."""
         return newton.separable(self.x, log=self.log)
 
@@ -291,7 +295,7 @@ def prepare(
     middle = logs.mean(axis=1) if weighted is None else np.average(logs, axis=1, weights=weighted)
     centre = np.where(plain, middle, 0.0)
     delta = objective.width if objective.is_huber else None
-    return Problem(logs - centre[:, None], centre, runs.L, weighted, lower, upper, objective.is_log, delta)
+    return Problem(law, logs - centre[:, None], centre, runs.L, weighted, lower, upper, objective.is_log, delta)
 
 
 def solve(problem: Problem | FormProblem, solver: Solver) -> Answer:

@@ -1,4 +1,12 @@
-"""Laws in model size and tokens: Chinchilla's sum, the coupled law around it, and Rosenfeld's envelope."""
+"""
+Laws in model size and tokens: Chinchilla's sum, the coupled law around it, and Rosenfeld's envelope.
+
+All of them rise with one sum, S = A/N^alpha + B/D^beta, and with nothing else: L = phi(S) with phi
+rising. On a budget line, N D = C/6, the loss is therefore least where S is, whatever phi is, and with
+u = ln N the condition dS/du = 0 reads alpha A/N^alpha = beta B/D^beta: N* = G (C/6)^a and
+D* = (C/6)^b / G, with a = beta/(alpha+beta), b = 1 - a and G = (alpha A/(beta B))^(1/(alpha+beta)). Each law
+says through ``terms`` what its A, B, alpha and beta of S are.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.typing import Array
-from lawful.laws.law import Coefficients, Law, Screen
+from lawful.laws.law import NATS, Coefficients, Curvature, Differentiated, Law, Meaning, Screen, TwoPowers
 
 RATIO_BOX = (-5.0, 5.0)
 """Logs of the ratio of the two terms at the middle of the runs that a search starts from."""
@@ -18,12 +26,7 @@ def power(scale: Any, x: Any, exponent: Any) -> Any:
     return scale * np.exp(-exponent * np.log(x))
 
 
-def chinchilla_terms(k: Coefficients) -> Coefficients:
-    """Return the two powers of Chinchilla's law and of the coupled law."""
-    return {name: k[name] for name in ("A", "B", "alpha", "beta")}
-
-
-CHINCHILLA = Law("chinchilla", ("E", "A", "B"), ("alpha", "beta"), ("N", "D"), terms=chinchilla_terms)
+CHINCHILLA = Law("chinchilla", ("E", "A", "B"), ("alpha", "beta"), ("N", "D"))
 """L(N, D) = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, equation 2)."""
 
 
@@ -64,6 +67,58 @@ def two_terms(n: Array, d: Array) -> Any:
     return basis, coefficients
 
 
+INSIDE = {
+    "A": Meaning("weight of the model size term inside the power", f"({NATS})^(1/k) × parameters^alpha"),
+    "B": Meaning("weight of the tokens term inside the power", f"({NATS})^(1/k) × tokens^beta"),
+}
+
+
+def skaling_derivatives(columns: tuple[Array, ...], centre: Array) -> Differentiated:
+    r"""
+    Values, slopes and curvature of ``E + (e^(a - alpha x) + e^(b - beta y))^k`` in ``z = (E, a, b, alpha, beta, k)``.
+
+    x and y are ln N and ln D less their centres, a and b the logs of A and B there. With s the log of
+    the bracket the reducible loss is g = e^(k s), and everything follows from ds and d²s:
+    ``dg = g dh``, ``d²g = g (dh dh' + d²h)`` with h = k s. Of s itself, share = e^(a - alpha x - s) is
+    the weight of the first term, so ds = share d(a - alpha x) + (1 - share) d(b - beta y), and
+    d²s = share (1 - share) times the square of the difference of both.
+    """
+    x, y = (np.log(column) - centre[i] for i, column in zip((1, 2), columns, strict=True))
+
+    def at(z: Array) -> tuple[Array, Array, Curvature]:
+        k = z[:, 5:6]
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            in_n, in_d = z[:, 1:2] - z[:, 3:4] * x, z[:, 2:3] - z[:, 4:5] * y
+            s = np.logaddexp(in_n, in_d)
+            share = np.nan_to_num(np.exp(in_n - s))
+            g = np.exp(np.minimum(k * s, 300.0))
+        rest = 1.0 - share
+        # Slopes of s in (a, b, alpha, beta), and of the difference of the two logs, which bends s.
+        first = np.stack([share, rest, -share * x, -rest * y], axis=1)
+        across = np.stack(
+            [np.ones_like(s), -np.ones_like(s), np.broadcast_to(-x, s.shape), np.broadcast_to(y, s.shape)], axis=1
+        )
+        slope = np.empty((len(z), 6, x.size))
+        slope[:, 0] = 1.0
+        slope[:, 1:5] = (g * k)[:, None] * first
+        slope[:, 5] = g * s
+
+        def curvature(v: Array) -> Array:
+            out = np.zeros((len(z), 6, 6))
+            weight = v * g
+            h = np.concatenate([k[:, None] * first, s[:, None]], axis=1)
+            out[:, 1:, 1:] = (h * weight[:, None]) @ h.transpose(0, 2, 1)
+            out[:, 1:5, 1:5] += (across * (weight * k * share * rest)[:, None]) @ across.transpose(0, 2, 1)
+            cross = (first @ weight[:, :, None])[:, :, 0]
+            out[:, 1:5, 5] += cross
+            out[:, 5, 1:5] += cross
+            return out
+
+        return z[:, :1] + g, slope, curvature
+
+    return at
+
+
 def _skaling_screen(n: Array, d: Array) -> Screen:
     basis, coefficients = two_terms(n, d)
 
@@ -80,9 +135,13 @@ SKALING = Law(
     ("N", "D"),
     form=skaling,
     screen=_skaling_screen,
-    terms=chinchilla_terms,
+    terms=TwoPowers("A", "B", "alpha", "beta"),
     box={"alpha": (0.01, 4.0), "beta": (0.01, 4.0), "k": (0.05, 2.0)},
     amounts=(("A", "alpha", "N"), ("B", "beta", "D")),
+    formula="L(N, D) = E + (A/N^alpha + B/D^beta)^k",
+    meanings=INSIDE
+    | {"k": Meaning("power of the sum of both terms: 1 is Chinchilla's law, below 1 they help each other")},
+    derivatives=skaling_derivatives,
 )
 """L = E + (A/N^alpha + B/D^beta)^k (Skaling, arXiv:2608.07222): k = 1 is Chinchilla; N* and D* do not depend on k."""
 
@@ -124,21 +183,22 @@ NESTED = Law(
     terms=_nested_terms,
     box={"q": (0.05, 2.0)},
     amounts=(("A", "alpha", "N"), ("B", "beta", "D")),
+    formula="L(N, D) = E + [(A/N^alpha)^(1/q) + (B/D^beta)^(1/q)]^q",
+    meanings={"q": Meaning("how softly the two terms join: 1 adds them, towards 0 the larger one alone counts")},
 )
 """The coupled law in coefficients of the loss: q = 1 is Chinchilla, E = 0 and q = alpha_D is Kaplan's L(N, D)."""
 
 
-def _rosenfeld_terms(k: Coefficients) -> Coefficients:
-    return {"A": k["b"], "B": k["a"], "alpha": k["beta"], "beta": k["alpha"]}
+FORMERLY = {"a": "a_n", "b": "b_m"}
+"""The paper's a and b, which lawful 0.1.0 wrote: they are the exponents of the frontier everywhere else."""
 
-
-ROSENFELD = Law("rosenfeld", ("cinf", "a", "b"), ("alpha", "beta"), ("D", "N"), terms=_rosenfeld_terms)
-"""e(m, n) = a n^-alpha + b m^-beta + c_inf, n data and m parameters (Rosenfeld et al. 2020, equation 4)."""
+ROSENFELD = Law("rosenfeld", ("cinf", "a_n", "b_m"), ("alpha", "beta"), ("D", "N"), formerly=FORMERLY)
+"""e(m, n) = a_n n^-alpha + b_m m^-beta + c_inf, n data and m parameters (Rosenfeld et al. 2020, equation 4)."""
 
 
 def rosenfeld_envelope(k: Coefficients, d: Any, n: Any) -> Any:
     """Error of the envelope, eps0 e / sqrt(e^2 + eta^2), with e the additive law."""
-    e = k["cinf"] + power(k["a"], d, k["alpha"]) + power(k["b"], n, k["beta"])
+    e = k["cinf"] + power(k["a_n"], d, k["alpha"]) + power(k["b_m"], n, k["beta"])
     return k["eps0"] * e / np.sqrt(e * e + k["eta"] ** 2)
 
 
@@ -163,8 +223,8 @@ def _envelope_screen(d: Array, n: Array) -> Screen:
             "alpha": alpha,
             "beta": beta,
             "cinf": np.exp(level + floor),
-            "a": np.exp(level + alpha * my),
-            "b": np.exp(level + rho + beta * mx),
+            "a_n": np.exp(level + alpha * my),
+            "b_m": np.exp(level + rho + beta * mx),
         }
 
     return Screen(((0.05, 1.2), (0.05, 1.2), (-5.0, 2.0), RATIO_BOX, (-6.0, 1.0)), basis, assemble)
@@ -172,15 +232,24 @@ def _envelope_screen(d: Array, n: Array) -> Screen:
 
 ROSENFELD_ENVELOPE = Law(
     "rosenfeld-envelope",
-    ("cinf", "a", "b", "eps0"),
+    ("cinf", "a_n", "b_m", "eps0"),
     ("alpha", "beta", "eta"),
     ("D", "N"),
     form=rosenfeld_envelope,
     screen=_envelope_screen,
-    terms=_rosenfeld_terms,
+    terms=TwoPowers("b_m", "a_n", "beta", "alpha"),
     box={"eta": (1.0, 1.0)},
-    amounts=(("a", "alpha", "D"), ("b", "beta", "N")),
+    amounts=(("a_n", "alpha", "D"), ("b_m", "beta", "N")),
     logs=("eps0",),
+    formula="L(D, N) = eps0 e/sqrt(e^2 + eta^2) with e = cinf + a_n/D^alpha + b_m/N^beta",
+    meanings={
+        "cinf": Meaning("what is left of e however much is spent", "eta"),
+        "a_n": Meaning("weight of the tokens term of e", "eta × tokens^alpha"),
+        "b_m": Meaning("weight of the model size term of e", "eta × parameters^beta"),
+        "eps0": Meaning("loss of random guessing", NATS),
+        "eta": Meaning("where e leaves the plateau of random guessing; 1 by convention"),
+    },
+    formerly=FORMERLY,
 )
-"""Rosenfeld's envelope joins the plateau of random guessing, eps0, to the additive law. Scaling a, b, c_inf
+"""Rosenfeld's envelope joins the plateau of random guessing, eps0, to the additive law. Scaling a_n, b_m, c_inf
 and eta together changes nothing, so fits hold eta = 1."""

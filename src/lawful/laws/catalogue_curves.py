@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.typing import Array
-from lawful.laws.law import Coefficients, Law, Screen
+from lawful.laws.law import NATS, Coefficients, Law, Meaning, Screen
 
 
-def _amari(number: int, exponent: float, *, noisy: bool) -> Law:
+def _amari(number: int, exponent: float, formula: str, *, noisy: bool) -> Law:
     box = {"alpha": (exponent, exponent)} | ({} if noisy else {"E": (0.0, 0.0)})
-    return Law(f"amari-{number}", ("E", "c"), ("alpha",), ("D",), box=box)
+    return Law(f"amari-{number}", ("E", "c"), ("alpha",), ("D",), box=box, formula=formula)
 
 
 AMARI = (
-    _amari(1, 1.0, noisy=False),
-    _amari(2, 2.0, noisy=False),
-    _amari(3, 0.5, noisy=False),
-    _amari(4, 1.0, noisy=True),
+    _amari(1, 1.0, "L(D) = c/D", noisy=False),
+    _amari(2, 2.0, "L(D) = c/D^2", noisy=False),
+    _amari(3, 0.5, "L(D) = c/D^(1/2)", noisy=False),
+    _amari(4, 1.0, "L(D) = E + c/D", noisy=True),
 )
 """Amari, Fujita & Shinomoto 1992: c/D for a unique noiseless solution, c/D^2 for a manifold of them, c/sqrt(D)
 for noisy labels, c/D + E for a stochastic learner. Their exponents are theorems, so fits hold them."""
@@ -76,6 +76,8 @@ HESTNESS_REGIONS = Law(
     form=hestness_regions,
     screen=_regions_screen,
     amounts=(("A", "alpha", "D"),),
+    formula="L(D) = min(guess, E + A/D^alpha)",
+    meanings={"guess": Meaning("loss of the best guess, which few data do not improve", NATS)},
 )
 """min(guess, A/D^alpha + E): the small-data region, where no model beats the best guess, joined to the power law."""
 

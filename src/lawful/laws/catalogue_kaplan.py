@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from lawful.core.typing import Array
 from lawful.laws.catalogue_coupled import power, two_terms
-from lawful.laws.law import Coefficients, Law, Screen
+from lawful.laws.law import Coefficients, Law, Meaning, Screen
 
 PF_DAY = 8.64e19
 """FLOPs of one petaFLOP/s-day."""
@@ -38,6 +38,18 @@ def _scale_power(scale: Any, x: Any, exponent: Any) -> Any:
     return np.exp(exponent * (np.log(scale) - np.log(x)))
 
 
+COUNTED = {"N": "parameters", "D": "tokens", "C": "FLOPs", "C_min": "PF-days", "S": "steps"}
+"""What the columns of these laws count; the constants of table 5 for compute are in PF-days."""
+
+
+def _scale_meanings(scale: str, exponent: str, column: str) -> dict[str, Meaning]:
+    counted = COUNTED[column]
+    return {
+        scale: Meaning(f"{counted} at which the term in them is one nat", counted),
+        exponent: Meaning(f"how fast loss falls with {counted}"),
+    }
+
+
 def _univariate(name: str, column: str, scale: str, exponent: str) -> Law:
     def form(k: Coefficients, x: Any) -> Any:
         return _scale_power(k[scale], x, k[exponent])
@@ -55,7 +67,18 @@ def _univariate(name: str, column: str, scale: str, exponent: str) -> Law:
 
         return Screen(((0.01, 1.5),), basis, assemble)
 
-    return Law(name, (scale,), (exponent,), (column,), form=form, screen=screen, box={scale: SCALE_BOX}, logs=(scale,))
+    return Law(
+        name,
+        (scale,),
+        (exponent,),
+        (column,),
+        form=form,
+        screen=screen,
+        box={scale: SCALE_BOX},
+        logs=(scale,),
+        formula=f"L({column}) = ({scale}/{column})^{exponent}",
+        meanings=_scale_meanings(scale, exponent, column),
+    )
 
 
 def kaplan_nd(k: Coefficients, n: Any, d: Any) -> Any:
@@ -117,6 +140,8 @@ KAPLAN = (
         terms=_nd_terms,
         box={"Nc": SCALE_BOX, "Dc": SCALE_BOX},
         logs=("Nc", "Dc"),
+        formula="L(N, D) = [(Nc/N)^(alphaN/alphaD) + Dc/D]^alphaD",
+        meanings=_scale_meanings("Nc", "alphaN", "N") | _scale_meanings("Dc", "alphaD", "D"),
     ),
     Law(
         "kaplan-ns",
@@ -127,6 +152,8 @@ KAPLAN = (
         screen=_ns_screen,
         box={"Nc": SCALE_BOX, "Sc": SCALE_BOX},
         logs=("Nc", "Sc"),
+        formula="L(N, S) = (Nc/N)^alphaN + (Sc/S)^alphaS",
+        meanings=_scale_meanings("Nc", "alphaN", "N") | _scale_meanings("Sc", "alphaS", "S"),
     ),
 )
 """Kaplan's laws; S is the minimal number of steps. None has an irreducible loss."""
@@ -249,5 +276,7 @@ PEARCE_SONG = Law(
     box={"omega": (1e-6, 1e12)},
     amounts=(("A", "alpha", "N"), ("B", "beta", "D")),
     logs=("omega",),
+    formula="L(N, D) = E + A/(N + omega N^(1/3))^alpha + B/D^beta",
+    meanings={"omega": Meaning("embedding parameters of a model with one other parameter", "parameters^(2/3)")},
 )
 """L = E + A/(N + omega N^(1/3))^alpha + B/D^beta, N non-embedding parameters."""

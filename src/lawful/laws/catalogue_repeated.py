@@ -9,7 +9,7 @@ import numpy as np
 from lawful.core.typing import Array
 from lawful.laws.catalogue_coupled import power
 from lawful.laws.catalogue_curves import lesser
-from lawful.laws.law import Coefficients, Law, Screen
+from lawful.laws.law import NATS, Coefficients, Law, Meaning, Screen
 
 MUENNIGHOFF_PUBLISHED = {
     "E": float(np.exp(0.6254804)),
@@ -97,6 +97,13 @@ MUENNIGHOFF = Law(
     box={"RD": (1e-3, 1e6), "RN": (1e-3, 1e6)},
     amounts=(("A", "alpha", "N"), ("B", "beta", "D")),
     logs=("RD", "RN"),
+    formula="L(N, D, U) = E + A/N'^alpha + B/D'^beta",
+    meanings={
+        "RD": Meaning("repeats of the data after which further ones are worth little", "epochs"),
+        "RN": Meaning(
+            "multiples of the size that the unique tokens deserve after which more parameters are worth little"
+        ),
+    },
 )
 """L = E + A/N'^alpha + B/D'^beta with saturating effective N' and D' (Muennighoff et al. 2023)."""
 
@@ -147,6 +154,12 @@ LOVELACE = Law(
     screen=_lovelace_screen,
     box={"delta": (0.05, 5.0), "kappa": (0.05, 5.0)},
     amounts=(("A", "alpha", "N"), ("B", "beta", "D")),
+    formula="L(N, D, U) = E + A/N^alpha + B/D^beta + P R^delta (N/U)^kappa with R = D/U - 1",
+    meanings={
+        "P": Meaning("weight of the penalty for repeats", NATS),
+        "delta": Meaning("power of the repeats R by which the penalty grows"),
+        "kappa": Meaning("power of parameters per unique token by which the penalty grows"),
+    },
 )
 """Chinchilla plus an additive overfitting penalty (Lovelace et al. 2026, arXiv:2605.01640)."""
 

@@ -1,25 +1,75 @@
-"""The contract of a law: names, bounds, a form, and where a fit may start."""
+"""The contract of a law: names, bounds, a form, where a fit may start, and what can be asked of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.typing import Array
+from lawful.errors import UnsupportedError
 
 Coefficients = Mapping[str, Any]
 Box = tuple[float, float]
+
+Curvature = Callable[[Array], Array]
+"""From weights of the runs to the sum of their second derivatives so weighed; see :class:`Differentiated`."""
+
+
+class Differentiated(Protocol):
+    """A law on fixed runs: values, slopes and curvature at rows of coefficients in solver units."""
+
+    def __call__(self, z: Array) -> tuple[Array, Array, Curvature]:
+        """
+        Evaluate at coefficients ``z``, shape (R, q).
+
+        Returns
+        -------
+        value : array, shape (R, n)
+        slope : array, shape (R, q, n)
+        curvature : callable
+            Maps v, shape (R, n), to the sum over runs of v times the Hessian of
+            the value, shape (R, q, q).
+        """
+
 
 EXPONENT_BOX = (0.01, 2.0)
 """Default bounds of an exponent: wide enough for every published law, and away from
 0, where a power of N cannot be told from the constant."""
 
-NUMBERS = "NDCU"
-"""Columns that every law may name: parameters, tokens seen, FLOPs and unique tokens."""
+QUANTITIES = {"N": "model size", "D": "tokens", "C": "compute", "U": "unique tokens"}
+"""Columns that every law may name, in words; any other name is a column of the table."""
+
+COUNTED = {"N": "parameters", "D": "tokens", "C": "FLOPs", "U": "unique tokens"}
+"""Their units."""
+
+FRONTIER_NAMES = ("a", "b", "log10_a0", "log10_b0")
+"""Exponents and intercepts of the frontier; a law that has one gives its coefficients other names."""
+
+NATS = "nats per token"
+"""Unit of a loss."""
+
+
+class Meaning(NamedTuple):
+    """
+    What a coefficient means.
+
+    Attributes
+    ----------
+    text : str
+        A phrase.
+    unit : str
+        Its unit; empty for a pure number.
+    """
+
+    text: str
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.unit})" if self.unit else self.text
 
 
 class Screen(NamedTuple):
@@ -42,9 +92,28 @@ class Screen(NamedTuple):
 
 
 @dataclass(frozen=True)
+class TwoPowers:
+    """Which coefficients of a law are A, B, alpha and beta of A/N^alpha + B/D^beta."""
+
+    A: str
+    B: str
+    alpha: str
+    beta: str
+
+    def __call__(self, coefficients: Coefficients) -> dict[str, Any]:
+        """Read the four off coefficients by the law's own names."""
+        return {ours: coefficients[theirs] for ours, theirs in vars(self).items()}
+
+
+@dataclass(frozen=True)
 class Law:
     """
     A form of L in a few columns: a sum of powers unless it brings a form of its own.
+
+    It also says what can be asked of it, so that nobody needs to know which law it is:
+    ``terms`` (a frontier in closed form), ``two_powers`` (everything that is worked out for
+    Chinchilla's form, whatever the coefficients are called), ``allocates``, ``repeats``,
+    ``signed``, ``derivatives``, ``formula`` and ``meanings``.
 
     Without ``form`` the law is separable, ``L = c_0 + sum_k c_k X_k^(-theta_k)``: given its
     exponents it is a non-negative combination of a few columns, which is all that the
@@ -77,6 +146,22 @@ class Law:
         Other positive coefficients that are searched through their logarithm.
     constant : str, optional
         Name of the irreducible loss; ``E`` where there is one.
+    formula : str, optional
+        The law as it is written, ``L(N, D) = ...``; made from the names where it is not given.
+    meanings : mapping of str to Meaning, optional
+        What each coefficient means, with its unit; those of the powers of a separable law,
+        of multipliers and of the constant are made from the names where they are not given.
+    derivatives : callable, optional
+        From the columns and the centres of their logs, shape (q,), to exact values, slopes and
+        curvature in solver units (:data:`Differentiated`); they are found by steps along the
+        imaginary axis without it, at several times the cost.
+    formerly : mapping of str to str, optional
+        Names that earlier files have for coefficients, and what they are called now.
+
+    Raises
+    ------
+    UnsupportedError
+        If a coefficient has a name of the frontier that the law has.
 
     Examples
     --------
@@ -86,6 +171,8 @@ class Law:
     >>> truth = dict(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
     >>> print(f"{chinchilla.loss(truth, 7e10, 1.4e12):.4f}")
     1.9366
+    >>> chinchilla.formula, chinchilla.meanings["A"].unit
+    ('L(N, D) = E + A/N^alpha + B/D^beta', 'nats per token × parameters^alpha')
 
     A law of one's own is a function:
 
@@ -106,14 +193,122 @@ class Law:
     amounts: tuple[tuple[str, str, str], ...] = ()
     logs: tuple[str, ...] = ()
     constant: str | None = "E"
+    formula: str = ""
+    meanings: Mapping[str, Meaning] = field(default_factory=dict, hash=False)
+    derivatives: Callable[[tuple[Array, ...], Array], Differentiated] | None = None
+    formerly: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        made: dict[str, Any] = {}
         if self.form is None:
-            triples = tuple(zip(self.linear[1:], self.exponents, self.columns, strict=True))
-            object.__setattr__(self, "amounts", triples)
-            object.__setattr__(self, "constant", self.linear[0])
+            made["amounts"] = tuple(zip(self.linear[1:], self.exponents, self.columns, strict=True))
+            made["constant"] = self.linear[0]
+            if self.two_powers:
+                by_column = {column: (amount, exponent) for amount, exponent, column in made["amounts"]}
+                (a, alpha), (b, beta) = by_column["N"], by_column["D"]
+                made["terms"] = TwoPowers(a, b, alpha, beta)
         elif self.constant not in self.names:
-            object.__setattr__(self, "constant", None)
+            made["constant"] = None
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+        taken = [name for name in self.names if name in FRONTIER_NAMES]
+        if taken and self.terms is not None:
+            msg = (
+                f"{' and '.join(taken)} name the frontier N* = 10^log10_a0 C^a, D* = 10^log10_b0 C^b; call these "
+                f"coefficients of the {self.name} law otherwise."
+            )
+            raise UnsupportedError(msg)
+        object.__setattr__(self, "formula", self.formula or self._written())
+        object.__setattr__(self, "meanings", self._explained() | dict(self.meanings))
+
+    def _written(self) -> str:
+        """Write the law as a formula: a sum of powers in full, any other by its name."""
+        left = f"L({', '.join(self.columns)})"
+        if self.form is not None:
+            return f"{left} = {self.name}({', '.join(self.names)})"
+        powers = (f"{amount}/{column}^{exponent}" for amount, exponent, column in self.amounts)
+        return f"{left} = {' + '.join([self.linear[0], *powers])}"
+
+    def _explained(self) -> dict[str, Meaning]:
+        """Say what the constant, multipliers and exponents of powers mean."""
+        found: dict[str, Meaning] = {}
+        if self.constant is not None:
+            found[self.constant] = Meaning("loss that no compute removes", NATS)
+        for amount, exponent, column in self.amounts:
+            word, unit = QUANTITIES.get(column, column), COUNTED.get(column, column)
+            found[amount] = Meaning(f"weight of the {word} term", f"{NATS} × {unit}^{exponent}")
+            found[exponent] = Meaning(f"how fast loss falls with {word}")
+        return {name: found[name] for name in self.names if name in found}
+
+    @property
+    def two_powers(self) -> bool:
+        """
+        Whether the law is Chinchilla's, whatever its coefficients are called: E + A/N^alpha + B/D^beta.
+
+        All that rests on this form (profiles of N*, D* and L*, the dial, the bias of Approach 2,
+        planned sweeps, speed-ups) takes such a law through :meth:`as_two_powers`.
+        """
+        return self.form is None and sorted(self.columns) == ["D", "N"]
+
+    def require_two_powers(self, asked: str) -> None:
+        """
+        Refuse a law of another form.
+
+        Parameters
+        ----------
+        asked : str
+            What rests on the form, as the sentence begins.
+
+        Raises
+        ------
+        UnsupportedError
+            If the law is of another form.
+        """
+        if not self.two_powers:
+            msg = (
+                f"{asked} rests on the form E + A/N^alpha + B/D^beta, and the {self.name} law is {self.formula}; "
+                f"fit the chinchilla law for it."
+            )
+            raise UnsupportedError(msg)
+
+    def as_two_powers(self, coefficients: Coefficients, asked: str = "What was asked") -> dict[str, Any]:
+        """
+        Return E, A, B, alpha and beta of a law of that form, from coefficients by its own names.
+
+        Raises
+        ------
+        UnsupportedError
+            If the law is of another form.
+
+        Examples
+        --------
+        >>> mine = sum_of_powers("mine", ("D", "N"))
+        >>> k = dict(E=1.7, A_D=400.0, A_N=300.0, alpha_D=0.3, alpha_N=0.4)
+        >>> mine.as_two_powers(k)
+        {'E': 1.7, 'A': 300.0, 'B': 400.0, 'alpha': 0.4, 'beta': 0.3}
+        """
+        self.require_two_powers(asked)
+        return {"E": coefficients[self.linear[0]], **terms_of(self, coefficients)}
+
+    @property
+    def profiles(self) -> bool:
+        """Whether the misfit can be profiled along all that it implies, N*, D* and L* too; else coefficients alone."""
+        return self.two_powers
+
+    @property
+    def allocates(self) -> bool:
+        """Whether a budget can be divided between N and D: in closed form, or by following its line."""
+        return self.terms is not None or {"N", "D"} <= set(self.columns) <= {"N", "D", "U"}
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it knows about repeated data: tokens seen D of which U are unique."""
+        return "U" in self.columns
+
+    @property
+    def signed(self) -> tuple[str, ...]:
+        """Coefficients that may be negative: those whose own bounds say so."""
+        return tuple(name for name, (low, _) in self.bounds.items() if low < 0)
 
     @property
     def separable(self) -> bool:
@@ -185,6 +380,21 @@ class Law:
             moved = dict(coefficients) | {name: at + 1j * step * np.where(np.real(at) > 0, at, 1.0)}
             found[name] = np.imag(self.form(moved, *values)) / (step * np.where(np.real(at) > 0, at, 1.0))
         return found
+
+
+def terms_of(law: Law, coefficients: Coefficients) -> Coefficients:
+    """
+    Return A, B, alpha and beta of the two powers whose sum the loss rises with.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law has no such powers, and so no frontier in closed form.
+    """
+    if law.terms is None:
+        msg = f"The {law.name} law has no frontier that is a power of compute."
+        raise UnsupportedError(msg)
+    return law.terms(coefficients)
 
 
 def sum_of_powers(name: str, columns: tuple[str, ...], *, box: Mapping[str, Box] | None = None) -> Law:

@@ -11,6 +11,7 @@ from lawful.laws.law import EXPONENT_BOX, Coefficients, Law, Screen, sum_of_powe
 __all__ = [
     "CHINCHILLA",
     "COMPUTE_LAW",
+    "DEFAULT_LAW",
     "EXPONENT_BOX",
     "LAWS",
     "PUBLISHED",
@@ -40,6 +41,9 @@ LAWS: dict[str, Law] = {
     )
 }
 """The catalogue, by name."""
+
+DEFAULT_LAW = "chinchilla"
+"""The law that is fitted unless another is asked for."""
 
 PUBLISHED: dict[str, dict[str, float]] = {
     "hoffmann": {"E": 1.6934, "A": 406.4, "B": 410.7, "alpha": 0.3392, "beta": 0.2849},

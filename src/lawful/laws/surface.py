@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
 from lawful.errors import UnsupportedError
-from lawful.laws.laws import CHINCHILLA, PUBLISHED, Coefficients, Law
+from lawful.laws.law import Coefficients, Law, terms_of
+from lawful.laws.laws import CHINCHILLA, PUBLISHED
 from lawful.laws.optimum import minimise_line
 
 
@@ -21,21 +22,6 @@ class Point(NamedTuple):
     params: Any
     tokens: Any
     loss: Any
-
-
-def terms_of(law: Law, k: Coefficients) -> Coefficients:
-    """
-    Return A, B, alpha and beta of the two powers whose sum the loss rises with.
-
-    Raises
-    ------
-    UnsupportedError
-        If the law has no such powers, and so no frontier in closed form.
-    """
-    if law.terms is None:
-        msg = f"The {law.name} law has no frontier that is a power of compute."
-        raise UnsupportedError(msg)
-    return law.terms(k)
 
 
 def frontier_exponents(k: Coefficients) -> tuple[Any, Any]:
@@ -70,7 +56,7 @@ def values_for(law: Law, params: Any, tokens: Any, cost: Cost, unique: Any = Non
     return tuple(known[column] for column in law.columns)
 
 
-def optimum_of(k: Coefficients, budget: ArrayLike, cost: Cost, law: Law = CHINCHILLA) -> Point:
+def optimum_of(law: Law, k: Coefficients, budget: ArrayLike, cost: Cost) -> Point:
     """
     Closed-form optimum of a law with two terms; coefficients and budgets broadcast.
 
@@ -85,7 +71,7 @@ def optimum_of(k: Coefficients, budget: ArrayLike, cost: Cost, law: Law = CHINCH
         return Point(params, tokens, law.loss(k, *values_for(law, params, tokens, cost)))
 
 
-def numeric_optimum(k: Coefficients, budget: ArrayLike, cost: Cost, law: Law, unique: float | None = None) -> Point:
+def numeric_optimum(law: Law, k: Coefficients, budget: ArrayLike, cost: Cost, unique: float | None = None) -> Point:
     """
     Optimum of any law in N, D and U, by minimising along each budget line; one set of coefficients.
 
@@ -94,7 +80,7 @@ def numeric_optimum(k: Coefficients, budget: ArrayLike, cost: Cost, law: Law, un
     UnsupportedError
         If the law does not trade N against D.
     """
-    if not {"N", "D"} <= set(law.columns) or set(law.columns) - {"N", "D", "U"}:
+    if not law.allocates:
         msg = f"The {law.name} law does not trade parameters against tokens, so it allocates nothing."
         raise UnsupportedError(msg)
 
@@ -116,8 +102,22 @@ def evaluate(law: Law, k: Coefficients, columns: Sequence[Any]) -> Any:
     return k[law.linear[0]] + sum(parts)
 
 
-def budget_of(k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
-    """Smallest budget whose optimum reaches a loss (NaN where the loss is not above E)."""
+def budget_of(law: Law, k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
+    """
+    Smallest budget whose optimum reaches a loss; NaN where none does.
+
+    Of E + A/N^alpha + B/D^beta in closed form: at the optimum both terms are powers of N D with
+    the same exponent -alpha beta/(alpha+beta), so that L* - E is one power of the budget. Of other laws with a
+    frontier by bisection.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law has no frontier.
+    """
+    if not law.two_powers:
+        return _budget_by_bisection(law, k, loss, cost)
+    k = law.as_two_powers(k)
     alpha, beta, log_g = k["alpha"], k["beta"], log_ratio(k)
     gap = np.asarray(loss, float) - k["E"]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -130,19 +130,19 @@ WIDEST = (1.0, 700.0)
 """Range of ln(N·D) that an inverse is searched in."""
 
 
-def numeric_budget_of(k: Coefficients, loss: ArrayLike, cost: Cost, law: Law) -> Any:
-    """Smallest budget whose optimum reaches a loss, by bisection: for two-term laws beyond Chinchilla's."""
+def _budget_by_bisection(law: Law, k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
+    """Invert L*(C), which falls with C under every law."""
     goal = np.asarray(loss, float)
     low, high = np.full(goal.shape, WIDEST[0]), np.full(goal.shape, WIDEST[1])
     for _ in range(200):
         middle = 0.5 * (low + high)
-        above = optimum_of(k, cost.flops(np.exp(middle), 1.0), cost, law).loss > goal
+        above = optimum_of(law, k, cost.flops(np.exp(middle), 1.0), cost).loss > goal
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     inside = (low > WIDEST[0]) & (high < WIDEST[1])
     return np.where(inside, cost.flops(np.exp(0.5 * (low + high)), 1.0), np.nan)[()]
 
 
-def deadweight_of(k: Coefficients, budget: ArrayLike, tokens: ArrayLike, cost: Cost, law: Law = CHINCHILLA) -> Any:
+def deadweight_of(law: Law, k: Coefficients, budget: ArrayLike, tokens: ArrayLike, cost: Cost) -> Any:
     """
     Deadweight Compute Loss in FLOPs; coefficients, budgets and tokens broadcast.
 
@@ -157,7 +157,7 @@ def deadweight_of(k: Coefficients, budget: ArrayLike, tokens: ArrayLike, cost: C
     alpha, beta = terms["alpha"], terms["beta"]
     params = cost.params(budget=budget, tokens=tokens)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        u = np.log(params) - np.log(optimum_of(k, budget, cost, law).params)
+        u = np.log(params) - np.log(optimum_of(law, k, budget, cost).params)
         excess = (beta * np.expm1(-alpha * u) + alpha * np.expm1(beta * u)) / (alpha + beta)
         saved = -np.expm1(-(alpha + beta) / (alpha * beta) * np.log1p(np.maximum(excess, 0.0)))
     return np.asarray(budget, float) * saved
@@ -209,7 +209,8 @@ class Surface:
             msg = f"The {self.law.name} law has coefficients {', '.join(self.law.names)}; got {given}."
             raise UnsupportedError(msg)
         values = {n: float(self.coefficients[n]) for n in self.law.names}
-        bad = [f"{n}={v}" for n, v in values.items() if not (np.isfinite(v) and v >= 0)]
+        signed = self.law.signed
+        bad = [f"{n}={v}" for n, v in values.items() if not (np.isfinite(v) and (v >= 0 or n in signed))]
         if bad:
             msg = f"Coefficients must be finite and not negative; got {', '.join(bad)}."
             raise UnsupportedError(msg)
@@ -222,6 +223,29 @@ class Surface:
             msg = f"Unknown parameter set {name!r}; choose one of {', '.join(PUBLISHED)}."
             raise UnsupportedError(msg)
         return cls(PUBLISHED[name])
+
+    def as_two_powers(self, asked: str = "What was asked") -> Surface:
+        """
+        Return the same surface by the names E, A, B, alpha and beta.
+
+        Parameters
+        ----------
+        asked : str
+            What rests on that form, as the sentence of an error begins.
+
+        Raises
+        ------
+        UnsupportedError
+            If the law is no constant plus a power of N and a power of D.
+
+        Examples
+        --------
+        >>> mine = lawful.sum_of_powers("mine", ("D", "N"))
+        >>> surface = Surface(dict(E=1.7, A_D=400, A_N=300, alpha_D=0.3, alpha_N=0.4), mine)
+        >>> surface.as_two_powers().coefficients
+        {'E': 1.7, 'A': 300.0, 'B': 400.0, 'alpha': 0.4, 'beta': 0.3}
+        """
+        return Surface(self.law.as_two_powers(self.coefficients, asked), CHINCHILLA, self.cost)
 
     def __getitem__(self, name: str) -> float:
         return self.coefficients[name]
@@ -259,14 +283,12 @@ class Surface:
         6.815e+09 parameters, 9.10 epochs
         """
         if self.law.terms is not None:
-            return optimum_of(self.coefficients, budget, self.cost, self.law)
-        return numeric_optimum(self.coefficients, budget, self.cost, self.law, unique)
+            return optimum_of(self.law, self.coefficients, budget, self.cost)
+        return numeric_optimum(self.law, self.coefficients, budget, self.cost, unique)
 
     def budget_for(self, loss: ArrayLike) -> Any:
         """Smallest budget in FLOPs that reaches a loss; NaN for a loss at or below E."""
-        if self.law == CHINCHILLA:
-            return budget_of(self.coefficients, loss, self.cost)
-        return numeric_budget_of(self.coefficients, loss, self.cost, self.law)
+        return budget_of(self.law, self.coefficients, loss, self.cost)
 
     def at_params(self, budget: ArrayLike, params: ArrayLike) -> Point:
         """Spend a budget on a model of N parameters."""
@@ -292,4 +314,4 @@ class Surface:
         >>> print(f"{rounded.deadweight(3.8e25, 3.35e13) / 3.8e25:.4%}")
         0.4578%
         """
-        return deadweight_of(self.coefficients, budget, tokens, self.cost, self.law)
+        return deadweight_of(self.law, self.coefficients, budget, tokens, self.cost)

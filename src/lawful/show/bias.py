@@ -12,7 +12,6 @@ from lawful.approach2.pairs import ImpliedBias
 from lawful.core.cost import Cost
 from lawful.errors import IdentificationError, LawfulError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.laws.laws import CHINCHILLA
 from lawful.show.files.document import strict
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ def corrected_or_reason(isoflop: FrontierFit | None, fit: Fit) -> tuple[Frontier
     if isoflop is None:
         return None, "Approach 2 cannot run on these runs."
     try:
-        return correct_isoflop(isoflop, fit.surface["alpha"], fit.surface["beta"]), None
+        surface = fit.surface.as_two_powers("The bias of Approach 2")
+        return correct_isoflop(isoflop, surface["alpha"], surface["beta"]), None
     except LawfulError as error:
         return None, str(error)
 
@@ -243,12 +243,11 @@ def forecast_of(fit: Fit | FrontierFit) -> Bias:
     ------
     IdentificationError
         If the fit has no surface to take for the truth.
+    UnsupportedError
+        If its law is not of Chinchilla's form.
     """
     if fit.surface is None:
         msg = f"{fit.method} fits no surface, so it cannot say what is true; fit with vpnls or approach3."
-        raise IdentificationError(msg)
-    if fit.surface.law != CHINCHILLA:
-        msg = f"The bias is known for the Chinchilla law, not for {fit.surface.law.name}."
         raise IdentificationError(msg)
     return bias(fit)
 
@@ -257,7 +256,7 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     """
     Say for a report what Approach 2 must get wrong on these sizes, and what is left of it without that.
 
-    Empty where the fit is no Chinchilla surface, or Approach 2 cannot run.
+    Empty where the law is not of Chinchilla's form, or Approach 2 cannot run.
 
     Examples
     --------
@@ -269,7 +268,7 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     from lawful.core.numbers import format_count, format_flops
 
     fit, isoflop = analysis.fit, analysis.isoflop
-    if fit.surface is None or isoflop is None or fit.surface.law != CHINCHILLA:
+    if fit.surface is None or isoflop is None or not fit.surface.law.two_powers:
         return []
     try:
         found = bias(fit)

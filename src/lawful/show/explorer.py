@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from lawful.design.plan import STUDY_SURFACES
 from lawful.design.toy_runs import REGIONS, TARGET, TRUTH, toy_design
 from lawful.errors import OutputError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.laws.laws import CHINCHILLA, PUBLISHED
+from lawful.laws.laws import PUBLISHED
 from lawful.laws.surface import Surface
 from lawful.show.figures.palette import DARK, LIGHT, Palette
 from lawful.show.report.embedded import asset, library, page_json
@@ -248,12 +248,7 @@ def check_fit(fit: Fit | FrontierFit) -> Fit:
     if fit.surface is None:
         msg = f"{fit.method} fits no surface, so the explorer has no law to show; fit with vpnls or approach3."
         raise UnsupportedError(msg)
-    if fit.surface.law != CHINCHILLA:
-        msg = (
-            f"The explorer shows the Chinchilla law, and this is a fit of the {fit.surface.law.name} law; "
-            "fit with --law chinchilla."
-        )
-        raise UnsupportedError(msg)
+    fit = replace(fit, surface=fit.surface.as_two_powers("The explorer"))
     zero = [name for name in ("A", "B") if fit.surface[name] == 0]
     if zero:
         msg = f"The fitted {' and '.join(zero)} is zero, so the law has no optimum to explore; add runs."

@@ -8,7 +8,8 @@ import numpy as np
 
 from lawful.core.typing import Array
 from lawful.design.plan import Plan
-from lawful.estimate.newton import Curvature, Model, minimise, separable
+from lawful.estimate.newton import minimise, separable
+from lawful.laws.law import Curvature, Differentiated
 from lawful.studies import noise
 from lawful.studies.batch import Fits, fit_rows
 from lawful.studies.methods import Design, exponent_starts, fit_projected
@@ -109,8 +110,8 @@ def with_prior(plan: Plan, losses: Array, plain: Fits, boxed: Fits, kind: str) -
     return np.asarray(theta[:, 1] / theta.sum(axis=1))
 
 
-def prior_model(x: Array, kind: str) -> Model:
-    """Model of the law with the prior's quantities as further values."""
+def prior_model(x: Array, kind: str) -> Differentiated:
+    """Differentiated of the law with the prior's quantities as further values."""
     law = separable(x, log=False)
     rows = np.array([[1.0, 0.0], [0.0, 1.0]]) if kind == "prior" else np.array([[1.0, -1.0]])
     offset = CENTRE if kind == "prior" else 0.0

@@ -152,7 +152,7 @@ def _all_ends(
         parts: list[list[Array]] = [[] for _ in quantities]
         for _, z in rp.bootstrap_answers(fits, scheme, config["draws"], rng, runs.group):
             for part, quantity in zip(parts, quantities, strict=True):
-                part.append(rp.percentile_ends(z, quantity, fits.problem.centre, level))
+                part.append(rp.percentile_ends(fits.problem, z, quantity, level))
         yield scheme, [np.concatenate(part) for part in parts]
 
 

@@ -15,10 +15,11 @@ from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_draws
 from lawful.errors import UnsupportedError
-from lawful.estimate.isoflop import FRONTIER_NAMES, envelope_draws, isoflop_draws
+from lawful.estimate.isoflop import envelope_draws, isoflop_draws
 from lawful.estimate.result import Fit, Frontier, FrontierFit, estimate_rows, surface_fit
 from lawful.estimate.solvers import prepare, resolve
-from lawful.laws.surface import optimum_of, terms_of
+from lawful.laws.law import FRONTIER_NAMES, terms_of
+from lawful.laws.surface import optimum_of
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import equal_noise, linearise, sandwich_error
 from lawful.uncertainty.quantiles import KINDS, bca, quantiles, studentised
@@ -104,7 +105,7 @@ class Draws(Shown):
     def loss(self, budget: float) -> Array:
         """Loss at the optimum of a budget, shape (draws,); surfaces only."""
         fit = self._surface_fit()
-        best = optimum_of(self.coefficients, budget, fit.surface.cost, fit.surface.law).loss
+        best = optimum_of(fit.surface.law, self.coefficients, budget, fit.surface.cost).loss
         return np.where(np.isfinite(best), best, np.nan)
 
     def loss_at(self, params: ArrayLike, tokens: ArrayLike) -> Array:
@@ -131,7 +132,7 @@ class Draws(Shown):
             If there are no draws of that quantity.
         """
         quantity = Quantity(name, budget, point)
-        known = {**self.coefficients, **self.frontier}
+        known = {**self.frontier, **self.coefficients}
         if name in known:
             return np.asarray(known[name])
         if name in ("params", "tokens") and budget is not None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from lawful.core.typing import Array
 from lawful.estimate import newton
+from lawful.laws.law import Curvature, Differentiated
 
 FAR = 60.0
 """Logs this far from the estimate are as good as infinite: e^60 is 26 decades."""
@@ -33,10 +34,10 @@ class Image(NamedTuple):
 
     Attributes
     ----------
-    z : array, shape (R, 5)
-    first : array, shape (R, 5, f)
+    z : array, shape (R, q)
+    first : array, shape (R, q, f)
         Derivatives of z by the f coordinates.
-    second : array, shape (R, 5, f, f)
+    second : array, shape (R, q, f, f)
     """
 
     z: Array
@@ -55,7 +56,7 @@ class Coordinates(NamedTuple):
     lower, upper : array, shape (f,)
         Bounds of the coordinates.
     place : callable
-        From solver units, shape (R, 5), to coordinates, shape (R, f).
+        From solver units, shape (R, q), to coordinates, shape (R, f).
     image : callable
         From coordinates to :class:`Image`; None where they are solver units.
     gates : tuple of (int, int)
@@ -83,14 +84,14 @@ class Coordinates(NamedTuple):
         return low, high
 
 
-def model_in(coordinates: Coordinates, x: Array, *, log: bool, base: newton.Model | None = None) -> newton.Model:
+def model_in(coordinates: Coordinates, x: Array, *, log: bool, base: Differentiated | None = None) -> Differentiated:
     """Law (separable, or the ``base`` given) as a function of the coordinates, for Newton's method."""
     plain = newton.separable(x, log=log) if base is None else base
     image = coordinates.image
     if image is None:
         return plain
 
-    def model(z: Array) -> tuple[Array, Array, newton.Curvature]:
+    def model(z: Array) -> tuple[Array, Array, Curvature]:
         at = image(z)
         value, slope, bend = plain(at.z)
         back = at.first.transpose(0, 2, 1)
@@ -104,9 +105,9 @@ def model_in(coordinates: Coordinates, x: Array, *, log: bool, base: newton.Mode
     return model
 
 
-def _blank(phi: Array) -> Image:
+def _blank(phi: Array, q: int = 5) -> Image:
     rows, f = phi.shape
-    return Image(np.zeros((rows, 5)), np.zeros((rows, 5, f)), np.zeros((rows, 5, f, f)))
+    return Image(np.zeros((rows, q)), np.zeros((rows, q, f)), np.zeros((rows, q, f, f)))
 
 
 def _exponential(
@@ -132,14 +133,20 @@ def _copy(at: Image, k: int, phi: Array, i: int) -> None:
 
 
 def identity(held: int, lower: Array, upper: Array) -> Coordinates:
-    """Solver units themselves, for E and the exponents."""
-    return Coordinates(held, lower, upper, np.array, gates=((C1, ALPHA), (C2, BETA)))
+    """Solver units themselves, for the constant and the exponents; any number of powers."""
+    p = (lower.size - 1) // 2
+    return Coordinates(held, lower, upper, np.array, gates=tuple((1 + i, 1 + p + i) for i in range(p)))
 
 
 def amplitude(term: int, lower: Array, upper: Array, centre: Array) -> Coordinates:
-    """Hold ln A (term 0) or ln B (term 1) in place of the centred amplitude."""
-    k, theta, middle = C1 + term, ALPHA + term, float(centre[term])
-    other, other_theta = C1 + 1 - term, ALPHA + 1 - term
+    """
+    Hold the log of the multiplier of a power in place of the centred one; any number of powers.
+
+    The term is c x^-theta = c' e^(-theta (ln x - m)), so c' = exp(ln c - theta m).
+    """
+    p = centre.size
+    k, theta, middle = 1 + term, 1 + p + term, float(centre[term])
+    others = [i for i in range(2 * p + 1) if i != k]
     low, high = lower.copy(), upper.copy()
     low[k], high[k] = -np.inf, np.inf
 
@@ -150,14 +157,15 @@ def amplitude(term: int, lower: Array, upper: Array, centre: Array) -> Coordinat
         return phi
 
     def image(phi: Array) -> Image:
-        at = _blank(phi)
-        for i in (E, other, ALPHA, BETA):
+        at = _blank(phi, 2 * p + 1)
+        for i in others:
             _copy(at, i, phi, i)
         ones = np.ones(len(phi))
         _exponential(at, k, phi[:, k] - phi[:, theta] * middle, {k: ones, theta: -middle * ones}, {})
         return at
 
-    return Coordinates(k, low, high, place, image, ((other, other_theta),))
+    gates = tuple((1 + i, 1 + p + i) for i in range(p) if i != term)
+    return Coordinates(k, low, high, place, image, gates)
 
 
 def ratio(lower: Array, upper: Array) -> Coordinates:

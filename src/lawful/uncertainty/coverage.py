@@ -17,7 +17,6 @@ from lawful.core.validation import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, prepare
-from lawful.laws.laws import CHINCHILLA
 from lawful.uncertainty import replicas as rp
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import linearise, working_variances
@@ -174,9 +173,10 @@ def coverage(
     >>> 0.8 < found.of("profile", "alpha") <= 1
     True
     """
-    if fit.surface is None or fit.surface.law != CHINCHILLA:
+    if fit.surface is None:
         msg = "Coverage is simulated from a fitted surface; fit with vpnls or approach3."
         raise UnsupportedError(msg)
+    fit.surface.law.require_two_powers("Coverage")
     if repeats < 10 or draws < 0 or not 0 < level < 1:
         msg = (
             f"Coverage needs at least 10 repeats, no negative draws and a level between 0 and 1; "
@@ -187,7 +187,7 @@ def coverage(
     z = answer(fit, problem)
     targets = [check_budget(c) for c in budgets] or [BEYOND * float(fit.runs.C.max())]
     quantities = _quantities(fit, problem, targets)
-    truth = [float(working_values(q, CHINCHILLA, z, problem.centre, fit.surface.cost)[0]) for q in quantities]
+    truth = [float(working_values(q, problem.law, z, problem.centre, fit.surface.cost)[0]) for q in quantities]
     rng = np.random.default_rng(seed)
     tell = progress or (lambda _: None)
     hits: dict[str, list[BoolArray]] = {}
@@ -244,7 +244,7 @@ def _all_ends(
             continue
         parts = []
         for _, z in rp.bootstrap_answers(fits, scheme, draws, rng, fit.runs.group):
-            parts.append(np.stack([rp.percentile_ends(z, q, fits.problem.centre, level) for q in quantities]))
+            parts.append(np.stack([rp.percentile_ends(fits.problem, z, q, level) for q in quantities]))
         yield scheme, np.concatenate(parts, axis=1)
 
 

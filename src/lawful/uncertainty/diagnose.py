@@ -11,7 +11,6 @@ from lawful.core.notes import Note
 from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton
 from lawful.estimate.result import Fit
-from lawful.laws.laws import CHINCHILLA
 from lawful.uncertainty.delta import delta
 from lawful.uncertainty.linear import corrected_residuals, linearise, variance_power
 from lawful.uncertainty.replicas import Replicas, settle
@@ -125,7 +124,7 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     >>> diagnose(lawful.fit(runs))
     ()
     """
-    if fit.surface.law != CHINCHILLA:
+    if not fit.surface.law.two_powers:
         return ()
     at = delta(fit)
     freedom = int(at.linear.freedom[0])

@@ -16,7 +16,6 @@ from lawful.core.validation import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import prepare
-from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import optimum_of
 from lawful.uncertainty.coordinates import identity
 from lawful.uncertainty.delta import answer
@@ -59,17 +58,22 @@ class AsymptoteDial(Shown):
     table: Mapping[str, Array]
     profile: Profile
 
+    @property
+    def estimate(self) -> float:
+        """E of the fit, the law's own name for it aside."""
+        return self.fit.surface[self.fit.surface.law.linear[0]]
+
     def __repr__(self) -> str:
         inside, n = self.table["support"] > 0, self.table["params"]
         sizes = format_count_interval(float(n[inside].min()), float(n[inside].max()))
-        ends = quantity("E", self.fit.surface["E"], self.profile.interval)[1].span
+        ends = quantity("E", self.estimate, self.profile.interval)[1].span
         return f"AsymptoteDial(E {ends} moves N* at {format_flops(self.budget)} from {sizes})"
 
     def sheets(self) -> tuple[Sheet]:
         """Return the forecasts at the estimate and at both ends of the interval of E."""
         low, high = self.profile.interval
         level = format_level(self.profile.level)
-        places = {f"low end of E, {level}": low, "estimate": self.fit.surface["E"], f"high end of E, {level}": high}
+        places = {f"low end of E, {level}": low, "estimate": self.estimate, f"high end of E, {level}": high}
         rows = []
         for place, e in places.items():
             at = {name: float(np.interp(e, self.table["E"], self.table[name])) for name in ("params", "tokens", "loss")}
@@ -114,30 +118,33 @@ def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int 
     >>> low in dial.table["E"] and high in dial.table["E"]
     True
     """
-    if fit.surface is None or fit.surface.law != CHINCHILLA:
+    if fit.surface is None:
         msg = "The asymptote dial needs a fitted surface with E, N and D; fit with vpnls or approach3."
         raise UnsupportedError(msg)
+    law = fit.surface.law
+    law.require_two_powers("The asymptote dial")
+    constant = law.linear[0]
     if points < 3:
         msg = f"The dial needs at least 3 values of E, got {points}."
         raise UnsupportedError(msg)
     c = check_budget(budget)
-    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    problem = prepare(fit.runs, law, fit.objective, fit.solver.bounds, fit.fixed)
     if problem.lower[0] == problem.upper[0]:
-        msg = "E is held fixed in this fit, so there is no dial to turn; fit it without --fix E."
+        msg = f"{constant} is held fixed in this fit, so there is no dial to turn; fit it without --fix {constant}."
         raise UnsupportedError(msg)
-    along = profile(fit, "E", level=level, points=0)
+    along = profile(fit, constant, level=level, points=0)
     low, high = along.interval
-    best = fit.surface["E"]
+    best = fit.surface[constant]
     values = np.linspace(best - REACH * (best - low), best + REACH * (high - best), points)
     values = np.unique(np.clip([*values, low, high], problem.lower[0], min(problem.upper[0], float(fit.runs.L.min()))))
     frame = Frame(identity(0, problem.lower, problem.upper))
     data, own = data_of(problem), answer(fit, problem)
     z = _walk(frame, data, own[0], values, best)
-    coefficients = dict(zip(fit.surface.law.names, problem.to_coefficients(z).T, strict=True))
+    coefficients = dict(zip(law.names, problem.to_coefficients(z).T, strict=True))
     each = data.rows(np.zeros(values.size, dtype=np.intp))
     rise = np.maximum(2 * (misfit(each, z) - misfit(data, own)[0]), 0.0)
     distance = np.sqrt(rise / along.ratio)
-    optimum = optimum_of(coefficients, c, fit.surface.cost)
+    optimum = optimum_of(law, coefficients, c, fit.surface.cost)
     table = {
         "E": values,
         "params": np.asarray(optimum.params),

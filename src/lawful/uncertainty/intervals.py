@@ -16,7 +16,6 @@ from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_level
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit, estimate_rows
-from lawful.laws.laws import CHINCHILLA
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.delta import Delta, delta
 from lawful.uncertainty.linear import corrected_residuals
@@ -229,7 +228,7 @@ def intervals(
     ----------
     fit : Fit or FrontierFit
         A frontier has no surface to profile or linearise, and gets a bootstrap within budgets;
-        so do other laws than Chinchilla's.
+        so do laws of another form than Chinchilla's (``Law.profiles``).
     kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
     level : float
     draws, seed, cluster
@@ -258,7 +257,7 @@ def intervals(
     if kind == "none":
         return None
     if kind in ("profile", "delta"):
-        if fit.surface is not None and fit.surface.law == CHINCHILLA:
+        if fit.surface is not None and fit.surface.law.profiles:
             found = Intervals(fit, kind, level)
             return replace(found, notes=delta(fit).notes) if kind == "delta" else found
         kind = "within-budget"

@@ -12,7 +12,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate import newton
 from lawful.estimate.small import inverse_spd
 from lawful.estimate.solvers import Problem
-from lawful.laws.laws import CHINCHILLA, Law
+from lawful.laws.law import Differentiated, Law
 from lawful.uncertainty import coordinates as co
 from lawful.uncertainty.quantity import Quantity
 
@@ -21,6 +21,11 @@ ROUNDS = 14
 
 STRIDE = 4.0
 """A trial goes at most this many times as far out as the last one that was too near."""
+
+
+MIRRORED = {"params": "tokens", "a": "b", "log10_a0": "log10_b0"}
+MIRRORED |= {other: name for name, other in MIRRORED.items()}
+"""Quantities that change places with N and D."""
 
 
 class Frame(NamedTuple):
@@ -49,7 +54,7 @@ def frame_of(quantity: Quantity, law: Law, problem: Problem, cost: Cost) -> Fram
     Raises
     ------
     UnsupportedError
-        For a derived quantity while A or B is held or bounded.
+        For a derived quantity of a law with a form, or while a multiplier is held or bounded.
     """
     name, lower, upper, centre = quantity.name, problem.lower, problem.upper, problem.centre
     if not law.separable:
@@ -57,13 +62,13 @@ def frame_of(quantity: Quantity, law: Law, problem: Problem, cost: Cost) -> Fram
             msg = f"{name!r} of the {law.name} law cannot be profiled, only its coefficients; use bootstrap or delta."
             raise UnsupportedError(msg)
         return Frame(co.Coordinates(law.names.index(name), lower, upper, np.array))
-    if law != CHINCHILLA:
-        msg = f"Coefficients of the {law.name} law cannot be profiled; use bootstrap or delta."
-        raise UnsupportedError(msg)
     if name in law.linear[1:]:
         return Frame(co.amplitude(law.linear.index(name) - 1, lower, upper, centre))
     if name in law.names:
         return Frame(co.identity(law.names.index(name), lower, upper))
+    if law.columns[0] == "D":
+        # The coordinates know a first and a second column; with D first, what they call N* is D*.
+        name = MIRRORED.get(name, name)
     if name in ("a", "b"):
         at = co.ratio(lower, upper)
         return Frame(at) if name == "a" else Frame(at, -1.0, 1.0)
@@ -103,7 +108,7 @@ class Data(NamedTuple):
     w: Array
     log: bool
     delta: Array | None
-    model: newton.Model | None = None
+    model: Differentiated | None = None
 
     def rows(self, index: IntArray) -> Data:
         """Rows of the data."""

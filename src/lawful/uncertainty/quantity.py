@@ -13,11 +13,8 @@ from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import form_coefficients
-from lawful.laws.laws import CHINCHILLA, Law
-from lawful.laws.surface import evaluate, frontier_exponents, log_ratio, terms_of, values_for
-
-FRONTIER = ("a", "b", "log10_a0", "log10_b0")
-"""Exponents and intercepts of N* = 10^log10_a0 C^a and D* = 10^log10_b0 C^b."""
+from lawful.laws.law import FRONTIER_NAMES, Law, terms_of
+from lawful.laws.surface import evaluate, frontier_exponents, log_ratio, values_for
 
 AT_BUDGET = ("params", "tokens", "loss")
 """Quantities at the optimum of a budget."""
@@ -91,7 +88,7 @@ class Quantity:
         UnsupportedError
             If the name is unknown to the law.
         """
-        derived: tuple[str, ...] = (*FRONTIER, *AT_BUDGET) if law.terms is not None else ()
+        derived: tuple[str, ...] = (*FRONTIER_NAMES, *AT_BUDGET) if law.terms is not None else ()
         derived += (AT_POINT,) if set(law.columns) <= {"N", "D", "C"} else ()
         if self.name not in (*law.names, *derived):
             msg = f"The {law.name} law has no quantity {self.name!r}; it has {', '.join((*law.names, *derived))}."
@@ -135,7 +132,7 @@ def working_values(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Co
     array, shape (R,)
         Logs of A, B, N* and D*; everything else as it is. NaN where A or B is 0.
     """
-    if not law.separable or law != CHINCHILLA:
+    if not law.two_powers:
         return _working_of_form(quantity, law, z, centre, cost or Cost())
     names, m = law.names, len(law.linear)
     name = quantity.name
@@ -145,12 +142,13 @@ def working_values(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Co
             return np.log(z[:, k]) + z[:, m + k - 1] * centre[k - 1]
     if name in names:
         return z[:, names.index(name)]
-    e, alpha, beta = z[:, 0], z[:, 3], z[:, 4]
+    i, j = law.columns.index("N"), law.columns.index("D")
+    e, alpha, beta = z[:, 0], z[:, 3 + i], z[:, 3 + j]
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_a, log_b = np.log(z[:, 1]) + alpha * centre[0], np.log(z[:, 2]) + beta * centre[1]
+        log_a, log_b = np.log(z[:, 1 + i]) + alpha * centre[i], np.log(z[:, 1 + j]) + beta * centre[j]
         if quantity.point is not None:
             x, y = np.log(quantity.point)
-            return e + z[:, 1] * np.exp(alpha * (centre[0] - x)) + z[:, 2] * np.exp(beta * (centre[1] - y))
+            return e + z[:, 1 + i] * np.exp(alpha * (centre[i] - x)) + z[:, 1 + j] * np.exp(beta * (centre[j] - y))
         log_g = (np.log(alpha) + log_a - np.log(beta) - log_b) / (alpha + beta)
         a, b = beta / (alpha + beta), alpha / (alpha + beta)
         unit = np.log((cost or Cost()).product(1.0))
@@ -172,7 +170,7 @@ def working_values(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Co
 
 
 def _working_of_form(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Cost) -> Any:
-    """Working value for any law but Chinchilla's, from solver units."""
+    """Working value for any law, from solver units."""
     if law.separable:
         m = len(law.linear)
         rows = np.array(z)
@@ -221,9 +219,9 @@ def gradient(quantity: Quantity, law: Law, z: Array, centre: Array, cost: Cost |
 def values_of(quantity: Quantity, law: Law, coefficients: Mapping[str, Array], cost: Cost | None = None) -> Array:
     """Reported value of a quantity for rows of coefficients given by name, shape (R,); NaN where there is none."""
     z = np.stack([np.asarray(coefficients[name], float) for name in law.names], axis=1)
-    if law == CHINCHILLA:
-        found = reported(quantity, law, working_values(quantity, law, z, np.zeros(len(law.exponents)), cost))
+    if law.two_powers:
+        working = working_values(quantity, law, z, np.zeros(len(law.exponents)), cost)
     else:
-        named = dict(zip(law.names, z.T, strict=True))
-        found = reported(quantity, law, _working_at(quantity, law, named, cost or Cost()))
+        working = _working_at(quantity, law, dict(zip(law.names, z.T, strict=True)), cost or Cost())
+    found = reported(quantity, law, working)
     return np.where(np.isfinite(found), found, np.nan)

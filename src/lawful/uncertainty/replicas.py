@@ -12,7 +12,6 @@ from lawful.core.typing import Array, IntArray
 from lawful.estimate import kernel, newton
 from lawful.estimate.grid import grid_values, make_grid
 from lawful.estimate.solvers import Problem
-from lawful.laws.laws import CHINCHILLA, Law
 from lawful.uncertainty.linear import NOISES, Linearised, Spread, corrected_residuals, linearise
 from lawful.uncertainty.profiling import Data, frame_of, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, working_values
@@ -153,10 +152,9 @@ def linearised(replicas: Replicas, *, release: int | None = None) -> Linearised:
     return linearise(replicas.problem, replicas.z, losses=replicas.losses, delta=replicas.delta, release=release)
 
 
-def spread_of(
-    replicas: Replicas, quantity: Quantity, noise: str, law: Law = CHINCHILLA, cost: Cost | None = None
-) -> Spread:
+def spread_of(replicas: Replicas, quantity: Quantity, noise: str, cost: Cost | None = None) -> Spread:
     """Standard error of a quantity for every fit, its degrees of freedom and the scale of its profile."""
+    law = replicas.problem.law
     release = law.names.index(quantity.name) if quantity.name in law.names else None
     at = linearised(replicas, release=release)
     slope = gradient(quantity, law, replicas.z, replicas.problem.centre, cost)
@@ -172,7 +170,7 @@ def linear_ends(replicas: Replicas, quantity: Quantity, noise: str, level: float
     from scipy.special import stdtrit
 
     spread = spread_of(replicas, quantity, noise)
-    middle = working_values(quantity, CHINCHILLA, replicas.z, replicas.problem.centre)
+    middle = working_values(quantity, replicas.problem.law, replicas.z, replicas.problem.centre)
     half = stdtrit(spread.freedom, 0.5 + level / 2) * spread.error
     return np.stack([middle - half, middle + half], axis=1)
 
@@ -184,7 +182,7 @@ def profile_intervals(
     from scipy.special import stdtrit
 
     spread = spread_of(replicas, quantity, noise)
-    frame = frame_of(quantity, CHINCHILLA, replicas.problem, Cost())
+    frame = frame_of(quantity, replicas.problem.law, replicas.problem, Cost())
     data = Data(replicas.problem.x, replicas.target, replicas.weight, replicas.problem.log, replicas.delta)
     reach = np.asarray(stdtrit(spread.freedom, 0.5 + level / 2), dtype=np.float64)
     return profile_ends(frame, data, replicas.z, reach, spread.ratio, precision=precision, tolerance=1e-6).at
@@ -258,10 +256,10 @@ def _resolve(replicas: Replicas, here: slice, draws: int, weights: Array | None,
     return _newton(problem, y, weights, z, delta, tolerance=1e-4)[0]
 
 
-def percentile_ends(z: Array, quantity: Quantity, centre: Array, level: float) -> Array:
+def percentile_ends(problem: Problem, z: Array, quantity: Quantity, level: float) -> Array:
     """Percentile intervals in working values from draws, shape (k, draws, q) to (k, 2)."""
     k, draws, q = z.shape
-    values = working_values(quantity, CHINCHILLA, z.reshape(-1, q), centre).reshape(k, draws)
+    values = working_values(quantity, problem.law, z.reshape(-1, q), problem.centre).reshape(k, draws)
     values = np.where(np.isfinite(values), values, np.nan)
     with np.errstate(invalid="ignore"):
         tail = (1.0 - level) / 2

@@ -63,7 +63,7 @@ def plot_dial(dial: AsymptoteDial, ax: Axes | None = None, *, quantity: str = "p
     ax.axvspan(low, high, color=BLUE, alpha=0.10, linewidth=0, label=label)
     ax.plot(e, value, color=BLUE, linewidth=1.0, alpha=0.55, gid="dial")
     ax.plot(np.where(inside, e, np.nan), value, color=BLUE, linewidth=2.2)
-    best = dial.fit.surface["E"]
+    best = dial.estimate
     ax.plot([best], [np.interp(best, e, value)], "D", color=BLUE, markersize=5.5, label="fit", zorder=4)
     _value_axis(ax, quantity)
     ax.set_xlabel("E held at, nats per token", fontsize=FONT_SIZE, color=LIGHT.ink)

@@ -21,6 +21,7 @@ from lawful.data.runs import Runs
 from lawful.errors import InputError, OutputError, UnsupportedError
 from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
+from lawful.laws.law import Law
 from lawful.laws.laws import LAWS
 from lawful.laws.surface import Surface
 from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, strict
@@ -176,7 +177,7 @@ def artifact_document(result: Analysis | AnyFit, *, scale: Mapping[str, float] |
         **fit_document(analysis, scale=units),
         "provenance": strict(provenance(analysis, units)),
         "model": strict(model),
-        "runs": strict(_encode_runs(fit.runs)),
+        "runs": strict(_encode_runs(fit)),
         "sure": None if analysis.sure is None else {"kind": analysis.sure.kind, "level": analysis.sure.level},
         "draws": None if analysis.draws is None else strict(_encode_draws(analysis.draws)),
     }
@@ -254,8 +255,12 @@ def _not_ours(path: str | Path, schema: object) -> str:
     return f"The file {str(path)!r} is JSON, but not a fit that lawful wrote."
 
 
-def _encode_runs(runs: Runs) -> Document:
+def _encode_runs(fit: AnyFit) -> Document:
+    """The runs of a fit, with those other columns that its law reads."""
+    runs = fit.runs
+    read = fit.surface.law.columns if isinstance(fit, Fit) else ()
     return {
+        "labels": {runs.label_of(name): runs.column(name) for name in read if name not in ("N", "D", "C")},
         **{name: getattr(runs, name) for name in ARRAYS},
         "group": runs.group,
         "budgets": runs.budgets,
@@ -284,6 +289,7 @@ def _decode_runs(document: Mapping[str, Any], sha256: str) -> Runs:
         group=_frozen(document["group"], int),
         budgets=_frozen(document["budgets"]),
         row=None if document["row"] is None else _frozen(document["row"], int),
+        labels={name: _frozen(values) for name, values in document.get("labels", {}).items()},
         columns=document["columns"],
         selection=document["selection"],
         source=document["source"],
@@ -309,6 +315,7 @@ def _encode_fit(fit: AnyFit) -> Document:
         "kind": "surface",
         **common,
         "law": fit.surface.law.name,
+        "law_record": _encode_law(fit.surface.law),
         "coefficients": fit.surface.coefficients,
         "flops_per_param_token": fit.surface.cost.flops_per_param_token,
         "objective": {"name": fit.objective.name, "delta": fit.objective.delta},
@@ -330,14 +337,48 @@ def _decode_fit(document: Mapping[str, Any], runs: Runs) -> AnyFit:
         parabolas = tuple(_decode_parabola(p) for p in document["parabolas"])
         return FrontierFit(frontier=Frontier(**document["frontier"]), parabolas=parabolas, **points, **common)
     cost = Cost(document["flops_per_param_token"])
+    law = _decode_law(document)
     return Fit(
-        surface=Surface(document["coefficients"], LAWS[document["law"]], cost),
+        surface=Surface(_renamed(law, document["coefficients"]), law, cost),
         objective=Objective(**document["objective"]),
-        solver=_decode_solver(document["solver"]),
+        solver=_decode_solver(document["solver"], law),
         value=document["value"],
-        fixed=document["fixed"],
+        fixed=_renamed(law, document["fixed"]),
         **common,
     )
+
+
+def _encode_law(law: Law) -> Document | None:
+    """
+    What defines a law beside the catalogue's: names, columns and bounds of a sum of powers; None for those of it.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law is a function of Python, which no file can hold.
+    """
+    if LAWS.get(law.name) == law:
+        return None
+    if not law.separable:
+        msg = (
+            f"The {law.name} law is a function of Python, which a file cannot hold; keep its runs with "
+            f"lawful.to_frame and fit them again."
+        )
+        raise UnsupportedError(msg)
+    return {name: getattr(law, name) for name in ("linear", "exponents", "columns", "box")}
+
+
+def _decode_law(document: Mapping[str, Any]) -> Law:
+    record = document.get("law_record")
+    if record is None:
+        return LAWS[document["law"]]
+    linear, exponents, columns = (tuple(record[part]) for part in ("linear", "exponents", "columns"))
+    return Law(document["law"], linear, exponents, columns, box=_thawed(record["box"]))
+
+
+def _renamed(law: Law, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by coefficient under the names of today."""
+    return {law.formerly.get(name, name): value for name, value in values.items()}
 
 
 def _decode_parabola(document: Mapping[str, Any]) -> Parabola:
@@ -345,15 +386,19 @@ def _decode_parabola(document: Mapping[str, Any]) -> Parabola:
     return Parabola(**values)
 
 
-def _decode_solver(document: Mapping[str, Any]) -> Any:
-    def thaw(value: Any) -> Any:
-        if isinstance(value, list):
-            return tuple(np.inf if item is None else thaw(item) for item in value)  # JSON has no infinite bound
-        if isinstance(value, dict):
-            return {key: thaw(item) for key, item in value.items()}
-        return value
+def _decode_solver(document: Mapping[str, Any], law: Law) -> Any:
+    options = {name: _thawed(value) for name, value in document["options"].items()}
+    options |= {name: _renamed(law, options[name]) for name in ("bounds", "prior") if options.get(name)}
+    return SOLVERS[document["name"]](**options)
 
-    return SOLVERS[document["name"]](**{name: thaw(value) for name, value in document["options"].items()})
+
+def _thawed(value: Any) -> Any:
+    """Lists as tuples, an absent bound as an infinite one: JSON has neither."""
+    if isinstance(value, list):
+        return tuple(np.inf if item is None else _thawed(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _thawed(item) for key, item in value.items()}
+    return value
 
 
 def _encode_draws(draws: Draws) -> Document:
@@ -364,6 +409,11 @@ def _encode_draws(draws: Draws) -> Document:
         "frontier": draws.frontier,
         "notes": [note.to_dict() for note in draws.notes],
     }
+
+
+def _decode_draws(fit: AnyFit, values: Mapping[str, Any]) -> dict[str, AnyArray]:
+    named = _renamed(fit.surface.law, values) if isinstance(fit, Fit) else values
+    return {name: _frozen(v) for name, v in named.items()}
 
 
 def _decode(document: Document) -> Analysis:
@@ -379,7 +429,7 @@ def _decode(document: Document) -> Analysis:
             fit=fit,
             scheme=saved["scheme"],
             seed=saved["seed"],
-            coefficients={name: _frozen(v) for name, v in saved["coefficients"].items()},
+            coefficients=_decode_draws(fit, saved["coefficients"]),
             frontier={name: _frozen(v) for name, v in saved["frontier"].items()},
             notes=_decode_notes(saved["notes"]),
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
+from lawful.estimate.result import meanings_of
 from lawful.show.figures.axes import add_legend, set_log_axis, style_axes, widen
 from lawful.show.figures.figure_data import Table, rows_where
 from lawful.show.figures.frontier import AXIS_NAMES
@@ -25,7 +26,7 @@ from lawful.show.report.changes import (
 from lawful.show.report.report import page_data, page_html
 from lawful.show.report.report_card import bibtex, card_facts, card_text, note_rows
 from lawful.show.report.report_figures import Picture, in_page_colours, static_svg
-from lawful.show.report.report_words import MEANINGS, pair_text
+from lawful.show.report.report_words import pair_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,12 +98,13 @@ def coefficient_rows(changes: Changes) -> list[dict[str, Any]]:
     """Return a row per coefficient with every fit's value and interval, and for two fits whether they overlap."""
     values = [coefficient_values(a) for a in changes.analyses]
     rows = []
+    meanings = {name: said for a in changes.analyses for name, said in meanings_of(a.fit).items()}
     for name in dict.fromkeys(name for value in values for name in value):
         ends = [
             a.interval(name) if name in v else (np.nan, np.nan) for a, v in zip(changes.analyses, values, strict=True)
         ]
         cells = {n: pair_text(v.get(name), pair) for n, v, pair in zip(changes.names, values, ends, strict=True)}
-        row: dict[str, Any] = {"Name": (name, MEANINGS.get(name, "")), **cells}
+        row: dict[str, Any] = {"Name": (name, meanings.get(name, "")), **cells}
         if len(changes.fits) == 2:
             row["Intervals overlap"] = (overlap(*ends), "")
         rows.append(row)

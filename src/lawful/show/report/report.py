@@ -12,7 +12,7 @@ from lawful.approach2.bias import Bias
 from lawful.core.notes import Status
 from lawful.core.numbers import format_flops, format_level
 from lawful.decide.indifference import Indifference
-from lawful.estimate.result import FORMULAS, METHOD_TITLES
+from lawful.estimate.result import METHOD_TITLES
 from lawful.show.bias import bias_sentences
 from lawful.show.figures.figure_data import Table
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
@@ -93,7 +93,7 @@ def report_html(
         method=METHOD_TITLES[fit.method],
         status=fit.status.value if fit.surface is not None or fit.status is not Status.CONVERGED else "",
         facts=[*data_facts(analysis), *check_facts(evidence, flagged)],
-        formula=FORMULAS.get(fit.surface.law.name, fit.surface.law.name) if fit.surface is not None else None,
+        formula=fit.surface.law.formula if fit.surface is not None else None,
         methods=method_rows(evidence),
         targets=target_rows(evidence),
         coefficients=coefficient_rows(analysis),

@@ -10,7 +10,7 @@ import numpy as np
 from lawful.analysis.analysis import Analysis
 from lawful.core.notes import NOTE_CODES
 from lawful.core.numbers import format_level, format_scientific, format_value
-from lawful.estimate.result import FORMULAS, METHOD_TITLES, Fit
+from lawful.estimate.result import METHOD_TITLES, Fit
 from lawful.show.report.report_words import Fact
 
 EXACT_DIGITS = 9
@@ -26,7 +26,7 @@ def card_facts(analysis: Analysis) -> list[Fact]:
     if fit.surface is not None:
         objective, solver = fit.objective, type(fit.solver).__name__
         facts += [
-            Fact("Law", FORMULAS.get(fit.surface.law.name, fit.surface.law.name)),
+            Fact("Law", fit.surface.law.formula),
             Fact("Coefficients", _digits(fit.surface.coefficients)),
             Fact("Objective", f"{objective.name}, {format_scientific(fit.value, 7)} per run (weighted mean)"),
             Fact("Delta", "none" if objective.width is None else f"{objective.width:g}"),

@@ -19,7 +19,7 @@ from lawful.decide.allocate import Allocation
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.show.figures.figure_data import Table, figure_tables
-from lawful.show.files.document import strict
+from lawful.show.files.document import has_frontier, strict
 from lawful.uncertainty.dial import AsymptoteDial
 
 REGION_POINTS = 161
@@ -158,7 +158,7 @@ def coefficient_table(analysis: Analysis) -> Table:
     """Return every coefficient and exponent with the ends of its interval."""
     fit = analysis.fit
     values: dict[str, float] = dict(fit.coefficients)
-    values |= fit.frontier.to_dict()
+    values |= fit.frontier.to_dict() if has_frontier(fit) else {}
     held = fit.fixed
     return {
         "name": np.array(list(values)),

@@ -25,8 +25,9 @@ from lawful.core.numbers import (
     format_value,
 )
 from lawful.decide.indifference import Indifference
-from lawful.estimate.result import METHOD_TITLES
+from lawful.estimate.result import METHOD_TITLES, meanings_of
 from lawful.show.figures.palette import METHOD_LABELS
+from lawful.show.files.document import has_frontier
 from lawful.show.report.saved import flagged_sentence
 from lawful.uncertainty.dial import AsymptoteDial
 
@@ -41,18 +42,6 @@ LONGEST_VALUES = 120
 
 Cell = tuple[str, str]
 """A value, and the small print under it."""
-
-MEANINGS = {
-    "E": "loss that no compute removes (nats per token)",
-    "A": "weight of the model-size term, N as counted",
-    "B": "weight of the tokens term, D as counted",
-    "alpha": "how fast loss falls with model size",
-    "beta": "how fast loss falls with tokens",
-    "a": "N* grows as C^a",
-    "b": "D* grows as C^b",
-    "log10_a0": "log10 of N* at one FLOP",
-    "log10_b0": "log10 of D* at one FLOP",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +86,15 @@ def coefficient_rows(analysis: Analysis) -> list[tuple[str, str, str, str]]:
     """Return name, value, interval and meaning of every coefficient and exponent, rounded by the interval."""
     fit = analysis.fit
     values: dict[str, float] = dict(fit.coefficients)
-    values |= fit.frontier.to_dict()
+    values |= fit.frontier.to_dict() if has_frontier(fit) else {}
     held = fit.fixed
     rows = []
+    meanings = meanings_of(fit)
     for name, value in values.items():
         low, high = analysis.interval(name)
         text, *ends = format_uncertain(float(value), low, high)
         interval = " to ".join(ends) if np.isfinite(low) and np.isfinite(high) else ""
-        rows.append((name, text, "held fixed" if name in held else interval, MEANINGS.get(name, "")))
+        rows.append((name, text, "held fixed" if name in held else interval, meanings.get(name, "")))
     return rows
 
 
@@ -230,7 +220,7 @@ def dial_sentence(dial: AsymptoteDial) -> str:
     low, high = dial.profile.interval
     inside = dial.table["support"] > 0
     ends = {name: (column[inside].min(), column[inside].max()) for name, column in dial.table.items()}
-    e = format_uncertain(dial.fit.surface["E"], low, high)
+    e = format_uncertain(dial.estimate, low, high)
     return (
         f"With E anywhere in its {format_level(dial.profile.level)} interval, {e[1]} to {e[2]} nats per token, N* at "
         f"{format_flops(dial.budget)} runs from {format_count_interval(*ends['params'])} parameters, D* from "
