@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from scipy.interpolate import Akima1DInterpolator
 
 import lawful
-from lawful.checks import rules, spline
+from lawful.checks import spline
 from lawful.checks.check import apply_rules
 from lawful.checks.rules import DEFAULT_THRESHOLDS, KEPT, RULES, SENTENCES, Thresholds
 from lawful.data.runs import Runs
 from lawful.decide.allocate import price
+from lawful.estimate.parabola import Abscissae
 
 FLAG = {rule.code: rule.flag for rule in RULES}
 
@@ -279,7 +280,8 @@ class TestCurvature:
         design = np.stack([np.ones(7), x - x.mean(), (x - x.mean()) ** 2], axis=1)
         coefficients, rss, *_ = np.linalg.lstsq(design, np.log(runs.L))
         error = np.sqrt(rss[0] / 4 * np.linalg.inv(design.T @ design)[2, 2])
-        _, curvature, found = rules.parabola(x, np.log(runs.L))
+        at, y = Abscissae.of(x), np.log(runs.L)
+        curvature, found = float(at.through(y).curvature), float(at.curvature_error(y))
         assert (curvature, found) == pytest.approx((coefficients[2], error), rel=1e-9)
         # Student's t with 4 degrees of freedom: 2.7764 at 95%, from any table.
         weak = coefficients[2] <= 2.7764 * error

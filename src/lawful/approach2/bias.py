@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lawful.approach2.shift import check_exponents, curve, project
+from lawful.approach2.shift import check_exponents, curve
 from lawful.core.notes import Note
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
@@ -17,6 +17,7 @@ from lawful.design.plan import Plan
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import check_parabolas, lines
+from lawful.estimate.parabola import Abscissae
 from lawful.estimate.result import Fit, Frontier, FrontierFit
 from lawful.laws.law import FRONTIER_NAMES
 from lawful.laws.surface import Surface
@@ -205,7 +206,7 @@ def bias(source: Any, runs: Any = None) -> Bias:
 def _parts(sweep: Runs, x: Array, best: Array, exponents: tuple[float, float], losses: Array) -> tuple[Array, Parts]:
     """Centres and shifts along one axis: per budget the vertex of centred, offset, drifting and actual curves."""
     groups = [(x[sweep.group == g], sweep.weight[sweep.group == g], g) for g in range(sweep.budgets.size)]
-    lines_of = [project(xs, w) for xs, w, _ in groups]
+    lines_of = [Abscissae.of(xs, w) for xs, w, _ in groups]
     centre = np.array([float(p.centre[0]) for p in lines_of]) - best
     mean = float(centre.mean())
     columns = []
@@ -214,10 +215,10 @@ def _parts(sweep: Runs, x: Array, best: Array, exponents: tuple[float, float], l
 
         def shift(at: float, p: Any = p, from_centre: Array = from_centre) -> float:
             """Vertex from the optimum of a curve sampled around ``at`` decades from it."""
-            return float(p.vertex(curve(*exponents, from_centre + at)) - p.centre[0] + at)
+            return float(p.through(curve(*exponents, from_centre + at)).minimum - p.centre[0] + at)
 
         width, offset, drift = shift(0.0), shift(mean), shift(float(centre[g]))
-        actual = float(p.vertex(losses[sweep.group == g])) - float(best[g])
+        actual = float(p.through(losses[sweep.group == g]).minimum) - float(best[g])
         columns.append([width, offset - width, drift - offset, actual - drift])
     rows = np.array(columns).T
     return centre, Parts(*np.where(np.abs(rows) < NEGLIGIBLE, 0.0, rows))
@@ -332,14 +333,15 @@ def correct_vertices(runs: Runs, x: Array, vertices: Array, alpha: Array, beta: 
     out = np.full(vertices.shape, np.nan)
     for g in range(runs.budgets.size):
         index = runs.group == g
-        parabola = project(x[index], runs.weight[index])
+        sizes = Abscissae.of(x[index], runs.weight[index])
         rows = np.flatnonzero(np.isfinite(vertices[:, g]) & (alpha > 0) & (beta > 0))
         at = vertices[rows, g]
         for _ in range(ROUNDS):
             if rows.size == 0:
                 break
             offsets = x[index] - at[:, None]
-            step = vertices[rows, g] - parabola.vertex(curve(alpha[rows, None], beta[rows, None], offsets))
+            parabolas = sizes.through(curve(alpha[rows, None], beta[rows, None], offsets))
+            step = vertices[rows, g] - parabolas.minimum
             at = at + step
             done = np.abs(step) < STEP * (1 + np.abs(at))
             out[rows[done], g] = at[done]

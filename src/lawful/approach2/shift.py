@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
+from lawful.estimate.parabola import fit_parabola
 
 LN10 = float(np.log(10.0))
-
-
-class Projection(NamedTuple):
-    """
-    Least-squares parabola on fixed abscissae, as two weighted sums of the ordinates.
-
-    Attributes
-    ----------
-    slope, curvature : array, shape (..., n)
-        The coefficients of u and u², u = (x - centre)/half, are their sums with the ordinates.
-    centre, half : array, shape (..., 1)
-    """
-
-    slope: Array
-    curvature: Array
-    centre: Array
-    half: Array
-
-    def vertex(self, ordinates: Array) -> Array:
-        """Abscissa of the minimum, shape (...,); NaN where the parabola opens downward."""
-        c1, c2 = (self.slope * ordinates).sum(axis=-1), (self.curvature * ordinates).sum(axis=-1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            at = self.centre[..., 0] - self.half[..., 0] * c1 / (2 * c2)
-        return np.where(c2 > 0, at, np.nan)
-
-
-def project(x: Array, weight: Array | None = None) -> Projection:
-    """
-    Prepare least-squares parabolas on rows of abscissae.
-
-    Parameters
-    ----------
-    x : array, shape (..., n)
-    weight : array, shape (..., n), optional
-        Weights of the squares; one each by default.
-    """
-    w = np.ones_like(x) if weight is None else np.broadcast_to(weight, x.shape)
-    total = w.sum(axis=-1, keepdims=True)
-    centre = (w * x).sum(axis=-1, keepdims=True) / total
-    half = np.abs(x - centre).max(axis=-1, keepdims=True)
-    u = (x - centre) / half
-    # Orthogonal polynomials in the weighted inner product: 1, u, and u² less its parts along both.
-    s2, s3 = ((w * u**k).sum(axis=-1, keepdims=True) for k in (2, 3))
-    tilt = s3 / s2
-    square = u * u - tilt * u - s2 / total
-    curvature = w * square / (w * square * square).sum(axis=-1, keepdims=True)
-    return Projection(w * u / s2 - tilt * curvature, curvature, centre, half)
 
 
 def curve(alpha: ArrayLike, beta: ArrayLike, offsets: Array) -> Array:
@@ -148,7 +100,7 @@ def parabola_shift(alpha: float, beta: float, offsets: ArrayLike) -> float:
     if distinct < 3 or not np.isfinite(w).all():
         msg = f"offsets must hold at least 3 distinct finite values, got {distinct}."
         raise UnsupportedError(msg)
-    return float(project(w).vertex(curve(alpha, beta, w)))
+    return float(fit_parabola(w, curve(alpha, beta, w)).minimum)
 
 
 def centred_shift(alpha: float, beta: float, half_width: float, points: int = 15) -> float:

@@ -15,9 +15,10 @@ import numpy as np
 
 from lawful.checks.spline import left_out
 from lawful.core.cost import Cost
-from lawful.core.typing import Array, BoolArray, IntArray
+from lawful.core.typing import BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
+from lawful.estimate.parabola import Abscissae, fit_parabola
 
 KEPT = "none"
 """The reason of a run that is kept."""
@@ -194,7 +195,8 @@ def off_center(runs: Runs, thresholds: Thresholds) -> BoolArray:
     flagged = np.zeros(len(runs), dtype=bool)
     for curve in budget_curves(runs, at_least=3):
         x = np.log(runs.N[curve])
-        vertex, curvature, _ = parabola(x, np.log(runs.L[curve]))
+        found = fit_parabola(x, np.log(runs.L[curve]))
+        vertex, curvature = float(found.vertex), float(found.curvature)
         if not curvature > 0:
             continue
         reach = min(vertex - x[0], x[-1] - vertex)
@@ -242,7 +244,7 @@ def negative_curvature(runs: Runs, thresholds: Thresholds) -> BoolArray:  # noqa
     """
     flagged = np.zeros(len(runs), dtype=bool)
     for curve in budget_curves(runs, at_least=3):
-        flagged[curve] = parabola(np.log(runs.N[curve]), np.log(runs.L[curve]))[1] <= 0
+        flagged[curve] = fit_parabola(np.log(runs.N[curve]), np.log(runs.L[curve])).curvature <= 0
     return flagged
 
 
@@ -257,7 +259,8 @@ def weak_curvature(runs: Runs, thresholds: Thresholds) -> BoolArray:
 
     flagged = np.zeros(len(runs), dtype=bool)
     for curve in budget_curves(runs, at_least=4):
-        _, curvature, error = parabola(np.log(runs.N[curve]), np.log(runs.L[curve]))
+        x, y = Abscissae.of(np.log(runs.N[curve])), np.log(runs.L[curve])
+        curvature, error = float(x.through(y).curvature), float(x.curvature_error(y))
         reach = stdtrit(curve.size - 3, 0.5 + thresholds.curvature_level / 2) * error
         flagged[curve] = curvature - reach <= 0
     return flagged
@@ -278,47 +281,6 @@ def budget_curves(runs: Runs, *, at_least: int = 1) -> list[IntArray]:
     ends = np.cumsum(sizes)
     full = np.flatnonzero(sizes >= at_least)
     return [order[ends[g] - sizes[g] : ends[g]] for g in full]
-
-
-def parabola(x: Array, y: Array) -> tuple[float, float, float]:
-    """
-    Fit y = a + b x + c x² by least squares.
-
-    Parameters
-    ----------
-    x : array, shape (n,)
-        Ascending, n ≥ 3.
-    y : array, shape (n,)
-        Values.
-
-    Returns
-    -------
-    vertex, curvature, error : float
-        -b/2c, c, and the standard error of c (NaN for three points). All are NaN where
-        fewer than three values of x differ.
-
-    Examples
-    --------
-    >>> x = np.linspace(0, 3, 5)
-    >>> print("{:.3f} {:.3f} {:.3f}".format(*parabola(x, 7 + 2 * (x - 1) ** 2)))
-    1.000 2.000 0.000
-    """
-    middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
-    if not half > 0:
-        return np.nan, np.nan, np.nan
-    u = (x - middle) / half
-    # On [-1, 1] the normal equations are harmless, and the last row of R holds the curvature alone.
-    q, r = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1))
-    if not abs(r[2, 2]) > ROUNDING:
-        return np.nan, np.nan, np.nan
-    centred = y - y.mean()
-    coefficients = np.linalg.solve(r, q.T @ centred)
-    rest = centred - q @ (q.T @ centred)
-    freedom = x.size - 3
-    sigma = np.sqrt(rest @ rest / freedom) if freedom else np.nan
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        vertex = middle - half * coefficients[1] / (2 * coefficients[2])
-    return float(vertex), float(coefficients[2] / half**2), float(sigma / abs(r[2, 2]) / half**2)
 
 
 RULES: tuple[Rule, ...] = (

@@ -7,6 +7,7 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.typing import Array, IntArray
 from lawful.data.runs import Runs
+from lawful.estimate.parabola import Abscissae
 from lawful.estimate.result import Fit
 
 LEVEL = 0.04
@@ -149,13 +150,11 @@ def _studentised(x: Array, y: Array) -> Array:
 
     They are -inf where a run decides its own prediction, or nothing is left of the noise.
     """
-    u = x - x.mean()
-    u = u / (np.abs(u).max() or 1.0)
-    q, r = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1))
-    rest = y - q @ (q.T @ y)
-    share = 1 - (q * q).sum(axis=1)  # what the residual of a run shows of its own deviation
-    if abs(r[2, 2]) < TINY:
+    at = Abscissae.of(x)
+    if not at.determined:
         return np.full(x.size, -np.inf)
+    rest = y - at.through(y).at(x)
+    share = 1 - at.leverage  # what the residual of a run shows of its own deviation
     with np.errstate(divide="ignore", invalid="ignore"):
         noise = (rest @ rest - rest**2 / share) / (x.size - 4)
         t = rest / np.sqrt(share * noise)

@@ -10,9 +10,8 @@ from lawful.core.typing import Array, BoolArray, Interval
 from lawful.core.validation import check_budget, check_draws
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
-from lawful.estimate.isoflop import check_parabolas, fit_isoflop, lines
+from lawful.estimate.isoflop import all_vertices, check_parabolas, fit_isoflop, lines
 from lawful.estimate.result import Fit
-from lawful.estimate.small import solve_spd
 from lawful.laws.surface import Surface, deadweight_of
 from lawful.show.notebook_records import deadweight_html
 from lawful.uncertainty.quantiles import quantiles
@@ -143,14 +142,14 @@ def deadweight_interval(
     parts = []
     for start in range(0, draws, BLOCK):
         weight = resample(runs, BLOCK, "within-budget", np.random.default_rng([seed, start // BLOCK]))
-        at, upward = _vertices(log_d, runs, weight[: draws - start])
-        line = lines(np.log10(runs.budgets), at)
+        found, _ = all_vertices(log_d, runs, weight[: draws - start])
+        line = lines(np.log10(runs.budgets), found.at)
         with np.errstate(invalid="ignore"):
             log10_tokens = line.intercept + line.slope * np.log10(c)
         # A nearly straight parabola may put D* anywhere: between one token and one parameter all is lost.
         tokens = 10.0 ** np.clip(log10_tokens, 0.0, np.log10(surface.cost.product(c)))
         lost = deadweight_of(surface.law, surface.coefficients, c, tokens, surface.cost)
-        parts.append((np.where(np.isfinite(tokens), lost, np.nan), ~upward.all(axis=1)))
+        parts.append((np.where(np.isfinite(tokens), lost, np.nan), ~(found.curvature > 0).all(axis=1)))
     own = float(surface.deadweight(c, float(fit_isoflop(runs).frontier.tokens(c))))
     lost, downward = (np.concatenate(v) for v in zip(*parts, strict=True))
     return DeadweightInterval(c, level, own, lost, downward)
@@ -163,37 +162,3 @@ def with_deadweight_interval(found: Fit, made: Allocation, level: float) -> Allo
     sure = deadweight_interval(found, found.runs, made.budget, draws=QUICK_DRAWS, level=level)
     lost = replace(made.deadweight, interval=sure.kept, discarded=sure.discarded, failed=sure.failed)
     return replace(made, deadweight=lost)
-
-
-def _vertices(x: Array, runs: Runs, weight: Array) -> tuple[Array, BoolArray]:
-    """Extremum of every parabola, minimum or maximum, and whether it is a minimum, shape (B, g)."""
-    at = np.full((len(weight), runs.budgets.size), np.nan)
-    upward = np.zeros(at.shape, dtype=bool)
-    for g in range(runs.budgets.size):
-        index = np.flatnonzero(runs.group == g)
-        centre, half = float(x[index].mean()), float(np.ptp(x[index])) / 2
-        u = (x[index] - centre) / half
-        q, r = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1))
-        w, y = weight[:, index], runs.L[index] - runs.L[index].mean()
-        gram = (w @ (q[:, :, None] * q[:, None, :]).reshape(-1, 9)).reshape(-1, 3, 3)
-        first = solve_spd(gram, (w * y) @ q)
-        in_q = first + solve_spd(gram, (w * (y - first @ q.T)) @ q)
-        coefficients = np.linalg.solve(r, in_q.T).T
-        by_size = np.argsort(x[index], kind="stable")
-        _, starts = np.unique(x[index][by_size], return_index=True)
-        enough = (np.add.reduceat(w[:, by_size], starts, axis=1) > 0).sum(axis=1) >= 3
-        with np.errstate(divide="ignore", invalid="ignore"):
-            at[:, g] = centre - half * coefficients[:, 1] / (2 * coefficients[:, 2])
-        upward[:, g] = coefficients[:, 2] > 0
-        for b in np.flatnonzero(~enough):
-            bend, tilt, _ = _smallest(x[index], runs.L[index], w[b])
-            at[b, g], upward[b, g] = -tilt / (2 * bend), bend > 0
-    return at, upward
-
-
-def _smallest(x: Array, y: Array, w: Array) -> Array:
-    """Coefficients of the square, the slope and the constant where 2 sizes leave many parabolas: NumPy's choice."""
-    design = np.vander(x, 3) * np.sqrt(w)[:, None]
-    scale = np.sqrt((design**2).sum(axis=0))
-    found = np.linalg.lstsq(design / scale, y * np.sqrt(w), rcond=x.size * np.finfo(float).eps)[0]
-    return np.asarray(found / scale)

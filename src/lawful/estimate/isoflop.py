@@ -11,8 +11,8 @@ from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
+from lawful.estimate.parabola import fit_parabola, smallest_vertex
 from lawful.estimate.result import Frontier, FrontierFit, Parabola
-from lawful.estimate.small import solve_spd
 from lawful.laws.law import FRONTIER_NAMES
 
 FARTHEST = 50.0
@@ -21,32 +21,39 @@ FARTHEST = 50.0
 
 class Vertices(NamedTuple):
     """
-    Vertices of least-squares parabolas, one per budget and row of weights.
+    Vertices of least-squares parabolas, one per budget and row of weights or losses.
 
     Attributes
     ----------
     at : array, shape (B, g)
-        log10 of the abscissa of the vertex; NaN where the parabola is not convex.
+        log10 of the abscissa of the extremum, be it a minimum or a maximum; NaN with fewer than 3 sizes.
     curvature : array, shape (B, g)
-        Coefficient of the square; NaN with fewer than 3 distinct abscissae.
+        Coefficient of the square; NaN with fewer than 3 sizes.
     """
 
     at: Array
     curvature: Array
+
+    @property
+    def minimum(self) -> Array:
+        """The same, NaN where the parabola opens downward."""
+        return np.where(self.curvature > 0, self.at, np.nan)
+
+    @property
+    def few(self) -> BoolArray:
+        """Where fewer than 3 sizes leave no parabola."""
+        return np.isnan(self.curvature)
 
 
 def vertices(log10_x: Array, loss: Array, weight: Array, group: IntArray, groups: int) -> Vertices:
     """
     Fit a weighted parabola of loss in log10 of size at every budget.
 
-    The columns are orthonormalised first (QR on the unweighted points), so
-    the small normal equations are the identity for unit weights and lose no digits.
-
     Parameters
     ----------
     log10_x : array, shape (n,)
-    loss : array, shape (n,)
-    weight : array, shape (B, n)
+    loss : array, shape (n,) or (B, n)
+    weight : array, shape (n,) or (B, n)
         One row per data set; unit weights give the plain fit.
     group : int array, shape (n,)
     groups : int
@@ -55,40 +62,34 @@ def vertices(log10_x: Array, loss: Array, weight: Array, group: IntArray, groups
     -------
     Vertices
     """
-    at = np.full((len(weight), groups), np.nan)
-    curvature = at.copy()
+    found = []
     for g in range(groups):
         index = np.flatnonzero(group == g)
-        x, y, w = log10_x[index], loss[index], weight[:, index]
-        sizes, size_of = np.unique(x, return_inverse=True)
-        if sizes.size < 3:
-            continue
-        member = np.zeros((index.size, sizes.size))
-        member[np.arange(index.size), size_of] = 1.0
-        enough = ((w @ member) > 0).sum(axis=1) >= 3
-        coefficients, centre, half = _parabolas(x, y, w)
-        c1, c2 = coefficients[:, 1], coefficients[:, 2]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            vertex = centre - half * c1 / (2 * c2)
-        curvature[:, g] = np.where(enough, c2 / half**2, np.nan)
-        at[:, g] = np.where(enough & (c2 > 0), vertex, np.nan)
-    return Vertices(at, curvature)
+        found.append(fit_parabola(log10_x[index], np.atleast_2d(loss)[:, index], np.atleast_2d(weight)[:, index]))
+    return Vertices(*(np.stack(v, axis=-1) for v in ([p.vertex for p in found], [p.curvature for p in found])))
 
 
-def _parabolas(x: Array, y: Array, w: Array) -> tuple[Array, float, float]:
-    """Coefficients of 1, u, u² with u = (x - centre)/half, one row per row of weights."""
-    centre, half = float(x.mean()), float(np.ptp(x)) / 2
-    u = (x - centre) / half
-    design = np.stack([np.ones_like(u), u, u * u], axis=1)
-    q, r = np.linalg.qr(design)
-    gram = np.einsum("ni,nj,bn->bij", q, q, w)
-    level = np.average(y)
-    first = solve_spd(gram, (w * (y - level)) @ q)
-    left = w * (y - level - first @ q.T)
-    in_q = first + solve_spd(gram, left @ q)
-    coefficients = np.linalg.solve(r, in_q.T).T
-    coefficients[:, 0] += level
-    return coefficients, centre, half
+def all_vertices(log10_x: Array, runs: Runs, weight: Array) -> tuple[Vertices, BoolArray]:
+    """
+    Vertices of resampled runs as someone has them who does not look: every budget has one.
+
+    Where a row of weights leaves fewer than 3 sizes, the smallest of the parabolas through
+    them stands (:func:`lawful.estimate.parabola.smallest_vertex`), as in published work.
+
+    Returns
+    -------
+    Vertices
+        Without gaps.
+    few : bool array, shape (B, g)
+        Where fewer than 3 sizes were left.
+    """
+    found = vertices(log10_x, runs.L, weight, runs.group, runs.budgets.size)
+    few = found.few
+    for row, g in np.argwhere(few):
+        index = np.flatnonzero(runs.group == g)
+        smallest = smallest_vertex(log10_x[index], runs.L[index], weight[row, index])
+        found.at[row, g], found.curvature[row, g] = smallest
+    return found, few
 
 
 class Lines(NamedTuple):
@@ -242,13 +243,10 @@ def _frontier(log10_c: Array, log10_n: Array, log10_d: Array) -> tuple[Array, Ar
 def _curve(runs: Runs, i: int, at_n: float, at_d: float) -> Parabola:
     """Collect one budget's parabolas for figures and reports."""
     index = runs.group == i
-    parts = []
-    for column in (runs.N, runs.D):
-        x = np.log10(column[index])
-        coefficients, centre, half = _parabolas(x, runs.L[index], runs.weight[index][None])
-        parts.append((coefficients[0] / half ** np.arange(3), centre, x))
-    (in_n, centre_n, x_n), (in_d, centre_d, _) = parts
-    bracketed = bool(x_n.min() <= at_n <= x_n.max())
+    x, weight = np.log10(np.stack([runs.N[index], runs.D[index]])), runs.weight[index]
+    found = fit_parabola(x, runs.L[index], weight)
+    (in_n, in_d), (centre_n, centre_d) = found.coefficients, found.centre.tolist()
+    bracketed = bool(x[0].min() <= at_n <= x[0].max())
     return Parabola(float(runs.budgets[i]), in_n, in_d, centre_n, centre_d, float(at_n), float(at_d), bracketed)
 
 
@@ -270,7 +268,7 @@ def isoflop_draws(runs: Runs, weight: Array) -> dict[str, Array]:
     g = runs.budgets.size
     n = vertices(np.log10(runs.N), runs.L, weight, runs.group, g)
     d = vertices(np.log10(runs.D), runs.L, weight, runs.group, g)
-    return dict(zip(FRONTIER_NAMES, _frontier(np.log10(runs.budgets), n.at, d.at), strict=True))
+    return dict(zip(FRONTIER_NAMES, _frontier(np.log10(runs.budgets), n.minimum, d.minimum), strict=True))
 
 
 def _envelope(runs: Runs, weight: Array) -> tuple[IntArray, BoolArray]:

@@ -278,6 +278,18 @@ class Parabola:
     log10_tokens: float
     bracketed: bool
 
+    def loss(self, params: ArrayLike) -> Array:
+        """Loss of the parabola in log10 N at model sizes."""
+        level, tilt, bend = self.in_params
+        u = np.log10(np.asarray(params, float)) - self.centre_params
+        return np.asarray(level + u * (tilt + u * bend))
+
+    @property
+    def lowest(self) -> float:
+        """Loss at the vertex in log10 N."""
+        level, tilt, bend = self.in_params
+        return float(level - tilt**2 / (4 * bend))
+
 
 @dataclass(frozen=True, eq=False)
 class FrontierFit(FitMethods, Shown):

@@ -186,7 +186,7 @@ def parabola_losses(train: Runs, test: Runs) -> Array:
     kept = train.take(train.weight > 0)
     found = fit_isoflop(kept)
     good = [p for p in found.parabolas if p.in_params[2] > 0]
-    lowest = np.array([p.in_params[0] - p.in_params[1] ** 2 / (4 * p.in_params[2]) for p in good])
+    lowest = np.array([p.lowest for p in good])
     budgets = np.array([p.budget for p in good])
     curvature = float(np.mean([p.in_params[2] for p in good]))
     ones = np.ones(budgets.size)

@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array
+from lawful.estimate.isoflop import lines
+from lawful.estimate.parabola import fit_parabola
 
 LOWER = np.array([1e-6, 1e-6, 1e-6, 0.01, 0.01])
 UPPER = np.array([10.0, 1e6, 1e6, 0.99, 0.99])
@@ -318,17 +320,7 @@ def parabolas(log10_n: Array, log10_d: Array, log10_c: Array, losses: Array) -> 
     Parabolas
         Arrays of shape (R,); exponents are computed whatever the sign of the curvature.
     """
-    lines, curvature = [], np.full(len(losses), np.inf)
-    for x in (log10_n, log10_d):
-        at = np.empty(losses.shape[:2])
-        for g in range(len(x)):
-            centre = x[g].mean()
-            design = np.stack([np.ones_like(x[g]), x[g] - centre, (x[g] - centre) ** 2], axis=1)
-            q, r = np.linalg.qr(design)
-            c = np.linalg.solve(r, q.T @ losses[:, g].T)
-            at[:, g] = centre - c[1] / (2 * c[2])
-            curvature = np.minimum(curvature, c[2])
-        dc = log10_c - log10_c.mean()
-        slope = at @ dc / (dc @ dc)
-        lines += [slope, at.mean(axis=1) - slope * log10_c.mean()]
-    return Parabolas(lines[0], lines[2], lines[1], lines[3], curvature)
+    found = [fit_parabola(x, losses) for x in (log10_n, log10_d)]
+    n, d = (lines(log10_c, p.vertex) for p in found)
+    curvature = np.minimum(*(p.curvature.min(axis=1) for p in found))
+    return Parabolas(n.slope, d.slope, n.intercept, d.intercept, curvature)

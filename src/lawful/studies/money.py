@@ -9,7 +9,7 @@ from lawful.core.cost import Cost
 from lawful.core.hardware import Rate
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
-from lawful.estimate.isoflop import lines
+from lawful.estimate.isoflop import all_vertices, lines
 from lawful.laws.surface import Surface
 
 
@@ -71,32 +71,7 @@ def approach2_tokens(runs: Runs, weight: Array, budget: float) -> tuple[Array, A
     downward, short : array, shape (R,)
         Number of parabolas that open downward, and of budgets with fewer than 3 sizes.
     """
-    groups = runs.budgets.size
-    at, curvature, few = (np.empty((len(weight), groups)) for _ in range(3))
-    for g in range(groups):
-        index = np.flatnonzero(runs.group == g)
-        x = np.log10(runs.D[index])
-        centre, half = x.mean(), np.ptp(x) / 2
-        u = (x - centre) / half
-        q, r = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1))
-        w = weight[:, index]
-        gram = np.einsum("ni,nj,bn->bij", q, q, w)
-        moment = (w * (runs.L[index] - runs.L[index].mean())) @ q
-        sizes, size_of = np.unique(x, return_inverse=True)
-        short = ((w @ (size_of[:, None] == np.arange(sizes.size))) > 0).sum(axis=1) < 3
-        gram[short] = np.eye(3)
-        c = np.linalg.solve(r, np.linalg.solve(gram, moment[:, :, None])[:, :, 0].T).T
-        at[:, g] = centre - half * c[:, 1] / (2 * c[:, 2])
-        at[short, g] = [_minimum_norm_vertex(x, runs.L[index], row) for row in w[short]]
-        curvature[:, g], few[:, g] = np.where(short, np.nan, c[:, 2]), short
-    found = lines(np.log10(runs.budgets), at)
-    tokens = 10.0 ** (found.intercept + found.slope * np.log10(budget))
-    return tokens, (curvature <= 0).sum(axis=1).astype(float), few.sum(axis=1)
-
-
-def _minimum_norm_vertex(x: Array, y: Array, weight: Array) -> float:
-    times = weight.astype(int)
-    columns = np.vander(np.repeat(x, times), 3)
-    scale = np.sqrt((columns**2).sum(axis=0))
-    c = np.linalg.lstsq(columns / scale, np.repeat(y, times), rcond=times.sum() * np.finfo(float).eps)[0] / scale
-    return float(-c[1] / (2 * c[0]))
+    found, few = all_vertices(np.log10(runs.D), runs, weight)
+    line = lines(np.log10(runs.budgets), found.at)
+    tokens = 10.0 ** (line.intercept + line.slope * np.log10(budget))
+    return tokens, ((found.curvature <= 0) & ~few).sum(axis=1).astype(float), few.sum(axis=1)

@@ -44,8 +44,7 @@ def compute(config: Config, _: Task) -> Tables:
         runs = sweeps.noise_free(truth, half)
         for parabola in fit_isoflop(runs).parabolas:
             log_n = parabola.centre_params + np.linspace(-half, half, CURVE_POINTS)
-            u = log_n - parabola.centre_params
-            fitted = parabola.in_params @ np.stack([np.ones_like(u), u, u * u])
+            fitted = parabola.loss(10.0**log_n)
             true = truth.at_params(parabola.budget, 10.0**log_n).loss
             curves += [
                 {

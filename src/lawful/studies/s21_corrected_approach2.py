@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.approach2.bias import correct_isoflop, correct_vertices, frontier_through
-from lawful.approach2.shift import project
 from lawful.design.plan import study_surface
 from lawful.estimate.isoflop import fit_isoflop
+from lawful.estimate.parabola import fit_parabola
 from lawful.laws.surface import Surface
 from lawful.studies import sweeps
 from lawful.studies.batch import fit_rows
@@ -65,7 +65,7 @@ def _noisy(
     vertices = {}
     for name, x in (("N", np.log10(plan.N)), ("D", np.log10(plan.D))):
         groups = [runs.group == g for g in range(runs.budgets.size)]
-        vertices[name] = np.stack([project(x[i]).vertex(losses[:, i]) for i in groups], axis=1)
+        vertices[name] = np.stack([fit_parabola(x[i], losses[:, i]).minimum for i in groups], axis=1)
     alpha, beta = fits.x[:, 3], fits.x[:, 4]
     at_n = correct_vertices(runs, np.log10(plan.N), vertices["N"], alpha, beta)
     at_d = correct_vertices(runs, np.log10(plan.D), vertices["D"], beta, alpha)

@@ -11,6 +11,7 @@ from lawful.checks.rules import INVALID, KEPT, SENTENCES
 from lawful.core.numbers import format_power
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
+from lawful.estimate.parabola import fit_parabola
 from lawful.show.figures.axes import drawing, set_log_axis, style_axes, widen
 from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
 
@@ -170,12 +171,12 @@ def _loss_limits(loss: Any, kept: Any) -> tuple[float, float]:
 
 def _draw_parabola(ax: Axes, params: Any, loss: Any, palette: Palette) -> None:
     x = np.log(params)
-    if np.unique(x).size < 3:
+    found = fit_parabola(x, np.log(loss))
+    if not np.isfinite(found.bend):
         return
     middle, half = (x.min() + x.max()) / 2, np.ptp(x) / 2
-    coefficients = np.polyfit((x - middle) / half, np.log(loss), 2)
-    u = np.linspace(-1.15, 1.15, CURVE_POINTS)
-    ax.plot(np.exp(middle + half * u), np.exp(np.polyval(coefficients, u)), color=palette.muted, linewidth=0.9)
+    shown = middle + half * np.linspace(-1.15, 1.15, CURVE_POINTS)
+    ax.plot(np.exp(shown), np.exp(found.at(shown)), color=palette.muted, linewidth=0.9)
 
 
 def _pin(ax: Axes, params: Any, loss: Any, reason: Any) -> None:

@@ -128,7 +128,7 @@ def _curves(analysis: Analysis) -> Table:
         near = runs.N[np.isclose(runs.budgets[runs.group], parabola.budget, rtol=1e-9)]
         if near.size and np.all(np.isfinite(parabola.in_params)):
             params = _span(near, 10.0**parabola.log10_params)
-            add("approach2", parabola.budget, params, _parabola_loss(parabola, params))
+            add("approach2", parabola.budget, params, parabola.loss(params))
     return _stack(rows, columns)
 
 
@@ -148,11 +148,6 @@ def _span(sampled: Array, optimum: float) -> Array:
     if high <= low * 1.01:
         low, high = low / 3, high * 3
     return np.geomspace(low, high, CURVE_POINTS)
-
-
-def _parabola_loss(parabola: Parabola, params: Any) -> Any:
-    offset = np.log10(params) - parabola.centre_params
-    return np.polynomial.polynomial.polyval(offset, parabola.in_params)
 
 
 def _optima(analysis: Analysis) -> Table:
@@ -176,7 +171,7 @@ def _optima(analysis: Analysis) -> Table:
     parabolas = [p for p in parabolas_of(analysis) if p.in_params[2] > 0]
     if parabolas:
         params = np.array([10.0**p.log10_params for p in parabolas])
-        loss = np.array([_parabola_loss(p, n) for p, n in zip(parabolas, params, strict=True)])
+        loss = np.array([p.loss(n) for p, n in zip(parabolas, params, strict=True)])
         budgets = np.array([p.budget for p in parabolas])
         values = (np.full(budgets.size, "approach2"), budgets, params, loss)
         rows.append(_finite(dict(zip(columns, values, strict=True))))
@@ -266,7 +261,7 @@ def _residuals(analysis: Analysis) -> Table:
     elif fit.method == "approach2":
         for parabola in fit.parabolas:
             here = np.isclose(runs.budgets[runs.group], parabola.budget, rtol=1e-9)
-            values[here] = runs.L[here] - _parabola_loss(parabola, runs.N[here])
+            values[here] = runs.L[here] - parabola.loss(runs.N[here])
     keep = np.isfinite(values)
     table = {"budget": runs.budgets[runs.group], "params": runs.N, "tokens": runs.D, "residual": values}
     return {name: column[keep] for name, column in table.items()}
