@@ -1,0 +1,257 @@
+"""Coupled fits of the same runs under several weightings, widths and priors, all as one batch. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawful.estimate import newton, robust
+from lawful.estimate.coupled import coupled
+from lawful.estimate.forms import prepare_form
+from lawful.estimate.screening import screened_starts
+from lawful.laws.catalogue_coupled import SKALING
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+COEFFICIENTS = 6
+"""E, a, b, alpha, beta, k: a and b are logs of the two terms at the middle of the runs."""
+
+LOWEST = (0.0, -60.0, -60.0, 0.01, 0.01, 0.05)
+HIGHEST = (np.inf, 60.0, 60.0, 4.0, 4.0, 2.0)
+"""Bounds of the coupled law's coefficients, as the catalogue has them."""
+
+SCREENED_STARTS, FINALISTS = 32, 6
+"""Screened starts that are roughly minimised in squares, and those of them that every row is then started from."""
+
+WIDEST, NARROWING = 0.3, 3.0
+"""Width of Huber's quadratic part that a search begins with, and the factor it narrows by until the row's own."""
+
+TINY = 1e-7
+"""Scale of the residual of a pull, so small that every objective counts it squared."""
+
+
+class Pulls(NamedTuple):
+    """
+    Rows of misfits to minimise over the same runs.
+
+    Attributes
+    ----------
+    weight : array, shape (R, n)
+        Weights of the runs, mean one.
+    delta : array, shape (R,)
+        Width of Huber's quadratic part, in log loss.
+    mean, spread : array, shape (R, 2)
+        Mean and standard deviation of the priors on k and on E; an infinite spread is no prior.
+    simple : bool array, shape (R,)
+        Where k is held at 1: Chinchilla's law.
+    """
+
+    weight: Array
+    delta: Array
+    mean: Array
+    spread: Array
+    simple: BoolArray
+
+    def take(self, rows: Any) -> Pulls:
+        """Return some of the rows."""
+        return Pulls(*(field[rows] for field in self))
+
+
+class Coupled(NamedTuple):
+    """
+    Rows of coupled laws fitted to the same runs.
+
+    Attributes
+    ----------
+    z : array, shape (R, 6)
+        E, a, b, alpha, beta, k with a and b at the middle of the runs.
+    centre : array, shape (2,)
+        Mean ln N and ln D.
+    unit : array, shape (R,)
+        What one nat of log-likelihood is worth, per run.
+    covariance : array, shape (R, 6, 6)
+        Of the coefficients, given the law: sandwich of the misfit and its priors.
+    converged : bool array, shape (R,)
+    """
+
+    z: Array
+    centre: Array
+    unit: Array
+    covariance: Array
+    converged: BoolArray
+
+    def take(self, rows: Any) -> Coupled:
+        """Return some of the rows."""
+        return self._replace(
+            **{name: getattr(self, name)[rows] for name in ("z", "unit", "covariance", "converged")}
+        )
+
+    def loss(self, log_n: Any, log_d: Any) -> Array:
+        """Loss of every row at logs of N and D, shape (R, *shape)."""
+        x, y = np.asarray(log_n, float) - self.centre[0], np.asarray(log_d, float) - self.centre[1]
+        shape = (-1,) + (1,) * x.ndim
+        e, a, b, alpha, beta, k = (column.reshape(shape) for column in self.z.T)
+        return np.asarray(e + np.exp(k * np.logaddexp(a - alpha * x, b - beta * y)))
+
+    def optimum(self, log_product: Any) -> Array:
+        """Log of the compute-optimal N of every row at logs of N·D, shape (R, *shape)."""
+        p = np.asarray(log_product, float) - self.centre.sum()
+        shape = (-1,) + (1,) * p.ndim
+        _, a, b, alpha, beta, _ = (column.reshape(shape) for column in self.z.T)
+        x = (np.log(alpha / beta) + a - b + beta * p) / (alpha + beta)
+        return np.asarray(x + self.centre[0])
+
+    def optimum_slope(self, log_product: Array) -> Array:
+        """Derivatives of the log compute-optimal N by the coefficients, shape (R, 6, m)."""
+        p = log_product - self.centre.sum()
+        _, a, b, alpha, beta, _ = (column[:, None] for column in self.z.T)
+        total = alpha + beta
+        x = (np.log(alpha / beta) + a - b + beta * p) / total
+        none, one = np.zeros_like(x), np.ones_like(x)
+        return np.stack(
+            [none, one / total, -one / total, (1 / alpha - x) / total, (p - 1 / beta - x) / total, none], axis=1
+        )
+
+    @property
+    def coefficients(self) -> Array:
+        """Rows of E, A, B, alpha, beta, k of the law in its own units, shape (R, 6)."""
+        out = self.z.copy()
+        with np.errstate(over="ignore"):
+            out[:, 1:3] = np.exp(self.z[:, 1:3] + self.z[:, 3:5] * self.centre)
+        return out
+
+
+def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
+    """Distinct rough minima in squares of the log loss, in solver units, shape (S, 6)."""
+    problem = prepare_form(SKALING, columns, loss, weight, SKALING.bounds, log=True, delta=None)
+    z = screened_starts(problem, SCREENED_STARTS)
+    rough = newton.minimise(
+        problem.model, problem.target, weight, z, problem.lower, problem.upper, tolerance=1e-3, max_iter=20
+    )
+    order = np.argsort(rough.value, kind="stable")
+    z = rough.z[order]
+    return np.asarray(z[robust.distinct(z)[:FINALISTS]])
+
+
+def fit_rows(log_loss: Array, x: Array, y: Array, pulls: Pulls, strength: Array, z: Array) -> newton.Optimum:
+    """Best of several starts for every row: squares narrowed to each row's own width, then to the end."""
+    rows, count = len(pulls.delta), len(z)
+    index = np.repeat(np.arange(rows), count)
+    all_pulls, unit, now = pulls.take(index), strength[index], np.tile(z, (rows, 1))
+    width = WIDEST
+    while width > pulls.delta.min():
+        narrowed = all_pulls._replace(delta=np.maximum(width, all_pulls.delta))
+        now = minimise(log_loss, x, y, narrowed, unit, now, tolerance=1e-3, max_iter=ROUGH_STEPS).z
+        width /= NARROWING
+    out = minimise(log_loss, x, y, all_pulls, unit, now, tolerance=1e-8, max_iter=MOST_STEPS)
+    value = np.where(out.converged, out.value, np.inf).reshape(rows, count)
+    best = np.arange(rows) * count + value.argmin(axis=1)
+    return newton.Optimum(out.z[best], out.value[best], out.converged[best], out.iterations)
+
+
+ROUGH_STEPS, MOST_STEPS = 30, 200
+
+def minimise(
+    log_loss: Array, x: Array, y: Array, pulls: Pulls, strength: Array, z: Array, *, tolerance: float, max_iter: int
+) -> newton.Optimum:
+    """Newton steps at the rows' own objectives; ``strength`` is the unit of the priors, shape (R,)."""
+    model = coupled(x, y, log=True)
+    n = log_loss.size
+    precision = strength[:, None] / pulls.spread**2
+
+    def pulled(z: Array) -> tuple[Array, Array, newton.Curvature]:
+        value, slope, curvature = model(z)
+        more = np.zeros((len(z), COEFFICIENTS, 2))
+        more[:, 5, 0] = more[:, 0, 1] = TINY
+        value = np.concatenate([value, TINY * z[:, [5, 0]]], axis=1)
+        return value, np.concatenate([slope, more], axis=2), lambda v: curvature(v[:, :n])
+
+    rows = len(z)
+    target = np.concatenate([np.broadcast_to(log_loss, (rows, n)), TINY * pulls.mean], axis=1)
+    weight = np.concatenate([pulls.weight, precision / TINY**2], axis=1)
+    lower, upper = np.tile(LOWEST, (rows, 1)), np.tile(HIGHEST, (rows, 1))
+    lower[pulls.simple, 5] = upper[pulls.simple, 5] = 1.0
+    upper[:, 0] = np.exp(log_loss.min())
+    start = np.clip(z, lower, upper)
+    return newton.minimise(
+        pulled, target, weight, start, lower, upper, delta=pulls.delta, tolerance=tolerance, max_iter=max_iter
+    )
+
+
+def fit_pulled(columns: tuple[Array, Array], loss: Array, pulls: Pulls, z: Array | None = None) -> Coupled:
+    """
+    Fit the coupled law, or Chinchilla's, under every row's weights, width and priors.
+
+    Parameters
+    ----------
+    columns : (array, array), shape (n,) each
+        N and D.
+    loss : array, shape (n,)
+        Nats, > 0.
+    pulls : Pulls
+    z : array, shape (S, 6), optional
+        Starts in the coordinates of :class:`Coupled`; screened ones under the first row's weights if not given.
+
+    Returns
+    -------
+    Coupled
+
+    Notes
+    -----
+    A nat of log-likelihood is worth the mean misfit of Chinchilla's law per run, for Huber's loss
+    with a width far below the noise (its minimum is then the maximum of a Laplace likelihood of
+    that scale). The prior joins the summed objective by half of it times the squared distance in standard deviations.
+    """
+    x, y = (np.log(column) for column in columns)
+    centre = np.array([x.mean(), y.mean()])
+    x, y, log_loss = x - centre[0], y - centre[1], np.log(loss)
+    z = starts(columns, loss, pulls.weight[0]) if z is None else z
+    unit = _units(log_loss, x, y, pulls, z)
+    out = fit_rows(log_loss, x, y, pulls, unit, z)
+    return Coupled(out.z, centre, unit, _covariance(log_loss, x, y, pulls, unit, out.z), out.converged)
+
+
+def _units(log_loss: Array, x: Array, y: Array, pulls: Pulls, z: Array) -> Array:
+    """Misfit of Chinchilla's law per run for each row's weights and width, shape (R,)."""
+    keys = np.column_stack([pulls.weight, pulls.delta])
+    _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    alone = pulls.take(first)
+    alone = alone._replace(spread=np.full((first.size, 2), np.inf), simple=np.ones(first.size, bool))
+    found = fit_rows(log_loss, x, y, alone, np.ones(first.size), z)
+    return np.maximum(found.value / log_loss.size, np.finfo(float).tiny)[back.ravel()]
+
+
+def _covariance(log_loss: Array, x: Array, y: Array, pulls: Pulls, unit: Array, z: Array) -> Array:
+    """
+    Sandwich covariance of every row, shape (R, 6, 6).
+
+    The scores of the runs show the noise as it is; a prior counts as one observation with its
+    own standard deviation. Coefficients on a bound are held.
+    """
+    value, slope, curvature = coupled(x, y, log=True)(z)
+    residual = log_loss - value
+    clipped = np.clip(residual, -pulls.delta[:, None], pulls.delta[:, None])
+    # The bend of Huber's loss is a density at the median, so its estimate takes runs within the noise, not within delta.
+    scale = 1.4826 * np.median(np.abs(residual), axis=1)
+    width = np.maximum(pulls.delta, scale)[:, None]
+    steep = pulls.weight * (np.abs(residual) <= width) * (pulls.delta[:, None] / width)
+    bread = (slope * steep[:, None]) @ slope.transpose(0, 2, 1)
+    pull = pulls.weight * clipped
+    freedom = log_loss.size / max(log_loss.size - COEFFICIENTS, 1)
+    meat = (slope * (pull**2)[:, None]) @ slope.transpose(0, 2, 1) * freedom
+    for place, column in ((5, 0), (0, 1)):
+        bread[:, place, place] += unit / pulls.spread[:, column] ** 2
+        meat[:, place, place] += (unit / pulls.spread[:, column]) ** 2
+    held = (z <= np.array(LOWEST) + 1e-9) | (z >= np.array(HIGHEST) - 1e-9)
+    held[:, 5] |= pulls.simple
+    free = ~held
+    bread = np.where(free[:, :, None] & free[:, None, :], bread, 0.0)
+    meat = np.where(free[:, :, None] & free[:, None, :], meat, 0.0)
+    size = np.sqrt(np.einsum("rii->ri", bread))
+    size = np.where(size > 0, size, 1.0)
+    scaled = bread / size[:, :, None] / size[:, None, :]
+    inverse = np.linalg.pinv(scaled, rcond=1e-10, hermitian=True) / size[:, :, None] / size[:, None, :]
+    return np.asarray(inverse @ meat @ inverse)

@@ -1,0 +1,478 @@
+"""ensemble(): the forecast that knows its law is uncertain: an average of laws, with a width for what none of them knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lawful.core.cost import Cost
+from lawful.core.notes import Note
+from lawful.data.runs import Runs
+from lawful.data.table import as_runs
+from lawful.errors import UnsupportedError
+from lawful.estimate.coupled import coupled
+from lawful.forecasting.members import RECIPE, Members, Recipe, fit_members
+from lawful.laws.catalogue_coupled import SKALING
+from lawful.laws.surface import deadweight_of
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+Interval = tuple[float, float]
+
+NOWHERE: Interval = (float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
+class Width:
+    """
+    How wide a forecast is: what turns the spread of the members into an interval.
+
+    With S the spread of ln L over the members, h = ln(C/C_max) beyond the runs, c the standard error of the
+    coefficients and s the noise of one run, the standard deviation of ln L is the root of
+    ``(law S)^2 + (coefficients c)^2 + distance^2 (h + offset) + s^2``, and the error follows ``scale``
+    times Student's t with ``freedom`` degrees. That of ln N* has the terms of the second row, without noise.
+
+    Attributes
+    ----------
+    law, coefficients, distance, offset, scale, freedom : float
+        For the loss, made by :func:`lawful.forecasting.widths.derive` from public sweeps.
+    law_size, coefficients_size, distance_size, scale_size : float
+        For N*, from simulated sweeps whose optimum is known.
+    """
+
+    law: float = 1.3
+    coefficients: float = 1.0
+    distance: float = 0.004
+    offset: float = 0.25
+    scale: float = 1.15
+    freedom: float = 3.0
+    law_size: float = 1.3
+    coefficients_size: float = 1.0
+    distance_size: float = 0.04
+    scale_size: float = 1.0
+
+    def quantile(self, level: float) -> float:
+        """Half the interval of a log loss in standard deviations."""
+        from scipy.special import stdtrit
+
+        return self.scale * float(stdtrit(self.freedom, 0.5 + level / 2))
+
+    def quantile_size(self, level: float) -> float:
+        """Half the interval of ln N* in standard deviations."""
+        from scipy.special import ndtri
+
+        return self.scale_size * float(ndtri(0.5 + level / 2))
+
+
+WIDTH = Width()
+"""The constants in use. docs/forecast.md has the study behind them."""
+
+ORDER_OF_MAGNITUDE = 65.0
+"""Times the largest compute beyond which a forecast is an order of magnitude: 90% intervals held 77% of the runs there."""
+
+FAR_FROM_VALLEY = 10.0
+"""Factor from the compute-optimal size beyond which a loss has no interval: 39% of the runs there were held."""
+
+DISAGREE = 0.03
+"""Spread of ln L over the members above which the laws disagree, and no bare point is given."""
+
+
+class Parts(NamedTuple):
+    """
+    What the uncertainty of a log loss is made of: standard deviations that add in squares.
+
+    Attributes
+    ----------
+    noise, coefficients, law, discrepancy : array
+        The noise of one run; the coefficients given a law; the disagreement of the laws; what grows with the
+        distance beyond the runs.
+    """
+
+    noise: Any
+    coefficients: Any
+    law: Any
+    discrepancy: Any
+
+    def total(self, *, run: bool) -> Any:
+        """Standard deviation of all of them, with or without the noise of a run."""
+        square = self.coefficients**2 + self.law**2 + self.discrepancy**2
+        return np.sqrt(square + self.noise**2 if run else square)
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """
+    What an average of laws says of one budget.
+
+    Attributes
+    ----------
+    budget : float
+        FLOPs.
+    params, tokens, loss : float
+        Compute-optimal N and D, and the loss there; the loss is NaN where the laws disagree.
+    interval : dict of str to (float, float)
+        Of ``params``, ``tokens`` and ``loss``, the mean over runs.
+    prediction : (float, float)
+        Interval of the loss of one new run.
+    parts : Parts
+        Standard deviations of ln L: noise, coefficients, law, discrepancy.
+    level : float
+    beyond : float
+        Budget over the largest compute of the runs.
+    spread : float
+        Standard deviation of ln L over the laws.
+    notes : tuple of Note
+        Where the laws disagree, and where a forecast is an order of magnitude.
+    """
+
+    budget: float
+    params: float
+    tokens: float
+    loss: float
+    interval: dict[str, Interval]
+    prediction: Interval
+    parts: Parts
+    level: float
+    beyond: float
+    spread: float
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class LawDraws:
+    """
+    Draws of what the loss may be, over laws, coefficients and discrepancy.
+
+    Each row is one possible world: its loss at any N and D, and its compute-optimal N, belong together.
+
+    Attributes
+    ----------
+    ensemble : Ensemble
+    tail, tail_size : array, shape (draws,)
+        How far out a row lies.
+    member, coefficient : array
+        Gaussian weights of the laws, shape (draws, members), and of the directions of the coefficients, (draws, 6).
+    distance, distance_size : array, shape (draws,)
+    pick : int array, shape (draws,)
+        Law of a row, for quantities that need one law.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
+    >>> drawn = ensemble(runs).draws(100)
+    >>> drawn.loss(1e9, 2e10).shape, drawn.params(1e21).shape
+    ((100,), (100,))
+    """
+
+    ensemble: Ensemble
+    tail: Array
+    tail_size: Array
+    member: Array
+    coefficient: Array
+    distance: Array
+    distance_size: Array
+    pick: NDArray[np.intp]
+
+    def loss(self, params: ArrayLike, tokens: ArrayLike) -> Array:
+        """Losses of every draw at N and D, shape (draws, *shape); the noise of a run is not in them."""
+        source, width = self.ensemble, self.ensemble.width
+        x, y = np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float))
+        flat_x, flat_y = np.ravel(x), np.ravel(y)
+        logs = np.log(source.members.laws.loss(flat_x, flat_y))
+        away = (logs - logs.mean(axis=0)) / np.sqrt(max(len(logs) - 1, 1))
+        lean = width.coefficients * self.coefficient @ source._directions(flat_x, flat_y)
+        beyond = np.sqrt(source._beyond(flat_x + flat_y) + width.offset)
+        off = width.law * self.member @ away + lean + width.distance * np.outer(self.distance, beyond)
+        middle = np.log(np.ravel(source.loss(params, tokens)))
+        return np.asarray(np.exp(middle + self.tail[:, None] * off).reshape(-1, *x.shape))
+
+    def params(self, budget: ArrayLike) -> Array:
+        """Compute-optimal parameters of every draw at budgets in FLOPs, shape (draws, *shape)."""
+        source, width = self.ensemble, self.ensemble.width
+        product = np.log(source.cost.product(budget))
+        flat = np.ravel(product)
+        logs = source.members.laws.optimum(flat)
+        away = (logs - logs.mean(axis=0)) / np.sqrt(max(len(logs) - 1, 1))
+        lean = width.coefficients_size * self.coefficient @ source._size_directions(flat)
+        beyond = np.sqrt(source._beyond(flat) + width.offset)
+        off = width.law_size * self.member @ away + lean + width.distance_size * np.outer(self.distance_size, beyond)
+        middle = np.log(np.ravel(source.params(budget)))
+        return np.asarray(np.exp(middle + self.tail_size[:, None] * off).reshape(-1, *product.shape))
+
+    @cached_property
+    def coefficients(self) -> dict[str, Array]:
+        """Coefficients of the coupled law, one law of the members with its own uncertainty per row, shape (draws,)."""
+        laws = self.ensemble.members.laws
+        roots = np.stack([_root(v) for v in laws.covariance])
+        z = laws.z[self.pick] + np.einsum("rij,rj->ri", roots[self.pick], self.coefficient)
+        z = np.clip(z, [0.0, -60.0, -60.0, 0.01, 0.01, 0.05], [float(self.ensemble.runs.L.min()), 60.0, 60.0, 4.0, 4.0, 2.0])
+        rows = laws._replace(z=z).coefficients
+        return dict(zip(SKALING.names, rows.T, strict=True))
+
+    def deadweight(self, budget: float, tokens: float) -> Array:
+        """FLOPs wasted by training on so many tokens at a budget, for every draw, shape (draws,)."""
+        found = deadweight_of(self.coefficients, budget, tokens, self.ensemble.cost, SKALING)
+        return np.asarray(found, float)
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """
+    An average of laws fitted to the same runs, with the width that such averages turned out to need.
+
+    Build it with :func:`ensemble`.
+
+    Attributes
+    ----------
+    runs : Runs
+    members : Members
+    width : Width
+    cost : Cost
+        Convention that turns a budget into N·D.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> found = ensemble(lawful.simulate(truth, plan, noise=0.002))
+    >>> made = found.outlook(1e22)
+    >>> low, high = made.interval["params"]
+    >>> bool(low < truth.optimum(1e22).params < high)
+    True
+    """
+
+    runs: Runs
+    members: Members
+    width: Width
+    cost: Cost
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Notes of the runs, and members that could not be used."""
+        failed = self.members.failed
+        if not failed:
+            return self.runs.notes
+        text = f"{failed} of {failed + len(self.members.laws.z)} laws of the average did not converge and are not used."
+        return (*self.runs.notes, Note("members_failed", text))
+
+    def loss(self, params: ArrayLike, tokens: ArrayLike) -> Any:
+        """Forecast of the loss at N and D: the mean of the central members, in the unit of the runs."""
+        x, y = np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float))
+        return self._central.loss(x, y).mean(axis=0)[()]
+
+    def params(self, budget: ArrayLike) -> Any:
+        """Compute-optimal parameters at a budget in FLOPs: the geometric mean of the central members'."""
+        return np.exp(self._central.optimum(np.log(self.cost.product(budget))).mean(axis=0))[()]
+
+    def tokens(self, budget: ArrayLike) -> Any:
+        """Compute-optimal tokens at a budget in FLOPs."""
+        return self.cost.tokens(budget=budget, params=self.params(budget))
+
+    def spread(self, params: ArrayLike, tokens: ArrayLike) -> Any:
+        """Standard deviation of ln L over all members: how far the laws disagree."""
+        x, y = np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float))
+        logs = np.log(self.members.laws.loss(x, y))
+        return logs.std(axis=0, ddof=min(1, len(logs) - 1))[()]
+
+    def parts(self, params: ArrayLike, tokens: ArrayLike) -> Parts:
+        """Standard deviations of ln L at N and D, by where they come from."""
+        x, y = np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float))
+        lean = np.sqrt((self._directions(np.ravel(x), np.ravel(y)) ** 2).sum(axis=0)).reshape(x.shape)
+        far = self.width.distance * np.sqrt(self._beyond(x + y) + self.width.offset)
+        return Parts(
+            np.full(x.shape, self.members.noise)[()],
+            (self.width.coefficients * lean)[()],
+            self.width.law * self.spread(params, tokens),
+            far[()],
+        )
+
+    def interval(self, params: ArrayLike, tokens: ArrayLike, level: float = 0.9, *, run: bool = True) -> tuple[Any, Any]:
+        """
+        Both ends of the loss at N and D: of one new run, or with ``run=False`` of the mean over runs.
+
+        NaN beyond a factor :data:`FAR_FROM_VALLEY` from the compute-optimal size.
+        """
+        half = self.width.quantile(_check_level(level)) * self.parts(params, tokens).total(run=run)
+        half = np.where(self.is_far(params, tokens), np.nan, half)
+        middle = self.loss(params, tokens)
+        return (middle * np.exp(-half))[()], (middle * np.exp(half))[()]
+
+    def params_interval(self, budget: ArrayLike, level: float = 0.9) -> tuple[Any, Any]:
+        """Both ends of the compute-optimal N at a budget in FLOPs."""
+        width, product = self.width, np.log(self.cost.product(budget))
+        logs = self.members.laws.optimum(product)
+        between = logs.var(axis=0, ddof=min(1, len(logs) - 1))
+        lean = (self._size_directions(np.ravel(product)) ** 2).sum(axis=0).reshape(product.shape)
+        square = (width.law_size**2) * between + width.coefficients_size**2 * lean
+        square = square + width.distance_size**2 * (self._beyond(product) + width.offset)
+        half = width.quantile_size(_check_level(level)) * np.sqrt(square)
+        middle = self.params(budget)
+        return (middle * np.exp(-half))[()], (middle * np.exp(half))[()]
+
+    def is_far(self, params: ArrayLike, tokens: ArrayLike) -> Any:
+        """Whether a run is too far from the valley for its interval to hold."""
+        x, y = np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float))
+        return np.abs(x - self._central.optimum(x + y).mean(axis=0)) > np.log(FAR_FROM_VALLEY)
+
+    def beyond(self, budget: ArrayLike) -> Any:
+        """How many times the largest compute of the runs a budget is."""
+        return np.exp(np.log(self.cost.product(budget)) - self._top)
+
+    def outlook(self, budget: float, level: float = 0.9) -> Outlook:
+        """
+        N*, D* and L* of a budget with intervals, and what they are made of.
+
+        Raises
+        ------
+        UnsupportedError
+            If the budget or the level makes no sense.
+        """
+        if not (np.isfinite(budget) and budget > 0):
+            msg = f"A budget is a positive number of FLOPs, got {budget!r}."
+            raise UnsupportedError(msg)
+        size = float(self.params(budget))
+        data = float(self.cost.tokens(budget=budget, params=size))
+        low, high = (float(v) for v in self.params_interval(budget, level))
+        at = (size, data)
+        spread, beyond = float(self.spread(*at)), float(self.beyond(budget))
+        interval = {
+            "params": (low, high),
+            "tokens": tuple(float(self.cost.tokens(budget=budget, params=n)) for n in (high, low)),
+            "loss": tuple(float(v) for v in self.interval(*at, level, run=False)),
+        }
+        prediction = tuple(float(v) for v in self.interval(*at, level))
+        agreed = spread <= DISAGREE
+        loss = float(self.loss(*at)) if agreed else float("nan")
+        notes = _warnings(budget, beyond, spread)
+        parts = Parts(*(float(v) for v in self.parts(*at)))
+        return Outlook(budget, size, data, loss, interval, prediction, parts, level, beyond, spread, notes)  # type: ignore[arg-type]
+
+    def draws(self, count: int = 1000, seed: int = 0) -> LawDraws:
+        """Draw possible worlds: laws, coefficients and discrepancy together. Row i depends on the seed and i alone."""
+        rng = np.random.default_rng([seed, 17])
+        rows = len(self.members.laws.z)
+        free = self.width.freedom
+        normal = rng.standard_normal((count, rows + COORDINATES + 2))
+        tail = self.width.scale * np.sqrt(free / rng.chisquare(free, count))
+        return LawDraws(
+            self,
+            tail,
+            np.full(count, self.width.scale_size),
+            normal[:, :rows],
+            normal[:, rows : rows + COORDINATES],
+            normal[:, -2],
+            normal[:, -1],
+            rng.integers(0, rows, count),
+        )
+
+    @cached_property
+    def _central(self) -> Any:
+        return self.members.laws.take(slice(0, self.members.central))
+
+    @cached_property
+    def _root(self) -> Array:
+        """Square root of the mean covariance of the central members, whose errors are those of the same runs."""
+        return _root(self._central.covariance.mean(axis=0))
+
+    @cached_property
+    def _top(self) -> float:
+        """Log of the largest N·D."""
+        return float((np.log(self.runs.N) + np.log(self.runs.D)).max())
+
+    def _beyond(self, log_product: Any) -> Any:
+        return np.maximum(np.asarray(log_product) - self._top, 0.0)
+
+    def _directions(self, x: Array, y: Array) -> Array:
+        """Effect on ln L of one standard deviation along each direction of the coefficients, shape (6, m)."""
+        laws = self._central
+        slope = coupled(x - laws.centre[0], y - laws.centre[1], log=True)(laws.z)[1]
+        return np.asarray(self._root.T @ slope.mean(axis=0))
+
+    def _size_directions(self, log_product: Array) -> Array:
+        """The same on ln N*, shape (6, m)."""
+        laws = self._central
+        return np.asarray(self._root.T @ laws.optimum_slope(log_product).mean(axis=0))
+
+
+COORDINATES = 6
+"""Coefficients of the coupled law."""
+
+
+def _root(covariance: Array) -> Array:
+    """Matrix whose product with its transpose is the covariance, also where some directions have no variance."""
+    value, vector = np.linalg.eigh(0.5 * (covariance + covariance.T))
+    return np.asarray(vector * np.sqrt(np.maximum(value, 0.0)))
+
+
+def _check_level(level: float) -> float:
+    if not 0 < level < 1:
+        msg = f"The level of an interval lies between 0 and 1, got {level!r}."
+        raise UnsupportedError(msg)
+    return level
+
+
+def _warnings(budget: float, beyond: float, spread: float) -> tuple[Note, ...]:
+    """What a reader of the forecast must know."""
+    notes = []
+    if beyond > ORDER_OF_MAGNITUDE:
+        text = (
+            f"The budget {budget:.3g} FLOPs is {beyond:,.0f} times the largest of the runs: take the forecast as an order "
+            f"of magnitude (on public sweeps 90% intervals held about three quarters of the runs so far out)."
+        )
+        notes.append(Note("order_of_magnitude", text))
+    if spread > DISAGREE:
+        text = (
+            f"The laws disagree at {budget:.3g} FLOPs: their losses spread by {spread:.1%}, so there is an interval "
+            f"and no single number."
+        )
+        notes.append(Note("laws_disagree", text))
+    return tuple(notes)
+
+
+def ensemble(runs: Any, *, recipe: Recipe = RECIPE, width: Width = WIDTH, cost: Cost | None = None) -> Ensemble:
+    """
+    Fit the averaged forecast: the coupled law under several weightings and weak priors, and Chinchilla's for the width.
+
+    Parameters
+    ----------
+    runs : Runs or DataFrame
+        At least 10 runs of 3 sizes over a factor 8 of compute, at more than one ratio of tokens to parameters.
+    recipe : Recipe
+        Weights and priors.
+    width : Width
+        Constants of the intervals.
+    cost : Cost, optional
+        Convention that turns a budget into N·D; C = 6ND if not given.
+
+    Returns
+    -------
+    Ensemble
+
+    Raises
+    ------
+    IdentificationError
+        If the runs are too few or too alike.
+
+    Notes
+    -----
+    The first five members make the centre; eight make the width. Which runs each listens to follows from a first fit:
+    those near the compute-optimal size of their budget and near the largest compute. docs/forecast.md has the method
+    in a page, and what it was measured on.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
+    >>> made = ensemble(runs).outlook(1e21)
+    >>> low, high = made.prediction
+    >>> bool(low < truth.optimum(1e21).loss < high)
+    True
+    """
+    table = as_runs(runs)
+    members = fit_members(table.N, table.D, table.L, table.C, table.weight, recipe)
+    return Ensemble(table, members, width, cost or Cost())
