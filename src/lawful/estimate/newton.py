@@ -19,8 +19,8 @@ from lawful.estimate.kernel import CHUNK_BYTES
 from lawful.estimate.small import LAPACK_ROWS, RIDGE, eliminate
 from lawful.laws.law import Curvature, Differentiated
 
-LEAST_LOSS = 1e-10
-"""A trial law is not taken to be lower than this (nats) where its log is needed."""
+LEAST_LOSS = 1e-100
+"""A trial law is not taken to be lower than this where its log is needed: below any loss that a table can hold."""
 
 
 class Optimum(NamedTuple):
@@ -240,7 +240,8 @@ def _minimise(
         move = (np.abs(actual) / (np.abs(z) + 1e-3)).max(axis=1)
         new = _evaluate(model, y, w, trial, delta)
         better = definite & (new.value <= state.value) & (promised >= 0)
-        tiny = promised <= 1e-14 * state.value
+        # A step from an indefinite system may promise less than nothing, which says nothing about the distance left.
+        tiny = np.abs(promised) <= 1e-14 * state.value
         done = definite & ((better & (move <= tolerance)) | (np.abs(promised) <= 1e-16 * state.value))
         done |= ~better & ((tiny & (damping >= 1.0)) | (damping > 1e12))
         z = np.where(better[:, None], trial, z)

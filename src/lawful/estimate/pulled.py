@@ -1,4 +1,4 @@
-"""Coupled fits of the same runs under several weightings, widths and priors, all as one batch. Arrays in, arrays out."""
+"""Coupled fits of the same runs under several weightings, widths and priors, as one batch of arrays."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Pulls(NamedTuple):
     delta : array, shape (R,)
         Width of Huber's quadratic part, in log loss.
     mean, spread : array, shape (R, 2)
-        Mean and standard deviation of the priors on k and on E; an infinite spread is no prior.
+        Mean and standard deviation of the priors on k and on E, E in fractions of the lowest loss; an infinite
+        spread is no prior.
     simple : bool array, shape (R,)
         Where k is held at 1: Chinchilla's law.
     """
@@ -67,7 +68,9 @@ class Coupled(NamedTuple):
     Attributes
     ----------
     z : array, shape (R, 6)
-        E, a, b, alpha, beta, k with a and b at the middle of the runs.
+        E, a, b, alpha, beta, k with a and b at the middle of the runs and the loss in units of ``scale``.
+    scale : float
+        Lowest loss of the runs: a fit is the same in nats and in bits.
     centre : array, shape (2,)
         Mean ln N and ln D.
     unit : array, shape (R,)
@@ -78,6 +81,7 @@ class Coupled(NamedTuple):
     """
 
     z: Array
+    scale: float
     centre: Array
     unit: Array
     covariance: Array
@@ -85,16 +89,14 @@ class Coupled(NamedTuple):
 
     def take(self, rows: Any) -> Coupled:
         """Return some of the rows."""
-        return self._replace(
-            **{name: getattr(self, name)[rows] for name in ("z", "unit", "covariance", "converged")}
-        )
+        return self._replace(**{name: getattr(self, name)[rows] for name in ("z", "unit", "covariance", "converged")})
 
     def loss(self, log_n: Any, log_d: Any) -> Array:
         """Loss of every row at logs of N and D, shape (R, *shape)."""
         x, y = np.asarray(log_n, float) - self.centre[0], np.asarray(log_d, float) - self.centre[1]
         shape = (-1,) + (1,) * x.ndim
         e, a, b, alpha, beta, k = (column.reshape(shape) for column in self.z.T)
-        return np.asarray(e + np.exp(k * np.logaddexp(a - alpha * x, b - beta * y)))
+        return np.asarray(self.scale * (e + np.exp(k * np.logaddexp(a - alpha * x, b - beta * y))))
 
     def optimum(self, log_product: Any) -> Array:
         """Log of the compute-optimal N of every row at logs of N·D, shape (R, *shape)."""
@@ -120,13 +122,14 @@ class Coupled(NamedTuple):
         """Rows of E, A, B, alpha, beta, k of the law in its own units, shape (R, 6)."""
         out = self.z.copy()
         with np.errstate(over="ignore"):
-            out[:, 1:3] = np.exp(self.z[:, 1:3] + self.z[:, 3:5] * self.centre)
+            out[:, 1:3] = np.exp(self.z[:, 1:3] + self.z[:, 3:5] * self.centre + np.log(self.scale) / self.z[:, 5:6])
+        out[:, 0] *= self.scale
         return out
 
 
 def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
-    """Distinct rough minima in squares of the log loss, in solver units, shape (S, 6)."""
-    problem = prepare_form(SKALING, columns, loss, weight, SKALING.bounds, log=True, delta=None)
+    """Distinct rough minima in squares of the log loss, in the coordinates of :class:`Coupled`, shape (S, 6)."""
+    problem = prepare_form(SKALING, columns, loss / loss.min(), weight, SKALING.bounds, log=True, delta=None)
     z = screened_starts(problem, SCREENED_STARTS)
     rough = newton.minimise(
         problem.model, problem.target, weight, z, problem.lower, problem.upper, tolerance=1e-3, max_iter=20
@@ -140,19 +143,27 @@ def fit_rows(log_loss: Array, x: Array, y: Array, pulls: Pulls, strength: Array,
     """Best of several starts for every row: squares narrowed to each row's own width, then to the end."""
     rows, count = len(pulls.delta), len(z)
     index = np.repeat(np.arange(rows), count)
-    all_pulls, unit, now = pulls.take(index), strength[index], np.tile(z, (rows, 1))
+    all_pulls, unit = pulls.take(index), strength[index]
+    # With k held at 1 the exponents and levels of the loss itself are the start.
+    additive = np.concatenate([z[:, :1], z[:, 5:] * z[:, 1:5], np.ones((count, 1))], axis=1)
+    now = np.where(all_pulls.simple[:, None], np.tile(additive, (rows, 1)), np.tile(z, (rows, 1)))
     width = WIDEST
     while width > pulls.delta.min():
         narrowed = all_pulls._replace(delta=np.maximum(width, all_pulls.delta))
         now = minimise(log_loss, x, y, narrowed, unit, now, tolerance=1e-3, max_iter=ROUGH_STEPS).z
         width /= NARROWING
     out = minimise(log_loss, x, y, all_pulls, unit, now, tolerance=1e-8, max_iter=MOST_STEPS)
-    value = np.where(out.converged, out.value, np.inf).reshape(rows, count)
+    # A start that ends without converging is taken only where no other did, and says so.
+    value = np.where(out.converged, out.value, LARGE + out.value).reshape(rows, count)
     best = np.arange(rows) * count + value.argmin(axis=1)
     return newton.Optimum(out.z[best], out.value[best], out.converged[best], out.iterations)
 
 
 ROUGH_STEPS, MOST_STEPS = 30, 200
+
+LARGE = 1e9
+"""More than any misfit."""
+
 
 def minimise(
     log_loss: Array, x: Array, y: Array, pulls: Pulls, strength: Array, z: Array, *, tolerance: float, max_iter: int
@@ -174,7 +185,7 @@ def minimise(
     weight = np.concatenate([pulls.weight, precision / TINY**2], axis=1)
     lower, upper = np.tile(LOWEST, (rows, 1)), np.tile(HIGHEST, (rows, 1))
     lower[pulls.simple, 5] = upper[pulls.simple, 5] = 1.0
-    upper[:, 0] = np.exp(log_loss.min())
+    upper[:, 0] = 1.0
     start = np.clip(z, lower, upper)
     return newton.minimise(
         pulled, target, weight, start, lower, upper, delta=pulls.delta, tolerance=tolerance, max_iter=max_iter
@@ -207,11 +218,12 @@ def fit_pulled(columns: tuple[Array, Array], loss: Array, pulls: Pulls, z: Array
     """
     x, y = (np.log(column) for column in columns)
     centre = np.array([x.mean(), y.mean()])
-    x, y, log_loss = x - centre[0], y - centre[1], np.log(loss)
+    low = float(loss.min())
+    x, y, log_loss = x - centre[0], y - centre[1], np.log(loss / low)
     z = starts(columns, loss, pulls.weight[0]) if z is None else z
     unit = _units(log_loss, x, y, pulls, z)
     out = fit_rows(log_loss, x, y, pulls, unit, z)
-    return Coupled(out.z, centre, unit, _covariance(log_loss, x, y, pulls, unit, out.z), out.converged)
+    return Coupled(out.z, low, centre, unit, _covariance(log_loss, x, y, pulls, unit, out.z), out.converged)
 
 
 def _units(log_loss: Array, x: Array, y: Array, pulls: Pulls, z: Array) -> Array:
@@ -231,10 +243,10 @@ def _covariance(log_loss: Array, x: Array, y: Array, pulls: Pulls, unit: Array, 
     The scores of the runs show the noise as it is; a prior counts as one observation with its
     own standard deviation. Coefficients on a bound are held.
     """
-    value, slope, curvature = coupled(x, y, log=True)(z)
+    value, slope, _ = coupled(x, y, log=True)(z)
     residual = log_loss - value
     clipped = np.clip(residual, -pulls.delta[:, None], pulls.delta[:, None])
-    # The bend of Huber's loss is a density at the median, so its estimate takes runs within the noise, not within delta.
+    # The bend of Huber's loss is a density at the median: runs within the noise tell it, not those within delta.
     scale = 1.4826 * np.median(np.abs(residual), axis=1)
     width = np.maximum(pulls.delta, scale)[:, None]
     steep = pulls.weight * (np.abs(residual) <= width) * (pulls.delta[:, None] / width)

@@ -1,4 +1,4 @@
-"""ensemble(): the forecast that knows its law is uncertain: an average of laws, with a width for what none of them knows."""
+"""ensemble(): a forecast that knows its law is uncertain: an average of laws, and a width for what none knows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import UnsupportedError
 from lawful.estimate.coupled import coupled
+from lawful.estimate.pulled import COEFFICIENTS, HIGHEST, LOWEST
 from lawful.forecasting.members import RECIPE, Members, Recipe, fit_members
 from lawful.laws.catalogue_coupled import SKALING
 from lawful.laws.surface import deadweight_of
 
 Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 Interval = tuple[float, float]
 
 NOWHERE: Interval = (float("nan"), float("nan"))
@@ -72,7 +72,7 @@ WIDTH = Width()
 """The constants in use. docs/forecast.md has the study behind them."""
 
 ORDER_OF_MAGNITUDE = 65.0
-"""Times the largest compute beyond which a forecast is an order of magnitude: 90% intervals held 77% of the runs there."""
+"""Times the largest compute beyond which a forecast is an order of magnitude: 90% intervals held 77% of runs there."""
 
 FAR_FROM_VALLEY = 10.0
 """Factor from the compute-optimal size beyond which a loss has no interval: 39% of the runs there were held."""
@@ -185,8 +185,8 @@ class LawDraws:
         flat_x, flat_y = np.ravel(x), np.ravel(y)
         logs = np.log(source.members.laws.loss(flat_x, flat_y))
         away = (logs - logs.mean(axis=0)) / np.sqrt(max(len(logs) - 1, 1))
-        lean = width.coefficients * self.coefficient @ source._directions(flat_x, flat_y)
-        beyond = np.sqrt(source._beyond(flat_x + flat_y) + width.offset)
+        lean = width.coefficients * self.coefficient @ source.directions(flat_x, flat_y)
+        beyond = np.sqrt(source.distance(flat_x + flat_y) + width.offset)
         off = width.law * self.member @ away + lean + width.distance * np.outer(self.distance, beyond)
         middle = np.log(np.ravel(source.loss(params, tokens)))
         return np.asarray(np.exp(middle + self.tail[:, None] * off).reshape(-1, *x.shape))
@@ -198,8 +198,8 @@ class LawDraws:
         flat = np.ravel(product)
         logs = source.members.laws.optimum(flat)
         away = (logs - logs.mean(axis=0)) / np.sqrt(max(len(logs) - 1, 1))
-        lean = width.coefficients_size * self.coefficient @ source._size_directions(flat)
-        beyond = np.sqrt(source._beyond(flat) + width.offset)
+        lean = width.coefficients_size * self.coefficient @ source.size_directions(flat)
+        beyond = np.sqrt(source.distance(flat) + width.offset)
         off = width.law_size * self.member @ away + lean + width.distance_size * np.outer(self.distance_size, beyond)
         middle = np.log(np.ravel(source.params(budget)))
         return np.asarray(np.exp(middle + self.tail_size[:, None] * off).reshape(-1, *product.shape))
@@ -210,8 +210,7 @@ class LawDraws:
         laws = self.ensemble.members.laws
         roots = np.stack([_root(v) for v in laws.covariance])
         z = laws.z[self.pick] + np.einsum("rij,rj->ri", roots[self.pick], self.coefficient)
-        z = np.clip(z, [0.0, -60.0, -60.0, 0.01, 0.01, 0.05], [float(self.ensemble.runs.L.min()), 60.0, 60.0, 4.0, 4.0, 2.0])
-        rows = laws._replace(z=z).coefficients
+        rows = laws._replace(z=np.clip(z, LOWEST, (1.0, *HIGHEST[1:]))).coefficients
         return dict(zip(SKALING.names, rows.T, strict=True))
 
     def deadweight(self, budget: float, tokens: float) -> Array:
@@ -282,8 +281,8 @@ class Ensemble:
     def parts(self, params: ArrayLike, tokens: ArrayLike) -> Parts:
         """Standard deviations of ln L at N and D, by where they come from."""
         x, y = np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float))
-        lean = np.sqrt((self._directions(np.ravel(x), np.ravel(y)) ** 2).sum(axis=0)).reshape(x.shape)
-        far = self.width.distance * np.sqrt(self._beyond(x + y) + self.width.offset)
+        lean = np.sqrt((self.directions(np.ravel(x), np.ravel(y)) ** 2).sum(axis=0)).reshape(x.shape)
+        far = self.width.distance * np.sqrt(self.distance(x + y) + self.width.offset)
         return Parts(
             np.full(x.shape, self.members.noise)[()],
             (self.width.coefficients * lean)[()],
@@ -291,7 +290,9 @@ class Ensemble:
             far[()],
         )
 
-    def interval(self, params: ArrayLike, tokens: ArrayLike, level: float = 0.9, *, run: bool = True) -> tuple[Any, Any]:
+    def interval(
+        self, params: ArrayLike, tokens: ArrayLike, level: float = 0.9, *, run: bool = True
+    ) -> tuple[Any, Any]:
         """
         Both ends of the loss at N and D: of one new run, or with ``run=False`` of the mean over runs.
 
@@ -307,9 +308,9 @@ class Ensemble:
         width, product = self.width, np.log(self.cost.product(budget))
         logs = self.members.laws.optimum(product)
         between = logs.var(axis=0, ddof=min(1, len(logs) - 1))
-        lean = (self._size_directions(np.ravel(product)) ** 2).sum(axis=0).reshape(product.shape)
+        lean = (self.size_directions(np.ravel(product)) ** 2).sum(axis=0).reshape(product.shape)
         square = (width.law_size**2) * between + width.coefficients_size**2 * lean
-        square = square + width.distance_size**2 * (self._beyond(product) + width.offset)
+        square = square + width.distance_size**2 * (self.distance(product) + width.offset)
         half = width.quantile_size(_check_level(level)) * np.sqrt(square)
         middle = self.params(budget)
         return (middle * np.exp(-half))[()], (middle * np.exp(half))[()]
@@ -357,14 +358,14 @@ class Ensemble:
         rng = np.random.default_rng([seed, 17])
         rows = len(self.members.laws.z)
         free = self.width.freedom
-        normal = rng.standard_normal((count, rows + COORDINATES + 2))
+        normal = rng.standard_normal((count, rows + COEFFICIENTS + 2))
         tail = self.width.scale * np.sqrt(free / rng.chisquare(free, count))
         return LawDraws(
             self,
             tail,
             np.full(count, self.width.scale_size),
             normal[:, :rows],
-            normal[:, rows : rows + COORDINATES],
+            normal[:, rows : rows + COEFFICIENTS],
             normal[:, -2],
             normal[:, -1],
             rng.integers(0, rows, count),
@@ -384,23 +385,20 @@ class Ensemble:
         """Log of the largest N·D."""
         return float((np.log(self.runs.N) + np.log(self.runs.D)).max())
 
-    def _beyond(self, log_product: Any) -> Any:
+    def distance(self, log_product: Any) -> Any:
+        """Log of compute beyond the largest of the runs, at logs of N·D; 0 within them."""
         return np.maximum(np.asarray(log_product) - self._top, 0.0)
 
-    def _directions(self, x: Array, y: Array) -> Array:
+    def directions(self, x: Array, y: Array) -> Array:
         """Effect on ln L of one standard deviation along each direction of the coefficients, shape (6, m)."""
         laws = self._central
         slope = coupled(x - laws.centre[0], y - laws.centre[1], log=True)(laws.z)[1]
         return np.asarray(self._root.T @ slope.mean(axis=0))
 
-    def _size_directions(self, log_product: Array) -> Array:
+    def size_directions(self, log_product: Array) -> Array:
         """The same on ln N*, shape (6, m)."""
         laws = self._central
         return np.asarray(self._root.T @ laws.optimum_slope(log_product).mean(axis=0))
-
-
-COORDINATES = 6
-"""Coefficients of the coupled law."""
 
 
 def _root(covariance: Array) -> Array:
@@ -421,8 +419,8 @@ def _warnings(budget: float, beyond: float, spread: float) -> tuple[Note, ...]:
     notes = []
     if beyond > ORDER_OF_MAGNITUDE:
         text = (
-            f"The budget {budget:.3g} FLOPs is {beyond:,.0f} times the largest of the runs: take the forecast as an order "
-            f"of magnitude (on public sweeps 90% intervals held about three quarters of the runs so far out)."
+            f"The budget {budget:.3g} FLOPs is {beyond:,.0f} times the largest of the runs: take the forecast as an "
+            f"order of magnitude (on public sweeps 90% intervals held about three quarters of the runs so far out)."
         )
         notes.append(Note("order_of_magnitude", text))
     if spread > DISAGREE:

@@ -152,7 +152,7 @@ def fit_members(
     own = np.ones(L.size) if weight is None else weight
     low, behind = float(L.min()), np.log(C.max() / C)
     x, y = np.log(N), np.log(D)
-    base = fit_pulled((N, D), L, _pulls([(np.exp(-behind), recipe.delta, recipe.base)], own, low))
+    base = fit_pulled((N, D), L, _pulls([(np.exp(-behind), recipe.delta, recipe.base)], own))
     predicted = base.loss(x, y)[0]
     size = base.optimum(x + y)[0]
     best = base.loss(size, x + y - size)[0]
@@ -168,7 +168,7 @@ def fit_members(
     rows: list[tuple[Array, float, Prior | None]] = [(leading, recipe.delta, prior) for prior in recipe.leading]
     rows += [(recent, wide, recipe.steady), (even, wide, recipe.steady)]
     rows += [(even, wide, recipe.high), (recent, recipe.delta, recipe.high), (recent, recipe.delta, None)]
-    pulls = _pulls(rows, own, low)
+    pulls = _pulls(rows, own)
     found = fit_pulled((N, D), L, pulls, np.concatenate([base.z, starts((N, D), L, pulls.weight[0])]))
     usable = np.flatnonzero(found.converged)
     central = int((usable < CENTRAL).sum())
@@ -179,11 +179,10 @@ def fit_members(
     return Members(laws, central, _noise(laws, x, y, L), power, len(rows) - usable.size)
 
 
-def _pulls(rows: list[tuple[Array, float, Prior | None]], own: Array, low: float) -> Pulls:
-    """Weights of mean one, widths and priors in the units of the loss; Chinchilla's law where there is no prior."""
+def _pulls(rows: list[tuple[Array, float, Prior | None]], own: Array) -> Pulls:
+    """Weights of mean one, widths and priors; Chinchilla's law where there is no prior."""
     weight = np.stack([own * row[0] for row in rows])
     priors = np.array([row[2] or ((0.0, np.inf), (0.0, np.inf)) for row in rows])
-    priors[:, 1] *= low
     return Pulls(
         weight / weight.mean(axis=1, keepdims=True),
         np.array([row[1] for row in rows]),
