@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton, robust
-from lawful.estimate.coupled import coupled
 from lawful.estimate.forms import prepare_form
 from lawful.estimate.screening import screened_starts
-from lawful.laws.catalogue_coupled import SKALING
-
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from lawful.laws.catalogue_coupled import SKALING, skaling_derivatives
+from lawful.laws.law import Curvature, Differentiated
 
 COEFFICIENTS = 6
 """E, a, b, alpha, beta, k: a and b are logs of the two terms at the middle of the runs."""
@@ -127,6 +124,11 @@ class Coupled(NamedTuple):
         return out
 
 
+def log_model(N: Array, D: Array, centre: Array) -> Differentiated:
+    """Log of the coupled law at some runs, with its slopes and curvature, in the coordinates of :class:`Coupled`."""
+    return newton.logged(skaling_derivatives((N, D), np.array([0.0, *centre])))
+
+
 def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
     """Distinct rough minima in squares of the log loss, in the coordinates of :class:`Coupled`, shape (S, 6)."""
     problem = prepare_form(SKALING, columns, loss / loss.min(), weight, SKALING.bounds, log=True, delta=None)
@@ -139,7 +141,7 @@ def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
     return np.asarray(z[robust.distinct(z)[:FINALISTS]])
 
 
-def fit_rows(log_loss: Array, x: Array, y: Array, pulls: Pulls, strength: Array, z: Array) -> newton.Optimum:
+def fit_rows(model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array) -> newton.Optimum:
     """Best of several starts for every row: squares narrowed to each row's own width, then to the end."""
     rows, count = len(pulls.delta), len(z)
     index = np.repeat(np.arange(rows), count)
@@ -150,9 +152,9 @@ def fit_rows(log_loss: Array, x: Array, y: Array, pulls: Pulls, strength: Array,
     width = WIDEST
     while width > pulls.delta.min():
         narrowed = all_pulls._replace(delta=np.maximum(width, all_pulls.delta))
-        now = minimise(log_loss, x, y, narrowed, unit, now, tolerance=1e-3, max_iter=ROUGH_STEPS).z
+        now = minimise(model, log_loss, narrowed, unit, now, tolerance=1e-3, max_iter=ROUGH_STEPS).z
         width /= NARROWING
-    out = minimise(log_loss, x, y, all_pulls, unit, now, tolerance=1e-8, max_iter=MOST_STEPS)
+    out = minimise(model, log_loss, all_pulls, unit, now, tolerance=1e-8, max_iter=MOST_STEPS)
     # A start that ends without converging is taken only where no other did, and says so.
     value = np.where(out.converged, out.value, LARGE + out.value).reshape(rows, count)
     best = np.arange(rows) * count + value.argmin(axis=1)
@@ -166,14 +168,13 @@ LARGE = 1e9
 
 
 def minimise(
-    log_loss: Array, x: Array, y: Array, pulls: Pulls, strength: Array, z: Array, *, tolerance: float, max_iter: int
+    model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array, *, tolerance: float, max_iter: int
 ) -> newton.Optimum:
     """Newton steps at the rows' own objectives; ``strength`` is the unit of the priors, shape (R,)."""
-    model = coupled(x, y, log=True)
     n = log_loss.size
     precision = strength[:, None] / pulls.spread**2
 
-    def pulled(z: Array) -> tuple[Array, Array, newton.Curvature]:
+    def pulled(z: Array) -> tuple[Array, Array, Curvature]:
         value, slope, curvature = model(z)
         more = np.zeros((len(z), COEFFICIENTS, 2))
         more[:, 5, 0] = more[:, 0, 1] = TINY
@@ -216,34 +217,33 @@ def fit_pulled(columns: tuple[Array, Array], loss: Array, pulls: Pulls, z: Array
     with a width far below the noise (its minimum is then the maximum of a Laplace likelihood of
     that scale). The prior joins the summed objective by half of it times the squared distance in standard deviations.
     """
-    x, y = (np.log(column) for column in columns)
-    centre = np.array([x.mean(), y.mean()])
+    centre = np.array([np.log(column).mean() for column in columns])
     low = float(loss.min())
-    x, y, log_loss = x - centre[0], y - centre[1], np.log(loss / low)
+    model, log_loss = log_model(*columns, centre), np.log(loss / low)
     z = starts(columns, loss, pulls.weight[0]) if z is None else z
-    unit = _units(log_loss, x, y, pulls, z)
-    out = fit_rows(log_loss, x, y, pulls, unit, z)
-    return Coupled(out.z, low, centre, unit, _covariance(log_loss, x, y, pulls, unit, out.z), out.converged)
+    unit = _units(model, log_loss, pulls, z)
+    out = fit_rows(model, log_loss, pulls, unit, z)
+    return Coupled(out.z, low, centre, unit, _covariance(model, log_loss, pulls, unit, out.z), out.converged)
 
 
-def _units(log_loss: Array, x: Array, y: Array, pulls: Pulls, z: Array) -> Array:
+def _units(model: Differentiated, log_loss: Array, pulls: Pulls, z: Array) -> Array:
     """Misfit of Chinchilla's law per run for each row's weights and width, shape (R,)."""
     keys = np.column_stack([pulls.weight, pulls.delta])
     _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     alone = pulls.take(first)
     alone = alone._replace(spread=np.full((first.size, 2), np.inf), simple=np.ones(first.size, bool))
-    found = fit_rows(log_loss, x, y, alone, np.ones(first.size), z)
+    found = fit_rows(model, log_loss, alone, np.ones(first.size), z)
     return np.maximum(found.value / log_loss.size, np.finfo(float).tiny)[back.ravel()]
 
 
-def _covariance(log_loss: Array, x: Array, y: Array, pulls: Pulls, unit: Array, z: Array) -> Array:
+def _covariance(model: Differentiated, log_loss: Array, pulls: Pulls, unit: Array, z: Array) -> Array:
     """
     Sandwich covariance of every row, shape (R, 6, 6).
 
     The scores of the runs show the noise as it is; a prior counts as one observation with its
     own standard deviation. Coefficients on a bound are held.
     """
-    value, slope, _ = coupled(x, y, log=True)(z)
+    value, slope, _ = model(z)
     residual = log_loss - value
     clipped = np.clip(residual, -pulls.delta[:, None], pulls.delta[:, None])
     # The bend of Huber's loss is a density at the median: runs within the noise tell it, not those within delta.

@@ -11,17 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import UnsupportedError
-from lawful.estimate.coupled import coupled
-from lawful.estimate.pulled import COEFFICIENTS, HIGHEST, LOWEST
+from lawful.estimate.pulled import COEFFICIENTS, HIGHEST, LOWEST, log_model
 from lawful.forecasting.members import RECIPE, Members, Recipe, fit_members
 from lawful.laws.catalogue_coupled import SKALING
 from lawful.laws.surface import deadweight_of
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 NOWHERE: Interval = (float("nan"), float("nan"))
 
@@ -215,7 +212,7 @@ class LawDraws:
 
     def deadweight(self, budget: float, tokens: float) -> Array:
         """FLOPs wasted by training on so many tokens at a budget, for every draw, shape (draws,)."""
-        found = deadweight_of(self.coefficients, budget, tokens, self.ensemble.cost, SKALING)
+        found = deadweight_of(SKALING, self.coefficients, budget, tokens, self.ensemble.cost)
         return np.asarray(found, float)
 
 
@@ -392,7 +389,7 @@ class Ensemble:
     def directions(self, x: Array, y: Array) -> Array:
         """Effect on ln L of one standard deviation along each direction of the coefficients, shape (6, m)."""
         laws = self._central
-        slope = coupled(x - laws.centre[0], y - laws.centre[1], log=True)(laws.z)[1]
+        slope = log_model(np.exp(x), np.exp(y), laws.centre)(laws.z)[1]
         return np.asarray(self._root.T @ slope.mean(axis=0))
 
     def size_directions(self, log_product: Array) -> Array:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lawful.core.typing import Array
 from lawful.errors import IdentificationError
 from lawful.estimate.pulled import Coupled, Pulls, fit_pulled, starts
 
-Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 Prior = tuple[tuple[float, float], tuple[float, float]]
 
 
