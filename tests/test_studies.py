@@ -133,6 +133,7 @@ def claims(out: Path, name: str) -> Table:
         ("conditioning", 9),
         ("compounding_errors", 24),
         ("cost_estimates", 49),
+        ("residual_distributions", 23),
     ],
 )
 def test_studies_that_are_whole_when_quick_agree_with_every_published_figure(
@@ -175,7 +176,7 @@ def test_moving_ours_by_twice_its_tolerance_flips_the_verdict(scale: str, tolera
 FULL = {"fits": {"parameter_recovery": 20.0, "exponent_inference": 9216.0}, "draws": {"data_efficiency": 810.0}}
 """Columns that tell the three studies that compare at full size only how much was run."""
 
-NOTHING_PUBLISHED = {"exponent_imbalance", "drift_sensitivity", "residual_distributions", "robust_inference"}
+NOTHING_PUBLISHED = {"exponent_imbalance", "drift_sensitivity", "robust_inference"}
 
 
 def compared(study: Study, out: Path) -> list[Comparison]:
@@ -442,3 +443,20 @@ def test_study_runs_from_the_command_line(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.slow
 def test_the_gallery_opens_without_a_complaint(quick: Path, visit: Callable[..., Page]) -> None:
     assert visit(quick / "index.html").locator("h1").inner_text() == "Studies"
+
+
+def test_nemotron_is_read_when_the_folder_holds_it(shared_data: Path, tmp_path: Path) -> None:
+    name, stand_in = "marin_202603__nemotron__llama_2", "marin_202603__comma__llama_2"
+    study = find_study("residual_distributions")
+    config = {"data": str(shared_data), "seed": 42}
+    absent = study.compute(config, {"set": name})
+    assert list(absent) == ["absent"]
+    header, *rows = (shared_data / "isoflops.csv").read_text(encoding="utf-8").splitlines()
+    renamed = [row.replace(stand_in, name) for row in rows if stand_in in row]
+    (tmp_path / "isoflops.csv").write_text("\n".join([header, *renamed]) + "\n", encoding="utf-8")
+    found = study.compute({**config, "data": str(tmp_path)}, {"set": name})
+    same = study.compute(config, {"set": stand_in})
+    assert found["tests"].one(fit="adjusted")["set"] == "Marin, Nemotron"
+    assert found["tests"]["kruskal_p"].tolist() == same["tests"]["kruskal_p"].tolist()
+    text = study.findings({**same, **absent})
+    assert text[-1] == "Marin, Nemotron: not among these runs; the fetched set isoflop-experiments holds it."

@@ -81,15 +81,23 @@ class Design(NamedTuple):
     log_d: Array
 
 
-@lru_cache(maxsize=1)
-def joint_grid() -> Array:
-    """Return the published 4×4×4×4×4 starts of Approach 3, shape (1024, 5)."""
-    amounts, exponents = np.geomspace(10, 1e4, 4), np.linspace(0.05, 0.95, 4)
-    axes = (np.linspace(0.1, 5, 4), amounts, amounts, exponents, exponents)
+@lru_cache(maxsize=2)
+def joint_grid(points: int = 4, most: float = 1e4) -> Array:
+    """
+    Return the published starts of Approach 3, shape (points⁵, 5): A and B from 10 to ``most``.
+
+    Simulated sweeps take 4 values of each coefficient; real runs 8, with A and B up to 1e6.
+    """
+    amounts, exponents = np.geomspace(10, most, points), np.linspace(0.05, 0.95, points)
+    axes = (np.linspace(0.1, 5, points), amounts, amounts, exponents, exponents)
     return np.stack([v.ravel() for v in np.meshgrid(*axes, indexing="ij")], axis=1)
 
 
-def joint_starts(design: Design, losses: Array) -> Array:
+REAL_GRID = (8, 1e6)
+"""Points per coefficient and largest A and B of the grid that published fits of real runs start from."""
+
+
+def joint_starts(design: Design, losses: Array, grid: Array | None = None) -> Array:
     """
     Return the grid point with the least squared error of the loss for every row of losses.
 
@@ -100,12 +108,14 @@ def joint_starts(design: Design, losses: Array) -> Array:
     ----------
     design : Design
     losses : array, shape (R, n)
+    grid : array, shape (P, 5), optional
+        Starts to choose from; those of :func:`joint_grid` by default.
 
     Returns
     -------
     array, shape (R, 5)
     """
-    grid = joint_grid()
+    grid = joint_grid() if grid is None else grid
     model = predict(grid, design)
     score = (model**2).sum(axis=1) - 2 * losses @ model.T
     return np.asarray(grid[score.argmin(axis=1)])

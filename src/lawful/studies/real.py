@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lawful.checks.check import apply_rules
+from lawful.checks.rules import DEFAULT_THRESHOLDS, Thresholds
 from lawful.data.runs import Runs
 from lawful.errors import InputError
 from lawful.laws.surface import Surface
@@ -28,8 +32,24 @@ EXPERIMENTS = {
     "ml_scalefit__massivetext__chinchilla": "Chinchilla (ml-scalefit)",
     "marin_202603__comma__llama_2": "Marin, CoMMA",
     "marin_202603__dclm__llama_2": "Marin, DCLM",
+    "marin_202603__nemotron__llama_2": "Marin, Nemotron",
     "misfitting__fineweb_c4__transformer": "Misfitting",
 }
+
+
+SPLINE_Z = {"epochai_chinchilla__massivetext__chinchilla": 3.0, "marin_202603__dclm__llama_2": 4.5}
+"""Largest robust z against the spline in the published quality control, where it is not the usual one."""
+
+
+def clean(runs: Runs, experiment: str) -> Runs:
+    """Runs that the published quality control keeps, with the thresholds of the experiment."""
+    return runs.take(flags(runs, experiment) == "none")
+
+
+def flags(runs: Runs, experiment: str) -> NDArray[Any]:
+    """Code of the first rule of the published quality control that flags each run, ``"none"`` where none does."""
+    usual = DEFAULT_THRESHOLDS.spline_z
+    return apply_rules(runs, Thresholds(spline_z=SPLINE_Z.get(experiment, usual)))
 
 
 def has_file(folder: Path, name: str) -> bool:
@@ -68,6 +88,14 @@ def read_svg(folder: str, *, below: float | None = None) -> Runs:
     if below is not None:
         mask &= below > runs.C
     return runs.take(mask)
+
+
+def has_experiment(folder: str, name: str) -> bool:
+    """Whether the folder's table of experiments holds this one."""
+    import csv
+
+    with data_file(Path(folder), ISOFLOPS).open(encoding="utf-8", newline="") as file:
+        return any(row["experiment"] == name for row in csv.DictReader(file))
 
 
 def read_experiment(folder: str, name: str) -> Runs:
