@@ -133,7 +133,7 @@ class TestInvalidValue:
         assert checked.reason.tolist() == ["invalid_value", "too_few_points"]
 
     def test_fit_refuses_the_same_table_and_names_check(self):
-        with pytest.raises(lawful.InputError, match="set them aside with --check"):
+        with pytest.raises(lawful.InputError, match="set them aside with `check`"):
             lawful.fit({"N": [1e9, 2e9], "D": [1e10, 1e10], "loss": [3.0, float("nan")]})
 
     def test_the_budget_of_an_invalid_row_groups_nothing(self):

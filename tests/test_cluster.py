@@ -17,7 +17,7 @@ NAME = "parameter_recovery"
 
 def test_without_dask_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UnsupportedError, match=r"--scheduler needs Dask.*pip install 'lawful\[dask\]'"):
+    with pytest.raises(UnsupportedError, match=r"`scheduler` needs Dask.*pip install 'lawful\[dask\]'"):
         runner.run_studies([NAME], tmp_path, quick=True, scheduler="tcp://127.0.0.1:8786")
 
 

@@ -218,9 +218,9 @@ def test_columns_that_cannot_be_used_are_said_or_refused() -> None:
     assert "Column 'N_no_emb' was passed over as a convention: 1 of 10 runs has NaN" in found.notes[-2].message
     with pytest.raises(lawful.InputError, match=r"column 'N_no_emb', row 4 \(nan\)"):
         conventions(table, params=["N_no_emb"])
-    with pytest.raises(lawful.InputError, match="no column 'wing', which --flops names"):
+    with pytest.raises(lawful.InputError, match="no column 'wing', which `flops` names"):
         conventions(table, flops=["wing"])
-    with pytest.raises(lawful.InputError, match="no column 'wing', which --shape names"):
+    with pytest.raises(lawful.InputError, match="no column 'wing', which `shape` names"):
         conventions(table, shape={"width": "wing"})
     with pytest.raises(lawful.UnsupportedError, match=r"A shape has the parts width, layers, .*; got 'girth'"):
         conventions(table, shape={"girth": 3})

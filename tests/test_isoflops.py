@@ -200,7 +200,7 @@ def test_options_that_make_no_sense_are_refused(options: dict, message: str) -> 
 
 
 def test_a_run_column_that_does_not_exist_is_named() -> None:
-    with pytest.raises(lawful.InputError, match="no column 'wing', which --run names"):
+    with pytest.raises(lawful.InputError, match="no column 'wing', which `run` names"):
         lawful.isoflop_points(curves(), run=["wing"])
 
 

@@ -84,7 +84,7 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_data_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"There is no directory .*; give --data the folder with chinchilla_svg\.csv"):
+    with pytest.raises(InputError, match=r"There is no directory .*; give `data` the folder with chinchilla_svg\.csv"):
         runner.run_studies(["reproduction"], tmp_path, jobs=1, data=tmp_path / "no-data")
 
 

@@ -83,7 +83,7 @@ def test_a_log_with_many_counts_of_the_same_thing_is_not_ambiguous() -> None:
 
 def test_two_columns_for_one_quantity_are_refused() -> None:
     both = table(flops=C)
-    with pytest.raises(InputError, match=r"2 columns look like budget: 'budget', 'flops'; choose .*--columns budget="):
+    with pytest.raises(InputError, match=r"2 columns look like budget: 'budget', 'flops'; choose .*`columns` budget="):
         runs_from_columns(both)
     assert runs_from_columns(both, mapping={"budget": "flops"}).columns["budget"] == "flops"
 
@@ -94,7 +94,7 @@ def test_a_name_that_the_header_repeats_is_refused_only_where_it_is_used() -> No
         runs_from_columns(columns, header=["N", "D", "loss", "loss"])
     spare = {"N": N, "D": D, "loss": L, "lr": L, "lr.1": L}
     assert list(runs_from_columns(spare, header=["N", "D", "loss", "lr", "lr"]).labels) == ["lr", "lr.1"]
-    with pytest.raises(InputError, match="2 columns named 'lr', which --select names"):
+    with pytest.raises(InputError, match="2 columns named 'lr', which `select` names"):
         runs_from_columns(spare, header=["N", "D", "loss", "lr", "lr"], select={"lr": 3.0})
 
 
@@ -350,7 +350,7 @@ def test_selection_is_recorded(sweeps: dict[str, Any]) -> None:
         (
             {"exp": "a"},
             InputError,
-            "no column 'exp', which --select names; its columns are params, .*, experiment, seed",
+            "no column 'exp', which `select` names; its columns are params, .*, experiment, seed",
         ),
         ({"experiment": "d"}, InputError, "No run has experiment=d; the values present are a, b, c."),
         ({"experiment": ["a", "d"]}, InputError, "No run has experiment=d; the values present are a, b, c."),
@@ -400,7 +400,7 @@ def test_several_experiments_are_named(sweeps: dict[str, Any]) -> None:
     message = note(runs_from_columns(sweeps), "several_experiments")
     assert message == (
         "The table holds 3 experiments taken as one (column 'experiment': a, b, c); "
-        "choose with --select experiment=VALUE, or fit each with --by experiment."
+        "choose one (select experiment=VALUE), or fit each (by experiment)."
     )
     assert codes(runs_from_columns(sweeps, select={"experiment": "a"})) == []
     assert codes(runs_from_columns(sweeps, select={"experiment": ["a", "b"]})) == []
@@ -450,7 +450,7 @@ def test_groups_come_in_order_of_first_appearance() -> None:
 def test_groups_name_the_one_that_is_broken_and_the_column_that_is_missing() -> None:
     with pytest.raises(InputError, match=r"In the runs with data=b: 1 of 3 runs has .* column 'loss', row 4 \(0\)"):
         groups_from_columns(table(data=list("aaabbb"), loss=[*L[:3], 0.0, *L[4:]]), by="data")
-    with pytest.raises(InputError, match="no column 'sweep', which --by names; its columns are params"):
+    with pytest.raises(InputError, match="no column 'sweep', which `by` names; its columns are params"):
         groups_from_columns(table(), by="sweep")
 
 
@@ -464,7 +464,7 @@ def test_a_number_that_cannot_be_is_refused_with_its_row(quantity: str, bad: flo
     values[1] = values[4] = bad
     message = (
         f"2 of 6 runs have NaN, infinity, zero or a negative number .*: column '{quantity}', "
-        rf"row 2 \({shown}\), row 5 \({shown}\); repair or remove such rows, or set them aside with --check."
+        rf"row 2 \({shown}\), row 5 \({shown}\); repair or remove such rows, or set them aside with `check`."
     )
     with pytest.raises(InputError, match=message):
         runs_from_columns(table(**{quantity: values}))
@@ -565,7 +565,7 @@ def test_weights_that_cannot_be_are_refused(w: list[Any], message: str) -> None:
 
 
 def test_a_missing_weight_column_is_named() -> None:
-    with pytest.raises(InputError, match="no column 'w', which --weights names; its columns are params, tokens"):
+    with pytest.raises(InputError, match="no column 'w', which `weights` names; its columns are params, tokens"):
         runs_from_columns(table(), weights="w")
 
 

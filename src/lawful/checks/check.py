@@ -376,7 +376,7 @@ def _experiments(given: _Given, by: str | None) -> tuple[str | None, IntArray, l
     if by is None:
         key = experiment_column(given.labels, given.rows.selection)
     else:
-        key = find_column(by, given.rows.keys, given.rows.header, asked="--by")
+        key = find_column(by, given.rows.keys, given.rows.header, asked="by")
     if key is None:
         return None, np.zeros(given.rows.row.size, dtype=np.intp), [WHOLE]
     values, codes = distinct(given.rows.columns[key])

@@ -56,6 +56,7 @@ def forecast(
             raise UnsupportedError(msg)
         _score(score, source, reading, as_json=json)
         return
+    reading.needs_table("--score")
     if (params is None) != (tokens is None):
         msg = "A run has parameters and tokens; give --params and --tokens together."
         raise UnsupportedError(msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,6 +126,13 @@ class Reading:
 
     def __post_init__(self) -> None:
         self.words()
+
+    def needs_table(self, option: str) -> None:
+        """Refuse to read by these options where the option that names the table was left out."""
+        given = [f"--{one.name}" for one in fields(self) if getattr(self, one.name)]
+        if given:
+            msg = f"{' and '.join(given)} would read the table of {option}; give that too, or leave it out."
+            raise UnsupportedError(msg)
 
     def words(self) -> dict[str, Any]:
         """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""

@@ -12,7 +12,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Formerly
+from lawful.cli.splice import Formerly, Without
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
@@ -157,7 +157,7 @@ def plan(
     context: Context = 2048,
     simulate: Studies = None,
     noise: Noise = None,
-    seed: o.Seed = 0,
+    sampling: Annotated[o.Sampling, Without("draws", "intervals", "cluster", "level")],
     out: Manifest = None,
     json: o.Json = False,
 ) -> None:
@@ -186,6 +186,8 @@ def plan(
     if simulate is not None and (simulate < 0 or simulate == 1):
         msg = f"--simulate takes 0 or at least 2 studies, got {simulate}."
         raise UnsupportedError(msg)
+    if given is None:
+        reading.needs_table("--given")
     chosen = parse_budget_range(trained)
     wanted: dict[str, Any] = {"target": values.parse_budget("--budget", budget), "total_flops": total}
     rules: dict[str, Any] = {
@@ -213,7 +215,9 @@ def plan(
             from lawful.design.design import plan as plan_runs
 
             found = plan_runs(chosen, **wanted, sweep=Sweep(**rules, **design), grid_width=grid)
-            tried = _tried(found, 200 if simulate is None else simulate, 0.01 if noise is None else noise, seed)
+            tried = _tried(
+                found, 200 if simulate is None else simulate, 0.01 if noise is None else noise, sampling.seed
+            )
         if out is not None:
             write_manifest(found, out, tried)
     if json:

@@ -17,8 +17,8 @@ from lawful.errors import LawfulError, UnsupportedError
 TYPED = "lawful.typed"
 """Where a context keeps the former flags that were typed."""
 
-KEYWORDS = {"fixed": "fix", "n_draws": "draws"}
-"""Keywords of Python whose options have another name."""
+KEYWORDS = {"fix": "fixed", "budget": "target", "trained": "budgets"}
+"""Options that Python knows by another keyword."""
 
 
 class Preset:
@@ -171,7 +171,7 @@ class VerbCommand(TyperCommand):
         given stands for its successor, so that the sentence speaks of what was typed.
         """
         flags = {p.name: p.opts[0] for p in self.get_params(ctx) if p.param_type_name == "option"}
-        known = {keyword: flags[name] for keyword, name in KEYWORDS.items() if name in flags} | flags
+        known = {KEYWORDS.get(name, name): flag for name, flag in flags.items()} | flags
         said = re.sub(r"`(\w+)`", lambda found: known.get(found[1], found[1]), sentence)
         for old, new in ctx.meta.get(TYPED, {}).items():
             said = re.sub(rf"(?<![\w-]){new}(?![\w-])", old, said)

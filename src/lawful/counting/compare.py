@@ -208,7 +208,7 @@ def conventions(
     if len(rows) == 1:
         message = (
             "The table supports one convention only; columns such as N_no_emb or C_no_emb, or the models' shape "
-            "(--shape width=…, layers=…, vocabulary=…, context=…), would add others."
+            "(width, layers, vocabulary, context), would add others."
         )
         notes.append(Note("one_convention", message))
     return Conventions(table, method, tuple(rows), (*table.notes, *notes))

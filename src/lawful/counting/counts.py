@@ -130,12 +130,12 @@ def find_counts(
     of_model = _shape(runs, shape or {})
     named = {"params": (*PARAMS_NAMES, *NON_EMBEDDING_NAMES), "budget": (*BUDGET_NAMES, *FLOPS_NAMES)}
     sizes = [Count(runs.columns.get("params", "N"), runs.N)]
-    sizes += [Count(key, values) for key, values in _columns(runs, named["params"], params, "--params", notes)]
+    sizes += [Count(key, values) for key, values in _columns(runs, named["params"], params, "params", notes)]
     sizes += _model_params(of_model, runs.N)
     sizes = _without_repeats(sizes)
     first = runs.columns.get("budget")
     costs = [Count(first, runs.C) if first else Count("6ND", runs.C, own=sizes[0].name)]
-    costs += [Count(key, values) for key, values in _columns(runs, named["budget"], flops, "--flops", notes)]
+    costs += [Count(key, values) for key, values in _columns(runs, named["budget"], flops, "flops", notes)]
     costs += _model_flops(of_model, runs.D)
     with np.errstate(over="ignore"):
         costs += [Count(f"6ND of {n.name}", flops_6nd(n.values, runs.D), own=n.name) for n in sizes]
@@ -179,7 +179,7 @@ def _shape(runs: Runs, given: Mapping[str, Any]) -> dict[str, Array]:
     for part, names in SHAPE_NAMES.items():
         source: Any = given.get(part, next((key for key in runs.labels if _stem(key) in names), None))
         if isinstance(source, str):
-            key = find_column(source, list(runs.labels), list(runs.labels), asked="--shape")
+            key = find_column(source, list(runs.labels), list(runs.labels), asked="shape")
             if part not in given and runs.labels[key].dtype.kind not in "iuf":
                 continue
             found[part] = quantity_values(key, runs.labels[key], row)

@@ -130,7 +130,7 @@ def find_column(name: str, keys: Sequence[str], header: Sequence[str], *, asked:
     header : sequence of str
         Names as the file has them, in the same order, possibly repeated.
     asked : str
-        Where the name was given (``--select``), for the message.
+        The option that gave the name (``select``), for the message.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def find_column(name: str, keys: Sequence[str], header: Sequence[str], *, asked:
 
     Examples
     --------
-    >>> find_column("Loss", ["N", "loss"], ["N", "loss"], asked="--columns")
+    >>> find_column("Loss", ["N", "loss"], ["N", "loss"], asked="columns")
     'loss'
     """
     wanted = str(name).strip()
@@ -152,10 +152,10 @@ def find_column(name: str, keys: Sequence[str], header: Sequence[str], *, asked:
     found = exact or [key for key in keys if key == wanted]
     found = found or [key for key, title in zip(keys, header, strict=True) if title.casefold() == wanted.casefold()]
     if len(found) > 1:
-        msg = f"The table has {len(found)} columns named {wanted!r}, which {asked} names; rename all but one of them."
+        msg = f"The table has {len(found)} columns named {wanted!r}, which `{asked}` names; rename all but one of them."
         raise InputError(msg)
     if not found:
-        msg = f"The table has no column {wanted!r}, which {asked} names; its columns are {listed(keys)}."
+        msg = f"The table has no column {wanted!r}, which `{asked}` names; its columns are {listed(keys)}."
         raise InputError(msg)
     return found[0]
 
@@ -214,15 +214,15 @@ def _chosen(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, st
         word = str(given).strip()
         quantity = SYMBOLS.get(word.upper(), word.lower())
         if quantity not in ACCEPTED:
-            msg = f"--columns cannot set {word!r}; the quantities are {', '.join(ACCEPTED)} (or {', '.join(SYMBOLS)})."
+            msg = f"`columns` cannot set {word!r}; the quantities are {', '.join(ACCEPTED)} (or {', '.join(SYMBOLS)})."
             raise UnsupportedError(msg)
         if quantity in chosen:
-            msg = f"--columns sets {quantity} twice; name one column for it."
+            msg = f"`columns` sets {quantity} twice; name one column for it."
             raise UnsupportedError(msg)
-        key = find_column(name, keys, header, asked="--columns")
+        key = find_column(name, keys, header, asked="columns")
         for other, used in chosen.items():
             if used == key:
-                msg = f"--columns names {key!r} for both {other} and {quantity}; they are different quantities."
+                msg = f"`columns` names {key!r} for both {other} and {quantity}; they are different quantities."
                 raise InputError(msg)
         chosen[quantity] = key
     return chosen
@@ -234,7 +234,7 @@ def _ambiguous(quantity: str, hits: Sequence[tuple[str, str]]) -> str:
         return f"The table has {len(hits)} columns named {titles[0]!r}; rename all but one of them."
     return (
         f"{len(hits)} columns look like {quantity}: {', '.join(map(repr, titles))}; "
-        f"choose one with --columns {quantity}={titles[0]}."
+        f"choose one with `columns` {quantity}={titles[0]}."
     )
 
 
@@ -244,5 +244,5 @@ def _missing(keys: Sequence[str], found: Mapping[str, str]) -> str:
     names = "; ".join(f"{quantity} may be called {', '.join(ACCEPTED[quantity])}" for quantity in lacking)
     return (
         f"Runs need the loss and two of params, tokens and budget, but the columns {listed(keys)} give {given}: "
-        f"{names}; or name a column with --columns {lacking[0]}=COLUMN."
+        f"{names}; or name a column with `columns` {lacking[0]}=COLUMN."
     )

@@ -128,7 +128,7 @@ def select_rows(table: Table, roles: Mapping[str, str], select: Selection) -> Ta
     keep = np.ones(table.row.size, dtype=bool)
     chosen: dict[str, str] = {}
     for name, asked in select.items():
-        key = find_column(name, table.keys, table.header, asked="--select")
+        key = find_column(name, table.keys, table.header, asked="select")
         values = list(asked) if isinstance(asked, Iterable) and not isinstance(asked, (str, bytes)) else [asked]
         if not values:
             msg = f"The selection on {key!r} asks for no value; give at least one."

@@ -141,7 +141,7 @@ def groups_from_columns(
     """
     table = open_table(columns, source, header)
     roles = recognise(table.keys, table.header, mapping)
-    key = find_column(by, table.keys, table.header, asked="--by")
+    key = find_column(by, table.keys, table.header, asked="by")
     return _split(select_rows(table, roles, select or {}), key, roles, weights, prepare)
 
 
@@ -337,7 +337,7 @@ def table_runs(
     used = dict(roles)
     weight = None
     if weights is not None:
-        used["weight"] = find_column(weights, table.keys, table.header, asked="--weights")
+        used["weight"] = find_column(weights, table.keys, table.header, asked="weights")
         weight = quantity_values(used["weight"], table.columns[used["weight"]], table.row)
         require_weights(used["weight"], weight, table.row)
     N, D, C = _third(given, roles, table.row, notes)
@@ -466,6 +466,6 @@ def _several_experiments(labels: Mapping[str, AnyArray], selection: Mapping[str,
     shown = listed(map(value_text, values), VALUES_OFFERED)
     message = (
         f"The table holds {len(values)} experiments taken as one (column {key!r}: {shown}); "
-        f"choose with --select {key}=VALUE, or fit each with --by {key}."
+        f"choose one (select {key}=VALUE), or fit each (by {key})."
     )
     return [Note("several_experiments", message)]

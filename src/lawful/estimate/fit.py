@@ -202,7 +202,7 @@ def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, f
     if used.sum() < len(free):
         msg = (
             f"{int(used.sum())} runs cannot determine {len(free)} coefficients ({', '.join(free)}); "
-            f"add runs or hold coefficients fixed (--fix E=1.69)."
+            f"add runs or hold coefficients fixed (`fixed` E=1.69)."
         )
         raise IdentificationError(msg)
     for coefficient, exponent, column in law.amounts:
@@ -213,7 +213,7 @@ def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, f
             msg = (
                 f"All {values.size} runs have the same {COLUMN_WORDS.get(column, repr(column))} ({values[0]:.6g}), so "
                 f"{' and '.join(unknown)} {verb}; add runs at other values of {column} or hold "
-                f"{' and '.join(unknown)} fixed (--fix)."
+                f"{' and '.join(unknown)} fixed (`fixed`)."
             )
             raise IdentificationError(msg)
 
@@ -254,7 +254,7 @@ def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed
         elif lower < upper and (z[i] <= lower or z[i] >= upper) and not (i >= m and z[i - m + 1] == 0.0):
             side = "lower" if z[i] <= lower else "upper"
             bound = lower if side == "lower" else upper
-            text = f"{name} sits on its {side} bound {bound:g}; widen it with --bounds if it should not."
+            text = f"{name} sits on its {side} bound {bound:g}; widen it if it should not."
             notes.append(Note("at_bound", text))
     return notes
 
@@ -273,6 +273,6 @@ def _form_notes(law: Law, problem: FormProblem, z: Array, fixed: Mapping[str, fl
         else:
             side = "lower" if z[i] <= low else "upper"
             bound = values[i] if np.isfinite(values[i]) else bounds[name][side == "upper"]
-            text = f"{name} sits on its {side} bound {bound:g}; widen it with --bounds if it should not."
+            text = f"{name} sits on its {side} bound {bound:g}; widen it if it should not."
             notes.append(Note("at_bound", text))
     return notes

@@ -157,7 +157,7 @@ def origins(runs: Runs, kind: str, last: int, *, rolling: bool) -> list[tuple[In
         word = "budgets" if kind == "budget" else "model sizes"
         msg = (
             f"Holding out {last} of {count} {word} leaves {max(count - last, 0)} to fit on; at least {LEAST_TRAINING} "
-            f"are needed: hold out fewer (--last) or add runs."
+            f"are needed: hold out fewer (`last`) or add runs."
         )
         raise IdentificationError(msg)
     out = []

@@ -294,13 +294,13 @@ def check_page(path: Path) -> None:
     """
     try:
         if path.is_dir():
-            msg = f"{str(path)!r} is a directory; --out takes the name of an HTML file here."
+            msg = f"{str(path)!r} is a directory; `out` takes the name of an HTML file here."
             raise OutputError(msg)
         ours = not path.exists() or MARKER in path.read_text(encoding="utf-8", errors="replace")[:500]
     except OSError as error:
         raise _unwritable(path, error) from None
     if not ours:
-        msg = f"{str(path)!r} is not an explorer that lawful wrote; choose another file for --out."
+        msg = f"{str(path)!r} is not an explorer that lawful wrote; choose another file for `out`."
         raise OutputError(msg)
 
 

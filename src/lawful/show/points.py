@@ -115,13 +115,13 @@ def check_writable(path: Path, source: str) -> None:
     """
     try:
         if path.is_dir():
-            msg = f"{str(path)!r} is a directory; --out takes the name of a CSV file here."
+            msg = f"{str(path)!r} is a directory; `out` takes the name of a CSV file here."
             raise OutputError(msg)
         is_source = path.exists() and Path(source).exists() and path.samefile(source)
     except (OSError, ValueError):
         is_source = False
     if is_source:
-        msg = f"{str(path)!r} is the table that was read; choose another file for --out."
+        msg = f"{str(path)!r} is the table that was read; choose another file for `out`."
         raise OutputError(msg)
 
 

@@ -195,11 +195,14 @@ def _usable(table: Table, roles: Mapping[str, str]) -> tuple[Table, dict[str, Ar
 def _run_columns(table: Table, roles: Mapping[str, str], run: Sequence[str] | None, notes: list[Note]) -> list[str]:
     free = [key for key in table.keys if key not in roles.values()]
     if run is not None:
-        return list(dict.fromkeys(find_column(name, table.keys, table.header, asked="--run") for name in run))
+        return list(dict.fromkeys(find_column(name, table.keys, table.header, asked="run") for name in run))
     keys = named_among(RUN_NAMES, free)[:1] or named_among(SETTING_NAMES, free)
     told = ", ".join(map(repr, [roles.get("params", "params"), *keys]))
     notes.append(
-        Note("checkpoint_runs", f"Rows with the same {told} were taken for one run; choose with --run COLUMN.")
+        Note(
+            "checkpoint_runs",
+            f"Rows with the same {told} were taken for one run; name another column of runs if that is wrong.",
+        )
     )
     return keys
 
@@ -261,7 +264,7 @@ def _kept_budgets(
     if not enough.any():
         msg = (
             f"None of the {candidates.size} candidate budgets has checkpoints of {min_sizes} model sizes within "
-            f"{tolerance:.0%} of it; name budgets that the sizes share with --budgets."
+            f"{tolerance:.0%} of it; name budgets that the sizes share with `budgets`."
         )
         raise IdentificationError(msg)
     if not enough.all():
@@ -319,7 +322,7 @@ def _say_repeats(curves: Sequence[Curve], index: Sequence[IntArray], points: lis
     message = (
         f"{repeats} of {len(curves)} runs repeat a compute value; the order of their checkpoints is that of the table. "
         f"Another order would change the loss of {tied} of {len(points)} points, within their columns loss_low and "
-        "loss_high; name more columns with --run if several runs were taken for one."
+        "loss_high; name more columns of runs if several runs were taken for one."
     )
     notes.append(Note("tied_checkpoints", message))
 

@@ -129,7 +129,7 @@ _SETS = (
         licence="Apache-2.0, as its data set card says",
         citation="Czech et al. 2026, arXiv:2603.22339",
         columns={"params": "params", "tokens": "tokens", "budget": "budget", "loss": "loss"},
-        advice="It holds eight experiments: choose one with --select experiment=VALUE, or fit each (--by experiment).",
+        advice="It holds eight experiments: choose one of them by the column experiment, or fit each on its own.",
     ),
     PublishedSet(
         name="misfitting-checkpoints",

@@ -139,7 +139,7 @@ def redraw_studies(names: Sequence[str], out: str | Path, *, jobs: int = -1) -> 
     root = Path(out)
     finished = [study for study in choose_studies(names) if (root / study.folder / MANIFEST).is_file()]
     if not finished:
-        msg = f"There is no finished study in {str(root)!r} to draw again; run it first, without --redraw."
+        msg = f"There is no finished study in {str(root)!r} to draw again; run it first, without `redraw`."
         raise InputError(msg)
     drawn = _finish([(str(root / study.folder), study.name) for study in finished], jobs)
     for study, shown in zip(finished, drawn, strict=True):
@@ -157,7 +157,7 @@ def find_data(study: Study, data: str | Path | None) -> Path | None:
     if not study.data:
         return None
     if data is not None and not Path(data).is_dir():
-        msg = f"There is no directory {str(data)!r}; give --data the folder with {' and '.join(study.data)}."
+        msg = f"There is no directory {str(data)!r}; give `data` the folder with {' and '.join(study.data)}."
         raise InputError(msg)
     folder = Path(data) if data is not None else cache_folder()
     return folder.resolve() if all(has_file(folder, name) for name in study.data) else None
@@ -169,7 +169,7 @@ def missing_data(study: Study, data: str | Path | None) -> str:
     files, names = " and ".join(study.data), " ".join(FETCHED[name] for name in study.data)
     return (
         f"Skipped: {files} not found {where}; run lawful datasets fetch {names}, "
-        f"or name the folder that holds it by --data DIR."
+        f"or name the folder that holds it by `data`."
     )
 
 
@@ -231,7 +231,7 @@ def _workers(jobs: int, scheduler: str | None) -> Iterator[dict[str, Any]]:
     try:
         from distributed import Client  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        msg = "--scheduler needs Dask, which is not installed; run pip install 'lawful[dask]'."
+        msg = "`scheduler` needs Dask, which is not installed; run pip install 'lawful[dask]'."
         raise UnsupportedError(msg) from None
     from joblib import parallel_config
 

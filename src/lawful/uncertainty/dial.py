@@ -130,7 +130,7 @@ def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int 
     c = check_budget(budget)
     problem = prepare(fit.runs, law, fit.objective, fit.solver.bounds, fit.fixed)
     if problem.lower[0] == problem.upper[0]:
-        msg = f"{constant} is held fixed in this fit, so there is no dial to turn; fit it without --fix {constant}."
+        msg = f"{constant} is held fixed in this fit, so there is no dial to turn; fit it with {constant} free."
         raise UnsupportedError(msg)
     along = profile(fit, constant, level=level, points=0)
     low, high = along.interval

@@ -98,7 +98,7 @@ def scaled(law: Law, coefficients: Mapping[str, Any], scale: Mapping[str, float]
     units = {column: scale[name] for name, column in QUANTITY_COLUMNS.items()}
     result = dict(coefficients)
     if not law.amounts and any(units[column] != 1.0 for column in law.columns if column in units):
-        msg = f"The {law.name} law has no multipliers of powers, so --scale cannot apply to it."
+        msg = f"The {law.name} law has no multipliers of powers, so `scale` cannot apply to it."
         raise UnsupportedError(msg)
     for c, theta, column in law.amounts:
         unit = units.get(column, 1.0)

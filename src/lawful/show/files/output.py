@@ -119,7 +119,7 @@ def _earlier_files(target: Path) -> list[str]:
     """Check that the directory is free, empty or ours, and return the files an earlier result wrote."""
     nearest = next(p for p in (target, *target.parents) if p.exists())
     if not nearest.is_dir():
-        msg = f"Cannot write to {str(target)!r} because {str(nearest)!r} is a file; give --out a directory."
+        msg = f"Cannot write to {str(target)!r} because {str(nearest)!r} is a file; give `out` a directory."
         raise OutputError(msg)
     if nearest != target or not any(target.iterdir()):
         return []

@@ -152,7 +152,9 @@ def check_facts(evidence: Evidence, flagged_before: Mapping[str, Any] | None = N
     if not flagged:
         return [Fact("Check", f"none of {rows} runs is flagged")]
     said = f"{total} of {rows} runs flagged: {flags_text(flagged)}"
-    fate = "left out of this fit" if evidence.applied else "fitted all the same; fit with --check to leave them out"
+    fate = (
+        "left out of this fit" if evidence.applied else "fitted all the same; a fit of the checked runs leaves them out"
+    )
     rules = " ".join(f"{code}: {SENTENCES[code]}" for code in flagged)
     return [Fact("Check", f"{said}; {fate}"), Fact("What that means", rules)]
 

@@ -160,7 +160,7 @@ def _write(material: _Material, path: Path, title: str | None) -> tuple[Path, Pa
 def _check_target(path: Path, folder: Path) -> None:
     """Refuse a page that could be someone's data, before any work."""
     if path.suffix.lower() not in PAGES:
-        msg = f"A report is a page, so --out ends in .html, got {str(path)!r}."
+        msg = f"A report is a page, so `out` ends in .html, got {str(path)!r}."
         raise OutputError(msg)
     if path.is_dir() or (folder.exists() and not folder.is_dir()):
         msg = f"Cannot write {str(path)!r} and the folder {folder.name!r} beside it; choose another name."
