@@ -301,7 +301,7 @@ GOOD = "N,D,loss\n1e8,2e9,3.1\n"
             r"'D' must hold numbers, but 2 of 2 rows .* row 1 \('True'\)",
         ),
         ("runs.csv", b'N,D,loss\n"1,000,000",2e9,3.1\n', r"'N' must hold numbers, .*: row 1 \('1,000,000'\)"),
-        ("runs.csv", b"N,D,params,loss\n1,2,1,3\n", "2 columns look like params: 'N', 'params'; .* --columns params=N"),
+        ("runs.csv", b"N,D,params,loss\n1,2,1,3\n", "2 columns look like params: 'N', 'params'; .* `columns` params=N"),
     ],
 )
 def test_a_file_that_is_no_table_of_runs(name: str, content: bytes, message: str, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_missing_quantities_list_what_was_found_and_what_is_accepted() -> None:
         InputError, match=r"columns size, steps give none of them: params may be called params, N, .*"
     ) as e:
         runs_from_columns({"size": N, "steps": D})
-    for word in ("n_tokens", "val_loss", "flops", "--columns params=COLUMN"):
+    for word in ("n_tokens", "val_loss", "flops", "`columns` params=COLUMN"):
         assert word in str(e.value)
     with pytest.raises(
         InputError, match=r"columns N, D, val give params \('N'\) and tokens \('D'\): loss may be called"
@@ -150,7 +150,7 @@ def test_an_overridden_column_serves_no_other_quantity() -> None:
         (
             {"params": "size"},
             InputError,
-            "no column 'size', which --columns names; its columns are params, tokens, bud",
+            "no column 'size', which `columns` names; its columns are params, tokens, bud",
         ),
         ({"params": "tokens", "tokens": "tokens"}, InputError, "names 'tokens' for both params and tokens"),
     ],

@@ -239,7 +239,10 @@ def _read(path: str | Path) -> Document:
     if schema != FIT_SCHEMA:
         raise InputError(_not_ours(path, schema))
     if "model" not in document:
-        msg = f"The file {str(path)!r} holds the printed JSON of a fit but not the model; save the fit itself (lawful fit --out DIR, or save_fit)."
+        msg = (
+            f"The file {str(path)!r} holds the printed JSON of a fit but not the model; "
+            "save the fit itself (lawful fit --out DIR, or save_fit)."
+        )
         raise InputError(msg)
     return dict(document)
 
