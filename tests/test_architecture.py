@@ -42,15 +42,7 @@ ROOMS = (
     "__main__",
 )
 # Arrows that still point up: the records' renderers, until they dissolve into sheets.
-STILL_UP = {
-    ("analysis", "show"),
-    ("approach2", "show"),
-    ("checks", "show"),
-    ("counting", "show"),
-    ("decide", "show"),
-    ("design", "show"),
-    ("forecasting", "show"),
-}
+STILL_UP: set[tuple[str, str]] = set()
 
 # What a user looks for on a noun stands as methods that delegate upward, in one file per noun: only there may an
 # import inside a function, or one for type checkers, point up.

@@ -11,11 +11,12 @@ import pytest
 
 import lawful
 from lawful.cli import main
+from lawful.core.render import text
 from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
 from lawful.errors import IdentificationError, InputError, OutputError, UnsupportedError
 from lawful.forecasting.curve import fit_curve, optimum_curve, optimum_losses
 from lawful.forecasting.forecast import Forecast, forecast, score
-from lawful.show.ledger import append_entry, entry_of, read_ledger, score_document, score_ledger, score_parts
+from lawful.show.ledger import append_entry, entry_of, read_ledger, score_document, score_ledger, score_sheet
 
 MARIN = ([1e18, 3e18, 1e19, 3e19, 1e20, 3e20], [3.522, 3.339, 3.154, 3.000, 2.848, 2.725])
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -188,7 +189,7 @@ def test_a_ledger_written_before_optima_were_marked_is_read_as_then(fit):
     near = lawful.Runs.from_arrays([made.params * 1.02], [made.tokens], [2.2])
     assert score_ledger([entry], far)[0].found is None
     assert score_ledger([entry], near)[0].found.measured == 2.2
-    score_parts(score_ledger([entry], near), near)
+    assert "of 1 inside their intervals; 0 pending" in text(score_sheet(score_ledger([entry], near), near))
 
 
 FIVE = 10 ** np.linspace(18, 20, 5)

@@ -13,13 +13,15 @@ import pytest
 import lawful
 from lawful.analysis.analysis import Analysis
 from lawful.core.notes import Note, Status
+from lawful.core.numbers import format_count
 from lawful.core.objective import Objective
+from lawful.core.render import html
+from lawful.core.sheet import Sheet, row
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation, Deadweight
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.laws.surface import Surface
-from lawful.show.notebook_records import record_html
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.dial import AsymptoteDial
 from lawful.uncertainty.intervals import Intervals
@@ -113,20 +115,19 @@ def test_every_main_result_has_a_table():
 
 
 def test_the_table_of_an_analysis_holds_the_numbers_of_its_text():
-    html = CASES["analysis"]()._repr_html_()
-    assert "<th scope='row' style='text-align: left'>N*, parameters at 1e+22 FLOPs</th>" in html
-    assert "5e+09" in html
-    assert "4e+09 to 6e+09" in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    page = CASES["analysis"]()._repr_html_()
+    assert "Budget 1e22 FLOPs (C = 6ND)." in page
+    assert "<th scope='row' style='text-align: left'>parameters N*</th>" in page
+    assert "<td style='text-align: right'>5B</td><td style='text-align: right'>4B to 6B</td>" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
 def test_names_that_look_like_html_or_markup_stay_text_on_a_terminal(capsys):
     from lawful.cli.terminal import show
-    from lawful.show.tables import analysis_parts
 
     name = "[bold red]x[/bold red] <script>"
     found = lawful.analyse(dataclasses.replace(by_hand().runs, source=name), draws=0, method="approach2")
-    show(analysis_parts(found))
+    show(found.sheets())
     assert name in " ".join(capsys.readouterr().out.split())
 
 
@@ -154,13 +155,13 @@ def _small_results() -> dict[str, tuple[object, tuple[str, ...]]]:
     (made,) = lawful.forecast(fit, [1e22])
     return {
         "LackOfFit": (lawful.lack_of_fit(fit), ("runs with a replicate", "probability, residuals across budgets")),
-        "Forecast": (made, ("loss", f"{made.loss:.6g}", f"{made.prediction[0]:.6g} to {made.prediction[1]:.6g}")),
-        "Score": (lawful.score(made, 2.0), ("measured", "inside", "forecast: budget", "1e+22")),
-        "DeadweightInterval": (lawful.deadweight_interval(fit, runs, 1e24, draws=50), ("all refits", "at 1e+24 FLOPs")),
+        "Forecast": (made, ("loss", "90% prediction", format_count(made.params))),
+        "Score": (lawful.score(made, 2.0), ("measured", "inside the interval", "Loss at 1e22 FLOPs")),
+        "DeadweightInterval": (lawful.deadweight_interval(fit, runs, 1e24, draws=50), ("all refits", "at 1e24 FLOPs")),
         "Delta": (lawful.delta(fit), ("alpha", "90% interval")),
         "Coverage": (lawful.coverage(fit, repeats=10, draws=0), ("profile", "Monte Carlo error", "Median width")),
-        "Conventions": (lawful.conventions(runs, budgets=[1e22]), ("1 way to count", "at 1e+22 FLOPs")),
-        "Bias": (lawful.bias(truth, runs), ("D*: width", "D*: total", "1e+18")),
+        "Conventions": (lawful.conventions(runs, budgets=[1e22]), ("1 way to count", "at 1e22 FLOPs")),
+        "Bias": (lawful.bias(truth, runs), ("width", "in all", "1e18", "D*.")),
     }
 
 
@@ -174,11 +175,6 @@ def test_small_results_show_a_table_too() -> None:
 
 
 def test_a_small_record_escapes_what_a_user_wrote() -> None:
-    @dataclasses.dataclass(frozen=True)
-    class Named:
-        binding: tuple[str, ...]
-        notes: tuple[Note, ...]
-
-    page = record_html(Named((HOSTILE, "tokens"), (NOTE,)))
+    page = html(Sheet(HOSTILE, (HOSTILE,), ("", HOSTILE), (row(HOSTILE, HOSTILE),), "", (HOSTILE,), (NOTE,)))
     assert HOSTILE not in page
-    assert page.count("&lt;script&gt;") == 2
+    assert page.count("&lt;script&gt;") == 7

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lawful
@@ -108,7 +108,7 @@ def test_digits_follow_the_interval(value, low, high, expected):
     assert format_uncertain(value, low, high) == expected
 
 
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.floats(-1e30, 1e30).filter(lambda x: abs(x) > 1e-30),
     st.floats(0, 1e40),

@@ -125,8 +125,8 @@ def test_the_deadweight_command(tmp_path, capsys, fits):
     [
         (["--gpu", "h100", "--count", "1024", "--days", "30"], "30 days on 1024"),
         (["--budget", "1e22", "--unique-tokens", "2e10"], "epochs"),
-        (["--budget", "1e22", "--sizes", "1e9,3e9"], "Under the allowed sizes"),
-        (["--loss", "2.3", "--inference-tokens", "1e12", "--inference-mfu", "0.2"], "Under the inference demand"),
+        (["--budget", "1e22", "--sizes", "1e9,3e9"], "under the allowed sizes"),
+        (["--loss", "2.3", "--inference-tokens", "1e12", "--inference-mfu", "0.2"], "under the inference demand"),
         (
             ["--budget", "1e22", "--min-tokens-per-param", "500", "--gpu", "a100", "--sparse"],
             "a100, bf16 with sparsity",

@@ -112,5 +112,5 @@ def test_a_grid_refuses_what_makes_no_sense(chinchilla):
 
 def test_a_grid_in_a_notebook_claims_no_gain(chinchilla):
     laid = plan_grid([1e19, 1e20], target=1e22, prior=chinchilla)
-    assert "as a grid" in laid._repr_html_()
+    assert "20 runs of a ±8× grid" in laid._repr_html_()
     assert "times the precision" not in laid._repr_html_()

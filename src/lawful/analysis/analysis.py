@@ -7,20 +7,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lawful.checks.undertuned import undertuned
+from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.numbers import format_flops, format_level, format_scientific
 from lawful.core.objective import Objective
+from lawful.core.sheet import Sheet
+from lawful.core.shown import Shown
 from lawful.core.validation import check_budget, check_draws, check_level
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
-from lawful.decide.allocate import Allocation, Deadweight, allocate
+from lawful.decide.allocate import Allocation, Deadweight, allocate, allocation_sheet
 from lawful.decide.deadweight import with_deadweight_interval
 from lawful.errors import IdentificationError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
-from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.result import Fit, FrontierFit, fit_sheet
 from lawful.estimate.solvers import Solver
 from lawful.laws.laws import DEFAULT_LAW, Law
-from lawful.show.notebook import analysis_html
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.diagnose import diagnose
 from lawful.uncertainty.intervals import NOWHERE, Intervals, check_kind, of_draws
@@ -31,7 +34,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class Analysis(Shown):
     """
     What ``lawful fit`` answers, as one record.
 
@@ -71,7 +74,48 @@ class Analysis:
     level: float
     intervals: Intervals | None = None
 
-    _repr_html_ = analysis_html
+    def __repr__(self) -> str:
+        asked = ", ".join(format_scientific(one.budget) for one in self.allocations) or "none"
+        return f"Analysis({self.fit!r}; budgets {asked})"
+
+    def sheets(self, scale: Mapping[str, float] | None = None) -> tuple[Sheet, ...]:
+        """
+        Return the fit with its intervals, then every budget.
+
+        Parameters
+        ----------
+        scale : mapping of str to float, optional
+            Units of ``params`` and ``tokens`` that A and B refer to; as counted by default.
+        """
+        sure, fit = self.sure, self.fit
+        closing: tuple[str, ...] = ()
+        units = {name: unit for name, unit in (scale or {}).items() if unit != 1.0}
+        if units and isinstance(fit, Fit):
+            scaled = [units.get(name, 1.0) for name in UNITS]
+            there = (sure or Intervals(fit, "none", self.level)).in_units(*scaled)
+            fit, sure = there.fit, sure and there
+            said = ", ".join(f"{UNITS[name]} in units of {format_scientific(unit)}" for name, unit in units.items())
+            closing = (f"A and B refer to {said}.",)
+        first = fit_sheet(fit, sure)
+        first = replace(first, sentences=(*first.sentences, source_sentence(self.runs)), notes=())
+        first = replace(first, closing=(*first.closing, *closing))
+        *others, last = (first, *self.allocation_sheets(self.allocations))
+        return (*others, replace(last, notes=self.notes))
+
+    def allocation_sheets(self, allocations: Sequence[Allocation], *, level: float | None = None) -> tuple[Sheet, ...]:
+        """Return decisions, each beside what Approach 2 would choose where that was priced."""
+        surface = getattr(self.fit, "surface", None)
+        convention = (Cost() if surface is None else surface.cost).convention
+        interval = f"{format_level(self.level if level is None else level)} interval"
+        return tuple(
+            allocation_sheet(
+                one,
+                f"Budget {format_flops(one.budget)} ({convention}).",
+                interval=interval,
+                beside=None if self.method == "approach2" else self.isoflop,
+            )
+            for one in allocations
+        )
 
     def interval(
         self,
@@ -162,6 +206,21 @@ class Analysis:
     def method(self) -> str:
         """Name of the method."""
         return self.fit.method
+
+
+UNITS = {"params": "N", "tokens": "D"}
+"""Quantities that a scale may name, and the column of the law that each one is."""
+
+
+def source_sentence(runs: Runs) -> str:
+    """Say which runs were fitted: how many, at which budgets, from where."""
+    budgets = runs.budgets
+    span = format_flops(float(budgets[0]))
+    if budgets.size > 1:
+        span = f"{format_scientific(float(budgets[0]))} to {format_flops(float(budgets[-1]))}"
+    chosen = "".join(f", {column}={value}" for column, value in runs.selection.items())
+    groups = "budget" if budgets.size == 1 else "budgets"
+    return f"{runs.source}{chosen}: {len(runs)} runs, {budgets.size} {groups} ({span})"
 
 
 def analyse(  # noqa: PLR0913 - keyword-only options of the main verb

@@ -1,23 +1,27 @@
-"""All methods on the same runs, side by side; one that cannot run says why."""
+"""All methods on the same runs, side by side, and groups one after the other; what cannot be fitted says why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lawful.analysis.analysis import Analysis, analyse
+from lawful.analysis.analysis import Analysis, analyse, source_sentence
 from lawful.core.notes import Note
+from lawful.core.numbers import format_flops
 from lawful.core.objective import Objective, as_objective
+from lawful.core.sheet import Cell, Sheet
+from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
+from lawful.decide.allocate import allocation_cells
 from lawful.errors import LawfulError, UnsupportedError
-from lawful.estimate.result import METHODS, SURFACE_METHODS, check_method
+from lawful.estimate.result import METHODS, SURFACE_METHODS, Fit, check_method
 from lawful.laws.laws import DEFAULT_LAW, Law, find_law
 
 
 @dataclass(frozen=True)
-class Unavailable:
+class Unavailable(Record):
     """A method that cannot run on these data, and why."""
 
     method: str
@@ -26,6 +30,21 @@ class Unavailable:
 
 
 Outcome = Analysis | Unavailable
+Scale = Mapping[str, float] | None
+Columns = Mapping[str, Mapping[str, Cell]]
+
+DEADWEIGHT_LEGEND = (
+    "Deadweight: share of the budget lost. Under approach1 and approach2 by their own choice, priced on the vpnls "
+    "surface; under vpnls and approach3 by the choice of approach2, priced on theirs."
+)
+
+ROWS = {
+    "params": "parameters N*",
+    "tokens": "tokens D*",
+    "tokens_per_param": "tokens per parameter",
+    "loss": "loss L*",
+    "fraction": "deadweight",
+}
 
 
 def usable_options(method: str, objective: Objective | None = None, **options: Any) -> dict[str, Any]:
@@ -112,3 +131,78 @@ def compare(
         usable = usable_options(method, objective, law=form, fixed=fixed, bounds=bounds)
         found.append(outcome(table, method, **usable, **options))
     return tuple(found)
+
+
+def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tuple[Sheet, ...]:
+    """
+    Return all methods side by side: coefficients, exponents, decisions, and who cannot run.
+
+    Values are rounded by their intervals, which are not shown: ``lawful fit`` has them.
+
+    Parameters
+    ----------
+    outcomes : sequence of Analysis or Unavailable
+        What :func:`lawful.compare` returned.
+    scale : mapping of str to float, optional
+        Units of ``params`` and ``tokens`` that A and B refer to.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> first, = comparison_sheets(lawful.compare(runs, draws=0))
+    >>> first.columns
+    ('', 'vpnls', 'approach1', 'approach2', 'approach3')
+    """
+    found = [o for o in outcomes if isinstance(o, Analysis)]
+    said = (source_sentence(found[0].runs),) if found else ()
+    columns = {o.method: _estimates(o, scale) if isinstance(o, Analysis) else {} for o in outcomes}
+    names = dict.fromkeys(name for cells in columns.values() for name in cells if not name.startswith("log10_"))
+    rss = [name for name in names if name == "RSS"]
+    first = _side_by_side("The same runs, fitted by every method.", columns, [*(n for n in names if n != "RSS"), *rss])
+    units = next((a.sheets(scale)[0].closing[-1:] for a in found if isinstance(a.fit, Fit)), ()) if scale else ()
+    sheets = [Sheet(first.title, said, first.columns, first.rows, None, units)]
+    budgets = [one.budget for one in found[0].allocations] if found else []
+    for i, budget in enumerate(budgets):
+        made = {o.method: allocation_cells(o.allocations[i]) if isinstance(o, Analysis) else {} for o in outcomes}
+        sheets.append(_side_by_side(f"Budget {format_flops(budget)}.", made, list(ROWS)))
+    notes = tuple(_notes(outcomes))
+    if budgets or notes:
+        last = sheets.pop()
+        closing = (*last.closing, DEADWEIGHT_LEGEND) if budgets else last.closing
+        sheets.append(Sheet(last.title, last.sentences, last.columns, last.rows, None, closing, notes))
+    return tuple(sheets)
+
+
+def _estimates(one: Analysis, scale: Scale) -> dict[str, Cell]:
+    cells = {str(name.value): cell for name, cell in one.sheets(scale)[0].rows}
+    return cells | ({"RSS": Cell(one.fit.rss)} if isinstance(one.fit, Fit) else {})
+
+
+def _side_by_side(title: str, columns: Columns, names: Sequence[str]) -> Sheet:
+    """Return a column per method and a row per name."""
+    rows = tuple(
+        (Cell(ROWS.get(name, name), "text"), *(cells.get(name, Cell(None)) for cells in columns.values()))
+        for name in names
+    )
+    return Sheet(title, (), ("", *columns), rows, None)
+
+
+def _notes(outcomes: Sequence[Outcome]) -> Iterator[Note]:
+    """Each distinct note once, with the methods that carry it."""
+    carriers: dict[Note, list[str]] = {}
+    for outcome in outcomes:
+        for note in (outcome.note,) if isinstance(outcome, Unavailable) else outcome.notes:
+            carriers.setdefault(note, []).append(outcome.method)
+    for note, methods in carriers.items():
+        yield Note(note.code, f"[{', '.join(methods)}] {note.message}")
+
+
+def group_sheets(by: str, outcomes: Mapping[str, Outcome], *, scale: Scale = None) -> tuple[Sheet, ...]:
+    """Return a block per group of runs that were fitted apart, also for a group that cannot be fitted."""
+    sheets: list[Sheet] = []
+    for value, outcome in outcomes.items():
+        notes = (outcome.note,) if isinstance(outcome, Unavailable) else ()
+        sheets.append(Sheet(f"{by} = {value}", notes=notes))
+        sheets += outcome.sheets(scale) if isinstance(outcome, Analysis) else ()
+    return tuple(sheets)

@@ -10,6 +10,9 @@ import numpy as np
 
 from lawful.approach2.shift import check_exponents, curve
 from lawful.core.notes import Note
+from lawful.core.numbers import format_flops, format_short
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
@@ -21,7 +24,6 @@ from lawful.estimate.parabola import Abscissae
 from lawful.estimate.result import Fit, Frontier, FrontierFit
 from lawful.laws.law import FRONTIER_NAMES
 from lawful.laws.surface import Surface
-from lawful.show.notebook_records import bias_html
 
 PARTS = ("width", "offset", "drift", "scatter")
 
@@ -30,7 +32,7 @@ NEGLIGIBLE = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class Parts(Record):
     """
     A shift in decades with its causes, which add up to it.
 
@@ -64,7 +66,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorLines:
+class ErrorLines(Record):
     """Slope and intercept of every part of a shift over log10 C."""
 
     parts: Mapping[str, tuple[float, float]]
@@ -82,8 +84,17 @@ class ErrorLines:
         return self.intercept(part) + self.slope(part) * float(np.log10(budget))
 
 
+UNSEEN = 1e-6
+"""Decades that two decimals of a percent do not show."""
+
+
+def relative(decades: float) -> Cell:
+    """Return a shift in decades as a relative error."""
+    return Cell(10.0 ** float(decades) - 1, "change")
+
+
 @dataclass(frozen=True, eq=False)
-class Bias:
+class Bias(Shown):
     """
     What Approach 2 must get wrong on a sweep if the losses lie on a surface.
 
@@ -113,7 +124,39 @@ class Bias:
     params: Parts
     tokens: Parts
 
-    _repr_html_ = bias_html
+    def __repr__(self) -> str:
+        n, d = (relative(getattr(self, name).total[-1]) for name in ("params", "tokens"))
+        return f"Bias({self.budgets.size} budgets; at {format_flops(float(self.budgets[-1]))} N* {n}, D* {d})"
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Parts of the shift that this sweep has: scatter only where sizes are uneven."""
+        return tuple(p for p in PARTS if p != "scatter" or np.abs(self.params.scatter).max() > UNSEEN)
+
+    def sheets(self) -> tuple[Sheet, Sheet]:
+        """Return the errors of N* and of D* at the budgets of the sweep, by cause."""
+        best, k = self.surface.optimum(self.budgets), self.surface
+        said = f"alpha = {format_short(k['alpha'], 4)} and beta = {format_short(k['beta'], 4)}"
+        title = f"What Approach 2 must get wrong on these sizes, without any noise, if {said}"
+        sheets = []
+        for name, symbol in (("params", "N*"), ("tokens", "D*")):
+            parts: Parts = getattr(self, name)
+            rows = tuple(
+                row(
+                    Cell(float(budget), "flops"),
+                    Cell(float(getattr(best, name)[i]), "count"),
+                    *([Cell(10.0 ** float(self.centre[i]), "ratio")] if name == "params" else []),
+                    *(relative(getattr(parts, cause)[i]) for cause in self.causes),
+                    relative(parts.total[i]),
+                )
+                for i, budget in enumerate(self.budgets)
+            )
+            heads = ("FLOPs", symbol, *(["centre"] if name == "params" else []), *self.causes, "in all")
+            sheets.append(Sheet(f"{title}: {symbol}.", (), heads, rows))
+        n, d = self.lines("params").slope(), self.lines("tokens").slope()
+        last = f"Errors of the exponents: a {format_short(n, 3)}, b {format_short(d, 3)}."
+        centre = "centre: of the sizes, over N*."
+        return replace(sheets[0], closing=(centre,)), replace(sheets[1], closing=(last,))
 
     def lines(self, quantity: str) -> ErrorLines:
         """ErrorLines of ``params`` or ``tokens`` over log10 C."""

@@ -15,6 +15,8 @@ import numpy as np
 
 from lawful.checks.rules import DEFAULT_THRESHOLDS, INVALID, KEPT, RULES, SENTENCES, Thresholds
 from lawful.core.notes import Note
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.columns import find_column, listed, normalise, recognise
 from lawful.data.runs import Runs
@@ -22,9 +24,11 @@ from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, 
 from lawful.data.table import experiment_column, table_runs, third_quantity
 from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.show.printing import table_html
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
+
+ROWS_NAMED = 6
+"""Rows of a rule named in its line of the table before the rest is counted."""
 
 WHOLE = ""
 """Name of the only experiment of a table."""
@@ -34,7 +38,7 @@ SEED_NAMES = frozenset({"seed", "random_seed", "replicate", "replica", "trial"})
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class Checked(Shown):
     """
     What :func:`check` found: every row of the table with its reason.
 
@@ -85,10 +89,22 @@ class Checked:
         kept = int((~self.outlier).sum())
         return f"Checked({len(self)} rows, {kept} kept{': ' if kept < len(self) else ''}{flags_text(self.counts)})"
 
-    def _repr_html_(self) -> str:
-        rows = [(code, str(count), SENTENCES[code]) for code, count in self.counts.items() if count]
-        said = f"{int((~self.outlier).sum())} of {len(self)} rows are kept."
-        return table_html([said], ("", "rows", "meaning"), rows, "", self.notes, caption="Flagged, by rule")
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Return a row per rule, what those that flagged a run mean, and a row per experiment where there are some."""
+        rows = tuple(
+            row(code, Cell(count, "integer"), listed(self.row[self.reason == code].tolist(), ROWS_NAMED) or "-")
+            for code, count in self.counts.items()
+        )
+        meanings = tuple(f"{code}: {SENTENCES[code]}" for code, count in self.counts.items() if count)
+        title = f"{int((~self.outlier).sum())} of {len(self)} runs kept"
+        sheets = [Sheet(title, (), ("rule", "runs", "rows"), rows, "", meanings, self.notes)]
+        if len(self.names) > 1:
+            each = []
+            for name in self.names:
+                reason = self.reason[self.experiment == name]
+                each.append(row(name, f"{(reason == KEPT).sum()} of {reason.size}", flags_text(_count(reason)) or "-"))
+            sheets.append(Sheet(f"By {self.by}.", (), (str(self.by), "kept", "flagged"), tuple(each)))
+        return tuple(sheets)
 
     @property
     def outlier(self) -> BoolArray:

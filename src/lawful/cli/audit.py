@@ -67,7 +67,7 @@ def audit(
       lawful audit runs.csv --laws chinchilla,skaling,rosenfeld --methods approach3 --holdout params --last 1 --json
     """
     from lawful.forecasting.audit import audit as audit_runs
-    from lawful.show.audit import audit_document, audit_parts, write_audit
+    from lawful.show.audit import audit_document, write_audit
 
     with output.staged() as stage, working("Forecasting", quiet=output.json):
         found = audit_runs(
@@ -84,7 +84,7 @@ def audit(
         )
         if stage is not None:
             write_audit(stage, found, with_figures=output.with_figures)
-    output.give(lambda: audit_document(found), lambda: audit_parts(found))
+    output.give(lambda: audit_document(found), found.sheets)
 
 
 def _names(text: str) -> tuple[str, ...]:

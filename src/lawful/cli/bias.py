@@ -50,7 +50,7 @@ def bias(
     from lawful.errors import IdentificationError
     from lawful.estimate.fit import fit as fit_runs
     from lawful.estimate.isoflop import fit_isoflop
-    from lawful.show.bias import bias_document, bias_parts, forecast_of
+    from lawful.show.bias import bias_document, bias_sheets, forecast_of
 
     with output.answering("bias") as answer, working("Fitting", quiet=output.json):
         table = reading.read(runs)
@@ -61,7 +61,7 @@ def bias(
         except IdentificationError:
             isoflop = None
         beside: dict[str, Any] = {"isoflop": isoflop, "fit": fit, "targets": targets}
-        answer(lambda: bias_document(found, **beside), lambda: bias_parts(found, **beside))
+        answer(lambda: bias_document(found, **beside), lambda: bias_sheets(found, **beside))
 
 
 def _published(width: float, total: float, output: o.Output) -> None:
@@ -69,10 +69,11 @@ def _published(width: float, total: float, output: o.Output) -> None:
         msg = f"--width must be above 1 and --sum above 0, got {width:g} and {total:g}."
         raise UnsupportedError(msg)
     from lawful.approach2.pairs import implied_bias
-    from lawful.show.bias import pairs_document, pairs_parts
+    from lawful.show.bias import pairs_document, pairs_sheet
 
     rows = implied_bias(width=width, total=total)
     with output.answering("bias") as answer:
         answer(
-            lambda: pairs_document(rows, width=width, total=total), lambda: pairs_parts(rows, width=width, total=total)
+            lambda: pairs_document(rows, width=width, total=total),
+            lambda: [pairs_sheet(rows, width=width, total=total)],
         )

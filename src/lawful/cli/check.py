@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lawful.cli import options as o
 from lawful.cli.splice import Without
 from lawful.cli.terminal import working
+
+if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
+    from lawful.checks.check import Checked
+    from lawful.core.sheet import Sheet
 
 RULES = "Rules"
 
@@ -83,10 +88,16 @@ def check(
         flops_rounding=flops_rounding,
     )
     from lawful.checks.check import check as check_runs
-    from lawful.show.checked import check_document, check_parts, write_check
+    from lawful.show.checked import check_document, write_check
 
     with output.staged() as stage, working("Checking", quiet=output.json):
         checked = check_runs(runs, thresholds=thresholds, by=by, **reading.words())
         if stage is not None:
             write_check(stage, checked, with_figures=output.with_figures)
-    output.give(lambda: check_document(checked), lambda: check_parts(checked, runs))
+    output.give(lambda: check_document(checked), lambda: _sheets(checked, runs))
+
+
+def _sheets(checked: Checked, source: str) -> list[Sheet]:
+    """Return what was found, under the name of its table."""
+    first, *others = checked.sheets()
+    return [replace(first, title=f"{source}: {first.title}"), *others]

@@ -60,7 +60,7 @@ def conventions(
     texts = [text for value in shape or [] for text in value.split(",")]
     parts = {part: _number_or_column(text) for part, text in values.parse_pairs("--shape", texts).items()}
     from lawful.counting.compare import conventions as refit
-    from lawful.show.conventions import conventions_document, conventions_parts
+    from lawful.show.conventions import conventions_document
 
     with output.answering("conventions") as answer, working("Refitting", quiet=output.json):
         found = refit(
@@ -72,7 +72,7 @@ def conventions(
             flops=tuple(flops or ()),
             **fitting.how(),
         )
-        answer(lambda: conventions_document(found), lambda: conventions_parts(found))
+        answer(lambda: conventions_document(found), found.sheets)
 
 
 def _number_or_column(text: str) -> float | str:

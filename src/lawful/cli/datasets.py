@@ -27,12 +27,12 @@ def list_sets(json: o.Json = False) -> None:
       lawful datasets list
       lawful datasets list --json
     """
-    from lawful.show.datasets import datasets_document, datasets_parts
+    from lawful.show.datasets import datasets_document, datasets_sheet
 
     if json:
         print_document(datasets_document())
         return
-    show(datasets_parts())
+    show([datasets_sheet()])
 
 
 @app.command("fetch", cls=VerbCommand)
@@ -45,7 +45,7 @@ def fetch_set(name: Name, json: o.Json = False) -> None:
       lawful datasets fetch epoch-chinchilla
       LAWFUL_DATA=data lawful datasets fetch misfitting-checkpoints
     """
-    from lawful.show.datasets import fetched_parts, set_document
+    from lawful.show.datasets import fetched_lines, set_document
     from lawful.sources.published import fetch
 
     with working(f"Fetching {name}", quiet=json):
@@ -53,7 +53,7 @@ def fetch_set(name: Name, json: o.Json = False) -> None:
     if json:
         print_document(set_document(name))
         return
-    show(fetched_parts(name, path))
+    show(fetched_lines(name, path))
 
 
 @app.command("path", cls=VerbCommand)

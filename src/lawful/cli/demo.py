@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from lawful.cli.terminal import WRITING, say, show, working
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy and SciPy are loaded by the command, not by --help
+    from lawful.core.sheet import Sheet
     from lawful.studies.demo import Demo, RealDemo
 
 DemoOut = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")]
@@ -49,120 +51,89 @@ def demo(out: DemoOut = Path("lawful-demo"), synthetic: Synthetic = False, seed:
 
 
 def _where(out: Path) -> list[Any]:
-    from rich.text import Text
-
     from lawful.cli.terminal import written_line
 
-    return [written_line(out), Text(f"Report: {(out / 'report.html').resolve()}")]
+    return [written_line(out), f"Report: {(out / 'report.html').resolve()}"]
 
 
 def _real_parts(found: RealDemo) -> list[Any]:
-    from rich.text import Text
+    from lawful.analysis.compare import comparison_sheets
+    from lawful.core.sheet import Sheet
+    from lawful.show.ledger import score_ledger, score_sheet
 
-    from lawful.core.numbers import format_flops
-    from lawful.show.ledger import score_ledger, score_parts
-    from lawful.show.tables import compare_parts, text_table
-    from lawful.studies.tinysweep import TARGET
-
-    parts = [
-        Text(
-            "REAL DATA: byte-level transformers that we trained (tinysweep), three seeds on some cells.", style="bold"
-        ),
-        *compare_parts(found.outcomes),
-        "",
-        Text(f"How sure is each at {format_flops(TARGET)}, 10 times the largest budget?", style="bold"),
-        text_table(("", "N*", "90% interval", "loss", "90% prediction"), _sure_rows(found)),
+    parts: list[Any] = [
+        Sheet("REAL DATA: byte-level transformers that we trained (tinysweep), three seeds on some cells."),
+        *comparison_sheets(found.outcomes),
+        _sure_sheet(found),
     ]
     if found.target is not None:
         when = "written down before these runs were trained" if found.written else "made now"
-        parts += [
-            "",
-            Text(f"What came: the forecasts, {when}, beside the best run", style="bold"),
-            *score_parts(score_ledger(found.entries, found.target), found.target),
-        ]
+        came = score_sheet(score_ledger(found.entries, found.target), found.target)
+        parts.append(replace(came, title=f"What came: the forecasts, {when}, beside the best run."))
     else:
-        parts += [Text("The runs at this budget are not trained yet, so nothing is scored.")]
-    return [*parts, "", Text(_support(found))]
+        parts.append("The runs at this budget are not trained yet, so nothing is scored.")
+    return [*parts, "", _support(found)]
 
 
-def _sure_rows(found: RealDemo) -> list[tuple[str, ...]]:
+def _sure_sheet(found: RealDemo) -> Sheet:
     from lawful.analysis.analysis import Analysis
-    from lawful.core.numbers import format_count
-    from lawful.studies.tinysweep import size_interval
+    from lawful.core.numbers import format_flops
+    from lawful.core.sheet import Cell, Sheet, row
+    from lawful.studies.tinysweep import TARGET, size_interval
 
     made = {entry["method"]: entry["forecasts"][0] for entry in found.entries}
-    rows: list[tuple[str, ...]] = []
+    rows = []
     for outcome in found.outcomes:
-        if not isinstance(outcome, Analysis):
-            rows.append((outcome.method, "-", "-", "-", "-"))
-            continue
-        low, high = size_interval(outcome)
-        one = made.get(outcome.method)
-        rows.append(
-            (
-                outcome.method,
-                format_count(outcome.allocations[0].params),
-                f"{format_count(low)} to {format_count(high)}",
-                f"{one['loss']:.3f}" if one else "-",
-                "{:.3f} to {:.3f}".format(*one["prediction"]) if one else "-",
-            )
-        )
-    return rows
+        one, size = made.get(outcome.method), Cell(None)
+        if isinstance(outcome, Analysis):
+            size = Cell(outcome.allocations[0].params, "count", *size_interval(outcome))
+        rows.append(row(outcome.method, size, Cell(one["loss"], "nats", *one["prediction"]) if one else None))
+    title = f"How sure is each at {format_flops(TARGET)}, 10 times the largest budget?"
+    return Sheet(title, (), ("", "N*", "loss"), tuple(rows), "90% interval")
 
 
 def _support(found: RealDemo) -> str:
     """Say what the runs can and cannot support."""
     from lawful.analysis.analysis import Analysis
-    from lawful.core.numbers import format_count
+    from lawful.core.numbers import format_count, format_short
     from lawful.studies.tinysweep import size_interval
 
     analyses = [o for o in found.outcomes if isinstance(o, Analysis)]
     low, high = size_interval(next(o for o in analyses if o.method == "vpnls"))
     inside = sum(low <= o.allocations[0].params <= high for o in analyses)
-    noise = found.test.pure_error or 0.0
+    noise = format_short(found.test.pure_error or 0.0, 2)
     return (
-        f"What these runs support: seeds of one cell differ by {noise:.3f} nats (standard deviation), so the best size "
+        f"What these runs support: seeds of one cell differ by {noise} nats (standard deviation), so the best size "
         f"here lies between {format_count(low)} and {format_count(high)}, a factor of {high / low:.1f}, by VPNLS; "
         f"{inside} of {len(analyses)} methods lie within it. What they cannot support: which method is right."
     )
 
 
 def _parts(found: Demo) -> list[Any]:
-    from rich.text import Text
+    from lawful.analysis.compare import comparison_sheets
+    from lawful.core.numbers import format_flops, format_percent, format_short
+    from lawful.core.sheet import Cell, Sheet, row
 
-    from lawful.analysis.compare import Unavailable
-    from lawful.core.numbers import format_count, format_flops, format_percent
-    from lawful.show.tables import compare_parts, text_table
-
-    best = found.truth.optimum(found.budget)
-    rows = [("truth", format_count(float(best.params)), "", format_count(float(best.tokens)), "", "")]
-    rows += [
-        (
-            e.method,
-            format_count(e.params),
-            _signed(e.params_error),
-            format_count(e.tokens),
-            _signed(e.tokens_error),
-            format_percent(e.wasted),
-        )
-        for e in found.errors
-    ]
-    rows += [(o.method, "-", "-", "-", "-", "-") for o in found.outcomes if isinstance(o, Unavailable)]
+    best, k = found.truth.optimum(found.budget), found.truth.coefficients
+    errors = {e.method: e for e in found.errors}
+    rows = [row("truth", Cell(float(best.params), "count"), None, Cell(float(best.tokens), "count"), None, None)]
+    for outcome in found.outcomes:
+        e = errors.get(outcome.method)
+        cells: tuple[Cell | None, ...] = (None,) * 5
+        if e is not None:
+            size, data = Cell(e.params, "count"), Cell(e.tokens, "count")
+            errors_of = Cell(e.params_error, "change"), Cell(e.tokens_error, "change")
+            cells = (size, errors_of[0], data, errors_of[1], Cell(e.wasted, "share"))
+        rows.append(row(outcome.method, *cells))
     order = sorted(found.errors, key=lambda e: e.wasted)
-    k = found.truth.coefficients
+    last = (
+        f"Closest to the truth: {order[0].method} (wastes {format_percent(order[0].wasted)}); "
+        f"farthest: {order[-1].method} (wastes {format_percent(order[-1].wasted)})."
+    )
+    heads = ("", "N*", "error", "D*", "error", "compute wasted")
+    said = "truth: " + ", ".join(f"{name} {format_short(value)}" for name, value in k.items())
     return [
-        Text("SYNTHETIC DATA: simulated runs with a known truth, no real training.", style="bold"),
-        Text("truth: " + ", ".join(f"{name} {value:g}" for name, value in k.items())),
-        *compare_parts(found.outcomes),
-        "",
-        Text(f"Who is right at {format_flops(found.budget)}?", style="bold"),
-        text_table(("", "N*", "error", "D*", "error", "compute wasted"), rows),
-        Text(
-            f"Closest to the truth: {order[0].method} (wastes {format_percent(order[0].wasted)}); "
-            f"farthest: {order[-1].method} (wastes {format_percent(order[-1].wasted)})."
-        ),
+        Sheet("SYNTHETIC DATA: simulated runs with a known truth, no real training.", (said,)),
+        *comparison_sheets(found.outcomes),
+        Sheet(f"Who is right at {format_flops(found.budget)}?", (), heads, tuple(rows), "", (last,)),
     ]
-
-
-def _signed(fraction: float) -> str:
-    return f"{100 * fraction:+.3g}%"

@@ -66,7 +66,6 @@ def _fit_one(
     path: str, reading: o.Reading, asked: Mapping[str, Any], units: Mapping[str, float], output: o.Output
 ) -> None:
     from lawful.show.files.document import fit_document
-    from lawful.show.tables import analysis_parts
 
     with output.staged() as stage, working(f"Fitting {asked['method']}", quiet=output.json) as tell:
         checked = reading.checked(path) if reading.check else None
@@ -79,7 +78,7 @@ def _fit_one(
             say(tell, WRITING)
             _write_checked(stage, checked)
             write_fit(stage, analysis, scale=units, with_figures=output.with_figures, more=more, checked=checked)
-    output.give(lambda: {**fit_document(analysis, scale=units), **more}, lambda: analysis_parts(analysis, scale=units))
+    output.give(lambda: {**fit_document(analysis, scale=units), **more}, lambda: analysis.sheets(units))
 
 
 def _check_document(checked: Checked | None, moves: Mapping[str | None, tuple[Move, ...]]) -> dict[str, Any]:
@@ -103,8 +102,8 @@ def _write_checked(stage: Path, checked: Checked | None) -> None:
 def _fit_groups(
     path: str, by: str, reading: o.Reading, asked: Mapping[str, Any], units: Mapping[str, float], output: o.Output
 ) -> None:
+    from lawful.analysis.compare import group_sheets
     from lawful.show.files.document import groups_document
-    from lawful.show.tables import groups_parts
     from lawful.sources.read import read_groups
 
     with output.staged() as stage, working(f"Fitting {asked['method']} by {by}", quiet=output.json) as tell:
@@ -123,7 +122,7 @@ def _fit_groups(
             _write_checked(stage, checked)
             write_groups(stage, by, outcomes, scale=units, with_figures=output.with_figures, more=more)
     output.give(
-        lambda: {**groups_document(by, outcomes, scale=units), **more}, lambda: groups_parts(by, outcomes, scale=units)
+        lambda: {**groups_document(by, outcomes, scale=units), **more}, lambda: group_sheets(by, outcomes, scale=units)
     )
 
 
@@ -177,8 +176,8 @@ def compare(
       lawful compare runs.csv --check --budget 1e24
     """
     from lawful.analysis.compare import compare as compare_methods
+    from lawful.analysis.compare import comparison_sheets
     from lawful.show.files.document import compare_document
-    from lawful.show.tables import compare_parts
 
     asked = {"law": fitting.law, **fitting.how(), **sampling.words(), "budgets": values.parse_budgets(budget)}
     units = o.parse_scale(scale)
@@ -190,4 +189,4 @@ def compare(
 
             say(tell, WRITING)
             write_comparison(stage, outcomes, scale=units)
-    output.give(lambda: compare_document(outcomes, scale=units), lambda: compare_parts(outcomes, scale=units))
+    output.give(lambda: compare_document(outcomes, scale=units), lambda: comparison_sheets(outcomes, scale=units))

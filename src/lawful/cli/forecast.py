@@ -66,7 +66,7 @@ def forecast(
         points.append((values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)))
     from lawful.forecasting.forecast import forecast as make
     from lawful.show.files.artifact import load_fit
-    from lawful.show.ledger import append_entry, entry_of, forecast_parts
+    from lawful.show.ledger import append_entry, entry_of, entry_sheet
 
     fit = load_fit(source)
     made = make(fit, budgets, points=points, level=sampling.level)
@@ -75,11 +75,11 @@ def forecast(
     if json:
         print_document(entry)
         return
-    show([*forecast_parts(entry, made), f"Added to {ledger}"])
+    show([entry_sheet(entry, made), f"Added to {ledger}"])
 
 
 def _score(ledger: Path, result: str, reading: o.Reading, *, as_json: bool) -> None:
-    from lawful.show.ledger import read_ledger, score_document, score_ledger, score_parts
+    from lawful.show.ledger import read_ledger, score_document, score_ledger, score_sheet
 
     entries = read_ledger(ledger)
     runs = reading.read(result)
@@ -87,4 +87,4 @@ def _score(ledger: Path, result: str, reading: o.Reading, *, as_json: bool) -> N
     if as_json:
         print_document(score_document(rows, runs))
         return
-    show(score_parts(rows, runs))
+    show([score_sheet(rows, runs)])

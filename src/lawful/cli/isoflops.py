@@ -61,7 +61,7 @@ def isoflops(
       lawful isoflops checkpoints.csv --trained 1e18,1e19,1e20 --json
     """
     wanted = parse_candidates(trained)
-    from lawful.show.points import check_writable, points_document, points_parts, write_points
+    from lawful.show.points import check_writable, points_document, points_sheet, write_points
     from lawful.sources.isoflops import isoflop_points
 
     if out is not None:
@@ -80,12 +80,8 @@ def isoflops(
     if json:
         print_document({**points_document(points), "out": None if out is None else str(out)})
         return
-    from rich.text import Text
-
-    parts = points_parts(points)
-    if out is not None:
-        parts += ["", Text(f"Wrote {out}: {len(points)} points; lawful fit {out} fits them.")]
-    show(parts)
+    written = [] if out is None else ["", f"Wrote {out}: {len(points)} points; lawful fit {out} fits them."]
+    show([points_sheet(points), *written])
 
 
 def parse_candidates(given: list[str] | None) -> int | tuple[float, ...] | None:

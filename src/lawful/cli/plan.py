@@ -201,7 +201,7 @@ def plan(
         "runs": runs,
         "spread": 0.15 if spread is None else spread,
     }
-    from lawful.show.planned import plan_document, plan_parts, write_manifest
+    from lawful.show.planned import plan_document, write_manifest
 
     with working("Planning", quiet=json):
         wanted |= {"prior": _surface(prior), "given": None if given is None else reading.read(given)}
@@ -223,7 +223,7 @@ def plan(
     if json:
         print_document(plan_document(found, tried))
         return
-    show([*plan_parts(found, tried), *([] if out is None else [f"Wrote {out}"])])
+    show([found.summary(), *(() if tried is None else tried.sheets()), *([] if out is None else [f"Wrote {out}"])])
 
 
 def _tried(found: Planned, studies: int, noise: float, seed: int) -> Rehearsal | None:

@@ -49,8 +49,9 @@ def speedup(
     budgets = values.parse_budgets(budget)
     from lawful.core.cost import Cost
     from lawful.decide.speedup import speedup as compare_recipes
+    from lawful.decide.speedup import speedup_sheet
     from lawful.show.files.artifact import load_fit
-    from lawful.show.speedup import speedup_document, speedup_parts
+    from lawful.show.speedup import speedup_document
 
     def load(path: str) -> Fit:
         found = load_fit(path)
@@ -72,7 +73,7 @@ def speedup(
             cost_b=Cost(mfu=mfu_b),
         )
         level = sampling.level
-        answer(lambda: speedup_document(rows, level=level), lambda: speedup_parts(rows, level=level))
+        answer(lambda: speedup_document(rows, level=level), lambda: [speedup_sheet(rows, level=level)])
 
 
 def deadweight(
@@ -101,7 +102,7 @@ def deadweight(
         raise UnsupportedError(msg)
     from lawful.decide.waste import deadweight as price_choice
     from lawful.show.files.artifact import load_fit
-    from lawful.show.speedup import deadweight_document, deadweight_parts
+    from lawful.show.speedup import deadweight_document
 
     truth = load_fit(fit)
     chosen: float | Fit | FrontierFit
@@ -115,4 +116,4 @@ def deadweight(
         chosen = fit_isoflop(truth.runs)
     with output.answering("deadweight") as answer, working("Drawing", quiet=output.json):
         found = price_choice(truth, chosen, c, draws=sampling.draws or 0, seed=sampling.seed, level=sampling.level)  # type: ignore[arg-type]
-        answer(lambda: deadweight_document(found, cost), lambda: deadweight_parts(found, cost))
+        answer(lambda: deadweight_document(found, cost), lambda: found.sheets(cost))

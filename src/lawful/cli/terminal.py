@@ -27,13 +27,15 @@ def console() -> Console:
 
 def show(parts: Iterable[Sheet | RenderableType]) -> None:
     """Print sheets, an empty line before each but the first, and what else rich can print."""
+    from rich.text import Text
+
     from lawful.core.render import terminal
     from lawful.core.sheet import Sheet
 
     out = console()
     for i, part in enumerate(parts):
         if not isinstance(part, Sheet):
-            out.print(part)
+            out.print(Text(part) if isinstance(part, str) else part)
             continue
         for line in (*([""] if i else []), *terminal(part)):
             out.print(line)

@@ -79,13 +79,13 @@ def predict(
     """
     size, data = values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)
     values.check_level(level)
+    from lawful.show.choices import predict_sentence
     from lawful.show.files.artifact import load_analysis
     from lawful.show.files.document import predict_document
-    from lawful.show.tables import predict_line
 
     with output.answering("predict") as answer:
         document = predict_document(load_analysis(fit), size, data, level=level)
-        answer(lambda: document, lambda: [predict_line(document)])
+        answer(lambda: document, lambda: [predict_sentence(document)])
 
 
 def allocate(
@@ -131,7 +131,7 @@ def allocate(
     goal, cost = values.parse_optional("--loss", loss), spending.cost()
     budgets = _budgets(budget, days, count, goal, spending)
     rules = _constraints(sizes, min_tokens_per_param, unique_tokens, inference_tokens, inference_mfu)
-    from lawful.show.choices import allocate_document_with, choices_parts
+    from lawful.show.choices import allocate_document_with, choices_sheets
     from lawful.show.files.artifact import load_analysis
 
     with output.answering("allocate") as answer:
@@ -143,7 +143,7 @@ def allocate(
         shown: dict[str, Any] = {"level": at, "cost": cost if in_money else None, "count": count}
         answer(
             lambda: allocate_document_with(analysis, made, found, **shown),
-            lambda: choices_parts(analysis, made, found, **shown),
+            lambda: choices_sheets(analysis, made, found, **shown),
         )
 
 

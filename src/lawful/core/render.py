@@ -38,7 +38,8 @@ def grid(sheet: Sheet) -> Grid:
             columns.append((head, [cell.text for cell in cells], number))
             columns.append((sheet.interval, [cell.span for cell in cells], True))
         else:
-            columns.append((head, [str(cell) for cell in cells], number))
+            alone = sheet.interval is None
+            columns.append((head, [cell.text if alone else str(cell) for cell in cells], number))
     return (
         [c[0] for c in columns],
         [[c[1][j] for c in columns] for j in range(len(sheet.rows))],

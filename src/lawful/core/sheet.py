@@ -193,9 +193,9 @@ class Sheet:
         Heads, one per cell of a row; the first may be empty.
     rows : tuple of tuple of Cell
         Unrounded numbers.
-    interval : str
-        Head of the intervals, which then have a column beside that of their values; without one
-        an interval stands in brackets behind its value.
+    interval : str or None
+        Head of the intervals, which then have a column beside that of their values; empty: an
+        interval stands in brackets behind its value; None: intervals round, and are not shown.
     closing : tuple of str
         What stands after the table.
     notes : tuple of Note
@@ -216,6 +216,6 @@ class Sheet:
     sentences: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
-    interval: str = ""
+    interval: str | None = ""
     closing: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lawful.core.numbers import format_value
+from lawful.core.numbers import format_count, format_short
 from lawful.core.render import frame, html, text
-from lawful.core.sheet import Sheet
+from lawful.core.sheet import QUANTITIES, Sheet
 
 MOST_CHARACTERS = 160
 """Longest ``repr`` of a record."""
@@ -68,14 +68,14 @@ def short_repr(record: Any) -> str:
     --------
     >>> from lawful.core.sheet import Cell
     >>> short_repr(Cell(0.31, "exponent"))
-    "Cell(value=0.3100, kind='exponent', low=None, high=None, held=False, small='', mark=False)"
+    "Cell(value=0.31, kind='exponent', low=None, high=None, held=False, small='', mark=False)"
     """
-    parts = [f"{one.name}={_short(getattr(record, one.name))}" for one in fields(record) if one.repr]
+    parts = [f"{one.name}={_short(getattr(record, one.name), one.name)}" for one in fields(record) if one.repr]
     line = f"{type(record).__name__}({', '.join(parts)})"
     return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 4]}...)"
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, name: str = "") -> str:
     """Write one value of a record in a few characters."""
     if isinstance(value, np.ndarray):
         return f"array{value.shape}".replace(",)", ")")
@@ -84,7 +84,8 @@ def _short(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, (float, np.floating)):
-        return format_value(float(value)) if isfinite(value) else str(value)
+        count = QUANTITIES.get(name, ("", ""))[1] == "count"
+        return (format_count if count else format_short)(float(value)) if isfinite(value) else str(value)
     if isinstance(value, str):
         return repr(value) if len(value) <= 40 else repr(value[:37] + "...")
     if isinstance(value, Mapping):

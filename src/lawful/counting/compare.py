@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.numbers import format_flops, format_short
 from lawful.core.objective import Objective
+from lawful.core.sheet import Cell, Sheet
+from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array
 from lawful.core.validation import check_budget
 from lawful.counting.counts import Count, find_counts
@@ -19,8 +22,7 @@ from lawful.data.table import as_runs
 from lawful.decide.token_cost import TokenCost, fit_token_cost
 from lawful.errors import IdentificationError, InputError
 from lawful.estimate.fit import fit
-from lawful.estimate.result import SURFACE_METHODS, Fit, FrontierFit, check_method
-from lawful.show.notebook_records import conventions_html
+from lawful.estimate.result import METHOD_TITLES, SURFACE_METHODS, Fit, FrontierFit, check_method
 
 Refit = Callable[[Runs], Fit | FrontierFit]
 
@@ -58,7 +60,7 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True)
-class ConventionFit:
+class ConventionFit(Record):
     """
     A fit under one convention.
 
@@ -91,7 +93,7 @@ class ConventionFit:
 
 
 @dataclass(frozen=True, eq=False)
-class Conventions:
+class Conventions(Shown):
     """
     What :func:`conventions` found: the runs, the method, one row per convention, and notes.
 
@@ -109,13 +111,46 @@ class Conventions:
     rows: tuple[ConventionFit, ...]
     notes: tuple[Note, ...]
 
-    _repr_html_ = conventions_html
+    def __repr__(self) -> str:
+        count = "1 way" if len(self.rows) == 1 else f"{len(self.rows)} ways"
+        return f"Conventions({count} to count {len(self.runs)} runs, by {self.method})"
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return a row per convention, and what to know about them."""
+        budgets = [o.budget for o in next((one.optima for one in self.rows if one.optima), ())]
+        heads = ["N counts", "C counts", "a", "b"]
+        for budget in budgets:
+            heads += [f"N* at {format_flops(budget)}", f"as {self.rows[0].params}", "D*"]
+        rows = []
+        for one in self.rows:
+            cells = [_names(one.params, one.params_also), _names(one.flops, one.flops_also)]
+            cells += [Cell(one.a, "exponent"), Cell(one.b, "exponent")]
+            for o in one.optima:
+                cells += [Cell(value, "count") for value in (o.params, o.base_params, o.tokens)]
+            rows.append((*cells, *[Cell(None)] * (len(heads) - len(cells))))
+        closing: tuple[str, ...] = ()
+        if self.span is not None and len(self.rows) > 1:
+            low, high = (format_short(end, 3) for end in self.span)
+            closing = (f"The same runs give an exponent a from {low} to {high}, by convention alone.",)
+        own = {
+            one.note.message: Note(one.note.code, f"{one.params} with {one.flops}: {one.note.message}")
+            for one in reversed(self.rows)
+            if one.note is not None
+        }
+        count = f"{len(self.rows)} way{'s' if len(self.rows) > 1 else ''} to count, by {METHOD_TITLES[self.method]}"
+        title = f"{self.runs.source}: {len(self.runs)} runs, {count}."
+        notes = (*reversed(own.values()), *self.notes)
+        return (Sheet(title, (), tuple(heads), tuple(rows), "", closing, notes),)
 
     @property
     def span(self) -> tuple[float, float] | None:
         """Smallest and largest exponent a; None where no convention has one."""
         values = [row.a for row in self.rows if row.a is not None]
         return (min(values), max(values)) if values else None
+
+
+def _names(name: str, also: tuple[str, ...]) -> Cell:
+    return Cell(name + (f" (= {', '.join(also)})" if also else ""), "text")
 
 
 class _NoAnswerError(Exception):

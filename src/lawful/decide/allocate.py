@@ -8,18 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.numbers import format_flops, format_percent
+from lawful.core.sheet import Cell, Sheet, quantity
+from lawful.core.shown import Record, Shown
 from lawful.core.typing import Interval
 from lawful.core.validation import check_budget, is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.surface import Surface
-from lawful.show.notebook import allocation_html
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals, as_intervals
 
 
 @dataclass(frozen=True, slots=True)
-class Deadweight:
+class Deadweight(Record):
     """
     Deadweight Compute Loss of one method's choice, priced on a fitted surface.
 
@@ -54,9 +56,26 @@ class Deadweight:
     discarded: Interval | None = None
     failed: float | None = None
 
+    @property
+    def span(self) -> str:
+        """How sure the price is: over all refits, and beside it without those that failed; empty if unknown."""
+        if self.interval is None or self.discarded is None or not np.isfinite([*self.interval, *self.discarded]).all():
+            return ""
+        kept, other = (Cell(None, "flops", *ends).span for ends in (self.interval, self.discarded))
+        if not self.failed:
+            return f", interval {kept} FLOPs"
+        share = Cell(self.failed, "share").text
+        return f", interval {kept} FLOPs ({other} without the {share} of refits whose parabola opens downward)"
+
+    @property
+    def sentence(self) -> str:
+        """Whose choice loses how much, on whose surface."""
+        cost = f"{format_flops(self.flops)} ({format_percent(self.fraction)} of the budget)"
+        return f"Deadweight of {self.of} on the {self.on} surface: {cost}{self.span}."
+
 
 @dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(Shown):
     """
     How to spend one budget.
 
@@ -91,7 +110,68 @@ class Allocation:
     deadweight: Deadweight | None = None
     prediction: Mapping[str, Interval] | None = None
 
-    _repr_html_ = allocation_html
+    def sheets(self) -> tuple[Sheet]:
+        """Return what the budget buys."""
+        return (allocation_sheet(self, f"Compute-optimal at {format_flops(self.budget)}."),)
+
+
+ROWS = {
+    "params": "parameters N*",
+    "tokens": "tokens D*",
+    "tokens_per_param": "tokens per parameter",
+    "loss": "loss L*",
+    "prediction": "loss of one new run",
+    "deadweight": "deadweight of {}, FLOPs",
+    "fraction": "deadweight, share of the budget",
+}
+"""What an allocation tells, in words."""
+
+
+def allocation_cells(one: Allocation) -> dict[str, Cell]:
+    """Return everything that an allocation tells, by the names of ``ROWS``; what it does not tell is absent."""
+    ends = one.interval or {}
+    cells = {name: quantity(name, getattr(one, name), ends.get(name))[1] for name in ("params", "tokens", "loss")}
+    cells["tokens_per_param"] = Cell(one.tokens_per_param, "count")
+    if one.loss is None:
+        del cells["loss"]
+    new_run = (one.prediction or {}).get("loss")
+    if new_run is not None:
+        cells["prediction"] = Cell(None, "nats", *new_run)
+    lost = one.deadweight
+    if lost is not None:
+        span = lost.interval or (None, None)
+        share = (None, None) if lost.interval is None else (end / one.budget for end in lost.interval)
+        cells["deadweight"], cells["fraction"] = Cell(lost.flops, "flops", *span), Cell(lost.fraction, "share", *share)
+    return {name: cells[name] for name in ROWS if name in cells}
+
+
+def allocation_sheet(
+    one: Allocation, title: str, *, interval: str = "interval", beside: FrontierFit | None = None
+) -> Sheet:
+    """
+    Return one budget's decision.
+
+    Parameters
+    ----------
+    one : Allocation
+    title : str
+    interval : str
+        Head of the intervals.
+    beside : FrontierFit, optional
+        Another method whose choice stands beside it.
+    """
+    cells = allocation_cells(one)
+    lost = one.deadweight
+    words = {name: text.format(lost.of) if lost else text for name, text in ROWS.items()}
+    rows: list[tuple[Cell, ...]] = [(Cell(words[name], "text"), cell) for name, cell in cells.items()]
+    columns: tuple[str, ...] = ("", "value")
+    if beside is not None:
+        n, d = (float(getattr(beside.frontier, name)(one.budget)) for name in ("params", "tokens"))
+        other = {"params": n, "tokens": d, "tokens_per_param": d / n}
+        rows = [(*row, Cell(other.get(name), "count")) for name, row in zip(cells, rows, strict=True)]
+        columns = (*columns, beside.method)
+    said = () if lost is None else (lost.sentence,)
+    return Sheet(title, (), columns, tuple(rows), interval, said)
 
 
 def allocate(

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.catalogue_repeated import MUENNIGHOFF, MUENNIGHOFF_PUBLISHED
 from lawful.laws.surface import Surface
-from lawful.show.notebook_records import record_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,16 @@ class Constraints:
             raise UnsupportedError(msg)
 
 
+BINDING = {
+    "sizes": "the allowed sizes",
+    "min_tokens_per_param": "the floor on tokens per parameter",
+    "unique_tokens": "the unique tokens",
+    "demand": "the inference demand",
+}
+
+
 @dataclass(frozen=True, slots=True)
-class Constrained:
+class Constrained(Shown):
     """
     The best model under constraints.
 
@@ -132,7 +141,24 @@ class Constrained:
     epochs: float = 1.0
     binding: tuple[str, ...] = field(default=())
 
-    _repr_html_ = record_html
+    def sheets(self) -> tuple[Sheet]:
+        """Return the model, what it costs, and which constraints moved it."""
+        why = " and ".join(BINDING[name] for name in self.binding)
+        rows = [
+            row("parameters N", Cell(self.params, "count")),
+            row("tokens D", Cell(self.tokens, "count")),
+            row("tokens per parameter", Cell(self.tokens_per_param, "count")),
+            row("loss", Cell(self.loss, "nats")),
+            row("epochs of the unique tokens", Cell(self.epochs, "ratio")),
+            row("training, FLOPs", Cell(self.training, "flops")),
+        ]
+        if self.serving:
+            rows += [
+                row("serving, FLOPs", Cell(self.serving, "flops")),
+                row("in all, FLOPs", Cell(self.total, "flops")),
+            ]
+        title = f"The best model under {why}." if why else "The best model: no constraint binds."
+        return (Sheet(title, (), ("", "value"), tuple(rows)),)
 
     @property
     def tokens_per_param(self) -> float:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lawful.core.numbers import format_flops, format_level
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, BoolArray, Interval
 from lawful.core.validation import check_budget, check_draws
 from lawful.data.runs import Runs
@@ -13,7 +16,6 @@ from lawful.decide.allocate import Allocation
 from lawful.estimate.isoflop import all_vertices, check_parabolas, fit_isoflop, lines
 from lawful.estimate.result import Fit
 from lawful.laws.surface import Surface, deadweight_of
-from lawful.show.notebook_records import deadweight_html
 from lawful.uncertainty.quantiles import quantiles
 from lawful.uncertainty.resample import BLOCK, resample
 
@@ -25,7 +27,7 @@ FEWEST_SIZES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class DeadweightInterval:
+class DeadweightInterval(Shown):
     """
     Deadweight Compute Loss of Approach 2 refitted on runs resampled within budgets.
 
@@ -57,8 +59,6 @@ class DeadweightInterval:
     draws: Array
     downward: BoolArray
 
-    _repr_html_ = deadweight_html
-
     @property
     def failed(self) -> float:
         """Share of the draws with a downward parabola."""
@@ -83,12 +83,15 @@ class DeadweightInterval:
         """
         return quantiles(self.draws, self.level)
 
-    def __repr__(self) -> str:
-        (a, b), (c, d) = self.discarded, self.kept
-        return (
-            f"DeadweightInterval({self.flops:.3g} FLOPs; {self.level:.0%} interval {c:.3g} to {d:.3g} over all draws, "
-            f"{a:.3g} to {b:.3g} without the {self.failed:.0%} that failed)"
+    def sheets(self) -> tuple[Sheet]:
+        """Return the price with its interval, failed refits kept and left out."""
+        rows = (
+            row("over all refits, FLOPs", Cell(self.flops, "flops", *self.kept)),
+            row("without those that open downward, FLOPs", Cell(self.flops, "flops", *self.discarded)),
+            row("refits that open downward", Cell(self.failed, "share")),
         )
+        title = f"Deadweight of Approach 2 at {format_flops(self.budget)}."
+        return (Sheet(title, (), ("", "lost"), rows, f"{format_level(self.level)} interval"),)
 
 
 def deadweight_interval(

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lawful.core.numbers import format_flops, format_short
+from lawful.core.sheet import Sheet, quantity
+from lawful.core.shown import Shown
 from lawful.core.typing import Interval
 from lawful.core.validation import check_budget, is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.surface import Surface
-from lawful.show.notebook import indifference_html
 from lawful.uncertainty.delta import delta
 
 BISECTIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Indifference:
+class Indifference(Shown):
     """
     Sizes at one budget whose loss is within epsilon of the optimum's.
 
@@ -50,7 +52,14 @@ class Indifference:
     tokens: Interval
     best: tuple[float, float, float]
 
-    _repr_html_ = indifference_html
+    def sheets(self) -> tuple[Sheet]:
+        """Return the optimum and the sizes that are as good."""
+        why = "the noise of one run" if self.source == "noise" else "as given"
+        near = f"Within {format_short(self.epsilon, 2)} nats per token of the optimum"
+        ends = {"params": self.params, "tokens": self.tokens, "loss": None}
+        rows = tuple(quantity(name, self.best[i], pair) for i, (name, pair) in enumerate(ends.items()))
+        title = f"{near} at {format_flops(self.budget)} ({why})."
+        return (Sheet(title, (), ("", "optimum"), rows, "as good"),)
 
     @property
     def factor(self) -> float:

@@ -9,13 +9,15 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.numbers import format_flops, format_level
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.law import Coefficients, Law
 from lawful.laws.surface import Surface, budget_of, optimum_of
-from lawful.show.notebook_records import record_html
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.quantiles import quantiles
 
@@ -24,7 +26,7 @@ KINDS = ("flops", "tokens", "tokens_same_size", "hours")
 
 
 @dataclass(frozen=True, slots=True)
-class Speedup:
+class Speedup(Shown):
     """
     What A needs to reach the loss that B reaches with a budget, over what B needs.
 
@@ -65,7 +67,39 @@ class Speedup:
     unreached: float = 0.0
     notes: tuple[Note, ...] = ()
 
-    _repr_html_ = record_html
+    def sheets(self) -> tuple[Sheet]:
+        """Return the ratios."""
+        return (speedup_sheet([self]),)
+
+
+WORDS = ("FLOPs", "tokens", "tokens at B's model size", "chip hours")
+
+
+def speedup_sheet(found: Sequence[Speedup], *, level: float | None = None) -> Sheet:
+    """
+    Return speed-ups in a table, a row per budget and kind.
+
+    Parameters
+    ----------
+    found : sequence of Speedup
+    level : float, optional
+        Coverage of their intervals.
+    """
+    rows = tuple(
+        row(
+            f"{word}, B at {format_flops(one.budget)}",
+            Cell(getattr(one, kind), "ratio", *one.intervals.get(kind, ())),
+            Cell(one.loss, "nats"),
+        )
+        for one in found
+        for kind, word in zip(KINDS, WORDS, strict=True)
+    )
+    said = "What A needs for B's loss over what B needs; above 1 where B is better."
+    if any(one.intervals for one in found):
+        said += " Intervals over paired draws."
+    notes = tuple(note for one in found for note in one.notes)
+    interval = "interval" if level is None else f"{format_level(level)} interval"
+    return Sheet("What recipe B is worth.", (), ("A over B", "ratio", "loss of B"), rows, interval, (said,), notes)
 
 
 def speedup(

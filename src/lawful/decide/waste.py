@@ -8,13 +8,15 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.numbers import format_flops, format_level
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_budget, is_positive
 from lawful.decide.allocate import Allocation
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.surface import Surface, deadweight_of
-from lawful.show.notebook_records import record_html
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.quantiles import quantiles
 
@@ -22,7 +24,7 @@ Choice = Fit | FrontierFit | Surface | Allocation | float
 
 
 @dataclass(frozen=True, eq=False)
-class Waste:
+class Waste(Shown):
     """
     What training on one choice of tokens loses, priced on a surface.
 
@@ -60,7 +62,25 @@ class Waste:
     draws: Array | None = None
     notes: tuple[Note, ...] = ()
 
-    _repr_html_ = record_html
+    def sheets(self, cost: Cost | None = None) -> tuple[Sheet]:
+        """Return both choices and what lies between them, in dollars on an H100 or as ``cost`` has it."""
+        low, high = self.interval or (None, None)
+        share, other = (None if end is None else end / self.budget for end in (low, high))
+        rows = [
+            row("parameters N", Cell(self.params, "count"), Cell(self.best_params, "count")),
+            row("tokens D", Cell(self.tokens, "count"), Cell(self.best_tokens, "count")),
+            row("deadweight, FLOPs", Cell(self.flops, "flops", low, high), None),
+            row("share of the budget", Cell(self.fraction, "share", share, other), None),
+        ]
+        rates = both_rates(cost or Cost())
+        for rate, c in rates.items():
+            least, most = (None if end is None else float(c.dollars(end)) for end in (low, high))
+            rows.append(row(f"dollars at the {rate} rate", Cell(self.dollars(c), "dollars", least, most), None))
+        said = [f"Dollars: {c.terms}." for c in rates.values()]
+        if self.draws is not None:
+            said.append(f"Intervals over {self.draws.size} paired draws.")
+        title, interval = f"Deadweight at {format_flops(self.budget)}.", f"{format_level(self.level)} interval"
+        return (Sheet(title, (), ("", "choice", "optimum"), tuple(rows), interval, tuple(said), self.notes),)
 
     @property
     def fraction(self) -> float:
@@ -80,6 +100,12 @@ class Waste:
     def failed(self) -> int:
         """Draws in which a side has no answer, such as a parabola that opens downward."""
         return 0 if self.draws is None else int((~np.isfinite(self.draws)).sum())
+
+
+def both_rates(cost: Cost) -> dict[str, Cost]:
+    """Return the cost at the chip's dense rate, and at its sparse one where it has one."""
+    rates = {"dense": cost.at_rate("dense")}
+    return rates | ({"sparse": cost.at_rate("sparse")} if cost.hardware.sparse is not None else {})
 
 
 def deadweight(

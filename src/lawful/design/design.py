@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lawful.core.numbers import format_flops, format_scientific, format_short, format_value
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Record, Shown
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.core.validation import check_budget
 from lawful.data.runs import Runs
@@ -17,7 +20,6 @@ from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.laws.surface import Surface
-from lawful.show.notebook import planned_html
 
 LEAST_SIZES = 3
 """Sizes that every budget keeps, smallest, middle and largest: the form of the law stays open to a test."""
@@ -89,7 +91,7 @@ class Sweep:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class Candidates(Record):
     """Runs that may be chosen, with what each would be built as (zeros without shapes)."""
 
     N: Array
@@ -106,7 +108,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, eq=False)
-class Planned:
+class Planned(Shown):
     """
     A sweep that was planned for one decision, or laid out as a grid.
 
@@ -154,7 +156,58 @@ class Planned:
     given: Runs | None = field(default=None)
     layout: str = "design"
 
-    _repr_html_ = planned_html
+    def __repr__(self) -> str:
+        spent = f"{format_scientific(self.cost)} of {format_flops(self.total)}"
+        return f"Planned({self.layout}, {len(self.plan)} runs for {format_flops(self.target)}: {spent})"
+
+    def sheets(self) -> tuple[Sheet, Sheet]:
+        """Return a row per budget and what is gained, then the runs."""
+        return self.summary(), self._runs()
+
+    def _runs(self) -> Sheet:
+        columns = zip(self.plan.C.tolist(), self.plan.N.tolist(), self.plan.D.tolist(), strict=True)
+        rows = tuple(row(Cell(c, "flops"), Cell(n, "count"), Cell(d, "count")) for c, n, d in columns)
+        return Sheet("Runs to train.", (), ("budget, FLOPs", "N", "D"), rows)
+
+    def summary(self) -> Sheet:
+        """Return a row per budget, and what the sweep tells about the decision."""
+        chosen, is_design = self.chosen, self.layout == "design"
+        rows = []
+        for budget in np.unique(chosen.budget):
+            here = chosen.budget == budget
+            sizes, ratio = chosen.N[here], chosen.D[here] / chosen.N[here]
+            beside = [Cell(int(np.isclose(self.grid.C, budget, rtol=1e-9).sum()), "integer")] if is_design else []
+            rows.append(
+                row(
+                    Cell(float(budget), "flops"),
+                    Cell(int(here.sum()), "integer"),
+                    Cell(np.unique(sizes).size, "integer"),
+                    Cell(None, "count", float(sizes.min()), float(sizes.max())),
+                    Cell(None, "count", float(ratio.min()), float(ratio.max())),
+                    *beside,
+                )
+            )
+        laid = "" if is_design else f" of a ±{format_short(self.sweep.reach)}× grid"
+        given = "" if self.given is None else f", beside {len(self.given)} that are done"
+        spent = format_flops(self.cost)
+        if is_design or self.total > self.cost:
+            spent += f" of {format_flops(self.total)}"
+        title = f"{len(self.plan)} runs{laid}{given}: {spent}, for {self._what} at {format_flops(self.target)}."
+        heads = ("FLOPs", "runs", "sizes", "N", "tokens per N", *(["grid"] if is_design else []))
+        return Sheet(title, (), heads, tuple(rows), "", (self._known(),))
+
+    @property
+    def _what(self) -> str:
+        return "ln N*" if self.sweep.decision == "params" else "the loss"
+
+    def _known(self) -> str:
+        if np.isinf(self.error):
+            return f"These runs alone do not determine {self._what} at the target."
+        said = f"Standard error of {self._what} per 0.01 nats of noise: {format_short(0.01 * self.error, 3)}"
+        if self.layout != "design":
+            return f"{said}."
+        other, gain = format_short(0.01 * self.grid_error, 3), format_value(self.gain, 3)
+        return f"{said}; the usual grid's {other}, {gain} times as large."
 
     @property
     def gain(self) -> float:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lawful.core.numbers import format_short, format_value
 from lawful.core.objective import Objective
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.design.design import Planned
@@ -17,7 +20,7 @@ from lawful.laws.surface import Surface, optimum_of
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(Shown):
     """
     Standard errors over simulated studies.
 
@@ -50,6 +53,17 @@ class Rehearsal:
     grid_predicted: float
     bias: float
     grid_bias: float
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return the errors of the plan and of the grid."""
+        rows = (
+            row("standard error", Cell(self.error, "ratio"), Cell(self.grid_error, "ratio")),
+            row("as foretold", Cell(self.predicted, "ratio"), Cell(self.grid_predicted, "ratio")),
+            row("mean error", Cell(self.bias, "ratio"), Cell(self.grid_bias, "ratio")),
+        )
+        said = f"The grid's standard error is {format_value(self.gain, 3)} times as large."
+        title = f"{self.studies} simulated studies with noise {format_short(self.noise)}."
+        return (Sheet(title, (), ("", "plan", "grid"), rows, "", (said,)),)
 
     @property
     def gain(self) -> float:

@@ -415,9 +415,8 @@ def meanings_of(fit: Fit | FrontierFit) -> dict[str, str]:
 
 def estimate_rows(fit: Fit | FrontierFit, of: Callable[[str], Interval] | None = None) -> tuple[tuple[Cell, Cell], ...]:
     """Return what :func:`estimates` does as rows: a name with its meaning, and its value."""
-    return tuple(
-        (Cell(name, "text", small=FRONTIER_MEANINGS.get(name, "")), cell) for name, cell in estimates(fit, of).items()
-    )
+    said = meanings_of(fit)
+    return tuple((Cell(name, "text", small=said.get(name, "")), cell) for name, cell in estimates(fit, of).items())
 
 
 def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note, Status
+from lawful.core.numbers import format_level
 from lawful.core.objective import Objective, as_objective
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.forecasting.holdout import FRONTIER_METHODS, SURFACE_METHODS, Forecast, forecast_frontier, forecast_surface
 from lawful.laws.laws import find_law
-from lawful.show.notebook import audit_html
 
 HOLDOUTS = ("budget", "params")
 LEAST_TRAINING = 3
@@ -26,7 +28,7 @@ RESAMPLES = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Score:
+class Score(Record):
     """
     How one law and method forecast the held-out runs.
 
@@ -79,7 +81,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Record):
     """
     Two forecasters on the same runs: mean absolute error of one less that of the other.
 
@@ -100,7 +102,7 @@ class Difference:
 
 
 @dataclass(frozen=True, eq=False)
-class Audit:
+class Audit(Shown):
     """
     What :func:`audit` found.
 
@@ -132,7 +134,34 @@ class Audit:
     scores: tuple[Score, ...]
     differences: tuple[Difference, ...]
 
-    _repr_html_ = audit_html
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Return a row per law and method, then the paired differences."""
+        budgets = self.kind == "budget"
+        held = ", ".join(Cell(value, "flops" if budgets else "count").text for value in self.values)
+        what = "budgets (FLOPs)" if budgets else "model sizes"
+        rows = tuple(
+            row(
+                score.name,
+                Cell(score.row.size, "integer"),
+                Cell(score.median_abs_rel_error, "share"),
+                Cell(score.median_rel_error, "change"),
+                Cell(score.coverage, "share"),
+                score.status.key.replace("_", " "),
+            )
+            for score in self.scores
+        )
+        level = format_level(self.level)
+        heads = ("law, method", "held out", "error", "signed", f"in {level}", "status")
+        title = f"Held out: {what} {held}{', in turn' if self.rolling else ''}."
+        said = ("Errors of the loss, medians over runs.",)
+        notes = (note for s in self.scores for note in s.notes if note.code in ("best_only", "unavailable"))
+        sheets = [Sheet(title, said, heads, rows, "", (), tuple(dict.fromkeys(notes)))]
+        if self.differences:
+            gaps = tuple(row(d.score, Cell(d.mean, "change", *d.interval)) for d in self.differences)
+            reference = self.differences[0].reference
+            title = f"Mean absolute error less that of {reference}, on the runs that both forecast."
+            sheets.append(Sheet(title, (), ("", "difference"), gaps, f"{level} interval"))
+        return tuple(sheets)
 
     def score(self, law: str | None, method: str) -> Score:
         """Return the score of one law and method."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.numbers import format_flops, format_level
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_budget, check_level, is_positive
 from lawful.data.runs import Runs
@@ -15,7 +18,6 @@ from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.estimate.solvers import prepare, resolve
 from lawful.forecasting.curve import optimum_curve
-from lawful.show.notebook_records import record_html
 from lawful.uncertainty.intervals import intervals
 
 HALVINGS = 45
@@ -23,7 +25,7 @@ HALVINGS = 45
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Shown):
     """
     What a fit says about one run before it exists.
 
@@ -61,11 +63,38 @@ class Forecast:
     level: float
     optimal: bool = False
 
-    _repr_html_ = record_html
+    def sheets(self) -> tuple[Sheet]:
+        """Return the run and the loss foretold."""
+        return (forecast_sheet([self]),)
+
+
+def forecast_sheet(made: Sequence[Forecast], *, said: Sequence[str] = ()) -> Sheet:
+    """
+    Return forecasts in a table, a row per run.
+
+    Parameters
+    ----------
+    made : sequence of Forecast
+        At least one.
+    said : sequence of str
+        What stands after the table.
+    """
+    rows = tuple(
+        row(
+            Cell(one.budget, "flops"),
+            Cell(one.params, "count"),
+            Cell(one.tokens, "count"),
+            Cell(one.loss, "nats", *one.prediction),
+        )
+        for one in made
+    )
+    title = "Forecast of runs that are not trained yet." if len(made) > 1 else "Forecast of a run."
+    prediction = f"{format_level(made[0].level)} prediction"
+    return Sheet(title, (), ("budget, FLOPs", "N", "D", "loss"), rows, prediction, tuple(said))
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class Score(Shown):
     """
     A forecast beside what came.
 
@@ -98,7 +127,19 @@ class Score:
     inside: bool
     interval_score: float
 
-    _repr_html_ = record_html
+    def sheets(self) -> tuple[Sheet]:
+        """Return the forecast and what came."""
+        made = self.forecast
+        rows = (
+            row("forecast", Cell(made.loss, "nats", *made.prediction)),
+            row("measured", Cell(self.measured, "nats")),
+            row("measured less forecast", Cell(self.miss, "nats")),
+            row("in standard errors of prediction", Cell(self.z, "ratio")),
+            row("inside the interval", Cell(self.inside)),
+            row("interval score", Cell(self.interval_score, "ratio")),
+        )
+        title = f"Loss at {format_flops(made.budget)}: the forecast and what came."
+        return (Sheet(title, (), ("", "value"), rows, f"{format_level(made.level)} prediction"),)
 
 
 def forecast(

@@ -1,4 +1,4 @@
-"""An audit for people and programs: the document, a table, a figure."""
+"""An audit for people and programs: the document and a figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.core.numbers import format_level
 from lawful.forecasting.audit import Audit, Score
 from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figure, style_axes
 from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
@@ -17,7 +16,6 @@ from lawful.show.files.document import Document, strict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from rich.console import RenderableType
 
 AUDIT_SCHEMA = "lawful.audit/1"
 
@@ -52,49 +50,6 @@ def _row(score: Score) -> Mapping[str, Any]:
         "status": score.status.key,
         "notes": [note.to_dict() for note in score.notes],
     }
-
-
-def _percent(value: float | None, *, signed: bool = False) -> str:
-    if value is None:
-        return "-"
-    return f"{100 * value:+.2f}%" if signed else f"{100 * value:.2f}%"
-
-
-def audit_parts(found: Audit) -> list[RenderableType]:
-    """Return what ``lawful audit`` shows: one line per law and method, then the paired differences."""
-    from rich.text import Text
-
-    from lawful.show.tables import note_lines, text_table
-
-    held = ", ".join(f"{value:.3g}" for value in found.values)
-    what = "budgets (FLOPs)" if found.kind == "budget" else "model sizes"
-    rows = [
-        (
-            score.name,
-            str(score.row.size),
-            _percent(score.median_abs_rel_error),
-            _percent(score.median_rel_error, signed=True),
-            "-" if score.coverage is None else f"{100 * score.coverage:.0f}%",
-            score.status.key.replace("_", " "),
-        )
-        for score in found.scores
-    ]
-    heads = ("law, method", "held out", "error", "signed", f"in {format_level(found.level)}", "status")
-    parts: list[RenderableType] = [
-        Text(f"Held out: {what} {held}{', in turn' if found.rolling else ''}. Errors of the loss, medians over runs."),
-        "",
-        text_table(heads, rows),
-    ]
-    if found.differences:
-        gaps = [
-            (d.score, _percent(d.mean, signed=True), " to ".join(_percent(v, signed=True) for v in d.interval))
-            for d in found.differences
-        ]
-        title = f"Mean absolute error less that of {found.differences[0].reference}, on the runs that both forecast:"
-        level = f"{format_level(found.level)} interval"
-        parts += ["", Text(title), text_table(("", "difference", level), gaps)]
-    notes = [note for score in found.scores for note in score.notes if note.code in ("best_only", "unavailable")]
-    return [*parts, *note_lines(dict.fromkeys(notes))]
 
 
 def plot_audit(found: Audit, ax: Axes | None = None, *, palette: Palette = LIGHT) -> Axes:

@@ -1,30 +1,25 @@
-"""A bias forecast as a JSON document and as terminal tables."""
+"""A bias forecast as a JSON document and as sheets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lawful.approach2.bias import PARTS, Bias, ErrorLines, Parts, bias, correct_isoflop
+from lawful.approach2.bias import PARTS, Bias, ErrorLines, Parts, bias, correct_isoflop, relative
 from lawful.approach2.pairs import ImpliedBias
 from lawful.core.cost import Cost
+from lawful.core.numbers import format_count, format_flops, format_percent, format_short
+from lawful.core.sheet import Cell, Sheet, row
 from lawful.errors import IdentificationError, LawfulError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.files.document import strict
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from lawful.analysis.analysis import Analysis
 
 BIAS_SCHEMA = "lawful.bias/1"
 PAIRS_SCHEMA = "lawful.bias-pairs/1"
 QUANTITIES = ("params", "tokens")
-
-UNSEEN = 1e-6
-"""Decades that two decimals of a percent do not show."""
 
 EXPONENT_OF = {"params": "a", "tokens": "b"}
 INTERCEPT_OF = {"params": "log10_a0", "tokens": "log10_b0"}
@@ -134,62 +129,33 @@ def _at(source: FrontierFit | None, quantity: str, budget: float) -> float | Non
     return None if source is None else float(getattr(source.frontier, quantity)(budget))
 
 
-def bias_parts(
+def bias_sheets(
     found: Bias, *, isoflop: FrontierFit | None = None, fit: Fit | None = None, targets: Sequence[float] = ()
-) -> list[RenderableType]:
-    """Return a forecast as terminal tables: per budget, then per target."""
-    from rich.text import Text
-
-    from lawful.core.numbers import format_count, format_flops, format_percent, format_scientific
-    from lawful.show.tables import NOTHING, text_table
-
+) -> list[Sheet]:
+    """Return a forecast per budget, then per target: what each would choose, the causes and the cost of the bias."""
     corrected, reason = (None, None) if fit is None else corrected_or_reason(isoflop, fit)
-    surface = found.surface
-    best, n, d = surface.optimum(found.budgets), found.lines("params"), found.lines("tokens")
-    shown = [p for p in PARTS if p != "scatter" or np.abs(found.params.scatter).max() > UNSEEN]
-    rows = [
-        [
-            format_scientific(float(budget)),
-            format_count(float(best.params[i])),
-            f"{10.0 ** found.centre[i]:.2f}",
-            *(signed(getattr(found.params, p)[i]) for p in shown),
-            signed(found.params.total[i]),
-            signed(found.tokens.total[i]),
-        ]
-        for i, budget in enumerate(found.budgets)
-    ]
-    parts: list[RenderableType] = [
-        Text(
-            f"What Approach 2 must get wrong on these sizes, without any noise, if alpha = {surface['alpha']:.4g} and "
-            f"beta = {surface['beta']:.4g}:"
-        ),
-        text_table(["FLOPs", "N*", "centre", *shown, "N* error", "D* error"], rows),
-        Text(f"centre: of the sizes, over N*. Exponents: a {n.slope():+.4f}, b {d.slope():+.4f}."),
-    ]
-    chosen, causes = [], []
+    sheets, surface = list(found.sheets()), found.surface
+    chosen, causes, costs = [], [], []
     for target in targets:
         at = surface.optimum(target)
-        for quantity, label in zip(QUANTITIES, ("N*", "D*"), strict=True):
-            lines, name = found.lines(quantity), f"{label} at {format_scientific(target)}"
-            told = [_at(s, quantity, target) for s in (isoflop, corrected)]
-            cells = [NOTHING if value is None else format_count(value) for value in told]
-            chosen.append([name, format_count(float(getattr(at, quantity))), *cells, signed(lines.at(target))])
-            causes.append([name, *(signed(lines.at(target, p)) for p in shown), signed(lines.at(target))])
-    if chosen:
-        parts += ["", text_table(["", "surface", "approach2", "corrected", "bias"], chosen)]
-        parts += ["", text_table(["cause of the bias", *shown, "in all"], causes)]
-    for target in targets:
-        tokens = float(surface.optimum(target).tokens) * (1 + found.error("tokens", target))
+        for name, label in zip(QUANTITIES, ("N*", "D*"), strict=True):
+            lines, place = found.lines(name), f"{label} at {format_flops(target)}"
+            told = [float(getattr(at, name)), *(_at(source, name, target) for source in (isoflop, corrected))]
+            chosen.append(row(place, *(Cell(value, "count") for value in told), relative(lines.at(target))))
+            parts = (relative(lines.at(target, cause)) for cause in found.causes)
+            causes.append(row(place, *parts, relative(lines.at(target))))
+        tokens = float(at.tokens) * (1 + found.error("tokens", target))
         lost = float(surface.deadweight(target, tokens))
         said = f"{format_flops(lost)} lost ({format_percent(lost / target)})"
-        parts.append(Text(f"Cost of the bias alone at {format_flops(target)}: {said}."))
-    return parts if reason is None else [*parts, Text(f"No correction: {reason}")]
-
-
-def signed(decades: float) -> str:
-    """Write a shift in decades as a relative error."""
-    error = 100 * (10.0 ** float(decades) - 1)
-    return "0" if abs(error) < 5e-4 else f"{error:+.2f}%"
+        costs.append(f"Cost of the bias alone at {format_flops(target)}: {said}.")
+    closing = tuple(costs) if reason is None else (*costs, f"No correction: {reason}")
+    if targets:
+        heads = ("", "surface", "approach2", "corrected", "bias")
+        sheets.append(Sheet("Choices at the targets.", (), heads, tuple(chosen)))
+        sheets.append(Sheet("Causes of the bias.", (), ("", *found.causes, "in all"), tuple(causes), "", closing))
+    elif closing:
+        sheets.append(Sheet(closing[0]))
+    return sheets
 
 
 def pairs_document(rows: Sequence[ImpliedBias], *, width: float, total: float) -> dict[str, Any]:
@@ -213,26 +179,21 @@ def pairs_document(rows: Sequence[ImpliedBias], *, width: float, total: float) -
     return document
 
 
-def pairs_parts(rows: Sequence[ImpliedBias], *, width: float, total: float) -> list[RenderableType]:
-    """Return the same as a terminal table."""
-    from rich.text import Text
-
-    from lawful.show.tables import text_table
-
-    listed = [
-        [
-            row.pair.source,
-            row.pair.method,
-            f"{row.pair.ratio:.2f}",
-            f"{row.params_error:+.1%}",
-            f"{row.tokens_error:+.1%}",
-        ]
-        for row in rows
-    ]
-    return [
-        Text(f"Bias of Approach 2 on a centred ±{width:g}× sweep of 15 sizes, alpha + beta = {total:g} assumed:"),
-        text_table(["published frontier", "method", "beta/alpha", "N*", "D*"], listed),
-    ]
+def pairs_sheet(rows: Sequence[ImpliedBias], *, width: float, total: float) -> Sheet:
+    """Return the same in a table."""
+    listed = tuple(
+        row(
+            one.pair.source,
+            one.pair.method,
+            Cell(one.pair.ratio, "ratio"),
+            Cell(one.params_error, "change"),
+            Cell(one.tokens_error, "change"),
+        )
+        for one in rows
+    )
+    sweep = f"a centred ±{format_short(width)}× sweep of 15 sizes"
+    title = f"Bias of Approach 2 on {sweep}, alpha + beta = {format_short(total)} assumed."
+    return Sheet(title, (), ("published frontier", "method", "beta/alpha", "N*", "D*"), listed)
 
 
 def forecast_of(fit: Fit | FrontierFit) -> Bias:
@@ -265,8 +226,6 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     >>> print(bias_sentences(lawful.analyse(runs, budgets=[1e23], draws=0))[0])
     At 1e23 FLOPs it must misplace N* by +16.16% and D* by -13.91%; of D*, width -13.91%, offset 0, drift 0.
     """
-    from lawful.core.numbers import format_count, format_flops
-
     fit, isoflop = analysis.fit, analysis.isoflop
     if fit.surface is None or isoflop is None or not fit.surface.law.two_powers:
         return []
@@ -279,8 +238,8 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     corrected, reason = corrected_or_reason(isoflop, fit)
     for one in analysis.allocations:
         c = one.budget
-        causes = ", ".join(f"{part} {signed(d.at(c, part))}" for part in PARTS[:3])
-        errors = f"N* by {signed(n.at(c))} and D* by {signed(d.at(c))}"
+        causes = ", ".join(f"{part} {relative(d.at(c, part)).text}" for part in PARTS[:3])
+        errors = f"N* by {relative(n.at(c)).text} and D* by {relative(d.at(c)).text}"
         said.append(f"At {format_flops(c)} it must misplace {errors}; of D*, {causes}.")
         if corrected is not None:
             line = corrected.frontier

@@ -1,27 +1,19 @@
-"""What a check shows: its table, its JSON document, and what ``lawful check --out`` writes."""
+"""A check's JSON document, and what ``lawful check --out`` writes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lawful.analysis.moves import Move
-from lawful.checks.check import Checked, flags_text
-from lawful.checks.rules import KEPT, SENTENCES
-from lawful.data.columns import listed
+from lawful.checks.check import Checked
 from lawful.show.figures.axes import save_figure
 from lawful.show.figures.check_figure import plot_check
 from lawful.show.files.bundle import folder_name, write_columns, write_document
 from lawful.show.files.document import strict
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 CHECK_SCHEMA = "lawful.check/1"
-
-ROWS_NAMED = 6
-"""Rows of a rule named in its line of the table before the rest is counted."""
 
 Document = dict[str, Any]
 
@@ -78,50 +70,6 @@ def fit_check_document(checked: Checked, found: Mapping[str | None, Sequence[Mov
     ]
     document: Document = strict({"check": {**check_counts(checked), "moves": moves}})
     return document
-
-
-def check_parts(checked: Checked, source: str) -> list[RenderableType]:
-    """Return a line on the runs, a table with a count per rule, what the rules that fired say, and the notes."""
-    from rich.text import Text
-
-    from lawful.show.tables import note_lines
-
-    counts = check_counts(checked)
-    rules = [
-        (code, str(count), listed(checked.row[checked.reason == code].tolist(), ROWS_NAMED) or "-")
-        for code, count in checked.counts.items()
-    ]
-    parts: list[RenderableType] = [
-        Text(f"{source}: {counts['n_kept']} of {counts['n_runs']} runs kept"),
-        _table(("rule", "runs", "rows"), rules),
-    ]
-    if len(checked.names) > 1:
-        parts += [_table((str(checked.by), "kept", "flagged"), _experiments(checked))]
-    parts += [Text(f"{code}: {SENTENCES[code]}") for code, count in checked.counts.items() if count]
-    return [*parts, *note_lines(checked.notes)]
-
-
-def _experiments(checked: Checked) -> list[tuple[str, str, str]]:
-    rows = []
-    for name in checked.names:
-        reason = checked.reason[checked.experiment == name]
-        flagged = {code: int((reason == code).sum()) for code in SENTENCES}
-        rows.append((name, f"{(reason == KEPT).sum()} of {reason.size}", flags_text(flagged) or "-"))
-    return rows
-
-
-def _table(heads: tuple[str, str, str], rows: list[tuple[str, str, str]]) -> RenderableType:
-    """Return a table of a name, a number and a text that may wrap."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for head, justify in zip(heads, ("left", "right", "left"), strict=True):
-        table.add_column(Text(head), justify=justify, overflow="fold", no_wrap=justify == "right")  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
 
 
 def write_check(folder: Path, checked: Checked, *, with_figures: str = "png+svg") -> None:

@@ -1,26 +1,18 @@
-"""Allocations with what they cost, and choices under constraints: document and terminal text."""
+"""Allocations with what they cost, and choices under constraints: documents and sheets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 from lawful.analysis.analysis import Analysis
 from lawful.core.cost import Cost
+from lawful.core.numbers import format_count, format_flops, format_level, format_short
+from lawful.core.sheet import Cell, Sheet
 from lawful.decide.allocate import Allocation
 from lawful.decide.constraints import Constrained
 from lawful.show.files.document import allocate_document, strict
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-BINDING = {
-    "sizes": "the allowed sizes",
-    "min_tokens_per_param": "the floor on tokens per parameter",
-    "unique_tokens": "the unique tokens",
-    "demand": "the inference demand",
-}
 
 
 def cost_document(cost: Cost, flops: float, count: int) -> dict[str, Any]:
@@ -70,7 +62,7 @@ def constrained_document(found: Constrained, cost: Cost | None, count: int) -> d
     return document
 
 
-def choices_parts(
+def choices_sheets(
     analysis: Analysis,
     allocations: Sequence[Allocation],
     constrained: Sequence[Constrained],
@@ -78,22 +70,15 @@ def choices_parts(
     level: float,
     cost: Cost | None,
     count: int,
-) -> list[RenderableType]:
-    """Return allocations, their cost, and the choices under constraints."""
-    from rich.text import Text
-
-    from lawful.show.tables import allocations_parts
-
-    parts: list[RenderableType] = list(allocations_parts(analysis, allocations, level=level)) if allocations else []
-    if cost is not None:
-        parts += [Text(cost_line(cost, a.budget, count)) for a in allocations]
-    for found in constrained:
-        if parts:
-            parts.append("")
-        parts += [Text(line) for line in constrained_lines(found)]
-        if cost is not None:
-            parts.append(Text(cost_line(cost, found.total, count)))
-    return parts
+) -> list[Sheet]:
+    """Return allocations and the choices under constraints, with what each costs."""
+    sheets = list(analysis.allocation_sheets(allocations, level=level))
+    spent = [one.budget for one in allocations] + [one.total for one in constrained]
+    sheets += [sheet for one in constrained for sheet in one.sheets()]
+    if cost is None:
+        return sheets
+    lines = [cost_line(cost, flops, count) for flops in spent]
+    return [replace(sheet, closing=(*sheet.closing, line)) for sheet, line in zip(sheets, lines, strict=True)]
 
 
 def cost_line(cost: Cost, flops: float, count: int) -> str:
@@ -105,30 +90,18 @@ def cost_line(cost: Cost, flops: float, count: int) -> str:
     >>> cost_line(Cost(), 1e24, 1024)
     '1e24 FLOPs: 561K GPU hours, 22.8 days on 1024, $1.12M (h100, dense bf16 989.5 TFLOP/s, 50% MFU, $2 per GPU hour)'
     """
-    from lawful.core.numbers import format_count, format_flops
-    from lawful.show.speedup import dollars
-
     hours, days = float(cost.gpu_hours(flops)), float(cost.days(flops, count=count))
-    spent = f"{format_count(hours)} GPU hours, {days:.3g} days on {count}, {dollars(cost.dollars(flops))}"
+    dollars = Cell(float(cost.dollars(flops)), "dollars").text
+    spent = f"{format_count(hours)} GPU hours, {format_short(days, 3)} days on {count}, {dollars}"
     return f"{format_flops(flops)}: {spent} ({cost.terms})"
 
 
-def constrained_lines(found: Constrained) -> list[str]:
-    """Say one choice under constraints."""
-    from lawful.core.numbers import format_count, format_flops
-
-    why = " and ".join(BINDING[name] for name in found.binding)
-    first = (
-        f"{'Under ' + why if why else 'No constraint binds'}: {format_count(found.params)} parameters on "
-        f"{format_count(found.tokens)} tokens ({found.tokens_per_param:.3g} per parameter), loss {found.loss:.4f}"
-    )
-    epochs = f", {found.epochs:.3g} epochs" if found.epochs > 1 else ""
-    lines = [first + epochs]
-    if found.serving:
-        lines.append(
-            f"Training {format_flops(found.training)} and serving {format_flops(found.serving)}: "
-            f"{format_flops(found.total)} in all."
-        )
-    else:
-        lines.append(f"Training {format_flops(found.training)}.")
-    return lines
+def predict_sentence(document: Mapping[str, Any]) -> str:
+    """Say a predicted loss in one line."""
+    interval, new_run = document["interval"], document.get("prediction")
+    loss = Cell(document["loss"], "nats", *(interval["loss"] if interval else ()))
+    single = f", one new run {Cell(None, 'nats', *new_run['loss']).span}" if new_run else ""
+    said = f" ({format_level(document['level'])} interval {loss.span}{single})" if interval else ""
+    params, tokens = format_count(document["params"]), format_count(document["tokens"])
+    cost = f"{format_flops(document['budget'])}, {document['convention']}"
+    return f"Loss of {params} parameters on {tokens} tokens: {loss.text}{said}; {cost}"

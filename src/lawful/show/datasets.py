@@ -1,15 +1,13 @@
-"""The registry of published sets: its table and its JSON document."""
+"""The registry of published sets: its sheet and its JSON document."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lawful.core.sheet import Sheet, row
 from lawful.sources import published
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 DATASETS_SCHEMA = "lawful.datasets/1"
 
@@ -57,24 +55,13 @@ def datasets_document() -> dict[str, Any]:
     }
 
 
-def datasets_parts() -> list[RenderableType]:
-    """Return the registry as a terminal table and one paragraph per set."""
-    from rich.text import Text
-
-    from lawful.show.tables import text_table
-
-    rows = []
-    told = []
-    for one in published.PUBLISHED_SETS.values():
-        rows.append((one.name, f"{one.size / 1000:,.0f} kB", _here(one)))
-        told.append(Text(f"{one.name}: {one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}"))
-    return [
-        text_table(("set", "size", "on this machine"), rows),
-        "",
-        *told,
-        "",
-        Text(f"Fetched sets lie in {published.cache_folder()}; LAWFUL_DATA names another folder."),
-    ]
+def datasets_sheet() -> Sheet:
+    """Return the registry in a table, and a paragraph per set."""
+    known = published.PUBLISHED_SETS.values()
+    rows = tuple(row(one.name, f"{one.size / 1000:,.0f} kB", _here(one)) for one in known)
+    told = (f"{one.name}: {one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}" for one in known)
+    where = f"Fetched sets lie in {published.cache_folder()}; LAWFUL_DATA names another folder."
+    return Sheet("Published sets.", (), ("set", "size", "on this machine"), rows, "", (*told, where))
 
 
 def _here(one: published.PublishedSet) -> str:
@@ -83,16 +70,14 @@ def _here(one: published.PublishedSet) -> str:
     return "yes, embedded" if one.embedded else "yes, fetched"
 
 
-def fetched_parts(name: str, path: Path) -> list[RenderableType]:
+def fetched_lines(name: str, path: Path) -> list[str]:
     """Say where a fetched set lies, what to cite, and how to read it."""
-    from rich.text import Text
-
     one = published.published_set(name)
     columns = ",".join(f"{quantity}={column}" for quantity, column in one.columns.items())
     selected = "".join(f" --select {shlex.quote(f'{key}={value}')}" for key, value in one.select.items())
     return [
-        Text(f"{path}"),
-        *([Text("Nothing to fetch: it comes with lawful.")] if one.embedded else []),
-        Text(f"{one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}"),
-        Text(f"Fit it with: lawful fit {shlex.quote(str(path))} --columns {shlex.quote(columns)}{selected}"),
+        f"{path}",
+        *(["Nothing to fetch: it comes with lawful."] if one.embedded else []),
+        f"{one.title}. Licence: {one.licence}. Cite {one.citation}. {one.advice}",
+        f"Fit it with: lawful fit {shlex.quote(str(path))} --columns {shlex.quote(columns)}{selected}",
     ]

@@ -5,22 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lawful.core.numbers import format_count, format_short
+from lawful.core.sheet import Cell, Sheet, row
 from lawful.data.runs import BUDGET_TOLERANCE, Runs
 from lawful.errors import InputError, OutputError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.forecasting.curve import optimum_curve
-from lawful.forecasting.forecast import Forecast, Score, score
+from lawful.forecasting.forecast import Forecast, Score, forecast_sheet, score
 from lawful.show.files.document import strict
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 FORECAST_SCHEMA = "lawful.forecast/1"
 SCORE_SCHEMA = "lawful.forecast-score/1"
@@ -248,74 +247,51 @@ def _named(runs: Runs, run: int) -> dict[str, Any]:
     return {"row": row, "params": float(runs.N[run]), "tokens": float(runs.D[run]), "flops": float(runs.C[run])}
 
 
-def forecast_parts(entry: Mapping[str, Any], made: Sequence[Forecast]) -> list[RenderableType]:
-    """Return an entry as a terminal table."""
-    from rich.text import Text
-
-    from lawful.core.numbers import format_count, format_level, format_scientific
-    from lawful.show.tables import text_table
-
-    nowhere = entry["law"] == CURVE and entry.get("frontier") is None  # a bare curve knows no N and D
-    rows = [
-        [
-            format_scientific(one.budget),
-            *(["", ""] if nowhere else [format_count(one.params), format_count(one.tokens)]),
-            f"{one.loss:.4f}",
-            f"{one.prediction[0]:.4f} to {one.prediction[1]:.4f}",
-        ]
-        for one in made
-    ]
-    level = format_level(made[0].level)
-    return [
-        text_table(["FLOPs", "N", "D", "loss", f"{level} prediction"], rows),
-        Text(f"{_model(entry)} on {entry['data']['n_runs']} runs, data {entry['data']['sha256'][:12]}."),
-    ]
+def entry_sheet(entry: Mapping[str, Any], made: Sequence[Forecast]) -> Sheet:
+    """Return an entry in a table."""
+    said = f"{_model(entry)} on {entry['data']['n_runs']} runs, data {entry['data']['sha256'][:12]}."
+    sheet = forecast_sheet(made, said=[said])
+    if entry["law"] == CURVE and entry.get("frontier") is None:  # a bare curve knows no N and D
+        heads, rows = (sheet.columns[0], sheet.columns[3]), tuple((cells[0], cells[3]) for cells in sheet.rows)
+        return replace(sheet, columns=heads, rows=rows)
+    return sheet
 
 
 def _model(entry: Mapping[str, Any]) -> str:
     law = f"{entry['law']} law by {entry['method']}"
     if entry.get("frontier") is None:
         return law
-    k = entry["coefficients"]
+    E, A, alpha = (format_short(entry["coefficients"][name], 4) for name in ("E", "A", "alpha"))
     return (
-        f"N and D by the frontier of {entry['method']}, the loss by {k['E']:.4g} + {k['A']:.4g}/C^{k['alpha']:.4g} "
+        f"N and D by the frontier of {entry['method']}, the loss by {E} + {A}/C^{alpha} "
         f"({entry['status']}) through its optima,"
     )
 
 
-def score_parts(rows: Sequence[Scored], runs: Runs) -> list[RenderableType]:
-    """Return scores as a terminal table, with the run that each forecast is scored by."""
-    from rich.text import Text
-
-    from lawful.core.numbers import format_count, format_scientific
-    from lawful.show.tables import NOTHING, text_table
-
+def score_sheet(rows: Sequence[Scored], runs: Runs) -> Sheet:
+    """Return scores in a table, with the run that each forecast is scored by."""
     cells, taken = [], {}
     for entry, made, found, run in rows:
-        row = [entry["method"], format_scientific(made.budget), f"{made.loss:.4f}"]
-        row.append(f"{made.prediction[0]:.3f} to {made.prediction[1]:.3f}")
-        if found is None or run is None:
-            row += [NOTHING, NOTHING, "pending", NOTHING]
-        else:
+        foretold = Cell(made.loss, "nats", *made.prediction)
+        came: tuple[Cell | str | None, ...] = (None, None, "pending", None)
+        if found is not None and run is not None:
             one = _named(runs, run)
             taken[one["row"]] = f"N {format_count(one['params'])}, D {format_count(one['tokens'])}"
-            row += [
-                f"{found.measured:.4f}",
-                f"{found.z:+.1f}",
-                "inside" if found.inside else "outside",
-                str(one["row"]),
-            ]
-        cells.append(row)
-    known = [row.found for row in rows if row.found is not None]
+            verdict = "inside" if found.inside else "outside"
+            came = (Cell(found.measured, "nats"), Cell(f"{found.z:+.1f}", "text"), verdict, Cell(one["row"], "integer"))
+        cells.append(row(entry["method"], Cell(made.budget, "flops"), foretold, *came))
+    known = [one.found for one in rows if one.found is not None]
     told = f"{sum(found.inside for found in known)} of {len(known)} inside their intervals"
     days = sorted({entry["made"][:10] for entry, *_ in rows})
     made_on = f" Made on {' to '.join(dict.fromkeys([days[0], days[-1]]))}." if days else ""
-    return [
-        text_table(["method", "FLOPs", "forecast", "interval", "came", "z", "verdict", "row"], cells),
-        Text(f"{told}; {len(rows) - len(known)} pending.{made_on}"),
-        Text(
-            f"A budget's optimum is scored by the best run within {OPTIMUM_TOLERANCE:.0%} of the budget, other runs by "
-            f"the nearest within {BUDGET_TOLERANCE:.0%} in N and D."
-        ),
-        *(Text(f"Row {row}: {said}.") for row, said in sorted(taken.items())),
-    ]
+    how = (
+        f"A budget's optimum is scored by the best run within {OPTIMUM_TOLERANCE:.0%} of the budget, other runs by "
+        f"the nearest within {BUDGET_TOLERANCE:.0%} in N and D."
+    )
+    closing = (
+        f"{told}; {len(rows) - len(known)} pending.{made_on}",
+        how,
+        *(f"Row {number}: {said}." for number, said in sorted(taken.items())),
+    )
+    heads = ("method", "FLOPs", "forecast", "came", "z", "verdict", "row")
+    return Sheet("Forecasts, and what came.", (), heads, tuple(cells), "interval", closing)

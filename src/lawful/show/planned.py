@@ -1,22 +1,18 @@
-"""A planned sweep as a JSON document, a terminal table and a manifest that a launcher can read."""
+"""A planned sweep as a JSON document and a manifest that a launcher can read."""
 
 from __future__ import annotations
 
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lawful.design.design import Planned
-from lawful.design.plan import Plan
 from lawful.design.rehearsal import Rehearsal
 from lawful.errors import OutputError, UnsupportedError
 from lawful.show.files.document import dumps, strict
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 PLAN_SCHEMA = "lawful.plan/1"
 
@@ -106,55 +102,6 @@ def plan_document(planned: Planned, tried: Rehearsal | None = None) -> dict[str,
 
 def _rehearsal(tried: Rehearsal) -> dict[str, Any]:
     return {name: getattr(tried, name) for name in Rehearsal.__dataclass_fields__} | {"gain": tried.gain}
-
-
-def plan_parts(planned: Planned, tried: Rehearsal | None = None) -> list[RenderableType]:
-    """Return a plan as a terminal table, a line per budget, and what it gains."""
-    from rich.text import Text
-
-    from lawful.core.numbers import format_count, format_flops, format_scientific
-    from lawful.show.tables import text_table
-
-    chosen, design = planned.chosen, planned.layout == "design"
-    rows = []
-    for budget in np.unique(chosen.budget):
-        here = chosen.budget == budget
-        sizes, ratio = chosen.N[here], chosen.D[here] / chosen.N[here]
-        rows.append(
-            [
-                format_scientific(float(budget)),
-                str(int(here.sum())),
-                str(np.unique(sizes).size),
-                f"{format_count(float(sizes.min()))} to {format_count(float(sizes.max()))}",
-                f"{ratio.min():.4g} to {ratio.max():.4g}",
-                *([str(_count(planned.grid, float(budget)))] if design else []),
-            ]
-        )
-    what = "ln N*" if planned.sweep.decision == "params" else "the loss"
-    given = "" if planned.given is None else f", beside {len(planned.given)} that are done"
-    compared = (
-        f"; the usual grid's {0.01 * planned.grid_error:.3g}, {planned.gain:.2f} times as large." if design else "."
-    )
-    known = f"Standard error of {what} per 0.01 nats of noise: {0.01 * planned.error:.3g}{compared}"
-    if np.isinf(planned.error):
-        known = f"These runs alone do not determine {what} at the target."
-    spent = format_flops(planned.cost)
-    if design or planned.total > planned.cost:
-        spent += f" of {format_flops(planned.total)}"
-    laid = "" if design else f" of a ±{planned.sweep.reach:g}× grid"
-    parts: list[RenderableType] = [
-        Text(f"{len(planned.plan)} runs{laid}{given}: {spent}, for {what} at {format_flops(planned.target)}"),
-        text_table(["FLOPs", "runs", "sizes", "N", "tokens per N", *(["grid"] if design else [])], rows),
-        Text(known),
-    ]
-    if tried is not None:
-        said = f"{tried.error:.3g} against {tried.grid_error:.3g}, {tried.gain:.2f} times as large"
-        parts.append(Text(f"In {tried.studies} simulated studies with noise {tried.noise:g}: {said}."))
-    return parts
-
-
-def _count(grid: Plan, budget: float) -> int:
-    return int(np.isclose(grid.C, budget, rtol=1e-9).sum())
 
 
 def manifest_csv(planned: Planned) -> str:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from lawful.core.sheet import Cell, Sheet, row
 from lawful.data.runs import Runs
 from lawful.errors import OutputError
 from lawful.show.files.bundle import write_columns
 from lawful.show.files.document import strict
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 POINTS_SCHEMA = "lawful.isoflops/1"
 
@@ -47,25 +45,25 @@ def points_document(points: Runs) -> dict[str, Any]:
     }
 
 
-def points_parts(points: Runs) -> list[RenderableType]:
-    """Return IsoFLOP points as a terminal table, one line per budget."""
-    from rich.text import Text
-
-    from lawful.core.numbers import format_count, format_flops, format_value
-    from lawful.show.tables import note_lines, text_table
-
+def points_sheet(points: Runs) -> Sheet:
+    """Return IsoFLOP points in a table, a row per budget."""
     rows = []
     for i, budget in enumerate(points.budgets):
         here = np.flatnonzero(points.group == i)
         best = here[points.L[here].argmin()]
-        span = f"{format_count(points.N[here].min())} to {format_count(points.N[here].max())}"
-        lowest = f"{format_value(points.L[best])} at {format_count(points.N[best])}"
-        rows.append((format_flops(float(budget)), str(here.size), span, lowest))
-    return [
-        Text(f"{points.source}: {len(points)} points at {points.budgets.size} budgets"),
-        text_table(("budget", "sizes", "from", "lowest loss"), rows),
-        *note_lines(points.notes),
-    ]
+        sizes = points.N[here]
+        rows.append(
+            row(
+                Cell(float(budget), "flops"),
+                Cell(here.size, "integer"),
+                Cell(None, "count", float(sizes.min()), float(sizes.max())),
+                Cell(float(points.L[best]), "nats"),
+                Cell(float(points.N[best]), "count"),
+            )
+        )
+    title = f"{points.source}: {len(points)} points at {points.budgets.size} budgets."
+    heads = ("budget, FLOPs", "sizes", "from", "lowest loss", "at N")
+    return Sheet(title, (), heads, tuple(rows), "", (), points.notes)
 
 
 def write_points(path: Path, points: Runs) -> None:

@@ -12,7 +12,6 @@ from lawful.core.numbers import (
     format_flops,
     format_level,
     format_percent,
-    format_scientific,
     format_uncertain,
     format_value,
 )
@@ -20,7 +19,7 @@ from lawful.show.figures.palette import METHOD_LABELS
 
 if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis
-    from lawful.decide.allocate import Allocation, Deadweight
+    from lawful.decide.allocate import Allocation
 
 AS_GOOD = 5e-7
 """A smaller share of the budget than this is no waste worth a sentence."""
@@ -103,15 +102,4 @@ def _waste(allocation: Allocation) -> str:
     if lost.fraction < AS_GOOD:
         return f"; {method} would have chosen the same"
     choice = f"{format_count(lost.params)} parameters on {format_count(lost.tokens)} tokens"
-    return f"; {method} would have chosen {choice} and wasted {cost}{deadweight_span(lost)}"
-
-
-def deadweight_span(lost: Deadweight) -> str:
-    """Say how sure a price is: over all refits, and beside it without those that failed."""
-    if lost.interval is None or lost.discarded is None or not np.isfinite([*lost.interval, *lost.discarded]).all():
-        return ""
-    kept = " to ".join(map(format_scientific, lost.interval))
-    if not lost.failed:
-        return f", interval {kept} FLOPs"
-    other = " to ".join(map(format_scientific, lost.discarded))
-    return f", interval {kept} FLOPs ({other} without the {lost.failed:.0%} of refits whose parabola opens downward)"
+    return f"; {method} would have chosen {choice} and wasted {cost}{lost.span}"

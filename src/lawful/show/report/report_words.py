@@ -244,9 +244,8 @@ def valley_sentence(region: Indifference) -> str:
 
 def bias_rows(found: Bias, budgets: Sequence[float]) -> list[dict[str, Cell]]:
     """Return per target what Approach 2 must get wrong without any noise, by cause, and what that costs."""
-    from lawful.approach2.bias import PARTS
+    from lawful.approach2.bias import PARTS, relative
     from lawful.core.cost import Cost
-    from lawful.show.bias import signed
 
     n, d = found.lines("params"), found.lines("tokens")
     rows = []
@@ -257,9 +256,9 @@ def bias_rows(found: Bias, budgets: Sequence[float]) -> list[dict[str, Cell]]:
         rows.append(
             {
                 "Budget": (format_flops(budget), ""),
-                "Error of N*": (signed(n.at(budget)), ""),
-                "Error of D*": (signed(d.at(budget)), ""),
-                **{f"of D*: {part}": (signed(d.at(budget, part)), "") for part in PARTS},
+                "Error of N*": (relative(n.at(budget)).text, ""),
+                "Error of D*": (relative(d.at(budget)).text, ""),
+                **{f"of D*: {part}": (relative(d.at(budget, part)).text, "") for part in PARTS},
                 "Compute it wastes": (format_flops(lost), f"{format_percent(lost / budget)}, ${format_count(dollars)}"),
             }
         )
