@@ -229,8 +229,22 @@ def plain(case, alpha, beta):
     return best
 
 
+def _filled(function, box, moves):
+    """Fill the pinned arguments in: stencils turn in the others alone."""
+
+    def of_the_others(q):
+        every = np.repeat(box[None, :, 0], len(q), axis=0)
+        every[:, moves] = q
+        return function(every)
+
+    return of_the_others
+
+
 def lowest(case, function, box, *, size=45, rounds=9, keep=5):
     """Least value of a function of two or three logs of arguments, by nested grids around the best few nodes."""
+    moves = box[:, 0] < box[:, 1]
+    if not moves.all() and moves.any():
+        return lowest(case, _filled(function, box, moves), box[moves], size=4 * size, rounds=rounds, keep=keep)
     dims = len(box)
     axes = [np.linspace(lo, hi, size if hi > lo else 1) for lo, hi in box]
     mesh = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=1)
@@ -250,7 +264,7 @@ def lowest(case, function, box, *, size=45, rounds=9, keep=5):
     for i in spots:
         at, here = mesh[i], value[i]
         basis, scale = np.eye(dims), 1.0
-        line = np.linspace(-1, 1, 9 if dims == 2 else 7)
+        line = np.linspace(-1, 1, 7 if dims == 3 else 9)
         offsets = np.stack([m.ravel() for m in np.meshgrid(*[line] * dims, indexing="ij")], axis=1)
         for _ in range(4 * rounds):
             trial = np.clip(at + scale * (offsets @ basis.T) * cell0, box[:, 0], box[:, 1])

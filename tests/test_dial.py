@@ -32,7 +32,8 @@ def test_every_point_of_the_dial_is_a_fit_with_that_e(found):
 
 def test_support_is_where_the_profile_says(found):
     dial = lawful.asymptote_dial(found, 1e24)
-    inside = dial.table["distance"] <= dial.profile.reach
+    # Both ends of the interval are rows of the table, and lie on its height to the precision of the search.
+    inside = dial.table["distance"] <= dial.profile.reach * (1 + 1e-4)
     assert np.array_equal(inside, dial.table["support"] > 0)
     assert 0 < inside.sum() < inside.size
 

@@ -147,4 +147,4 @@ def test_requests_that_make_no_sense_are_refused(found):
     with pytest.raises(UnsupportedError, match="does not depend on a budget"):
         lawful.profile(found, "alpha", budget=1e24)
     with pytest.raises(UnsupportedError, match="while A or B is held"):
-        lawful.profile(lawful.fit(found.runs, fixed={"A": 400.0}), "params", budget=1e24)
+        lawful.profile(lawful.fit(found.runs, bounds={"A": (100.0, 1000.0)}), "params", budget=1e24)

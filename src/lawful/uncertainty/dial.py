@@ -19,6 +19,7 @@ from lawful.estimate.solvers import prepare
 from lawful.laws.surface import optimum_of
 from lawful.uncertainty.coordinates import identity
 from lawful.uncertainty.delta import answer
+from lawful.uncertainty.grounds import INDEPENDENT
 from lawful.uncertainty.profile import Profile, data_of, profile
 from lawful.uncertainty.profiling import Data, Frame, minimise_held, misfit
 
@@ -132,7 +133,7 @@ def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int 
     if problem.lower[0] == problem.upper[0]:
         msg = f"{constant} is held fixed in this fit, so there is no dial to turn; fit it with {constant} free."
         raise UnsupportedError(msg)
-    along = profile(fit, constant, level=level, points=0)
+    along = profile(fit, constant, level=level, cluster=INDEPENDENT, points=0)
     low, high = along.interval
     best = fit.surface[constant]
     values = np.linspace(best - REACH * (best - low), best + REACH * (high - best), points)

@@ -18,8 +18,10 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit, estimate_rows
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.delta import Delta, delta
+from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds
 from lawful.uncertainty.linear import corrected_residuals
 from lawful.uncertainty.profile import Profile, profile
+from lawful.uncertainty.quantity import Quantity
 from lawful.uncertainty.resample import SCHEMES
 
 KINDS = (*SCHEMES, "profile", "delta", "none")
@@ -66,7 +68,9 @@ class Intervals(Shown):
     draws : Draws or None
         The bootstrap behind them.
     notes : tuple of Note
-        Failed draws, open intervals, coefficients on a bound.
+        Failed draws, open intervals, coefficients on a bound, errors that runs share.
+    cluster : str
+        What the profile takes as sharing an error; see :func:`lawful.profile`.
 
     Examples
     --------
@@ -84,6 +88,7 @@ class Intervals(Shown):
     level: float
     draws: Draws | None = None
     notes: tuple[Note, ...] = field(default=())
+    cluster: str = AUTO
 
     def __repr__(self) -> str:
         return f"Intervals({self.kind}, {format_level(self.level)}, of {self.fit!r})"
@@ -123,20 +128,36 @@ class Intervals(Shown):
         budget : float, optional
             FLOPs.
         point : (float, float), optional
-            N and D, for ``loss_at``, whose interval under ``profile`` is the linearised one.
+            N and D, for ``loss_at``.
         """
         if self.draws is not None:
             return self.draws.interval(name, self.level, budget=budget, point=point)
-        if self.kind == "delta" or point is not None:
+        if self.kind == "delta":
             return self._linear.interval(name, self.level, budget=budget, point=point)
+        if point is not None:
+            return self._at_point(point)
         key = (name, budget)
         if key not in self._profiles:
             try:
-                self._profiles[key] = profile(self.fit, name, budget=budget, level=self.level, points=0)
+                self._profiles[key] = profile(
+                    self.fit, name, budget=budget, level=self.level, cluster=self.cluster, points=0
+                )
             except UnsupportedError:
                 # A derived quantity with A or B held: the profile would need curved bounds.
                 return self._linear.interval(name, self.level, budget=budget)
         return self._profiles[key].interval
+
+    def _at_point(self, point: tuple[float, float]) -> Interval:
+        """Interval of the loss of one model: exact where the profile is, linearised elsewhere."""
+        rests = grounds(self.fit, self.cluster)
+        surface = self.fit.surface
+        if rests is None or surface is None:
+            return self._linear.interval("loss_at", self.level, point=point)
+        quantity, cost = Quantity("loss_at", point=point), surface.cost
+        rise = rests.rise(quantity, cost, self.level, "trend")[0]
+        low, high, _ = rests.ends(quantity, cost, rise)
+        middle = float(surface.loss(*point))
+        return min(low, middle), max(high, middle)
 
     def band(self, name: str, budgets: Array) -> Array:
         """
@@ -171,7 +192,7 @@ class Intervals(Shown):
             for c, theta, column in law.amounts:
                 k[c] = k[c] * units[column] ** -k[theta]
             draws = replace(self.draws, fit=fit, coefficients=k)
-        return Intervals(fit, self.kind, self.level, draws, self.notes)
+        return Intervals(fit, self.kind, self.level, draws, self.notes, self.cluster)
 
     def at_level(self, level: float) -> Intervals:
         """Return the same at another level."""
@@ -231,8 +252,11 @@ def intervals(
         so do laws of another form than Chinchilla's (``Law.profiles``).
     kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
     level : float
-    draws, seed, cluster
+    draws, seed
         See :func:`lawful.bootstrap`.
+    cluster : str, optional
+        A column of labels whose runs share an error, for ``profile`` and ``cluster``; ``none`` for independent
+        runs. The profile looks for a shared error by itself if not given.
 
     Returns
     -------
@@ -258,9 +282,12 @@ def intervals(
         return None
     if kind in ("profile", "delta"):
         if fit.surface is not None and fit.surface.law.profiles:
-            found = Intervals(fit, kind, level)
-            return replace(found, notes=delta(fit).notes) if kind == "delta" else found
+            if kind == "delta":
+                return Intervals(fit, kind, level, notes=delta(fit).notes)
+            rests = grounds(fit, cluster or AUTO)
+            return Intervals(fit, kind, level, notes=rests.notes if rests else (), cluster=cluster or AUTO)
         kind = "within-budget"
+    cluster = None if cluster in (AUTO, INDEPENDENT) else cluster
     drawn = bootstrap(fit, draws, scheme=kind, seed=seed, cluster=cluster)
     return Intervals(fit, drawn.scheme, level, drawn, drawn.notes)
 

@@ -11,13 +11,15 @@ from lawful.core.notes import Note
 from lawful.core.numbers import format_flops, format_level
 from lawful.core.sheet import Sheet, quantity
 from lawful.core.shown import Shown
-from lawful.core.typing import Array, BoolArray, Interval
+from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_level
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit, surface_fit
 from lawful.estimate.solvers import Problem, prepare
+from lawful.laws.law import Law
 from lawful.uncertainty.delta import answer
+from lawful.uncertainty.grounds import AUTO, Grounds, grounds
 from lawful.uncertainty.linear import NOISES, Spread, linearise
 from lawful.uncertainty.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
@@ -136,6 +138,7 @@ def profile(
     budget: float | None = None,
     level: float = 0.90,
     noise: str = "trend",
+    cluster: str = AUTO,
     points: int = CURVE_POINTS,
 ) -> Profile:
     """
@@ -157,6 +160,9 @@ def profile(
         Coverage the interval aims at, between 0 and 1.
     noise : {"trend", "unequal", "equal"}
         Whether runs may differ in noise; see :func:`lawful.delta`.
+    cluster : str
+        A column of labels whose runs share an error, ``none`` for independent runs, or ``auto``: any
+        grouping that shares one is found and allowed for.
     points : int
         Points at which the curve is kept for a figure; 0 for none.
 
@@ -184,10 +190,68 @@ def profile(
     >>> bool(ahead.interval[0] < truth.optimum(1e24).params < ahead.interval[1])
     True
     """
-    from scipy.special import stdtrit
-
     quantity = Quantity(name, budget)
     problem = _checked(fit, quantity, level, noise)
+    rests = grounds(fit, cluster)
+    if rests is None:
+        return _by_walking(fit, quantity, problem, level, noise, points)
+    law, cost = fit.surface.law, fit.surface.cost
+    middle = working_values(quantity, law, answer(fit, problem), problem.centre, cost)
+    estimate = float(reported(quantity, law, middle)[0])
+    none = np.empty(0)
+    if _is_held(quantity, law, problem):
+        return Profile(fit, name, budget, level, estimate, (estimate,) * 2, (False, False), none, none, 0.0, 0.0, 1.0)
+    rise, reach, freedom = rests.rise(quantity, cost, level, noise)
+    ends = rests.ends(quantity, cost, rise)
+    values, distance = none, none
+    if points >= 2:
+        # Lower heights lie inside the interval, one higher beyond it: the curve is made of their ends.
+        steps = np.linspace(0.0, CURVE_REACH, points // 2 + 1)[1:]
+        inner = np.array([rests.ends(quantity, cost, rise * step**2)[:2] for step in steps])
+        values = np.concatenate([inner[::-1, 0], middle, inner[:, 1]])
+        distance = reach * np.concatenate([steps[::-1], [0.0], steps])
+        keep = np.isfinite(values)
+        values, distance = values[keep], distance[keep]
+    # The estimate of independent errors lies in the interval of a shared one as well.
+    low, high = (ends.low, ends.high) if np.isnan(middle[0]) else (min(ends.low, middle[0]), max(ends.high, middle[0]))
+    interval = tuple(float(v) for v in reported(quantity, law, np.array([low, high])))
+    return Profile(
+        fit=fit,
+        name=name,
+        budget=budget,
+        level=level,
+        estimate=estimate,
+        interval=(interval[0], interval[1]),
+        open=(bool(ends.open[0]), bool(ends.open[1])),
+        values=reported(quantity, law, values),
+        distance=distance,
+        reach=reach,
+        freedom=freedom,
+        ratio=rise / reach**2,
+        notes=_notes(quantity, ends.open, (interval[0], interval[1]), _better(rests)),
+    )
+
+
+def _is_held(quantity: Quantity, law: Law, problem: Problem | FormProblem) -> bool:
+    """Whether a coefficient is pinned, or a = beta/(alpha+beta) by both exponents."""
+    pinned = problem.lower == problem.upper
+    if quantity.name in ("a", "b"):
+        return bool(pinned[3] and pinned[4])
+    return quantity.name in law.names and bool(pinned[law.names.index(quantity.name)])
+
+
+def _better(rests: Grounds) -> bool:
+    """Whether the profile has a lower misfit than the fit, beyond rounding; pseudo-data may, where squares may not."""
+    at, problem = rests.linear, rests.problem
+    if rests.shared is not None or problem.log or problem.delta is not None:
+        return False
+    return rests.profile.least < float((at.weight * at.residual**2).sum()) * (1 - BETTER)
+
+
+def _by_walking(fit: Fit, quantity: Quantity, problem: Any, level: float, noise: str, points: int) -> Profile:
+    """Profile by refits at trial values, for laws and bounds that the exact profile does not cover."""
+    from scipy.special import stdtrit
+
     law, cost = fit.surface.law, fit.surface.cost
     z = answer(fit, problem)
     frame, data = frame_of(quantity, law, problem, cost), data_of(problem)
@@ -195,29 +259,29 @@ def profile(
     reach = np.asarray(stdtrit(spread.freedom, 0.5 + level / 2), dtype=np.float64)
     middle = working_values(quantity, law, z, problem.centre, cost)
     pinned = frame.at.lower[frame.at.held] == frame.at.upper[frame.at.held]
+    given = fit, quantity.name, quantity.budget, level
     if pinned or not np.isfinite(middle[0]):
         value = float(reported(quantity, law, middle)[0])
         nowhere = (value, value) if pinned else (float("nan"), float("nan"))
         none = np.empty(0)
-        return Profile(fit, name, budget, level, value, nowhere, (False, False), none, none, 0.0, 0.0, 1.0)
+        return Profile(*given, value, nowhere, (False, False), none, none, 0.0, 0.0, 1.0)
     ends = profile_ends(frame, data, z, reach, spread.ratio, precision=PRECISION)
     low, high = (float(v) for v in reported(quantity, law, ends.at[0]))
     curve = _curve(frame, data, z, ends, spread.ratio, points)
     order = np.argsort(curve[0], kind="stable")
+    is_open = bool(ends.open[0, 0]), bool(ends.open[0, 1])
+    better = float(ends.lowest[0]) < float(misfit(data, z)[0]) * (1 - BETTER)
     return Profile(
-        fit=fit,
-        name=name,
-        budget=budget,
-        level=level,
+        *given,
         estimate=float(reported(quantity, law, middle)[0]),
         interval=(low, high),
-        open=(bool(ends.open[0, 0]), bool(ends.open[0, 1])),
+        open=is_open,
         values=reported(quantity, law, curve[0][order]),
         distance=curve[1][order],
         reach=float(reach[0]),
         freedom=float(spread.freedom[0]),
         ratio=float(spread.ratio[0]),
-        notes=_notes(quantity, ends.open[0], (low, high), float(ends.lowest[0]), problem, z),
+        notes=_notes(quantity, is_open, (low, high), better),
     )
 
 
@@ -260,17 +324,14 @@ def _curve(frame: Frame, data: Data, z: Array, ends: Ends, ratio: Array, points:
     return frame.scale * values + frame.offset, rise
 
 
-def _notes(
-    quantity: Quantity, is_open: BoolArray, ends: Interval, lowest: float, problem: Problem, z: Array
-) -> tuple[Note, ...]:
+def _notes(quantity: Quantity, is_open: tuple[bool, bool], ends: Interval, better: bool) -> tuple[Note, ...]:  # noqa: FBT001
     notes = []
     for side, gone, end in zip(("below", "above"), is_open, ends, strict=True):
         if gone:
             where = f"it ends at the bound {end:.4g}" if np.isfinite(end) and end > 0 else "it has no end there"
             text = f"The data do not bound {quantity.name} from {side}: {where}."
             notes.append(Note("open_interval", text))
-    least = float(misfit(data_of(problem), z)[0])
-    if lowest < least * (1 - BETTER):
+    if better:
         text = f"The profile of {quantity.name} met a lower misfit than the fit: a better optimum exists."
         notes.append(Note("better_optimum", text))
     return tuple(notes)

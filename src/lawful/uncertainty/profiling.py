@@ -246,6 +246,14 @@ def profile_ends(
         if alive.size == 0:
             break
         held = minimise_held(frame, both.rows(alive), walk.phi[alive], walk.value[alive], tolerance=tolerance)
+        done = held.converged
+        if not done.all():
+            # What did not converge says nothing of the height there: the next trial is nearer.
+            _retreat(walk, alive[~done])
+            stuck, alive = alive[~done], alive[done]
+            held = Held(held.value[done], held.phi[done], held.converged[done])
+        else:
+            stuck = alive[:0]
         np.minimum.at(lowest, alive % count, held.value)
         rise = np.sqrt(np.maximum(2.0 * (held.value - least[alive]), 0.0) / walk.unit[alive])
         at[alive], ends[alive] = walk.value[alive], held.phi
@@ -253,7 +261,9 @@ def profile_ends(
         close = np.abs(rise / walk.height[alive] - 1.0) <= precision
         narrow = np.abs(walk.outer[alive] - walk.inner[alive]) <= 1e-10 * (1.0 + np.abs(walk.value[alive]))
         _advance(walk, alive, rise, held.phi)
-        alive = alive[~(close | narrow | is_open[alive])]
+        alive = np.concatenate([alive[~(close | narrow | is_open[alive])], stuck])
+    # A walk that never reached its height ends at the last point known to lie below it, and is open there.
+    at[alive], ends[alive], is_open[alive] = walk.inner[alive], walk.inner_phi[alive], True
     return _collect(frame, phi0[:, k], at.reshape(2, count).T, is_open.reshape(2, count).T, ends, lowest)
 
 
@@ -292,6 +302,12 @@ def _set_out(frame: Frame, phi: Array, slope: Array, sign: Array, height: Array,
     last = np.stack([middle, np.zeros(rows)], axis=1)
     far = np.full(rows, np.inf)
     return _Walk(middle, edge, sign, height, unit, value, start, middle.copy(), phi.copy(), edge.copy(), far, last)
+
+
+def _retreat(walk: _Walk, rows: IntArray) -> None:
+    """Move trials half-way back to the farthest point that is known to lie below the height."""
+    walk.value[rows] = 0.5 * (walk.inner[rows] + walk.value[rows])
+    walk.phi[rows] = walk.inner_phi[rows]
 
 
 def _advance(walk: _Walk, rows: IntArray, rise: Array, phi: Array) -> None:

@@ -23,6 +23,9 @@ SHARES = np.concatenate([[0.0], np.linspace(0.02, 0.98, 49)])
 EVIDENCE = 1.0
 """Twice the gain in log restricted likelihood from which a grouping is taken."""
 
+NEAR_EVIDENCE = 3.8
+"""The same for neighbours, whose likeness a little misfit of the law feigns; where it is real it is well above."""
+
 FEWEST_GROUPS = 3
 """Groups of two runs or more that a share can be told from."""
 
@@ -115,7 +118,7 @@ def shared_error(
             best = gain, name, share, np.asarray(label[:, None] == label).astype(float), count
     if along is not None and residual.size <= DENSE and usable(along[0]):
         rho, gain = _correlation(basis, residual, free, *along)
-        if rho > 0 and (best is None or gain > best[0]):
+        if rho > 0 and gain > NEAR_EVIDENCE and (best is None or gain > best[0]):
             best = gain, NEIGHBOURS, rho, _neighbours(rho, *along), np.unique(along[0]).size
     if best is None or best[0] <= evidence:
         return None
