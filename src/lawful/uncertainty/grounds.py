@@ -220,7 +220,7 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
         known = ", ".join(fit.runs.labels) or "none"
         msg = f"There is no column {cluster!r} to cluster by; the runs have these labels: {known}."
         raise UnsupportedError(msg)
-    if fit.surface is None or not fit.surface.law.profiles:
+    if fit.surface is None or not fit.surface.law.profiles or fit.surface.law.columns != ("N", "D"):
         return None
     first = first_of_copies(fit.runs)
     runs = fit.runs if first.size == len(fit.runs) else fit.runs.take(first)
