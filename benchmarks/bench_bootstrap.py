@@ -36,8 +36,8 @@ def test_lawful_bootstrap_10000_draws(benchmark: Any, noisy: Runs) -> None:
     found = lawful.fit(noisy)
 
     def run() -> None:
-        draws = lawful.bootstrap(found, 10_000)
-        lawful.allocate(found, 1e24, draws=draws)
+        draws = found.bootstrap(10_000)
+        found.allocate(1e24, draws=draws)
         for k in ("E", "A", "B", "alpha", "beta", "a", "b"):
             draws.interval(k)
 

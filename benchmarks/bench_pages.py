@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import lawful
+from lawful.show.explorer import explorer_html
 
 REACT = "(width) => { lawfulExplorer.set({ width }, { write: false }); return document.body.offsetHeight; }"
 """What one move of a slider causes: all numbers, the figures on the screen, and the layout of the page."""
@@ -25,7 +25,7 @@ def explorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip("Chromium is not installed")
     driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
     path = Path(tmp_path_factory.mktemp("pages"), "explorer.html")
-    path.write_text(lawful.explorer_html(), encoding="utf-8")
+    path.write_text(explorer_html(), encoding="utf-8")
     with driver.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})

@@ -13,7 +13,7 @@ SHARED = Path(os.environ.get("LAWFUL_SHARED", Path(__file__).resolve().parents[2
 
 def sweep(n: int, noise: float, seed: int = 0) -> Runs:
     """An IsoFLOP sweep of the Chinchilla surface with n runs at four budgets (fewer for few runs)."""
-    truth = lawful.study_surface("chinchilla")
+    truth = lawful.Surface.named("chinchilla")
     budgets = [1e18, 1e19, 1e20, 1e21] if n >= 20 else [1e18, 1e20]
-    plan = lawful.plan_isoflop(budgets, n // len(budgets), surface=truth)
+    plan = lawful.Plan.isoflop(budgets, n // len(budgets), surface=truth)
     return lawful.simulate(truth, plan, noise=noise, seed=seed)

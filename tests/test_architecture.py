@@ -48,7 +48,9 @@ STILL_UP: set[tuple[str, str]] = set()
 # import inside a function, or one for type checkers, point up.
 METHODS = {
     "data/methods.py": "Runs",
+    "laws/methods.py": "Surface",
     "estimate/methods.py": "Fit and FrontierFit",
+    "analysis/methods.py": "Analysis",
 }
 
 FORBIDDEN_STEMS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}

@@ -13,7 +13,7 @@ import pytest
 import lawful
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import InputError, OutputError
-from lawful.show.files.artifact import artifact_document, load_analysis
+from lawful.show.files.artifact import artifact_document, load
 from lawful.show.files.bundle import write_fit, write_runs
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
@@ -38,7 +38,7 @@ def same(left, right):
 @pytest.mark.parametrize("method", METHODS)
 def test_round_trip_is_exact(analyses, tmp_path, method, scale):
     found = analyses[method]
-    again = load_analysis(lawful.save_fit(found, tmp_path / "fit.json", scale=scale))
+    again = load(found.save(tmp_path / "fit.json", scale=scale))
     assert type(again.fit) is type(found.fit)
     assert again.fit.frontier == found.fit.frontier
     assert (again.fit.method, again.fit.status, again.notes) == (found.fit.method, found.fit.status, found.notes)
@@ -57,13 +57,13 @@ def test_round_trip_is_exact(analyses, tmp_path, method, scale):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_loaded_analysis_allocates_as_the_first_did(analyses, tmp_path, method):
-    again = load_analysis(lawful.save_fit(analyses[method], tmp_path / "fit.json"))
+    again = load(analyses[method].save(tmp_path / "fit.json"))
     assert again.allocate(1e23) == analyses[method].allocations[0]
 
 
 def test_saving_again_changes_nothing_but_the_date(analyses, tmp_path):
     first = artifact_document(analyses["vpnls"])
-    second = artifact_document(load_analysis(lawful.save_fit(analyses["vpnls"], tmp_path / "fit.json")))
+    second = artifact_document(load(analyses["vpnls"].save(tmp_path / "fit.json")))
     for document in (first, second):
         document["provenance"].pop("created")
     # Allocations are asked for, not loaded.
@@ -74,20 +74,20 @@ def test_saving_again_changes_nothing_but_the_date(analyses, tmp_path):
 
 def test_a_bare_fit_is_enough(runs, tmp_path):
     fit = lawful.fit(runs, fixed={"E": 1.7}, method=lawful.VarPro(bounds={"alpha": (0.1, 1.0), "A": (0.0, np.inf)}))
-    again = lawful.load_fit(lawful.save_fit(fit, tmp_path / "fit.json"))
+    again = lawful.load(fit.save(tmp_path / "fit.json")).fit
     assert again.surface == fit.surface
     assert (dict(again.fixed), again.solver) == (dict(fit.fixed), fit.solver)
     assert str(again) == str(fit)
-    assert load_analysis(tmp_path / "fit.json").draws is None
+    assert load(tmp_path / "fit.json").draws is None
 
 
 def test_failed_draws_survive(analyses, tmp_path):
-    path = lawful.save_fit(analyses["vpnls"], tmp_path / "fit.json")
+    path = analyses["vpnls"].save(tmp_path / "fit.json")
     document = json.loads(path.read_text())
     for values in (*document["draws"]["coefficients"].values(), *document["draws"]["frontier"].values()):
         values[0] = None
     path.write_text(json.dumps(document))
-    draws = load_analysis(path).draws
+    draws = load(path).draws
     assert (draws.failed, len(draws)) == (1, 30)
     assert all(map(math.isfinite, draws.interval("alpha")))
 
@@ -118,12 +118,12 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_damaged_file_is_one_sentence(analyses, tmp_path, case):
-    path = lawful.save_fit(analyses["vpnls"], tmp_path / "fit.json")
+    path = analyses["vpnls"].save(tmp_path / "fit.json")
     document = json.loads(path.read_text())
     BROKEN[case](document)
     path.write_text(json.dumps(document))
     with pytest.raises(InputError, match=r"is a damaged fit .*; fit the runs again\.$"):
-        lawful.load_fit(path)
+        lawful.load(path)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +140,19 @@ def test_a_damaged_file_is_one_sentence(analyses, tmp_path, case):
 def test_what_is_no_fit_is_one_sentence(tmp_path, content, message):
     (tmp_path / "fit.json").write_bytes(content)
     with pytest.raises(InputError, match=message):
-        lawful.load_fit(tmp_path / "fit.json")
+        lawful.load(tmp_path / "fit.json")
 
 
 def test_a_missing_file_and_a_directory(tmp_path):
     with pytest.raises(InputError, match="There is no file"):
-        lawful.load_fit(tmp_path / "fit.json")
+        lawful.load(tmp_path / "fit.json")
     with pytest.raises(InputError, match=r"give the fit\.json inside it"):
-        lawful.load_fit(tmp_path)
+        lawful.load(tmp_path)
 
 
 def test_an_unwritable_file_is_one_sentence(analyses, tmp_path):
     with pytest.raises(OutputError, match=r"Cannot write .*is a directory"):
-        lawful.save_fit(analyses["vpnls"], tmp_path)
+        analyses["vpnls"].save(tmp_path)
 
 
 def test_runs_csv_keeps_every_column_and_adds_what_the_fit_says(tmp_path):

@@ -7,11 +7,12 @@ import pytest
 
 import lawful
 from lawful.errors import UnsupportedError
+from lawful.uncertainty.delta import delta
 from lawful.uncertainty.quantiles import bca, quantiles, studentised
 from lawful.uncertainty.resample import BLOCK, MULTIPLIERS, SCHEMES, multipliers, resample
 
-TRUTH = lawful.study_surface("chinchilla")
-PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
+TRUTH = lawful.Surface.named("chinchilla")
+PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,8 @@ def labelled():
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_continued_run_equals_a_longer_one(labelled, scheme):
     options = {"scheme": scheme, "seed": 3, "cluster": "seed" if scheme == "cluster" else None}
-    whole = lawful.bootstrap(labelled, BLOCK + 120, **options)
-    parts = lawful.extend(lawful.extend(lawful.bootstrap(labelled, 70, **options), BLOCK), 50)
+    whole = labelled.bootstrap(BLOCK + 120, **options)
+    parts = labelled.bootstrap(70, **options).extend(BLOCK).extend(50)
     for name, values in whole.coefficients.items():
         assert np.array_equal(values, parts.coefficients[name], equal_nan=True)
     assert len(parts) == BLOCK + 120
@@ -39,9 +40,9 @@ def test_a_continued_run_equals_a_longer_one(labelled, scheme):
 
 @pytest.mark.parametrize("scheme", [s for s in SCHEMES if s != "cluster"])
 def test_every_scheme_agrees_with_the_linearisation_on_even_noise(found, scheme):
-    draws = lawful.bootstrap(found, 2000, scheme=scheme)
+    draws = found.bootstrap(2000, scheme=scheme)
     spread = float(np.std(draws.coefficients["alpha"]))
-    expected = lawful.delta(found, noise="equal").error("alpha")
+    expected = delta(found, noise="equal").error("alpha")
     # 36 runs leave the schemes that use each run's own residual with a noisy variance.
     assert 0.6 < spread / expected < 1.5
 
@@ -94,40 +95,40 @@ def test_studentised_interval_of_a_mean_agrees_with_student():
     ("name", "budget"), [("alpha", None), ("A", None), ("a", None), ("params", 1e24), ("loss", 1e24)]
 )
 def test_any_quantity_has_any_kind_of_interval(found, kind, name, budget):
-    draws = lawful.bootstrap(found, 300, scheme="wild")
+    draws = found.bootstrap(300, scheme="wild")
     low, high = draws.interval(name, 0.9, kind, budget=budget)
-    estimate = lawful.profile(found, name, budget=budget, points=0).estimate
+    estimate = found.profile(name, budget=budget, points=0).estimate
     assert low < estimate < high
 
 
 def test_failed_draws_are_counted_kept_and_noted():
-    plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 4, surface=TRUTH)
-    draws = lawful.bootstrap(lawful.fit_isoflop(lawful.simulate(TRUTH, plan, noise=0.02, seed=6)), 400, scheme="rows")
+    plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 4, surface=TRUTH)
+    draws = lawful.fit_isoflop(lawful.simulate(TRUTH, plan, noise=0.02, seed=6)).bootstrap(400, scheme="rows")
     assert draws.failed > 0
     assert len(draws) == 400
     note = next(note for note in draws.notes if note.code == "failed_draws")
     assert str(draws.failed) in note.message
-    again = lawful.extend(draws, 100)
+    again = draws.extend(100)
     assert [n.code for n in again.notes].count("failed_draws") == 1
 
 
 def test_requests_that_make_no_sense_are_refused(labelled):
     with pytest.raises(UnsupportedError, match="Unknown scheme 'jackknife'; choose one of within-budget"):
-        lawful.bootstrap(labelled, 10, scheme="jackknife")
+        labelled.bootstrap(10, scheme="jackknife")
     with pytest.raises(UnsupportedError, match="no column 'lab' to cluster by; the runs have these labels: seed, same"):
-        lawful.bootstrap(labelled, 10, scheme="cluster", cluster="lab")
+        labelled.bootstrap(10, scheme="cluster", cluster="lab")
     with pytest.raises(UnsupportedError, match="share one value of 'same'"):
-        lawful.bootstrap(labelled, 10, scheme="cluster", cluster="same")
+        labelled.bootstrap(10, scheme="cluster", cluster="same")
     with pytest.raises(UnsupportedError, match="needs a column of labels"):
-        lawful.bootstrap(labelled, 10, scheme="cluster")
+        labelled.bootstrap(10, scheme="cluster")
     with pytest.raises(UnsupportedError, match="Unknown multiplier 'normal'"):
-        lawful.bootstrap(labelled, 10, multiplier="normal")
+        labelled.bootstrap(10, multiplier="normal")
     with pytest.raises(UnsupportedError, match="a positive whole number, got 0"):
-        lawful.extend(lawful.bootstrap(labelled, 10), 0)
+        labelled.bootstrap(10).extend(0)
     with pytest.raises(UnsupportedError, match="approach2 has no fitted losses to draw around"):
-        lawful.bootstrap(lawful.fit_isoflop(labelled.runs), 10, scheme="wild")
+        lawful.fit_isoflop(labelled.runs).bootstrap(10, scheme="wild")
     with pytest.raises(UnsupportedError, match="Unknown kind of interval 'bias'"):
-        lawful.bootstrap(labelled, 10).interval("alpha", kind="bias")
+        labelled.bootstrap(10).interval("alpha", kind="bias")
 
 
 def test_percentiles_ignore_failed_draws():
@@ -141,7 +142,7 @@ def test_besiroglu_standard_errors(shared_data):
 
     runs = pd.read_csv(shared_data / "chinchilla_svg.csv").sort_values("loss").iloc[:-5]
     found = lawful.fit(runs, method=lawful.Joint())
-    draws = lawful.bootstrap(found, 4000, scheme="rows")
+    draws = found.bootstrap(4000, scheme="rows")
     published = {"E": 0.0257, "A": 124.5, "B": 1293.0, "alpha": 0.0154, "beta": 0.0206}
     for name, error in published.items():
         assert float(np.nanstd(draws.coefficients[name])) == pytest.approx(error, rel=0.2), name

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import lawful
 from lawful.analysis.analysis import analyse
 from lawful.cli.app import main
 from lawful.core.objective import Objective
@@ -22,6 +21,7 @@ from lawful.show.files.artifact import save_fit
 from lawful.show.files.bundle import write_fit
 from lawful.show.report.changes import change_sentence, changes_document, changes_of, changes_tables, data_sentences
 from lawful.show.report.changes_report import changes_html
+from lawful.show.report.reporting import write_report
 from lawful.show.report.saved import SavedFit, load_saved
 from lawful.sources.read import read_runs
 
@@ -193,19 +193,19 @@ def test_bad_input_is_one_sentence(
 
 def test_write_report_takes_fits_files_and_analyses(tmp_path: Path, pair: tuple[SavedFit, SavedFit]) -> None:
     fit = pair[0].analysis.fit
-    page = lawful.write_report(fit, path=tmp_path / "one.html")
+    page = write_report(fit, path=tmp_path / "one.html")
     assert "Bias of Approach 2" in page.read_text()
     path = save_fit(fit, tmp_path / "fit.json")
-    assert "What changed" in lawful.write_report(path, pair[1].analysis, path=tmp_path / "two.html").read_text()
+    assert "What changed" in write_report(path, pair[1].analysis, path=tmp_path / "two.html").read_text()
     with pytest.raises(InputError, match="A report needs at least one fit"):
-        lawful.write_report(path=tmp_path / "none.html")
+        write_report(path=tmp_path / "none.html")
 
 
 def test_a_folder_in_the_way_is_refused(tmp_path: Path, pair: tuple[SavedFit, SavedFit]) -> None:
     (tmp_path / "x.html").mkdir()
     with pytest.raises(OutputError, match=r"Cannot write .*x\.html"):
-        lawful.write_report(pair[0].analysis, path=tmp_path / "x.html")
+        write_report(pair[0].analysis, path=tmp_path / "x.html")
     (tmp_path / "y-tables").write_text("mine")
     with pytest.raises(OutputError, match="choose another name"):
-        lawful.write_report(pair[0].analysis, path=tmp_path / "y.html")
+        write_report(pair[0].analysis, path=tmp_path / "y.html")
     assert (tmp_path / "y-tables").read_text() == "mine"

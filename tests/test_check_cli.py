@@ -257,7 +257,7 @@ class TestFitCheck:
         assert move["params_kept"] == found["allocations"][0]["params"]
         # All runs that have a loss, the bad twin included.
         everything = lawful.fit(lawful.check(spoilt_csv).runs)
-        assert move["params_all"] == pytest.approx(lawful.allocate(everything, 1e21).params, rel=1e-9)
+        assert move["params_all"] == pytest.approx(everything.allocate(1e21).params, rel=1e-9)
 
     def test_without_the_flag_the_crashed_run_is_refused(self, call, spoilt_csv):
         code, out, err = call("fit", spoilt_csv, *QUICK)
@@ -280,7 +280,7 @@ class TestFitCheck:
         saved = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
         assert saved["check"]["n_kept"] == 26
         assert "checked.csv" in saved["files"]
-        assert len(lawful.load_fit(folder / "fit.json").runs) == 26
+        assert len(lawful.load(folder / "fit.json").fit.runs) == 26
 
     def test_groups_are_checked_apart_and_hopeless_ones_have_a_reason(self, document, tmp_path):
         rows = [[*row, lab] for lab in ("web", "books") for row in sweep_rows()]

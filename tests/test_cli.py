@@ -251,7 +251,7 @@ class TestGroups:
         code, out, err = call("fit", two_sets, "--by", "set", "--out", tmp_path / "o", *QUICK)
         assert (code, err) == (0, "")
         assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["fit-by.json", "full"]
-        assert lawful.load_fit(tmp_path / "o" / "full" / "fit.json").method == "vpnls"
+        assert lawful.load(tmp_path / "o" / "full" / "fit.json").fit.method == "vpnls"
         assert "set = few" in out
         assert "unavailable" in out
 
@@ -294,7 +294,7 @@ class TestSavedFit:
 
     def test_predict(self, document, saved):
         found = document("predict", saved, "--params", "7e9", "--tokens", "2e12")
-        surface = lawful.load_fit(saved).surface
+        surface = lawful.load(saved).fit.surface
         assert found["schema"] == "lawful.predict/1"
         assert found["loss"] == surface.loss(7e9, 2e12)
         assert found["budget"] == 6 * 7e9 * 2e12
@@ -310,7 +310,7 @@ class TestSavedFit:
 
     def test_allocate_gives_what_fit_gave(self, document, saved):
         found = document("allocate", saved, "--budget", "1e23")
-        assert found["schema"] == "lawful.allocate/1"
+        assert found["schema"] == "allocate/1"
         assert found["allocations"] == json.loads(saved.read_text())["allocations"]
 
     def test_allocate_at_a_fixed_size_and_ratio(self, document, saved):
@@ -649,7 +649,7 @@ class TestDemo:
         assert "Closest to the truth: vpnls" in flat
         assert str(tmp_path / "d" / "report.html") in re.sub(r"\s", "", out)
         assert {"fit.json", "compare.json", "report.html", "runs.csv"} <= {p.name for p in (tmp_path / "d").iterdir()}
-        assert "synthetic" in lawful.load_fit(tmp_path / "d" / "fit.json").runs.source
+        assert "synthetic" in lawful.load(tmp_path / "d" / "fit.json").fit.runs.source
 
 
 class TestPublishedRuns:

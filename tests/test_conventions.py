@@ -163,8 +163,8 @@ def test_logged_gflops_are_the_budget_under_another_name(export: lawful.Runs) ->
 
 
 def test_a_cost_in_closed_form_gives_the_closed_optimum() -> None:
-    truth = lawful.study_surface("chinchilla")
-    runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    truth = lawful.Surface.named("chinchilla")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e20], 9, surface=truth))
     row = conventions(runs, budgets=[1e22]).rows[0]
     assert (row.a, row.b) == pytest.approx(truth.exponents, rel=1e-9)
     assert row.optima[0].params == pytest.approx(float(truth.optimum(1e22).params), rel=1e-7)
@@ -173,8 +173,8 @@ def test_a_cost_in_closed_form_gives_the_closed_optimum() -> None:
 
 
 def test_another_cost_moves_the_optimum_to_where_no_choice_on_its_budget_is_better() -> None:
-    truth = lawful.study_surface("chinchilla")
-    runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    truth = lawful.Surface.named("chinchilla")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e20], 9, surface=truth))
     per_token = 6 * runs.N + 5e4 * runs.N ** (2 / 3)
     table = {"N": runs.N, "D": runs.D, "loss": runs.L, "measured": per_token * runs.D}
     row = conventions(lawful.read_runs(table), flops=["measured"], budgets=[1e20]).rows[1]
@@ -188,8 +188,8 @@ def test_another_cost_moves_the_optimum_to_where_no_choice_on_its_budget_is_bett
 
 @pytest.mark.parametrize("method", ["approach1", "approach2", "approach3"])
 def test_other_methods_see_the_counts_too(method: str) -> None:
-    truth = lawful.study_surface("symmetric")
-    runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth))
+    truth = lawful.Surface.named("symmetric")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth))
     rest = runs.N**1.1
     table = {"N": runs.N, "D": runs.D, "C": runs.C, "loss": runs.L, "N_no_emb": rest}
     rows = {(r.params, r.flops): r for r in conventions(table, method=method, budgets=[1e20]).rows}
@@ -210,8 +210,8 @@ def test_a_surface_without_an_optimum_says_so() -> None:
 
 
 def test_columns_that_cannot_be_used_are_said_or_refused() -> None:
-    truth = lawful.study_surface("symmetric")
-    runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 5, surface=truth))
+    truth = lawful.Surface.named("symmetric")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e20], 5, surface=truth))
     broken = np.where(np.arange(len(runs)) == 3, np.nan, runs.N)
     table = {"N": runs.N, "D": runs.D, "loss": runs.L, "N_no_emb": broken}
     found = conventions(table)

@@ -14,8 +14,8 @@ from lawful.errors import UnsupportedError
 from lawful.studies import s20_calibration as study
 from lawful.uncertainty.diagnose import diagnose
 
-TRUTH = lawful.study_surface("chinchilla")
-PLAN = lawful.plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
+TRUTH = lawful.Surface.named("chinchilla")
+PLAN = lawful.Plan.isoflop([1e17, 1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
 MEAN = TRUTH.loss(PLAN.N, PLAN.D)
 
 
@@ -31,14 +31,14 @@ def found():
 
 
 def test_closed_form_intervals_hold_on_gaussian_noise(found):
-    table = lawful.coverage(found, repeats=400, draws=0)
+    table = found.coverage(repeats=400, draws=0)
     assert set(table.table["interval"]) == {"profile", "delta"}
     # Four Monte Carlo standard errors around nominal.
     assert (np.abs(np.asarray(table.table["coverage"], float) - 0.9) < 4 * 0.015 + 0.02).all()
 
 
 def test_the_same_seed_gives_the_same_table(found):
-    first, second = (lawful.coverage(found, repeats=20, draws=9, budgets=[1e24], seed=5) for _ in range(2))
+    first, second = (found.coverage(repeats=20, draws=9, budgets=[1e24], seed=5) for _ in range(2))
     for name, column in first.table.items():
         assert [str(v) for v in column] == [str(v) for v in second.table[name]]
     assert set(first.table["interval"]) == {"profile", "delta", "within-budget", "rows", "wild", "residual"}
@@ -81,7 +81,7 @@ def table(tmp_path):
 def test_cli(table, capsys):
     assert main(["coverage", str(table), "--repeats", "20", "--bootstrap", "9", "--budget", "1e23", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["schema"], document["repeats"], document["draws"]) == ("lawful.coverage/1", 20, 9)
+    assert (document["schema"], document["repeats"], document["draws"]) == ("coverage/1", 20, 9)
     rows = document["coverage"]
     assert {"interval", "quantity", "budget", "coverage", "error", "width", "truth"} == set(rows[0])
     assert {row["budget"] for row in rows} == {None, 1e23}

@@ -10,12 +10,12 @@ from lawful.core.objective import Objective
 from lawful.errors import UnsupportedError
 from lawful.estimate.solvers import prepare
 from lawful.uncertainty import replicas as rp
-from lawful.uncertainty.delta import answer
+from lawful.uncertainty.delta import answer, delta
 from lawful.uncertainty.linear import equal_noise, linearise, unequal_noise, variance_power
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
 
-TRUTH = lawful.study_surface("chinchilla")
-PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
+TRUTH = lawful.Surface.named("chinchilla")
+PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
 QUANTITIES = [
     *(Quantity(n) for n in ("E", "A", "B", "alpha", "beta", "a", "b", "log10_a0", "log10_b0")),
     *(Quantity(n, 1e24) for n in ("params", "tokens", "loss")),
@@ -37,7 +37,7 @@ def test_a_linear_law_has_the_textbook_interval():
     design = np.stack([np.ones(len(runs)), runs.N**-0.34, runs.D**-0.28], axis=1)
     coefficients, rss, *_ = np.linalg.lstsq(design, runs.L, rcond=None)
     cov = np.linalg.inv(design.T @ design) * rss[0] / (len(runs) - 3)
-    low, high = lawful.delta(held, noise="equal").interval("E", 0.9)
+    low, high = delta(held, noise="equal").interval("E", 0.9)
     half = stats.t.ppf(0.95, len(runs) - 3) * np.sqrt(cov[0, 0])
     assert (low, high) == pytest.approx((coefficients[0] - half, coefficients[0] + half), rel=1e-6)
 
@@ -99,30 +99,30 @@ def test_the_power_of_the_noise_is_found():
 
 def test_a_coefficient_on_a_bound_is_dropped_and_noted():
     runs = lawful.simulate(TRUTH, PLAN, noise=0.01, seed=3)
-    found = lawful.delta(lawful.fit(runs, method=lawful.VarPro(bounds={"alpha": (0.5, 1.0)})))
+    found = delta(lawful.fit(runs, method=lawful.VarPro(bounds={"alpha": (0.5, 1.0)})))
     assert [note.code for note in found.notes] == ["bound_dropped"]
     assert np.isnan(found.interval("alpha")).all()
     assert np.isfinite(found.interval("params", budget=1e22)).all()
 
 
 def test_huber_is_nearly_as_sure_as_squares_on_gaussian_noise():
-    plan = lawful.plan_isoflop(np.geomspace(1e17, 1e21, 9), 25, surface=TRUTH)
+    plan = lawful.Plan.isoflop(np.geomspace(1e17, 1e21, 9), 25, surface=TRUTH)
     runs = lawful.simulate(TRUTH, plan, noise=0.01, seed=5)
-    squared = lawful.delta(lawful.fit(runs), noise="equal").error("alpha")
-    huber = lawful.delta(lawful.fit(runs, objective=Objective.huber(1.345 * 0.01)), noise="equal").error("alpha")
+    squared = delta(lawful.fit(runs), noise="equal").error("alpha")
+    huber = delta(lawful.fit(runs, objective=Objective.huber(1.345 * 0.01)), noise="equal").error("alpha")
     # Huber's loss at 1.345 standard deviations has 95% efficiency.
     assert huber / squared == pytest.approx(0.95**-0.5, rel=0.08)
 
 
 def test_requests_that_make_no_sense_are_refused(found):
     with pytest.raises(UnsupportedError, match="approach2 has no surface to linearise"):
-        lawful.delta(lawful.fit_isoflop(found.runs))
+        delta(lawful.fit_isoflop(found.runs))
     with pytest.raises(UnsupportedError, match="Unknown noise 'pink'; choose one of trend, unequal, equal"):
-        lawful.delta(found, noise="pink")
+        delta(found, noise="pink")
     with pytest.raises(UnsupportedError, match="'params' is a quantity at a budget"):
-        lawful.delta(found).interval("params")
+        delta(found).interval("params")
     with pytest.raises(UnsupportedError, match="has no quantity 'gamma'"):
-        lawful.delta(found).interval("gamma")
+        delta(found).interval("gamma")
 
 
 def test_equal_noise_is_the_mean_square(found):

@@ -19,6 +19,7 @@ from lawful.design.rehearsal import check_plan
 from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, OutputError, UnsupportedError
 from lawful.show.planned import plan_document, plan_rows, write_manifest
+from lawful.uncertainty.delta import delta
 
 FIVE = (1e17, 1e18, 1e19, 1e20, 1e21)
 TOTAL = 15 * sum(FIVE)
@@ -66,7 +67,7 @@ def test_the_variance_is_the_one_of_the_delta_method(chinchilla):
     runs = simulate(chinchilla, grid, noise=1e-5, seed=1)
     found = lawful.fit(runs)
     sigma = np.sqrt(found.rss / (len(runs) - 5))
-    low, high = lawful.delta(found, noise="equal").interval("params", level=0.6826894921370859, budget=1e24)
+    low, high = delta(found, noise="equal").interval("params", level=0.6826894921370859, budget=1e24)
     assert np.log(high / low) / 2 == pytest.approx(sigma * error, rel=0.05)
 
 
@@ -231,7 +232,7 @@ def test_the_command_plans_and_writes_a_manifest(tmp_path, capsys):
 
 def test_the_command_plans_the_next_runs_of_a_fit(tmp_path, capsys, chinchilla):
     runs = simulate(chinchilla, plan_isoflop([1e18, 1e19], 9, surface=chinchilla), noise=0.002)
-    lawful.save_fit(lawful.fit(runs), tmp_path / "fit.json")
+    lawful.fit(runs).save(tmp_path / "fit.json")
     rows = zip(*(v.tolist() for v in (runs.N, runs.D, runs.L)), strict=True)
     table = "\n".join(",".join(map(repr, row)) for row in rows)
     (tmp_path / "runs.csv").write_text(f"params,tokens,loss\n{table}\n")

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.decide.deadweight import deadweight_interval
 from lawful.errors import UnsupportedError
+from lawful.show.figures.dial_figure import plot_dial, plot_profile
 
-TRUTH = lawful.study_surface("chinchilla")
-PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
+TRUTH = lawful.Surface.named("chinchilla")
+PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
 DOLLARS = 5.614507888e-19
 """Per FLOP, as published (1,979 TFLOP/s, half of it used, 2 dollars an hour)."""
 
@@ -20,7 +22,7 @@ def found():
 
 
 def test_every_point_of_the_dial_is_a_fit_with_that_e(found):
-    dial = lawful.asymptote_dial(found, 1e24, points=9)
+    dial = found.dial(1e24, points=9)
     for k in (0, 3, 8):
         held = lawful.fit(found.runs, fixed={"E": float(dial.table["E"][k])})
         best = held.surface.optimum(1e24)
@@ -31,7 +33,7 @@ def test_every_point_of_the_dial_is_a_fit_with_that_e(found):
 
 
 def test_support_is_where_the_profile_says(found):
-    dial = lawful.asymptote_dial(found, 1e24)
+    dial = found.dial(1e24)
     # Both ends of the interval are rows of the table, and lie on its height to the precision of the search.
     inside = dial.table["distance"] <= dial.profile.reach * (1 + 1e-4)
     assert np.array_equal(inside, dial.table["support"] > 0)
@@ -39,28 +41,28 @@ def test_support_is_where_the_profile_says(found):
 
 
 def test_the_figure_draws_the_table(found):
-    dial = lawful.asymptote_dial(found, 1e24, points=11)
-    ax = lawful.plot_dial(dial)
+    dial = found.dial(1e24, points=11)
+    ax = plot_dial(dial)
     line = next(line for line in ax.get_lines() if line.get_gid() == "dial")
     assert np.allclose(line.get_xdata(), dial.table["E"])
     assert np.allclose(line.get_ydata(), dial.table["params"])
-    shape = lawful.profile(found, "params", budget=1e24)
-    line = next(line for line in lawful.plot_profile(shape).get_lines() if line.get_gid() == "profile")
+    shape = found.profile("params", budget=1e24)
+    line = next(line for line in plot_profile(shape).get_lines() if line.get_gid() == "profile")
     assert np.allclose(line.get_ydata(), shape.distance)
 
 
 def test_a_dial_needs_a_free_e(found):
     with pytest.raises(UnsupportedError, match="E is held fixed"):
-        lawful.asymptote_dial(lawful.fit(found.runs, fixed={"E": 1.7}), 1e24)
+        lawful.fit(found.runs, fixed={"E": 1.7}).dial(1e24)
     with pytest.raises(UnsupportedError, match="needs a fitted surface"):
-        lawful.asymptote_dial(lawful.fit_isoflop(found.runs), 1e24)
+        lawful.fit_isoflop(found.runs).dial(1e24)
     with pytest.raises(UnsupportedError, match="at least 3 values"):
-        lawful.asymptote_dial(found, 1e24, points=2)
+        found.dial(1e24, points=2)
 
 
 @pytest.mark.parametrize("epsilon", [1e-6, 1e-3, 0.05])
 def test_the_ends_of_indifference_lose_epsilon(epsilon):
-    region = lawful.indifference(TRUTH, 1e24, epsilon)
+    region = TRUTH.indifference(1e24, epsilon)
     for n, d in zip(region.params, region.tokens[::-1], strict=True):
         assert TRUTH.loss(n, d) - region.best[2] == pytest.approx(epsilon, rel=1e-5)
         assert 6 * n * d == pytest.approx(1e24, rel=1e-9)
@@ -69,19 +71,19 @@ def test_the_ends_of_indifference_lose_epsilon(epsilon):
 
 def test_a_narrow_region_is_the_second_order_one():
     """Excess is (alpha beta / 2)(L* - E) u^2 to second order in u = ln(N/N*)."""
-    region = lawful.indifference(TRUTH, 1e24, 1e-7)
+    region = TRUTH.indifference(1e24, 1e-7)
     u = np.sqrt(2e-7 / (0.34 * 0.28 * (region.best[2] - TRUTH["E"])))
     assert region.factor == pytest.approx(np.exp(2 * u), rel=1e-4)
 
 
 def test_epsilon_is_the_noise_of_one_run(found):
-    region = lawful.indifference(found, 1e24)
+    region = found.indifference(1e24)
     assert region.source == "noise"
     assert region.epsilon == pytest.approx(np.sqrt(found.rss / (len(found.runs) - 5)), rel=1e-9)
     with pytest.raises(UnsupportedError, match="has no noise of its own"):
-        lawful.indifference(TRUTH, 1e24)
+        TRUTH.indifference(1e24)
     with pytest.raises(UnsupportedError, match="epsilon is a positive loss"):
-        lawful.indifference(TRUTH, 1e24, -1.0)
+        TRUTH.indifference(1e24, -1.0)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def llama(shared_data):
 def test_the_published_interval_of_llama_3(llama):
     """Approach 2 refitted within budgets against the VPNLS and the Approach 3 surface of the same runs."""
     squares = lawful.fit(llama)
-    whole = lawful.deadweight_interval(squares, llama, 3.8e25, draws=10_000)
+    whole = deadweight_interval(squares, llama, 3.8e25, draws=10_000)
     assert whole.flops * DOLLARS == pytest.approx(1.344e6, rel=1e-3)
     assert whole.failed == pytest.approx(0.16, abs=0.015)
     low, high = (v * DOLLARS for v in whole.discarded)
@@ -111,7 +113,7 @@ def test_the_published_interval_of_llama_3(llama):
 def test_the_published_ends_lie_within_repeats_of_100_draws(llama):
     joint = lawful.fit(llama, method=lawful.Joint(), objective=lawful.Objective.log_squared())
     for truth, low, high in ((lawful.fit(llama), 381e3, 2.8e6), (joint, 412e3, 2.9e6)):
-        repeats = (lawful.deadweight_interval(truth, llama, 3.8e25, draws=100, seed=s) for s in range(60))
+        repeats = (deadweight_interval(truth, llama, 3.8e25, draws=100, seed=s) for s in range(60))
         ends = DOLLARS * np.array([found.discarded for found in repeats])
         assert ends[:, 0].min() < low < ends[:, 0].max()
         assert ends[:, 1].min() < high < ends[:, 1].max()

@@ -31,8 +31,8 @@ def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
 def saved(tmp_path: Path) -> Path:
     """A fit that was asked for two budgets."""
     truth = lawful.Surface.named("besiroglu")
-    runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 6, surface=truth), noise=0.002)
-    return lawful.save_fit(analyse(runs, budgets=[1e23, 1e22], draws=0), tmp_path / "fit.json")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 6, surface=truth), noise=0.002)
+    return analyse(runs, budgets=[1e23, 1e22], draws=0).save(tmp_path / "fit.json")
 
 
 def initial(page: Path) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_a_fit_brings_its_law_and_its_largest_budget(call: Any, saved: Path, tmp
     assert (code, err) == (0, "")
     assert json.loads(out) == {"schema": "lawful.explore/1", "out": "deep/own.html", "fit": str(saved)}
     state = initial(tmp_path / "deep" / "own.html")
-    assert state["alpha"] == lawful.load_fit(saved).surface["alpha"]
+    assert state["alpha"] == lawful.load(saved).fit.surface["alpha"]
     assert (state["target"], state["points"]) == (1e23, 6)
 
 
@@ -91,9 +91,9 @@ def test_a_bad_fit_is_refused_in_a_sentence_and_nothing_is_written(call: Any, tm
     assert sentence(call("absent.json")) == (1, "There is no file 'absent.json'; check the path.")
     assert sentence(call("text.json"))[0] == 1
     assert sentence(call("table.json")) == (1, "The file 'table.json' is JSON, but not a fit that lawful wrote.")
-    truth = lawful.study_surface("chinchilla")
-    runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19], 5, surface=truth))
-    lawful.save_fit(lawful.fit_isoflop(runs), tmp_path / "lines.json")
+    truth = lawful.Surface.named("chinchilla")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19], 5, surface=truth))
+    lawful.fit_isoflop(runs).save(tmp_path / "lines.json")
     code, said = sentence(call("lines.json"))
     assert (code, said.startswith("approach2 fits no surface")) == (2, True)
     assert not (tmp_path / "explorer.html").exists()

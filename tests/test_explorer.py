@@ -31,7 +31,7 @@ HOSTILE = "<script>alert(1)</script> [bold]runs[/bold].csv"
 def fitted() -> lawful.Fit:
     """A fit of a sweep that drifts, from a file with a hostile name."""
     truth = lawful.Surface.named("besiroglu")
-    plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth, width=4, offset=1.5, drift=2)
+    plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth, width=4, offset=1.5, drift=2)
     runs = lawful.simulate(truth, plan, noise=0.003, seed=4)
     return lawful.fit(dataclasses.replace(runs, source=HOSTILE))
 
@@ -255,7 +255,7 @@ def test_runs_without_isoflop_curves_keep_the_plain_grid() -> None:
 
 def test_coefficients_beyond_the_sliders_widen_them() -> None:
     truth = lawful.Surface({"E": 1.0, "A": 5e9, "B": 4e3, "alpha": 1.4, "beta": 0.4})
-    fit = lawful.fit(lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)))
+    fit = lawful.fit(lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)))
     controls = {c["name"]: c for c in explorer_document(fit)["controls"]}
     assert controls["A"]["high"] == fit.surface["A"]
     assert controls["alpha"]["high"] == fit.surface["alpha"]

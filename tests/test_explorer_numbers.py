@@ -78,7 +78,7 @@ def in_python(s: dict[str, Any]) -> dict[str, float] | None:
     truth, budget = lawful.Surface({name: s[name] for name in COEFFICIENTS}), s["target"]
     budgets = np.geomspace(s["low"], s["high"], s["budgets"])
     keys = ("width", "offset", "drift")
-    plan = lawful.plan_isoflop(budgets, s["points"], surface=truth, **{name: s[name] for name in keys})
+    plan = lawful.Plan.isoflop(budgets, s["points"], surface=truth, **{name: s[name] for name in keys})
     try:
         runs = lawful.simulate(truth, plan, noise=s["noise"], seed=s["seed"])
     except lawful.InputError:

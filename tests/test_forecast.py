@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.approach2.bias import correct_isoflop
 from lawful.cli import main
 from lawful.core.render import text
 from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
@@ -258,7 +259,7 @@ def test_the_ends_of_a_frontiers_forecast_are_where_a_refit_of_the_curve_objects
 
 
 def test_a_corrected_frontier_forecasts_too(sweep):
-    found = lawful.correct_isoflop(lawful.fit_isoflop(sweep), 0.34, 0.28)
+    found = correct_isoflop(lawful.fit_isoflop(sweep), 0.34, 0.28)
     (made,) = forecast(found, [3e20])
     assert made.params == pytest.approx(float(found.frontier.params(3e20)), rel=1e-12)
     assert made.loss == pytest.approx(forecast(lawful.fit_isoflop(sweep), [3e20])[0].loss, abs=2e-3)
@@ -290,10 +291,10 @@ def test_bad_ledgers_say_so(tmp_path, fit):
 
 
 def test_the_command_forecasts_and_scores(tmp_path, capsys, fit):
-    path, ledger = lawful.save_fit(fit, tmp_path / "fit.json"), tmp_path / "ledger.jsonl"
+    path, ledger = fit.save(tmp_path / "fit.json"), tmp_path / "ledger.jsonl"
     assert main(["forecast", str(path), "--budget", "1e22", "--ledger", str(ledger), "--json"]) == 0
     entry = json.loads(capsys.readouterr().out)
-    assert entry["schema"] == "lawful.forecast/1"
+    assert entry["schema"] == "forecast/1"
     assert read_ledger(ledger) == [entry]
     assert main(["forecast", str(path), "--params", "5e9", "--tokens", "1e12", "--ledger", str(ledger)]) == 0
     assert "prediction" in capsys.readouterr().out
@@ -303,7 +304,7 @@ def test_the_command_forecasts_and_scores(tmp_path, capsys, fit):
     result.write_text(f"params,tokens,loss\n{one['params']},{one['tokens']},{float(best.loss)}\n")
     assert main(["forecast", "--score", str(ledger), str(result), "--json"]) == 0
     scored = json.loads(capsys.readouterr().out)
-    assert (scored["schema"], scored["scored"], scored["pending"]) == ("lawful.forecast-score/1", 1, 1)
+    assert (scored["schema"], scored["scored"], scored["pending"]) == ("forecast-score/1", 1, 1)
     assert main(["forecast", "--score", str(ledger), str(result)]) == 0
     assert "1 of 1 inside their intervals; 1 pending." in capsys.readouterr().out
 
@@ -325,7 +326,7 @@ def test_the_command_forecasts_and_scores_by_every_method(tmp_path, capsys, swee
     entries = read_ledger(ledger)
     assert tuple(entry["method"] for entry in entries) == METHODS
     assert [entry["law"] for entry in entries] == ["compute", "compute", "chinchilla", "chinchilla"]
-    found = lawful.load_fit(tmp_path / "approach2" / "fit.json")
+    found = lawful.load(tmp_path / "approach2" / "fit.json").fit
     assert entries[1]["forecasts"][0]["loss"] == forecast(found, [3e20])[0].loss
     assert entries[1]["frontier"] == found.frontier.to_dict()
     truth = study_surface("chinchilla")
@@ -355,6 +356,6 @@ def test_the_command_forecasts_and_scores_by_every_method(tmp_path, capsys, swee
     ],
 )
 def test_the_command_refuses(tmp_path, capsys, fit, options, message):
-    path = lawful.save_fit(fit, tmp_path / "fit.json")
+    path = fit.save(tmp_path / "fit.json")
     assert main(["forecast", str(path), *options]) == 2
     assert message in capsys.readouterr().err

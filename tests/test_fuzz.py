@@ -95,9 +95,9 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[Any]]]:
     """A header, possibly with repeats, and as many columns of cells."""
     seed = draw(st.integers(0, 10_000))
     rng = np.random.default_rng(seed)
-    surface = lawful.study_surface(draw(st.sampled_from(["symmetric", "chinchilla", "asymmetric"])))
+    surface = lawful.Surface.named(draw(st.sampled_from(["symmetric", "chinchilla", "asymmetric"])))
     budgets = 10.0 ** rng.uniform(15, 24, draw(st.integers(1, 5)))
-    plan = lawful.plan_isoflop(np.unique(budgets), draw(st.integers(3, 9)), surface=surface)
+    plan = lawful.Plan.isoflop(np.unique(budgets), draw(st.integers(3, 9)), surface=surface)
     runs = lawful.simulate(surface, plan, noise=draw(st.sampled_from([0.0, 0.01, 0.5])), seed=seed)
     columns = {"params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": runs.L}
     kept = draw(st.sampled_from([ROLES, ROLES[:2] + ROLES[3:], ROLES[1:], (ROLES[0], *ROLES[2:]), ROLES[:3]]))

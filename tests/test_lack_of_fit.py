@@ -9,8 +9,8 @@ import lawful
 from lawful.errors import UnsupportedError
 from lawful.uncertainty.fitness import replicate_groups
 
-TRUTH = lawful.study_surface("chinchilla")
-PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20], 6, surface=TRUTH)
+TRUTH = lawful.Surface.named("chinchilla")
+PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20], 6, surface=TRUTH)
 
 
 def replicated(seed, bend=0.0, times=2):
@@ -25,7 +25,7 @@ def test_f_is_the_textbook_one():
 
     runs = replicated(0)
     found = lawful.fit(runs)
-    test = lawful.lack_of_fit(found)
+    test = found.lack_of_fit()
     pair = runs.L.reshape(2, -1)
     pure = float(((pair - pair.mean(axis=0)) ** 2).sum())
     lack = found.rss - pure
@@ -38,7 +38,7 @@ def test_f_is_the_textbook_one():
 
 
 def test_both_probabilities_are_uniform_where_the_law_is_right():
-    tests = [lawful.lack_of_fit(lawful.fit(replicated(seed)), seed=seed) for seed in range(120)]
+    tests = [lawful.fit(replicated(seed)).lack_of_fit(seed=seed) for seed in range(120)]
     for name in ("p_replicates", "p_budgets"):
         p = np.array([getattr(t, name) for t in tests])
         assert np.mean(p < 0.2) == pytest.approx(0.2, abs=0.12), name
@@ -46,17 +46,17 @@ def test_both_probabilities_are_uniform_where_the_law_is_right():
 
 
 def test_a_wrong_law_is_refused_with_a_note():
-    found = lawful.lack_of_fit(lawful.fit(replicated(0, bend=0.03)))
+    found = lawful.fit(replicated(0, bend=0.03)).lack_of_fit()
     assert found.p_replicates < 1e-4
     assert {note.code for note in found.notes} == {"lack_of_fit"}
     assert "Replicates refuse the law" in found.notes[0].message
 
 
 def test_residuals_that_differ_between_budgets_are_noted():
-    plan = lawful.plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
+    plan = lawful.Plan.isoflop([1e17, 1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)
     shift = 0.02 * np.array([1, -1, 1, -1, 1]).repeat(9)
     losses = TRUTH.loss(plan.N, plan.D) + shift + 0.005 * np.random.default_rng(0).standard_normal(45)
-    found = lawful.lack_of_fit(lawful.fit(lawful.Runs.from_arrays(plan.N, plan.D, losses, C=plan.C)))
+    found = lawful.fit(lawful.Runs.from_arrays(plan.N, plan.D, losses, C=plan.C)).lack_of_fit()
     assert found.replicates == 0
     assert found.f is None
     assert found.p_budgets < 0.01
@@ -73,4 +73,4 @@ def test_replicates_agree_to_nine_digits():
 
 def test_a_frontier_is_refused():
     with pytest.raises(UnsupportedError, match="approach2 has no surface"):
-        lawful.lack_of_fit(lawful.fit_isoflop(replicated(0)))
+        lawful.fit_isoflop(replicated(0)).lack_of_fit()

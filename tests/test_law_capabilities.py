@@ -14,11 +14,14 @@ import lawful
 from lawful.analysis.evidence import gather
 from lawful.core.cost import Cost
 from lawful.data.runs import Runs
+from lawful.decide.constraints import Constraints, optimise
+from lawful.decide.deadweight import deadweight_interval
 from lawful.errors import UnsupportedError
 from lawful.laws.law import Law, sum_of_powers
 from lawful.laws.laws import CHINCHILLA, LAWS
 from lawful.laws.surface import Surface, deadweight_of, numeric_optimum
 from lawful.show.files.artifact import load_analysis
+from lawful.show.report.reporting import write_report
 from lawful.uncertainty.diagnose import diagnose
 from test_law_fits import TRUTHS
 
@@ -117,10 +120,10 @@ def test_the_price_of_a_choice_is_that_of_the_law_that_was_fitted() -> None:
 def test_the_interval_of_a_deadweight_holds_its_value_under_the_nested_law() -> None:
     """It was priced with Chinchilla's formula: 7.96e19 to 2.3e20 around 6.54e18."""
     truth = Surface(TRUTHS["nested"], LAWS["nested"])
-    plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth, drift=2)
+    plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth, drift=2)
     runs = lawful.simulate(truth, plan, noise=0.002, seed=1)
     fitted = lawful.fit(runs, law="nested")
-    found = lawful.deadweight_interval(fitted, runs, 1e22, draws=400)
+    found = deadweight_interval(fitted, runs, 1e22, draws=400)
     low, high = found.kept
     assert low <= found.flops <= high
     by_hand = [fitted.surface.deadweight(1e22, float(lawful.fit_isoflop(runs).frontier.tokens(1e22)))]
@@ -133,8 +136,8 @@ def renamed(k: dict[str, float], law: Law) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def runs() -> Runs:
-    truth = lawful.study_surface("asymmetric")
-    plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth, drift=2)
+    truth = lawful.Surface.named("asymmetric")
+    plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth, drift=2)
     return lawful.simulate(truth, plan, noise=0.01, seed=2)
 
 
@@ -187,29 +190,26 @@ def test_every_other_verb_gives_the_same_under_other_names(plain: lawful.Analysi
     law = other.surface.law
     a, b = (lawful.bias(fit).error("params", 1e23) for fit in (one, other))
     assert b == pytest.approx(a, rel=1e-4)
-    a, b = (lawful.forecast(fit, [1e22], points=[(1e9, 1e11)]) for fit in (one, other))
+    a, b = (fit.forecast([1e22], points=[(1e9, 1e11)]) for fit in (one, other))
     for x, y in zip(a, b, strict=True):
         assert (y.loss, *y.prediction) == pytest.approx((x.loss, *x.prediction), rel=1e-6)
-    a, b = (lawful.asymptote_dial(fit, 1e22, points=5) for fit in (one, other))
+    a, b = (fit.dial(1e22, points=5) for fit in (one, other))
     np.testing.assert_allclose(b.table["params"], a.table["params"], rtol=1e-3)
-    a, b = (lawful.indifference(fit, 1e22) for fit in (one, other))
+    a, b = (fit.indifference(1e22) for fit in (one, other))
     assert b.params == pytest.approx(a.params, rel=1e-4)
-    a, b = (lawful.bootstrap(fit, 50) for fit in (one, other))
+    a, b = (fit.bootstrap(50) for fit in (one, other))
     np.testing.assert_allclose(b.params(1e22), a.params(1e22), rtol=1e-4)
     assert b.interval(NAMES[law.name]["alpha"]) == pytest.approx(a.interval("alpha"), rel=1e-4)
     a, b = (lawful.speedup(fit.surface, Surface.named("besiroglu"), [1e22])[0] for fit in (one, other))
     assert b.flops == pytest.approx(a.flops, rel=1e-5)
     a, b = (
-        lawful.coverage(fit, repeats=20, draws=0).of("profile", n)
+        fit.coverage(repeats=20, draws=0).of("profile", n)
         for fit, n in ((one, "alpha"), (other, NAMES[law.name]["alpha"]))
     )
     assert b == pytest.approx(a, abs=0.06)
     a, b = (diagnose(fit) for fit in (one, other))
     assert [n.code for n in a] == [n.code for n in b]
-    a, b = (
-        lawful.optimise(fit, budget=1e22, constraints=lawful.Constraints(unique_tokens=1e9)).params
-        for fit in (one, other)
-    )
+    a, b = (optimise(fit, budget=1e22, constraints=Constraints(unique_tokens=1e9)).params for fit in (one, other))
     assert b == pytest.approx(a, rel=1e-4)
 
 
@@ -224,13 +224,13 @@ def test_compare_takes_a_law_under_any_name(runs: Runs) -> None:
 
 
 def test_a_saved_fit_comes_back_with_its_law(plain: lawful.Analysis, same: lawful.Analysis, tmp_path: Path) -> None:
-    again = load_analysis(lawful.save_fit(same, tmp_path / "fit.json"))
+    again = load_analysis(same.save(tmp_path / "fit.json"))
     assert again.fit.surface == same.fit.surface
     assert again.fit.surface.law.formula == same.fit.surface.law.formula
     assert again.fit.rss == same.fit.rss
     name = NAMES[same.fit.surface.law.name]["beta"]
     assert again.interval(name) == pytest.approx(plain.interval("beta"), rel=ENDS)
-    page = lawful.write_report(same, path=tmp_path / "report.html").read_text(encoding="utf-8")
+    page = write_report(same, path=tmp_path / "report.html").read_text(encoding="utf-8")
     assert same.fit.surface.law.formula in page
 
 
@@ -247,13 +247,13 @@ def test_a_law_that_is_a_function_cannot_be_saved_and_says_so(tmp_path: Path) ->
     d = np.geomspace(1e9, 1e11, 12)
     runs = Runs.from_arrays(d / 20, d, law.loss({"E": 1.0, "A": 3.0, "s": 0.5}, d))
     with pytest.raises(UnsupportedError, match=r"^The own law is a function of Python, which a file cannot hold"):
-        lawful.save_fit(lawful.fit(runs, law=law), tmp_path / "fit.json")
+        lawful.fit(runs, law=law).save(tmp_path / "fit.json")
 
 
 def test_rosenfelds_old_names_are_still_read(tmp_path: Path, runs: Runs) -> None:
     """Version 0.1.0 wrote a and b, which are the exponents of the frontier everywhere else."""
     found = lawful.analyse(runs, law="rosenfeld", draws=20, fixed={"a_n": 400.0})
-    path = lawful.save_fit(found, tmp_path / "fit.json")
+    path = found.save(tmp_path / "fit.json")
     now = load_analysis(path)
     path.write_text(path.read_text().replace('"a_n"', '"a"').replace('"b_m"', '"b"'))
     old = load_analysis(path)
@@ -273,7 +273,7 @@ def test_a_law_of_another_form_is_refused_in_one_sentence() -> None:
     with pytest.raises(UnsupportedError, match=r"^A speed-up rests on the form E \+ A/N\^alpha \+ B/D\^beta, and the"):
         lawful.speedup(surface, Surface.named("besiroglu"), [1e22])
     with pytest.raises(UnsupportedError, match=r"^The skaling law says nothing about repeated tokens"):
-        lawful.optimise(surface, budget=1e22, constraints=lawful.Constraints(unique_tokens=1e9))
+        optimise(surface, budget=1e22, constraints=Constraints(unique_tokens=1e9))
 
 
 def test_a_coefficient_may_be_negative_where_its_law_says_so() -> None:

@@ -66,7 +66,7 @@ def test_a_law_without_a_frontier_says_so_with_nulls(table: str, capsys: pytest.
 
 def test_the_fit_survives_its_file(runs: Runs, tmp_path: Path) -> None:
     found = lawful.fit(runs, law="skaling")
-    again = lawful.load_fit(lawful.save_fit(found, tmp_path / "fit.json"))
+    again = lawful.load(found.save(tmp_path / "fit.json")).fit
     assert again.surface == found.surface
     assert again.surface.law == LAWS["skaling"]
 

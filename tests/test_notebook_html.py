@@ -19,10 +19,13 @@ from lawful.core.render import html
 from lawful.core.sheet import Sheet, row
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation, Deadweight
+from lawful.decide.deadweight import deadweight_interval
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
+from lawful.forecasting.forecast import score
 from lawful.laws.surface import Surface
 from lawful.uncertainty.bootstrap import Draws
+from lawful.uncertainty.delta import delta
 from lawful.uncertainty.dial import AsymptoteDial
 from lawful.uncertainty.intervals import Intervals
 from lawful.uncertainty.profile import Profile
@@ -100,14 +103,14 @@ def test_table_has_a_caption_and_heads_with_a_scope(case):
 
 
 def test_every_main_result_has_a_table():
-    truth = lawful.study_surface("chinchilla")
-    plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth)
+    truth = lawful.Surface.named("chinchilla")
+    plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth)
     runs = lawful.simulate(truth, plan, noise=0.004)
     found = lawful.analyse(runs, budgets=[1e22])
     results = [
-        found, found.fit, found.isoflop, found.allocations[0], found.sure, lawful.profile(found.fit, "alpha"),
-        lawful.bootstrap(found.fit, 20), lawful.asymptote_dial(found.fit, 1e22, points=5), lawful.check(runs),
-        lawful.indifference(found.fit, 1e22), lawful.audit(runs, methods=["vpnls"], last=1, draws=0),
+        found, found.fit, found.isoflop, found.allocations[0], found.sure, found.fit.profile("alpha"),
+        found.fit.bootstrap(20), found.fit.dial(1e22, points=5), lawful.check(runs),
+        found.fit.indifference(1e22), lawful.audit(runs, methods=["vpnls"], last=1, draws=0),
         lawful.plan([1e18, 1e19, 1e20], target=1e22, prior=truth, total_flops=1e21),
     ]  # fmt: skip
     for result in results:
@@ -143,8 +146,8 @@ def test_names_in_csv_are_faithful(tmp_path):
 
 
 def _sweep() -> tuple[Surface, Runs]:
-    truth = lawful.study_surface("chinchilla")
-    plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth)
+    truth = lawful.Surface.named("chinchilla")
+    plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth)
     return truth, lawful.simulate(truth, plan, noise=0.01, seed=1)
 
 
@@ -152,14 +155,14 @@ def _small_results() -> dict[str, tuple[object, tuple[str, ...]]]:
     """A result of every small record, and what its table must say."""
     truth, runs = _sweep()
     fit = lawful.fit(runs)
-    (made,) = lawful.forecast(fit, [1e22])
+    (made,) = fit.forecast([1e22])
     return {
-        "LackOfFit": (lawful.lack_of_fit(fit), ("runs with a replicate", "probability, residuals across budgets")),
+        "LackOfFit": (fit.lack_of_fit(), ("runs with a replicate", "probability, residuals across budgets")),
         "Forecast": (made, ("loss", "90% prediction", format_count(made.params))),
-        "Score": (lawful.score(made, 2.0), ("measured", "inside the interval", "Loss at 1e22 FLOPs")),
-        "DeadweightInterval": (lawful.deadweight_interval(fit, runs, 1e24, draws=50), ("all refits", "at 1e24 FLOPs")),
-        "Delta": (lawful.delta(fit), ("alpha", "90% interval")),
-        "Coverage": (lawful.coverage(fit, repeats=10, draws=0), ("profile", "Monte Carlo error", "Median width")),
+        "Score": (score(made, 2.0), ("measured", "inside the interval", "Loss at 1e22 FLOPs")),
+        "DeadweightInterval": (deadweight_interval(fit, runs, 1e24, draws=50), ("all refits", "at 1e24 FLOPs")),
+        "Delta": (delta(fit), ("alpha", "90% interval")),
+        "Coverage": (fit.coverage(repeats=10, draws=0), ("profile", "Monte Carlo error", "Median width")),
         "Conventions": (lawful.conventions(runs, budgets=[1e22]), ("1 way to count", "at 1e22 FLOPs")),
         "Bias": (lawful.bias(truth, runs), ("width", "in all", "1e18", "D*.")),
     }

@@ -8,9 +8,10 @@ import pytest
 import lawful
 from lawful.core.objective import Objective
 from lawful.errors import UnsupportedError
+from lawful.uncertainty.delta import delta
 
-TRUTH = lawful.study_surface("chinchilla")
-PLAN = lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=TRUTH)
+TRUTH = lawful.Surface.named("chinchilla")
+PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=TRUTH)
 BUDGET = 1e23
 NAMES = [("E", None), ("A", None), ("B", None), ("alpha", None), ("beta", None), ("a", None), ("b", None)]
 NAMES += [("log10_a0", None), ("log10_b0", None), ("params", BUDGET), ("tokens", BUDGET), ("loss", BUDGET)]
@@ -57,7 +58,7 @@ def _lowest(runs, name, budget, target, start):
 
 @pytest.mark.parametrize(("name", "budget"), NAMES, ids=[n for n, _ in NAMES])
 def test_ends_are_where_a_constrained_optimiser_finds_the_height(found, name, budget):
-    shape = lawful.profile(found, name, budget=budget, noise="equal")
+    shape = found.profile(name, budget=budget, noise="equal")
     start = [found.surface[n] for n in found.surface.law.names]
     height = found.rss * (1 + shape.reach**2 / (len(found.runs) - 5))
     for end in shape.interval:
@@ -67,7 +68,7 @@ def test_ends_are_where_a_constrained_optimiser_finds_the_height(found, name, bu
 
 def test_no_surface_of_a_brute_force_grid_lies_outside(found):
     """Among surfaces on a dense grid of exponents below the height, none reaches beyond the interval of N*."""
-    shape = lawful.profile(found, "params", budget=BUDGET, noise="equal")
+    shape = found.profile("params", budget=BUDGET, noise="equal")
     height = found.rss * (1 + shape.reach**2 / (len(found.runs) - 5))
     runs, inside = found.runs, []
     for alpha in np.linspace(0.15, 0.6, 70):
@@ -92,28 +93,28 @@ def test_a_linear_law_has_the_textbook_interval():
     k, rss, *_ = np.linalg.lstsq(design, runs.L, rcond=None)
     error = np.sqrt(np.linalg.inv(design.T @ design)[0, 0] * rss[0] / (len(runs) - 3))
     half = stats.t.ppf(0.95, len(runs) - 3) * error
-    assert lawful.profile(held, "E", noise="equal").interval == pytest.approx((k[0] - half, k[0] + half), rel=1e-4)
+    assert held.profile("E", noise="equal").interval == pytest.approx((k[0] - half, k[0] + half), rel=1e-4)
 
 
 def test_the_same_question_in_other_words_has_the_same_answer(found):
-    a, b = (lawful.profile(found, name).interval for name in ("a", "b"))
+    a, b = (found.profile(name).interval for name in ("a", "b"))
     assert b == pytest.approx((1 - a[1], 1 - a[0]), rel=1e-4)
-    n, d = (lawful.profile(found, name, budget=BUDGET).interval for name in ("params", "tokens"))
+    n, d = (found.profile(name, budget=BUDGET).interval for name in ("params", "tokens"))
     assert d == pytest.approx((BUDGET / 6 / n[1], BUDGET / 6 / n[0]), rel=1e-3)
-    unit = lawful.profile(found, "log10_a0").interval
-    assert unit == pytest.approx(tuple(np.log10(lawful.profile(found, "params", budget=1.0).interval)), rel=1e-3)
+    unit = found.profile("log10_a0").interval
+    assert unit == pytest.approx(tuple(np.log10(found.profile("params", budget=1.0).interval)), rel=1e-3)
 
 
 def test_a_bound_opens_the_interval_and_is_noted():
-    runs = lawful.simulate(TRUTH, lawful.plan_isoflop([1e20, 1e21], 5, surface=TRUTH), noise=0.3, seed=1)
-    shape = lawful.profile(lawful.fit(runs), "E")
+    runs = lawful.simulate(TRUTH, lawful.Plan.isoflop([1e20, 1e21], 5, surface=TRUTH), noise=0.3, seed=1)
+    shape = lawful.fit(runs).profile("E")
     assert shape.open[0]
     assert shape.interval[0] == 0.0
     assert "open_interval" in {note.code for note in shape.notes}
 
 
 def test_the_curve_rises_from_the_estimate_and_passes_the_ends(found):
-    shape = lawful.profile(found, "params", budget=BUDGET)
+    shape = found.profile("params", budget=BUDGET)
     low, high = np.interp(np.log(shape.interval), np.log(shape.values), shape.distance)
     assert (low, high) == pytest.approx((shape.reach, shape.reach), rel=0.02)
     at = int(shape.distance.argmin())
@@ -128,23 +129,23 @@ OTHERS = [Objective.huber(0.02), Objective.log_squared(), Objective.log_huber(0.
 def test_other_objectives_have_profiles(objective):
     runs = lawful.simulate(TRUTH, PLAN, noise=0.03, seed=4)
     other = lawful.fit(runs, objective=objective, method=lawful.Joint())
-    low, high = lawful.profile(other, "loss", budget=BUDGET).interval
-    linear = lawful.delta(other).interval("loss", budget=BUDGET)
+    low, high = other.profile("loss", budget=BUDGET).interval
+    linear = delta(other).interval("loss", budget=BUDGET)
     assert low < float(other.surface.optimum(BUDGET).loss) < high
     assert (high - low) / (linear[1] - linear[0]) == pytest.approx(1.0, abs=0.4)
 
 
 def test_a_held_coefficient_has_no_width(found):
     held = lawful.fit(found.runs, fixed={"E": 1.7})
-    assert lawful.profile(held, "E").interval == (1.7, 1.7)
+    assert held.profile("E").interval == (1.7, 1.7)
 
 
 def test_requests_that_make_no_sense_are_refused(found):
     with pytest.raises(UnsupportedError, match="approach2 has no surface to profile"):
-        lawful.profile(lawful.fit_isoflop(found.runs), "alpha")
+        lawful.fit_isoflop(found.runs).profile("alpha")
     with pytest.raises(UnsupportedError, match="lies between 0 and 1, got 90"):
-        lawful.profile(found, "alpha", level=90)
+        found.profile("alpha", level=90)
     with pytest.raises(UnsupportedError, match="does not depend on a budget"):
-        lawful.profile(found, "alpha", budget=1e24)
+        found.profile("alpha", budget=1e24)
     with pytest.raises(UnsupportedError, match="while A or B is held"):
-        lawful.profile(lawful.fit(found.runs, bounds={"A": (100.0, 1000.0)}), "params", budget=1e24)
+        lawful.fit(found.runs, bounds={"A": (100.0, 1000.0)}).profile("params", budget=1e24)

@@ -93,7 +93,7 @@ def test_a_set_is_fetched_once_and_read_as_runs(register, cache: Path) -> None:
     path = lawful.fetch("epoch-chinchilla")
     assert path == cache / "epoch-chinchilla.csv"
     assert path.read_bytes() == GOOD
-    runs = lawful.fetch_runs("epoch-chinchilla")
+    runs = lawful.Runs.fetch("epoch-chinchilla")
     assert (len(runs), runs.columns["params"]) == (6, "Model Size")
     assert runs.D.tolist() == pytest.approx([c / (6 * n) for n in (1e8, 2e8, 4e8) for c in (1e18, 1e19)])
     assert Server.requests == ["/good.csv"]
@@ -101,8 +101,8 @@ def test_a_set_is_fetched_once_and_read_as_runs(register, cache: Path) -> None:
 
 def test_a_selection_narrows_that_of_the_set(register) -> None:
     register("good.csv", select={"Training FLOP": "1e18"})
-    assert len(lawful.fetch_runs("epoch-chinchilla")) == 3
-    assert len(lawful.fetch_runs("epoch-chinchilla", select={"Model Size": 1e8})) == 1
+    assert len(lawful.Runs.fetch("epoch-chinchilla")) == 3
+    assert len(lawful.Runs.fetch("epoch-chinchilla", select={"Model Size": 1e8})) == 1
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_the_registered_columns_read_the_checkpoints(
 ) -> None:
     monkeypatch.setenv("LAWFUL_DATA", str(tmp_path))
     (tmp_path / "misfitting-checkpoints.csv").symlink_to(shared_data / "misfitting_checkpoints.csv")
-    assert len(lawful.fetch_runs("misfitting-checkpoints")) == 4852
+    assert len(lawful.Runs.fetch("misfitting-checkpoints")) == 4852
 
 
 @pytest.mark.parametrize("one", published.PUBLISHED_SETS.values(), ids=lambda one: one.name)
@@ -200,7 +200,7 @@ def test_every_entry_is_complete(one: published.PublishedSet) -> None:
 
 def test_an_unknown_set_is_answered_with_the_known_ones() -> None:
     with pytest.raises(lawful.UnsupportedError, match="no published set 'pile'; the sets are epoch-chinchilla, "):
-        lawful.fetch_runs("pile")
+        lawful.Runs.fetch("pile")
 
 
 def test_the_commands_list_fetch_and_find(register, cache: Path, capsys: pytest.CaptureFixture) -> None:
@@ -256,9 +256,9 @@ def test_an_embedded_set_is_there_without_a_network(cache: Path, monkeypatch: py
     path = embedded.EMBEDDED / "tinysweep.csv"
     assert lawful.fetch("tinysweep") == path
     assert published.cached_path("tinysweep") == path
-    runs = lawful.fetch_runs("tinysweep")
+    runs = lawful.Runs.fetch("tinysweep")
     assert (len(runs), runs.budgets.size, runs.columns["budget"]) == (53, 5, "flops")
-    assert len(lawful.fetch_runs("tinysweep", select={"seed": "1"})) == 9
+    assert len(lawful.Runs.fetch("tinysweep", select={"seed": "1"})) == 9
     assert main(["datasets", "path", "tinysweep"]) == 0
     assert capsys.readouterr().out == f"{path}\n"
     assert main(["datasets", "fetch", "tinysweep"]) == 0
@@ -281,7 +281,7 @@ def test_an_embedded_set_that_was_altered_is_refused(
     monkeypatch.setattr(embedded, "EMBEDDED", tmp_path)
     said = r"comes with lawful, and '.*tinysweep\.csv' is missing or was altered; install lawful again\."
     with pytest.raises(lawful.FetchError, match=said):
-        lawful.fetch_runs("tinysweep")
+        lawful.Runs.fetch("tinysweep")
     with pytest.raises(lawful.FetchError, match=said):
         embedded.embedded_file("tinysweep.csv")
     assert main(["datasets", "path", "tinysweep"]) == 1

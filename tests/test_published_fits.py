@@ -31,7 +31,7 @@ def test_llama3_by_vpnls_and_approach2(shared_data: Path) -> None:
     assert round(found.rss, 6) == 0.002020
     other = lawful.fit_isoflop(runs)
     assert (round(other.frontier.a, 4), round(other.frontier.b, 4)) == (0.4632, 0.5368)
-    best = lawful.allocate(found, 3.8e25, versus=other)
+    best = found.allocate(3.8e25, versus=other)
     assert (round(best.params / 1e9), round(best.tokens / 1e12, 1)) == (622, 10.2)
     assert round(float(other.frontier.tokens(3.8e25)) / 1e12, 1) == 16.1
     assert best.deadweight is not None

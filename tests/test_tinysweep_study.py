@@ -35,9 +35,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in ("tinysweep", "tinysweep-first", "tinysweep-first-tuning"):
         shutil.copy(embedded.EMBEDDED / f"{name}.csv", before)
     shutil.copytree(before, after, dirs_exist_ok=True)
-    runs = lawful.fetch_runs("tinysweep")
+    runs = lawful.Runs.fetch("tinysweep")
     for fit in (lawful.fit(runs), lawful.fit_isoflop(runs)):
-        append_entry(after / tinysweep.LEDGER, entry_of(fit, lawful.forecast(fit, [tinysweep.TARGET])))
+        append_entry(after / tinysweep.LEDGER, entry_of(fit, fit.forecast([tinysweep.TARGET])))
     header, row = (before / "tinysweep.csv").read_text(encoding="utf-8").splitlines()[:2]
     cells = dict(zip(header.split(","), row.split(","), strict=True))
     lines = [header]
@@ -96,7 +96,7 @@ def test_budgets_are_those_that_were_planned() -> None:
 
 def test_the_ledger_of_this_version_forecasts_from_the_data_set() -> None:
     entries = tinysweep.ledger()
-    assert {entry["data"]["sha256"] for entry in entries} == {lawful.fetch_runs("tinysweep").sha256}
+    assert {entry["data"]["sha256"] for entry in entries} == {lawful.Runs.fetch("tinysweep").sha256}
     assert {entry["method"] for entry in tinysweep.target_forecasts(entries)} == {
         *("vpnls", "approach1", "approach2", "approach3")
     }
@@ -151,7 +151,7 @@ def test_the_demo_shows_real_runs(tmp_path: Path, capsys: pytest.CaptureFixture)
     assert "not trained yet, so nothing is scored" in text
     assert "What they cannot support: which method is right." in text
     assert {"fit.json", "compare.json", "runs.csv"} <= {path.name for path in (tmp_path / "d").iterdir()}
-    assert len(lawful.load_fit(tmp_path / "d" / "fit.json").runs) == 53
+    assert len(lawful.load(tmp_path / "d" / "fit.json").fit.runs) == 53
 
 
 @pytest.mark.slow

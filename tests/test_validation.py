@@ -41,15 +41,15 @@ def test_draws_are_a_whole_number(value: object) -> None:
 
 @pytest.mark.parametrize("ask", ["allocate", "analyse", "forecast", "indifference", "asymptote_dial", "deadweight"])
 def test_every_verb_refuses_a_budget_that_is_none(ask: str) -> None:
-    truth = lawful.study_surface("chinchilla")
-    runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 5, surface=truth), noise=0.01)
+    truth = lawful.Surface.named("chinchilla")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 5, surface=truth), noise=0.01)
     fit = lawful.fit(runs)
     calls = {
-        "allocate": lambda: lawful.allocate(truth, "much"),
+        "allocate": lambda: truth.allocate("much"),
         "analyse": lambda: lawful.analyse(runs, budgets=["much"], draws=0),
-        "forecast": lambda: lawful.forecast(fit, ["much"]),
-        "indifference": lambda: lawful.indifference(fit, "much"),
-        "asymptote_dial": lambda: lawful.asymptote_dial(fit, "much"),
+        "forecast": lambda: fit.forecast(["much"]),
+        "indifference": lambda: fit.indifference("much"),
+        "asymptote_dial": lambda: fit.dial("much"),
         "deadweight": lambda: lawful.deadweight(truth, 1e10, "much"),
     }
     with pytest.raises(UnsupportedError, match=r"^A budget is a positive number of FLOPs, got 'much'"):

@@ -136,7 +136,7 @@ def documents(capsys, *calls):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A saved fit with its intervals."""
-    return lawful.save_fit(lawful.analyse(EXAMPLE, budgets=[1e24]), tmp_path_factory.mktemp("saved") / "fit.json")
+    return lawful.analyse(EXAMPLE, budgets=[1e24]).save(tmp_path_factory.mktemp("saved") / "fit.json")
 
 
 @pytest.fixture

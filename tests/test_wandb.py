@@ -10,6 +10,7 @@ import pytest
 
 import lawful
 from lawful.data.selection import open_table
+from lawful.sources.read import read_groups
 from lawful.sources.wandb import budget_in_name, budgets_from_names
 
 LOSS = {"loss": "eval/paloma/macro_loss"}
@@ -76,7 +77,7 @@ def test_without_logged_flops_6nd_tells_the_convention(shared_data: Path, publis
 def test_each_group_has_a_convention_of_its_own() -> None:
     forward, total = sweep_table(3.0), sweep_table(1.0)
     both = {key: [*forward[key], *total[key]] for key in forward} | {"who": ["a"] * 12 + ["b"] * 12}
-    groups = lawful.read_groups(both, by="who")
+    groups = read_groups(both, by="who")
     assert groups["a"].budgets.tolist() == [3e18, 9e18, 3e19]
     assert groups["b"].budgets.tolist() == [1e18, 3e18, 1e19]
     assert codes(groups["b"]) == ["budget_in_name"]

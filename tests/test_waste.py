@@ -66,7 +66,7 @@ def test_study_11_empirical_row(shared_data):
 def test_both_sides_are_drawn_and_in_pairs(noisy):
     surface, isoflop = noisy
     both = deadweight(surface, isoflop, 1e24, draws=300, seed=4)
-    held, priced = lawful.bootstrap(surface, 300, seed=4), lawful.bootstrap(isoflop, 300, seed=4)
+    held, priced = surface.bootstrap(300, seed=4), isoflop.bootstrap(300, seed=4)
     by_hand = [
         float(lawful.Surface({n: held.coefficients[n][i] for n in surface.surface.law.names}).deadweight(1e24, t))
         for i, t in enumerate(priced.tokens(1e24)[:20])
@@ -80,7 +80,7 @@ def test_both_sides_are_drawn_and_in_pairs(noisy):
 def test_a_choice_of_the_optimum_wastes_nothing(noisy):
     surface, _ = noisy
     assert deadweight(surface, surface, 1e24).flops == pytest.approx(0, abs=1e24 * 1e-12)
-    assert deadweight(surface, lawful.allocate(surface, 1e24), 1e24).flops == pytest.approx(0, abs=1e24 * 1e-12)
+    assert deadweight(surface, surface.allocate(1e24), 1e24).flops == pytest.approx(0, abs=1e24 * 1e-12)
     assert deadweight(surface, surface.surface, 1e24, draws=50).draws.min() >= 0
 
 

@@ -32,7 +32,7 @@ def parabolas() -> Figure:
     """Draw a valley with its parabola, and what the error of D* at the target becomes with width and drift."""
     figure = Figure(figsize=WIDE, layout="constrained", facecolor=LIGHT.paper)
     left, right = figure.subplots(1, 2)
-    truth = lawful.study_surface("asymmetric")
+    truth = lawful.Surface.named("asymmetric")
     budget, half = 1e19, np.log10(16)
     best = truth.optimum(budget)
     offsets = np.linspace(-half, half, 15)
@@ -57,7 +57,7 @@ def parabolas() -> Figure:
 
     factors = np.array([1.25, 2, 4, 8, 16, 32])
     for name, colour, marker in SURFACES:
-        surface = lawful.study_surface(name)
+        surface = lawful.Surface.named(name)
         for drift, line in ((1.0, "-"), (3.0, (0, (4, 2)))):
             errors = [100 * _error(surface, width, drift) for width in factors]
             label = name.capitalize() if drift == 1.0 else None
@@ -74,7 +74,7 @@ def parabolas() -> Figure:
 
 
 def _error(surface: lawful.Surface, width: float, drift: float) -> float:
-    plan = lawful.plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=surface, width=width, drift=drift)
+    plan = lawful.Plan.isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=surface, width=width, drift=drift)
     found = lawful.fit_isoflop(lawful.simulate(surface, plan)).frontier
     return float(found.tokens(1e24) / surface.optimum(1e24).tokens - 1)
 
@@ -108,7 +108,7 @@ def deadweight() -> Figure:
     """Draw the loss of the best models against compute, a choice above it, and the compute it throws away."""
     figure = Figure(figsize=(5.6, 3.7), layout="constrained", facecolor=LIGHT.paper)
     ax = figure.subplots()
-    truth = lawful.study_surface("asymmetric")
+    truth = lawful.Surface.named("asymmetric")
     budget = 1e24
     tokens = 3 * truth.optimum(budget).tokens
     reached = float(truth.loss(budget / (6 * tokens), tokens))

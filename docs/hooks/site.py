@@ -22,7 +22,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from names import api_pages, names_by_topic
 
-import lawful
+from lawful.show.explorer import explorer_html
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT_PAGES = {
@@ -75,7 +75,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     pages = {"cli.md": command_page(), "studies.md": gallery_page(), **api_pages()}
     for uri, content in pages.items():
         files.append(File.generated(config, uri, content=content))
-    files.append(File.generated(config, EXPLORER, content=lawful.explorer_html()))
+    files.append(File.generated(config, EXPLORER, content=explorer_html()))
     for uri, path in gallery_files().items():
         files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files

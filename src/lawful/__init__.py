@@ -10,7 +10,7 @@ costs no more than NumPy.
 Examples
 --------
 >>> truth = lawful.Surface.named("besiroglu")
->>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+>>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth)
 >>> fit = lawful.fit(lawful.simulate(truth, plan, noise=0.0))
 >>> print(f"{fit.surface['alpha']:.4f}")
 0.3478
@@ -21,303 +21,219 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis, analyse
     from lawful.analysis.compare import compare
-    from lawful.approach2.bias import Bias, bias, correct_isoflop
-    from lawful.approach2.shift import parabola_shift
-    from lawful.checks.check import Checked, check
-    from lawful.checks.rules import Thresholds
+    from lawful.approach2.bias import bias
+    from lawful.checks.check import check
     from lawful.core.cost import Cost
     from lawful.core.hardware import Hardware
     from lawful.core.notes import Note, Status
     from lawful.core.objective import Objective
-    from lawful.counting.compare import Conventions, conventions
-    from lawful.counting.transformer import Transformer
+    from lawful.core.sheet import Sheet
+    from lawful.counting.compare import conventions
     from lawful.data.runs import Runs
-    from lawful.decide.allocate import Allocation, allocate
-    from lawful.decide.constraints import Constrained, Constraints, Demand, optimise
-    from lawful.decide.deadweight import DeadweightInterval, deadweight_interval
-    from lawful.decide.indifference import Indifference, indifference
-    from lawful.decide.speedup import Speedup, speedup
-    from lawful.decide.waste import Waste, deadweight
-    from lawful.design.design import Planned, Sweep, plan
-    from lawful.design.plan import Plan, plan_isoflop, simulate, study_surface
-    from lawful.design.rehearsal import Rehearsal, check_plan
-    from lawful.design.shapes import Shapes
-    from lawful.design.usual_grid import plan_grid
-    from lawful.errors import (
-        FetchError,
-        IdentificationError,
-        InputError,
-        LawfulError,
-        OutputError,
-        UnsupportedError,
-    )
+    from lawful.decide.speedup import speedup
+    from lawful.decide.waste import deadweight
+    from lawful.design.design import plan
+    from lawful.design.plan import Plan, simulate
+    from lawful.errors import FetchError, IdentificationError, InputError, LawfulError, OutputError, UnsupportedError
     from lawful.estimate.fit import fit
     from lawful.estimate.isoflop import fit_envelope, fit_isoflop
-    from lawful.estimate.result import Fit, Frontier, FrontierFit
+    from lawful.estimate.result import Fit, FrontierFit
     from lawful.estimate.solvers import Joint, VarPro
-    from lawful.forecasting.audit import Audit, audit
-    from lawful.forecasting.curve import fit_curve, optimum_curve
-    from lawful.forecasting.forecast import Forecast, Score, forecast, score
-    from lawful.forecasting.prior import Forecaster, forecaster, weak_prior
-    from lawful.laws.laws import CHINCHILLA, LAWS, Law, find_law, sum_of_powers
+    from lawful.forecasting.audit import audit
+    from lawful.laws.laws import LAWS, Law, sum_of_powers
     from lawful.laws.surface import Surface
-    from lawful.show.audit import plot_audit
-    from lawful.show.explorer import explorer_html
-    from lawful.show.figures.check_figure import plot_check
-    from lawful.show.figures.dial_figure import plot_dial, plot_profile
-    from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals
-    from lawful.show.figures.valley_figure import plot_indifference
-    from lawful.show.files.artifact import load_analysis, load_fit, save_fit
-    from lawful.show.report.reporting import write_report
+    from lawful.show.explorer import explore
+    from lawful.show.files.artifact import load
     from lawful.sources.isoflops import isoflop_points
-    from lawful.sources.published import PUBLISHED_SETS, PublishedSet, fetch, fetch_runs
-    from lawful.sources.read import read_groups, read_runs, to_frame
-    from lawful.uncertainty.bootstrap import Draws, bootstrap, extend
-    from lawful.uncertainty.coverage import Coverage, coverage
-    from lawful.uncertainty.delta import Delta, delta
-    from lawful.uncertainty.dial import AsymptoteDial, asymptote_dial
-    from lawful.uncertainty.fitness import LackOfFit, lack_of_fit
-    from lawful.uncertainty.intervals import Intervals, intervals
-    from lawful.uncertainty.profile import Profile, profile
+    from lawful.sources.published import fetch
+    from lawful.sources.read import read_runs
+    from lawful.uncertainty.bootstrap import Draws
+    from lawful.uncertainty.intervals import Intervals
 
 # The one table a new public name is added to, beside the import above that shows it to type checkers.
 _HOME = {
-    "read_runs": "lawful.sources.read",
-    "read_groups": "lawful.sources.read",
-    "check": "lawful.checks.check",
-    "Checked": "lawful.checks.check",
-    "Thresholds": "lawful.checks.rules",
-    "to_frame": "lawful.sources.read",
-    "Runs": "lawful.data.runs",
-    "Surface": "lawful.laws.surface",
-    "Law": "lawful.laws.laws",
-    "CHINCHILLA": "lawful.laws.laws",
-    "LAWS": "lawful.laws.laws",
-    "find_law": "lawful.laws.laws",
-    "sum_of_powers": "lawful.laws.laws",
-    "Objective": "lawful.core.objective",
-    "Cost": "lawful.core.cost",
-    "Note": "lawful.core.notes",
-    "Status": "lawful.core.notes",
-    "Plan": "lawful.design.plan",
-    "plan_isoflop": "lawful.design.plan",
-    "simulate": "lawful.design.plan",
-    "study_surface": "lawful.design.plan",
-    "fit": "lawful.estimate.fit",
-    "VarPro": "lawful.estimate.solvers",
-    "Joint": "lawful.estimate.solvers",
-    "Fit": "lawful.estimate.result",
-    "Frontier": "lawful.estimate.result",
-    "FrontierFit": "lawful.estimate.result",
-    "fit_isoflop": "lawful.estimate.isoflop",
-    "forecaster": "lawful.forecasting.prior",
-    "Forecaster": "lawful.forecasting.prior",
-    "weak_prior": "lawful.forecasting.prior",
-    "audit": "lawful.forecasting.audit",
-    "Audit": "lawful.forecasting.audit",
-    "fit_envelope": "lawful.estimate.isoflop",
-    "bootstrap": "lawful.uncertainty.bootstrap",
-    "asymptote_dial": "lawful.uncertainty.dial",
-    "AsymptoteDial": "lawful.uncertainty.dial",
-    "indifference": "lawful.decide.indifference",
-    "Indifference": "lawful.decide.indifference",
-    "intervals": "lawful.uncertainty.intervals",
-    "Intervals": "lawful.uncertainty.intervals",
-    "lack_of_fit": "lawful.uncertainty.fitness",
-    "LackOfFit": "lawful.uncertainty.fitness",
-    "coverage": "lawful.uncertainty.coverage",
-    "Coverage": "lawful.uncertainty.coverage",
-    "deadweight_interval": "lawful.decide.deadweight",
-    "DeadweightInterval": "lawful.decide.deadweight",
-    "plot_dial": "lawful.show.figures.dial_figure",
-    "plot_profile": "lawful.show.figures.dial_figure",
-    "profile": "lawful.uncertainty.profile",
-    "Profile": "lawful.uncertainty.profile",
-    "delta": "lawful.uncertainty.delta",
-    "Delta": "lawful.uncertainty.delta",
-    "extend": "lawful.uncertainty.bootstrap",
-    "Draws": "lawful.uncertainty.bootstrap",
-    "allocate": "lawful.decide.allocate",
-    "Allocation": "lawful.decide.allocate",
-    "analyse": "lawful.analysis.analysis",
     "Analysis": "lawful.analysis.analysis",
-    "compare": "lawful.analysis.compare",
-    "load_fit": "lawful.show.files.artifact",
-    "load_analysis": "lawful.show.files.artifact",
-    "save_fit": "lawful.show.files.artifact",
-    "explorer_html": "lawful.show.explorer",
-    "plot_check": "lawful.show.figures.check_figure",
-    "plot_audit": "lawful.show.audit",
-    "plot_indifference": "lawful.show.figures.valley_figure",
-    "write_report": "lawful.show.report.reporting",
-    "plot_isoflop": "lawful.show.figures.figures",
-    "plot_frontier": "lawful.show.figures.figures",
-    "plot_residuals": "lawful.show.figures.figures",
-    "isoflop_points": "lawful.sources.isoflops",
-    "PUBLISHED_SETS": "lawful.sources.published",
-    "PublishedSet": "lawful.sources.published",
-    "fetch": "lawful.sources.published",
-    "fetch_runs": "lawful.sources.published",
-    "Conventions": "lawful.counting.compare",
-    "conventions": "lawful.counting.compare",
-    "Transformer": "lawful.counting.transformer",
-    "parabola_shift": "lawful.approach2.shift",
-    "bias": "lawful.approach2.bias",
-    "Bias": "lawful.approach2.bias",
-    "correct_isoflop": "lawful.approach2.bias",
-    "deadweight": "lawful.decide.waste",
-    "Waste": "lawful.decide.waste",
-    "Hardware": "lawful.core.hardware",
-    "plan": "lawful.design.design",
-    "Planned": "lawful.design.design",
-    "plan_grid": "lawful.design.usual_grid",
-    "Sweep": "lawful.design.design",
-    "Shapes": "lawful.design.shapes",
-    "check_plan": "lawful.design.rehearsal",
-    "Rehearsal": "lawful.design.rehearsal",
-    "optimise": "lawful.decide.constraints",
-    "Constraints": "lawful.decide.constraints",
-    "Constrained": "lawful.decide.constraints",
-    "Demand": "lawful.decide.constraints",
-    "speedup": "lawful.decide.speedup",
-    "Speedup": "lawful.decide.speedup",
-    "forecast": "lawful.forecasting.forecast",
-    "Forecast": "lawful.forecasting.forecast",
-    "score": "lawful.forecasting.forecast",
-    "Score": "lawful.forecasting.forecast",
-    "fit_curve": "lawful.forecasting.curve",
-    "optimum_curve": "lawful.forecasting.curve",
-    "LawfulError": "lawful.errors",
-    "InputError": "lawful.errors",
-    "IdentificationError": "lawful.errors",
-    "UnsupportedError": "lawful.errors",
-    "OutputError": "lawful.errors",
+    "Cost": "lawful.core.cost",
+    "Draws": "lawful.uncertainty.bootstrap",
     "FetchError": "lawful.errors",
+    "Fit": "lawful.estimate.result",
+    "FrontierFit": "lawful.estimate.result",
+    "Hardware": "lawful.core.hardware",
+    "IdentificationError": "lawful.errors",
+    "InputError": "lawful.errors",
+    "Intervals": "lawful.uncertainty.intervals",
+    "Joint": "lawful.estimate.solvers",
+    "LAWS": "lawful.laws.laws",
+    "Law": "lawful.laws.laws",
+    "LawfulError": "lawful.errors",
+    "Note": "lawful.core.notes",
+    "Objective": "lawful.core.objective",
+    "OutputError": "lawful.errors",
+    "Plan": "lawful.design.plan",
+    "Runs": "lawful.data.runs",
+    "Sheet": "lawful.core.sheet",
+    "Status": "lawful.core.notes",
+    "Surface": "lawful.laws.surface",
+    "UnsupportedError": "lawful.errors",
+    "VarPro": "lawful.estimate.solvers",
+    "analyse": "lawful.analysis.analysis",
+    "audit": "lawful.forecasting.audit",
+    "bias": "lawful.approach2.bias",
+    "check": "lawful.checks.check",
+    "compare": "lawful.analysis.compare",
+    "conventions": "lawful.counting.compare",
+    "deadweight": "lawful.decide.waste",
+    "explore": "lawful.show.explorer",
+    "fetch": "lawful.sources.published",
+    "fit": "lawful.estimate.fit",
+    "fit_envelope": "lawful.estimate.isoflop",
+    "fit_isoflop": "lawful.estimate.isoflop",
+    "isoflop_points": "lawful.sources.isoflops",
+    "load": "lawful.show.files.artifact",
+    "plan": "lawful.design.design",
+    "read_runs": "lawful.sources.read",
+    "simulate": "lawful.design.plan",
+    "speedup": "lawful.decide.speedup",
+    "sum_of_powers": "lawful.laws.laws",
+}
+
+# Names of 0.1.0 that left the top level: their module, and how the same is written now. They go with 0.3.0.
+_MOVED = {
+    "Allocation": ("lawful.decide.allocate", "lawful.decide.allocate.Allocation"),
+    "AsymptoteDial": ("lawful.uncertainty.dial", "lawful.uncertainty.dial.AsymptoteDial"),
+    "Audit": ("lawful.forecasting.audit", "lawful.forecasting.audit.Audit"),
+    "Bias": ("lawful.approach2.bias", "lawful.approach2.bias.Bias"),
+    "CHINCHILLA": ("lawful.laws.laws", 'LAWS["chinchilla"]'),
+    "Checked": ("lawful.checks.check", "lawful.checks.check.Checked"),
+    "Constrained": ("lawful.decide.constraints", "lawful.decide.constraints.Constrained"),
+    "Constraints": ("lawful.decide.constraints", "lawful.decide.constraints.Constraints"),
+    "Conventions": ("lawful.counting.compare", "lawful.counting.compare.Conventions"),
+    "Coverage": ("lawful.uncertainty.coverage", "lawful.uncertainty.coverage.Coverage"),
+    "DeadweightInterval": ("lawful.decide.deadweight", "lawful.decide.deadweight.DeadweightInterval"),
+    "Delta": ("lawful.uncertainty.delta", "lawful.uncertainty.delta.Delta"),
+    "Demand": ("lawful.decide.constraints", "lawful.decide.constraints.Demand"),
+    "Forecast": ("lawful.forecasting.forecast", "lawful.forecasting.forecast.Forecast"),
+    "Forecaster": ("lawful.forecasting.prior", "lawful.forecasting.prior.Forecaster"),
+    "Frontier": ("lawful.estimate.result", "lawful.estimate.result.Frontier"),
+    "Indifference": ("lawful.decide.indifference", "lawful.decide.indifference.Indifference"),
+    "LackOfFit": ("lawful.uncertainty.fitness", "lawful.uncertainty.fitness.LackOfFit"),
+    "PUBLISHED_SETS": ("lawful.sources.published", "lawful.sources.published.PUBLISHED_SETS"),
+    "Planned": ("lawful.design.design", "lawful.design.design.Planned"),
+    "Profile": ("lawful.uncertainty.profile", "lawful.uncertainty.profile.Profile"),
+    "PublishedSet": ("lawful.sources.published", "lawful.sources.published.PublishedSet"),
+    "Rehearsal": ("lawful.design.rehearsal", "lawful.design.rehearsal.Rehearsal"),
+    "Score": ("lawful.forecasting.forecast", "lawful.forecasting.forecast.Score"),
+    "Shapes": ("lawful.design.shapes", "lawful.design.shapes.Shapes"),
+    "Speedup": ("lawful.decide.speedup", "lawful.decide.speedup.Speedup"),
+    "Sweep": ("lawful.design.design", "lawful.design.design.Sweep"),
+    "Thresholds": ("lawful.checks.rules", "lawful.checks.rules.Thresholds"),
+    "Transformer": ("lawful.counting.transformer", "lawful.counting.transformer.Transformer"),
+    "Waste": ("lawful.decide.waste", "lawful.decide.waste.Waste"),
+    "allocate": ("lawful.decide.allocate", "fit.allocate(budget), surface.allocate(budget)"),
+    "asymptote_dial": ("lawful.uncertainty.dial", "fit.dial(budget)"),
+    "bootstrap": ("lawful.uncertainty.bootstrap", "fit.bootstrap(draws)"),
+    "check_plan": ("lawful.design.rehearsal", "lawful.design.rehearsal.check_plan"),
+    "correct_isoflop": ("lawful.approach2.bias", "lawful.approach2.bias.correct_isoflop"),
+    "coverage": ("lawful.uncertainty.coverage", "fit.coverage(repeats)"),
+    "deadweight_interval": ("lawful.decide.deadweight", "lawful.decide.deadweight.deadweight_interval"),
+    "delta": ("lawful.uncertainty.delta", 'fit.intervals("delta")'),
+    "explorer_html": ("lawful.show.explorer", "explore(path, fit)"),
+    "extend": ("lawful.uncertainty.bootstrap", "draws.extend(more)"),
+    "fetch_runs": ("lawful.sources.published", "Runs.fetch(name)"),
+    "find_law": ("lawful.laws.laws", "LAWS[name]"),
+    "fit_curve": ("lawful.forecasting.curve", "lawful.forecasting.curve.fit_curve"),
+    "forecast": ("lawful.forecasting.forecast", "fit.forecast(budgets)"),
+    "forecaster": ("lawful.forecasting.prior", "lawful.forecasting.prior.forecaster"),
+    "indifference": ("lawful.decide.indifference", "fit.indifference(budget)"),
+    "intervals": ("lawful.uncertainty.intervals", "fit.intervals(kind)"),
+    "lack_of_fit": ("lawful.uncertainty.fitness", "fit.lack_of_fit()"),
+    "load_analysis": ("lawful.show.files.artifact:load", "load(path)"),
+    "load_fit": ("lawful.show.files.artifact", "load(path).fit"),
+    "optimise": ("lawful.decide.constraints", "lawful.decide.constraints.optimise"),
+    "optimum_curve": ("lawful.forecasting.curve", "lawful.forecasting.curve.optimum_curve"),
+    "parabola_shift": ("lawful.approach2.shift", "lawful.approach2.shift.parabola_shift"),
+    "plan_grid": ("lawful.design.usual_grid", "lawful.design.usual_grid.plan_grid"),
+    "plan_isoflop": ("lawful.design.plan", "Plan.isoflop(budgets, points, surface=surface)"),
+    "plot_audit": ("lawful.show.audit", "lawful.show.audit.plot_audit"),
+    "plot_check": ("lawful.show.figures.check_figure", "lawful.show.figures.check_figure.plot_check"),
+    "plot_dial": ("lawful.show.figures.dial_figure", "fit.plot.dial(budget)"),
+    "plot_frontier": ("lawful.show.figures.figures", "analysis.plot.frontier()"),
+    "plot_indifference": ("lawful.show.figures.valley_figure", "fit.plot.indifference(budget)"),
+    "plot_isoflop": ("lawful.show.figures.figures", "analysis.plot.isoflop()"),
+    "plot_profile": ("lawful.show.figures.dial_figure", "fit.plot.profile(name)"),
+    "plot_residuals": ("lawful.show.figures.figures", "analysis.plot.residuals()"),
+    "profile": ("lawful.uncertainty.profile", "fit.profile(name)"),
+    "read_groups": ("lawful.sources.read", "read_runs(table).groups(by)"),
+    "save_fit": ("lawful.show.files.artifact", "fit.save(path), analysis.save(path)"),
+    "score": ("lawful.forecasting.forecast", "lawful.forecasting.forecast.score"),
+    "study_surface": ("lawful.design.plan", "Surface.named(name)"),
+    "to_frame": ("lawful.sources.read", "runs.to_frame()"),
+    "weak_prior": ("lawful.forecasting.prior", "lawful.forecasting.prior.weak_prior"),
+    "write_report": ("lawful.show.report.reporting", "analysis.report(path)"),
 }
 
 __all__ = [
-    "CHINCHILLA",
     "LAWS",
-    "PUBLISHED_SETS",
-    "Allocation",
     "Analysis",
-    "AsymptoteDial",
-    "Audit",
-    "Bias",
-    "Checked",
-    "Constrained",
-    "Constraints",
-    "Conventions",
     "Cost",
-    "Coverage",
-    "DeadweightInterval",
-    "Delta",
-    "Demand",
     "Draws",
     "FetchError",
     "Fit",
-    "Forecast",
-    "Forecaster",
-    "Frontier",
     "FrontierFit",
     "Hardware",
     "IdentificationError",
-    "Indifference",
     "InputError",
     "Intervals",
     "Joint",
-    "LackOfFit",
     "Law",
     "LawfulError",
     "Note",
     "Objective",
     "OutputError",
     "Plan",
-    "Planned",
-    "Profile",
-    "PublishedSet",
-    "Rehearsal",
     "Runs",
-    "Score",
-    "Shapes",
-    "Speedup",
+    "Sheet",
     "Status",
     "Surface",
-    "Sweep",
-    "Thresholds",
-    "Transformer",
     "UnsupportedError",
     "VarPro",
-    "Waste",
     "__version__",
-    "allocate",
     "analyse",
-    "asymptote_dial",
     "audit",
     "bias",
-    "bootstrap",
     "check",
-    "check_plan",
     "compare",
     "conventions",
-    "correct_isoflop",
-    "coverage",
     "deadweight",
-    "deadweight_interval",
-    "delta",
-    "explorer_html",
-    "extend",
+    "explore",
     "fetch",
-    "fetch_runs",
-    "find_law",
     "fit",
-    "fit_curve",
     "fit_envelope",
     "fit_isoflop",
-    "forecast",
-    "forecaster",
-    "indifference",
-    "intervals",
     "isoflop_points",
-    "lack_of_fit",
-    "load_analysis",
-    "load_fit",
-    "optimise",
-    "optimum_curve",
-    "parabola_shift",
+    "load",
     "plan",
-    "plan_grid",
-    "plan_isoflop",
-    "plot_audit",
-    "plot_check",
-    "plot_dial",
-    "plot_frontier",
-    "plot_indifference",
-    "plot_isoflop",
-    "plot_profile",
-    "plot_residuals",
-    "profile",
-    "read_groups",
     "read_runs",
-    "save_fit",
-    "score",
     "simulate",
     "speedup",
-    "study_surface",
     "sum_of_powers",
-    "to_frame",
-    "weak_prior",
-    "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name on first use and keep it."""
+    """Load a public name on first use and keep it; a name of 0.1.0 says where it went."""
+    if name in _MOVED:
+        from warnings import warn
+
+        home, now = _MOVED[name]
+        warn(f"lawful.{name} is gone from the top level; write {now}.", DeprecationWarning, stacklevel=2)
+        module, _, renamed = home.partition(":")
+        return getattr(import_module(module), renamed or name)
     if name not in _HOME:
         msg = f"module 'lawful' has no attribute {name!r}"
         raise AttributeError(msg)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lawful.analysis.methods import AnalysisMethods
 from lawful.checks.undertuned import undertuned
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
@@ -34,7 +35,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis(Shown):
+class Analysis(AnalysisMethods, Shown):
     """
     What ``lawful fit`` answers, as one record.
 
@@ -58,8 +59,8 @@ class Analysis(Shown):
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
     >>> found = lawful.analyse(runs, budgets=[1e22], draws=0)
     >>> found.method, f"{found.allocations[0].params:.3g}"
     ('vpnls', '4.08e+10')
@@ -90,7 +91,7 @@ class Analysis(Shown):
         sure, fit = self.sure, self.fit
         closing: tuple[str, ...] = ()
         units = {name: unit for name, unit in (scale or {}).items() if unit != 1.0}
-        if units and isinstance(fit, Fit):
+        if units and fit.surface is not None:
             scaled = [units.get(name, 1.0) for name in UNITS]
             there = (sure or Intervals(fit, "none", self.level)).in_units(*scaled)
             fit, sure = there.fit, sure and there
@@ -169,12 +170,12 @@ class Analysis(Shown):
         Raises
         ------
         UnsupportedError
-            As :func:`lawful.allocate`.
+            As :func:`lawful.decide.allocate.allocate`.
 
         Examples
         --------
-        >>> truth = lawful.study_surface("chinchilla")
-        >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+        >>> truth = lawful.Surface.named("chinchilla")
+        >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)
         >>> analysis = lawful.analyse(lawful.simulate(truth, plan), draws=0)
         >>> held = analysis.allocate(1e22, tokens_per_param=100)
         >>> held.deadweight.of, f"{held.deadweight.fraction:.1%}"
@@ -201,6 +202,11 @@ class Analysis(Shown):
     def runs(self) -> Runs:
         """The data."""
         return self.fit.runs
+
+    @classmethod
+    def of(cls, fit: Fit | FrontierFit, *, level: float = 0.9) -> Analysis:
+        """Return an analysis of nothing but the fit, for what takes one."""
+        return cls(fit, None, (), None, None, fit.notes, level)
 
     @property
     def method(self) -> str:
@@ -254,9 +260,9 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
         Bootstrap draws (1,000 if not given). A number without ``intervals`` asks for a bootstrap
         within budgets; 0 for no intervals, unless ``intervals`` names some that draws nothing.
     intervals : {"within-budget", "rows", "wild", "residual", "cluster", "profile", "delta", "none"}, optional
-        Where the intervals come from: a bootstrap (see :func:`lawful.bootstrap`), the profile, the
-        linearisation, or nowhere. The profile if not given, and for a method without a surface a
-        bootstrap within budgets.
+        Where the intervals come from: a bootstrap (its schemes, see
+        :func:`lawful.uncertainty.bootstrap.bootstrap`), the profile, the linearisation, or nowhere.
+        The profile if not given, and for a method without a surface a bootstrap within budgets.
     cluster : str, optional
         Column of labels whose runs stand or fall together, for ``cluster``.
     level : float
@@ -278,8 +284,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("asymmetric")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> truth = lawful.Surface.named("asymmetric")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
     >>> found = lawful.analyse(lawful.simulate(truth, plan, noise=0.002), budgets=[1e24], draws=200)
     >>> lost = found.allocations[0].deadweight
     >>> lost.of, lost.fraction > 0

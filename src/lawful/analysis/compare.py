@@ -16,7 +16,7 @@ from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.decide.allocate import allocation_cells
 from lawful.errors import LawfulError, UnsupportedError
-from lawful.estimate.result import METHODS, SURFACE_METHODS, Fit, check_method
+from lawful.estimate.result import METHODS, SURFACE_METHODS, check_method
 from lawful.laws.laws import DEFAULT_LAW, Law, find_law
 
 
@@ -115,8 +115,8 @@ def compare(
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
     >>> [found.method for found in lawful.compare(runs, draws=0)]
     ['vpnls', 'approach1', 'approach2', 'approach3']
     """
@@ -148,8 +148,8 @@ def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tu
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
     >>> first, = comparison_sheets(lawful.compare(runs, draws=0))
     >>> first.columns
     ('', 'vpnls', 'approach1', 'approach2', 'approach3')
@@ -160,7 +160,7 @@ def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tu
     names = dict.fromkeys(name for cells in columns.values() for name in cells if not name.startswith("log10_"))
     rss = [name for name in names if name == "RSS"]
     first = _side_by_side("The same runs, fitted by every method.", columns, [*(n for n in names if n != "RSS"), *rss])
-    units = next((a.sheets(scale)[0].closing[-1:] for a in found if isinstance(a.fit, Fit)), ()) if scale else ()
+    units = next((a.sheets(scale)[0].closing[-1:] for a in found if a.fit.surface is not None), ()) if scale else ()
     sheets = [Sheet(first.title, said, first.columns, first.rows, None, units)]
     budgets = [one.budget for one in found[0].allocations] if found else []
     for i, budget in enumerate(budgets):
@@ -176,7 +176,7 @@ def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tu
 
 def _estimates(one: Analysis, scale: Scale) -> dict[str, Cell]:
     cells = {str(name.value): cell for name, cell in one.sheets(scale)[0].rows}
-    return cells | ({"RSS": Cell(one.fit.rss)} if isinstance(one.fit, Fit) else {})
+    return cells | ({"RSS": Cell(one.fit.rss)} if one.fit.surface is not None else {})
 
 
 def _side_by_side(title: str, columns: Columns, names: Sequence[str]) -> Sheet:

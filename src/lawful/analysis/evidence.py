@@ -51,8 +51,8 @@ class Evidence:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
     >>> evidence = gather(lawful.analyse(runs, budgets=[1e22]))
     >>> [outcome.method for outcome in evidence.outcomes], f"{evidence.target:g}"
     (['vpnls', 'approach3', 'approach2', 'approach1'], '1e+22')
@@ -150,7 +150,7 @@ def _dial(analysis: Analysis, target: float) -> AsymptoteDial | str:
     if fit.surface is None:
         return f"There is no dial here: {fit.method} fits no surface, so there is no E to turn."
     if len(fit.runs) > MOST_PROFILED:
-        return f"With more than {MOST_PROFILED:,} runs the dial is left out; lawful.asymptote_dial turns it on request."
+        return f"With more than {MOST_PROFILED:,} runs the dial is left out; fit.dial(budget) turns it on request."
     try:
         with np.errstate(divide="ignore", invalid="ignore"):  # a perfect fit has no misfit to measure a rise in
             dial = asymptote_dial(fit, target, level=analysis.level)

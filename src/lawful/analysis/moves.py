@@ -73,8 +73,8 @@ def moves(kept: Fit | FrontierFit, given: Fit | FrontierFit, budgets: Sequence[f
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
     >>> [move.is_large for move in moves(lawful.fit(runs), lawful.fit(runs))]
     [False]
     """
@@ -121,8 +121,8 @@ def analyse_kept(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=1e-3)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=1e-3)
     >>> checked = lawful.check(runs)
     >>> analysis, found = analyse_kept(checked.kept, checked.runs, budgets=[1e22], draws=0)
     >>> found[0].budget, found[0].params_kept == analysis.allocations[0].params

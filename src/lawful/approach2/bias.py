@@ -111,8 +111,8 @@ class Bias(Shown):
 
     Examples
     --------
-    >>> truth = lawful.study_surface("asymmetric")
-    >>> plan = lawful.plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=truth, drift=3)
+    >>> truth = lawful.Surface.named("asymmetric")
+    >>> plan = lawful.Plan.isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=truth, drift=3)
     >>> found = lawful.bias(truth, plan)
     >>> print(f"{found.error('tokens', 1e24):+.1%}, of which width {found.error('tokens', 1e24, 'width'):+.1%}")
     +23.0%, of which width -13.9%
@@ -215,8 +215,8 @@ def bias(source: Any, runs: Any = None) -> Bias:
     --------
     A centred sweep spoils the intercept only, and by the same factor at any budget:
 
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 15, surface=truth, width=16)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 15, surface=truth, width=16)
     >>> found = lawful.bias(truth, plan)
     >>> print(f"{found.error('params', 1e24):+.2%} {found.error('tokens', 1e24):+.2%}")
     +5.37% -5.10%
@@ -304,10 +304,10 @@ def correct_isoflop(found: FrontierFit, alpha: float, beta: float) -> FrontierFi
 
     Examples
     --------
-    >>> truth = lawful.study_surface("asymmetric")
-    >>> plan = lawful.plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=truth, drift=3)
+    >>> truth = lawful.Surface.named("asymmetric")
+    >>> plan = lawful.Plan.isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=truth, drift=3)
     >>> found = lawful.fit_isoflop(lawful.simulate(truth, plan))
-    >>> right = lawful.correct_isoflop(found, truth["alpha"], truth["beta"])
+    >>> right = correct_isoflop(found, truth["alpha"], truth["beta"])
     >>> for line in (found.frontier, right.frontier):
     ...     print(f"{line.tokens(1e24) / truth.optimum(1e24).tokens - 1:+.4%}")
     +22.9687%

@@ -244,8 +244,8 @@ def check(
     --------
     A sweep with a crashed run and a size that was trained twice:
 
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e19, 1e20], 9, surface=truth), noise=0.001, seed=1)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e19, 1e20], 9, surface=truth), noise=0.001, seed=1)
     >>> table = {"N": [*runs.N, runs.N[3], 1e9], "D": [*runs.D, runs.D[3], 1e9], "loss": [*runs.L, 3.5, "nan"]}
     >>> checked = lawful.check(table)
     >>> checked

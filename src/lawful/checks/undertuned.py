@@ -57,8 +57,8 @@ def undertuned(fit: Fit) -> tuple[Note, ...]:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
     >>> runs = lawful.simulate(truth, plan, noise=0.002)
     >>> undertuned(lawful.fit(runs))
     ()

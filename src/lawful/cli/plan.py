@@ -286,8 +286,8 @@ def _parse_ratio(text: str) -> tuple[float, float]:
 
 def _surface(prior: str) -> Surface:
     """Return a published surface, one of the studies', or that of a saved fit."""
-    from lawful.design.plan import STUDY_SURFACES, study_surface
-    from lawful.laws.laws import PUBLISHED
+    from lawful.design.plan import study_surface
+    from lawful.laws.laws import PUBLISHED, STUDY_SURFACES
     from lawful.laws.surface import Surface
 
     if prior in PUBLISHED:

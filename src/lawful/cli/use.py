@@ -80,11 +80,11 @@ def predict(
     size, data = values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)
     values.check_level(level)
     from lawful.show.choices import predict_sentence
-    from lawful.show.files.artifact import load_analysis
+    from lawful.show.files.artifact import load
     from lawful.show.files.document import predict_document
 
     with output.answering("predict") as answer:
-        document = predict_document(load_analysis(fit), size, data, level=level)
+        document = predict_document(load(fit), size, data, level=level)
         answer(lambda: document, lambda: [predict_sentence(document)])
 
 
@@ -132,10 +132,10 @@ def allocate(
     budgets = _budgets(budget, days, count, goal, spending)
     rules = _constraints(sizes, min_tokens_per_param, unique_tokens, inference_tokens, inference_mfu)
     from lawful.show.choices import allocate_document_with, choices_sheets
-    from lawful.show.files.artifact import load_analysis
+    from lawful.show.files.artifact import load
 
     with output.answering("allocate") as answer:
-        analysis = load_analysis(fit)
+        analysis = load(fit)
         at = analysis.level if level is None else level
         made = [analysis.allocate(c, **held, level=at) for c in budgets]
         found = _constrained(analysis, budgets, goal, rules, cost)

@@ -99,8 +99,8 @@ class Conventions(Shown):
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19], 7, surface=truth))
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19], 7, surface=truth))
     >>> found = lawful.conventions(runs, budgets=[1e21])
     >>> len(found.rows), f"{found.rows[0].a:.4f}", f"{found.rows[0].optima[0].params:.3g}"
     (1, '0.4516', '1.82e+09')

@@ -25,6 +25,13 @@ class RunsMethods:
 
         return read_runs(table, **options)
 
+    @classmethod
+    def fetch(cls, name: str, **options: Any) -> Runs:
+        """Fetch a published set and read it; see :func:`lawful.sources.published.fetch_runs`."""
+        from lawful.sources.published import fetch_runs
+
+        return fetch_runs(name, **options)
+
     def check(self: Any, **options: Any) -> Checked:
         """Label every run that should not count; see :func:`lawful.check`."""
         from lawful.checks.check import check

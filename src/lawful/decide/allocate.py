@@ -96,7 +96,7 @@ class Allocation(Shown):
     Examples
     --------
     >>> import lawful
-    >>> best = lawful.allocate(lawful.Surface.named("hoffmann"), 1e21)
+    >>> best = lawful.Surface.named("hoffmann").allocate(1e21)
     >>> print(f"{best.params:.4g} {best.tokens_per_param:.1f} {best.interval}")
     2.215e+09 34.0 None
     """
@@ -219,13 +219,13 @@ def allocate(
     Examples
     --------
     >>> import lawful
-    >>> best = lawful.allocate(lawful.Surface.named("besiroglu"), 5.76e23)
+    >>> best = lawful.Surface.named("besiroglu").allocate(5.76e23)
     >>> print(f"{best.params:.3g} parameters, {best.tokens:.3g} tokens, {best.tokens_per_param:.1f} per parameter")
     7.22e+10 parameters, 1.33e+12 tokens, 18.4 per parameter
 
     The same budget on a model that is cheaper to serve:
 
-    >>> small = lawful.allocate(lawful.Surface.named("besiroglu"), 5.76e23, params=2e10)
+    >>> small = lawful.Surface.named("besiroglu").allocate(5.76e23, params=2e10)
     >>> print(f"{small.tokens:.3g} tokens, {small.loss - best.loss:+.4f} nats")
     4.8e+12 tokens, +0.0167 nats
     """

@@ -46,9 +46,9 @@ class DeadweightInterval(Shown):
     --------
     Two intervals and the share that tells them apart; quote ``kept``:
 
-    >>> truth = lawful.study_surface("asymmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.1)
-    >>> found = lawful.deadweight_interval(lawful.fit(runs), runs, 1e24, draws=500)
+    >>> truth = lawful.Surface.named("asymmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.1)
+    >>> found = deadweight_interval(lawful.fit(runs), runs, 1e24, draws=500)
     >>> found.failed > 0, found.kept[1] >= found.discarded[1]
     (True, True)
     """
@@ -131,9 +131,9 @@ def deadweight_interval(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("asymmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.02)
-    >>> found = lawful.deadweight_interval(lawful.fit(runs), runs, 1e24, draws=500)
+    >>> truth = lawful.Surface.named("asymmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.02)
+    >>> found = deadweight_interval(lawful.fit(runs), runs, 1e24, draws=500)
     >>> found.kept[0] <= found.flops <= found.kept[1]
     True
     """

@@ -40,7 +40,7 @@ class Indifference(Shown):
 
     Examples
     --------
-    >>> region = lawful.indifference(lawful.Surface.named("besiroglu"), 5.76e23, 0.001)
+    >>> region = lawful.Surface.named("besiroglu").indifference(5.76e23, 0.001)
     >>> print(f"{region.factor:.1f}")
     1.9
     """

@@ -50,7 +50,7 @@ class Speedup(Shown):
 
     Examples
     --------
-    >>> a = lawful.study_surface("chinchilla")
+    >>> a = lawful.Surface.named("chinchilla")
     >>> found, = lawful.speedup(a, a, [1e22])
     >>> print(f"{found.flops:.3f} {found.needed:.0e}")
     1.000 1e+22
@@ -146,7 +146,7 @@ def speedup(
     --------
     A recipe whose data are worth a quarter more:
 
-    >>> a = lawful.study_surface("chinchilla")
+    >>> a = lawful.Surface.named("chinchilla")
     >>> better = lawful.Surface({**a.coefficients, "B": a["B"] / 1.25 ** a["beta"]})
     >>> found, = lawful.speedup(a, better, [1e22])
     >>> print(f"{found.tokens_same_size:.3f} tokens at the same size, {found.flops:.3f} FLOPs")

@@ -152,8 +152,8 @@ def deadweight(
     --------
     Approach 2 on a sweep that drifts, priced on the surface of the same runs:
 
-    >>> surface = lawful.study_surface("asymmetric")
-    >>> plan = lawful.plan_isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=surface, drift=3)
+    >>> surface = lawful.Surface.named("asymmetric")
+    >>> plan = lawful.Plan.isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=surface, drift=3)
     >>> runs = lawful.simulate(surface, plan, noise=0.005, seed=1)
     >>> lost = lawful.deadweight(lawful.fit(runs), lawful.fit_isoflop(runs), 1e24, draws=200)
     >>> low, high = lost.interval

@@ -134,7 +134,7 @@ class Planned(Shown):
         Runs that were there already; they count for both.
     layout : {"design", "grid"}
         Whether runs were chosen for the decision (:func:`lawful.plan`) or laid out
-        evenly (:func:`lawful.plan_grid`).
+        evenly (:func:`lawful.design.usual_grid.plan_grid`).
 
     Examples
     --------
@@ -280,7 +280,7 @@ def plan(
 
     Examples
     --------
-    >>> prior = lawful.study_surface("chinchilla")
+    >>> prior = lawful.Surface.named("chinchilla")
     >>> found = lawful.plan([1e17, 1e18, 1e19, 1e20, 1e21], target=1e24, prior=prior, total_flops=1.66665e22)
     >>> bool(found.cost <= 1.66665e22 * 1.0001)
     True

@@ -11,17 +11,8 @@ from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.data.runs import Runs
 from lawful.errors import InputError, UnsupportedError
+from lawful.laws.laws import STUDY_SURFACES
 from lawful.laws.surface import Surface
-
-STUDY_SURFACES: dict[str, dict[str, float]] = {
-    "symmetric": {"E": 1.69, "A": 400.0, "B": 400.0, "alpha": 0.31, "beta": 0.31},
-    "chinchilla": {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28},
-    "asymmetric": {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.465, "beta": 0.155},
-    "soda": {"E": 3.169, "A": 215886.0, "B": 4750.0, "alpha": 0.684, "beta": 0.439},
-    "sparse-nmm": {"E": 2.158, "A": 381773.0, "B": 4659.0, "alpha": 0.710, "beta": 0.372},
-}
-"""Truths that simulations start from (Czech et al. 2026, arXiv:2603.22339): three that differ in
-how uneven the exponents are, an audio-text law (SODA) and a multimodal mixture of experts (Sparse-NMM)."""
 
 
 def study_surface(name: str) -> Surface:
@@ -111,6 +102,24 @@ class Plan:
     def __repr__(self) -> str:
         count = self.budgets.size
         return f"Plan({len(self)} runs, {count} budget{'s' if count > 1 else ''})"
+
+    @classmethod
+    def isoflop(cls, budgets: ArrayLike, points: int = 15, *, surface: Surface, **layout: float) -> Plan:
+        """
+        Lay out an IsoFLOP sweep: several model sizes at each of several budgets.
+
+        Parameters
+        ----------
+        budgets, points, surface, **layout
+            See :func:`lawful.design.plan.plan_isoflop`; the layout has ``width``, ``offset`` and ``drift``.
+
+        Examples
+        --------
+        >>> plan = Plan.isoflop([6e18], 3, surface=Surface.named("symmetric"), width=4)
+        >>> [f"{n:.3g}" for n in plan.N]
+        ['2.5e+08', '1e+09', '4e+09']
+        """
+        return plan_isoflop(budgets, points, surface=surface, **layout)
 
     @property
     def budgets(self) -> Array:

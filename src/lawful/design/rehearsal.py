@@ -40,7 +40,7 @@ class Rehearsal(Shown):
     --------
     >>> prior = lawful.Surface.named("besiroglu")
     >>> found = lawful.plan([1e18, 1e19, 1e20], target=1e24, prior=prior, total_flops=1e21)
-    >>> tried = lawful.check_plan(found, studies=300, noise=0.003)
+    >>> tried = check_plan(found, studies=300, noise=0.003)
     >>> bool(0.8 < tried.error / tried.predicted < 1.25)
     True
     """
@@ -107,10 +107,11 @@ def check_plan(
 
     Examples
     --------
-    >>> prior = lawful.study_surface("symmetric")
-    >>> sweep = lawful.Sweep(tokens_per_param=(1e-3, 1e3))
+    >>> prior = lawful.Surface.named("symmetric")
+    >>> from lawful.design.design import Sweep
+    >>> sweep = Sweep(tokens_per_param=(1e-3, 1e3))
     >>> found = lawful.plan([1e18, 1e19, 1e20], target=1e23, prior=prior, total_flops=1e21, sweep=sweep)
-    >>> tried = lawful.check_plan(found, studies=200, noise=0.002)
+    >>> tried = check_plan(found, studies=200, noise=0.002)
     >>> tried.gain > 1.2
     True
     """

@@ -80,7 +80,7 @@ def plan_grid(
     Examples
     --------
     >>> prior = lawful.Surface.named("besiroglu")
-    >>> found = lawful.plan_grid([1e18, 1e19, 1e20], target=1e23, prior=prior, sizes=5, width=4, repeats=2)
+    >>> found = plan_grid([1e18, 1e19, 1e20], target=1e23, prior=prior, sizes=5, width=4, repeats=2)
     >>> len(found.plan), f"{found.cost:.3g}"
     (19, '5.77e+20')
     """

@@ -97,7 +97,7 @@ def fit(
 
     >>> import lawful
     >>> truth = lawful.Surface.named("hoffmann-rounded")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)
     >>> found = lawful.fit(lawful.simulate(truth, plan))
     >>> print(f"{found.surface['alpha']:.6f} {found.surface['E']:.6f}")
     0.340000 1.690000

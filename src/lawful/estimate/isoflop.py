@@ -138,15 +138,15 @@ def fit_isoflop(runs: Any) -> FrontierFit:
     Equal exponents and centred sweeps: Approach 2 is right.
 
     >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e20], 9, surface=truth))
     >>> print(f"{lawful.fit_isoflop(runs).frontier.a:.6f}")
     0.500000
 
     Unequal exponents: the optimum is misplaced, without any noise.
 
-    >>> truth = lawful.study_surface("asymmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("asymmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e20], 9, surface=truth))
     >>> found = lawful.fit_isoflop(runs)
     >>> print(f"{found.frontier.tokens(1e24) / truth.optimum(1e24).tokens - 1:+.1%}")
     -14.9%
@@ -312,8 +312,8 @@ def fit_envelope(runs: Any) -> FrontierFit:
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e20], 9, surface=truth))
     >>> print(f"{lawful.fit_envelope(runs).frontier.a:.3f}")
     0.500
     """

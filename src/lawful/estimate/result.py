@@ -130,8 +130,8 @@ class Fitted(Protocol):
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
     >>> for found in (lawful.fit(runs), lawful.fit_isoflop(runs)):
     ...     best = found.optimum(1e22)
     ...     print(found.method, f"{best.params:.3g} {best.tokens:.3g}", best.loss and f"{best.loss:.3f}")
@@ -193,8 +193,8 @@ class Fit(FitMethods, Shown):
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
     >>> found = lawful.fit(runs)
     >>> found
     Fit(vpnls, chinchilla, 27 runs, converged: E=1.69, A=400, B=400, alpha=0.31, beta=0.31)
@@ -246,7 +246,7 @@ class Fit(FitMethods, Shown):
         return f"Fit({self.method}, {self.surface.law.name}, {len(self.runs)} runs, {self.status.key}: {values})"
 
     def sheets(self) -> tuple[Sheet]:
-        """Return how the fit ended and its coefficients, with the intervals that :func:`lawful.intervals` gives."""
+        """Return how the fit ended and its coefficients, with the intervals that :meth:`intervals` gives."""
         return (fit_sheet(self, default_intervals(self)),)
 
 
@@ -316,8 +316,8 @@ class FrontierFit(FitMethods, Shown):
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e20], 9, surface=truth))
     >>> found = lawful.fit_isoflop(runs)
     >>> [f"{n:.3g}" for n in found.params], f"{found.frontier.tokens(1e21):.3g}"
     (['4.08e+08', '4.08e+09'], '1.29e+10')
@@ -365,7 +365,7 @@ class FrontierFit(FitMethods, Shown):
         return f"FrontierFit({self.method}, {size}, {self.status.key}: {_named(self.frontier.to_dict())})"
 
     def sheets(self) -> tuple[Sheet]:
-        """Return how the fit ended and its two lines, with the intervals that :func:`lawful.intervals` gives."""
+        """Return how the fit ended and its two lines, with the intervals that :meth:`intervals` gives."""
         return (fit_sheet(self, default_intervals(self)),)
 
 

@@ -120,8 +120,8 @@ class Audit(Shown):
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.002)
     >>> found = lawful.audit(runs, laws=["chinchilla"], methods=["vpnls", "approach2"], last=1, draws=0)
     >>> [score.name for score in found.scores], found.values
     (['chinchilla, vpnls', 'approach2'], (1e+21,))
@@ -220,8 +220,8 @@ def audit(
         Names of the catalogue.
     methods : sequence of str
         ``vpnls`` (sums of powers), ``approach3`` (any law), ``prior`` (the coupled law averaged over
-        weak priors on k, see :func:`lawful.forecaster`), ``approach2`` (parabolas about a frontier with a floor) and
-        ``approach1`` (the best loss of a budget only).
+        weak priors on k, see :func:`lawful.forecasting.prior.forecaster`), ``approach2`` (parabolas about
+        a frontier with a floor) and ``approach1`` (the best loss of a budget only).
     holdout : {"budget", "params"}
         Whether the largest budgets or the largest model sizes are held out.
     last : int
@@ -251,8 +251,8 @@ def audit(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 3e18, 1e19, 3e19, 1e20], 7, surface=truth)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 3e18, 1e19, 3e19, 1e20], 7, surface=truth)
     >>> found = lawful.audit(lawful.simulate(truth, plan, noise=0.002), laws=["chinchilla"], methods=["vpnls"], draws=0)
     >>> score = found.scores[0]
     >>> score.name, score.n_train, score.row.size, score.median_abs_rel_error < 0.01

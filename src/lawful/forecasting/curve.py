@@ -41,7 +41,7 @@ def fit_curve(budgets: ArrayLike, losses: ArrayLike) -> Fit:
     Examples
     --------
     >>> C = np.array([1e18, 1e19, 1e20, 1e21])
-    >>> found = lawful.fit_curve(C, 1.5 + 70 / C**0.085)
+    >>> found = fit_curve(C, 1.5 + 70 / C**0.085)
     >>> print(f"{found.surface['alpha']:.4f}")
     0.0850
     """
@@ -81,8 +81,8 @@ def optimum_losses(fit: FrontierFit) -> Array:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e20], 9, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e20], 9, surface=truth))
     >>> [f"{loss:.3f}" for loss in optimum_losses(lawful.fit_envelope(runs))]
     ['3.403', '2.529']
     >>> [f"{loss:.3f}" for loss in optimum_losses(lawful.fit_isoflop(runs))]
@@ -130,9 +130,9 @@ def optimum_curve(fit: FrontierFit) -> Fit:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21, 1e22], 9, surface=truth))
-    >>> curve = lawful.optimum_curve(lawful.fit_isoflop(runs))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21, 1e22], 9, surface=truth))
+    >>> curve = optimum_curve(lawful.fit_isoflop(runs))
     >>> print(f"{curve.surface['alpha']:.3f}")  # alpha beta / (alpha + beta)
     0.155
     """

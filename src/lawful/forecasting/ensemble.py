@@ -159,8 +159,8 @@ class LawDraws:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
     >>> drawn = ensemble(runs).draws(100)
     >>> drawn.loss(1e9, 2e10).shape, drawn.params(1e21).shape
     ((100,), (100,))
@@ -233,8 +233,8 @@ class Ensemble:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
     >>> found = ensemble(lawful.simulate(truth, plan, noise=0.002))
     >>> made = found.outlook(1e22)
     >>> low, high = made.interval["params"]
@@ -461,8 +461,8 @@ def ensemble(runs: Any, *, recipe: Recipe = RECIPE, width: Width = WIDTH, cost: 
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
     >>> made = ensemble(runs).outlook(1e21)
     >>> low, high = made.prediction
     >>> bool(low < truth.optimum(1e21).loss < high)

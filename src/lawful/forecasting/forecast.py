@@ -47,8 +47,9 @@ class Forecast(Shown):
 
     Examples
     --------
-    >>> curve = lawful.fit_curve([1e18, 1e19, 1e20, 1e21], [3.52, 3.15, 2.85, 2.60])
-    >>> made, = lawful.forecast(curve, [1e22])
+    >>> from lawful.forecasting.curve import fit_curve
+    >>> curve = fit_curve([1e18, 1e19, 1e20, 1e21], [3.52, 3.15, 2.85, 2.60])
+    >>> made, = curve.forecast([1e22])
     >>> low, high = made.prediction
     >>> bool(low < made.loss < high)
     True
@@ -115,8 +116,8 @@ class Score(Shown):
 
     Examples
     --------
-    >>> made = lawful.Forecast(1e21, 1e9, 1.67e11, 2.60, (2.58, 2.62), 0.01, 0.9)
-    >>> lawful.score(made, 2.64).inside
+    >>> made = Forecast(1e21, 1e9, 1.67e11, 2.60, (2.58, 2.62), 0.01, 0.9)
+    >>> score(made, 2.64).inside
     False
     """
 
@@ -155,7 +156,7 @@ def forecast(
     Parameters
     ----------
     fit : Fit or FrontierFit
-        A surface, a curve from :func:`lawful.fit_curve`, or a frontier of Approach 1 or 2.
+        A surface, a curve from :func:`lawful.forecasting.curve.fit_curve`, or a frontier of Approach 1 or 2.
     budgets : sequence of float
         FLOPs of compute-optimal runs.
     points : sequence of (float, float)
@@ -188,15 +189,15 @@ def forecast(
     textbook prediction interval; it needs no linearisation here. Other objectives take
     the interval of :func:`lawful.uncertainty.intervals.intervals`.
 
-    A frontier gives N* and D*; its loss and interval are those of :func:`lawful.optimum_curve`. The
+    A frontier gives N* and D*; its loss and interval are those of :func:`lawful.forecasting.curve.optimum_curve`. The
     scatter of its points about the curve stands for the noise of a run there, which is
     less than that of one run where a point is the minimum of a parabola through several.
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
-    >>> made, = lawful.forecast(lawful.fit(runs), [1e22])
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> made, = lawful.fit(runs).forecast([1e22])
     >>> low, high = made.prediction
     >>> bool(low < truth.optimum(1e22).loss < high)
     True
@@ -321,8 +322,8 @@ def score(made: Forecast, measured: float) -> Score:
 
     Examples
     --------
-    >>> made = lawful.Forecast(1e21, 1e9, 1.67e11, 2.60, (2.58, 2.62), 0.01, 0.9)
-    >>> found = lawful.score(made, 2.61)
+    >>> made = Forecast(1e21, 1e9, 1.67e11, 2.60, (2.58, 2.62), 0.01, 0.9)
+    >>> found = score(made, 2.61)
     >>> found.inside, f"{found.z:+.1f}", f"{found.interval_score:.3f}"
     (True, '+1.0', '0.040')
     """

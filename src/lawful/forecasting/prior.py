@@ -44,10 +44,10 @@ def weak_prior(runs: Any, prior: Mapping[str, tuple[float, float]], objective: O
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)
     >>> runs = lawful.simulate(truth, plan, noise=0.01)
-    >>> found = lawful.fit(runs, law="skaling", method=lawful.weak_prior(runs, {"k": (0.6, 0.2)}))
+    >>> found = lawful.fit(runs, law="skaling", method=weak_prior(runs, {"k": (0.6, 0.2)}))
     >>> 0.4 < found.surface["k"] < 1.1
     True
     """
@@ -71,9 +71,9 @@ class Forecaster:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth)
-    >>> ahead = lawful.forecaster(lawful.simulate(truth, plan, noise=0.002))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth)
+    >>> ahead = forecaster(lawful.simulate(truth, plan, noise=0.002))
     >>> bool(abs(ahead.loss(1e9, 2e10) - truth.loss(1e9, 2e10)) < 0.05)
     True
     """
@@ -107,9 +107,9 @@ def forecaster(runs: Any, objective: Objective | str | None = None) -> Forecaste
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth)
-    >>> len(lawful.forecaster(lawful.simulate(truth, plan, noise=0.002)).fits)
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth)
+    >>> len(forecaster(lawful.simulate(truth, plan, noise=0.002)).fits)
     12
     """
     table = as_runs(runs)

@@ -15,6 +15,7 @@ __all__ = [
     "EXPONENT_BOX",
     "LAWS",
     "PUBLISHED",
+    "STUDY_SURFACES",
     "Coefficients",
     "Law",
     "Screen",
@@ -44,6 +45,16 @@ LAWS: dict[str, Law] = {
 
 DEFAULT_LAW = "chinchilla"
 """The law that is fitted unless another is asked for."""
+
+STUDY_SURFACES: dict[str, dict[str, float]] = {
+    "symmetric": {"E": 1.69, "A": 400.0, "B": 400.0, "alpha": 0.31, "beta": 0.31},
+    "chinchilla": {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28},
+    "asymmetric": {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.465, "beta": 0.155},
+    "soda": {"E": 3.169, "A": 215886.0, "B": 4750.0, "alpha": 0.684, "beta": 0.439},
+    "sparse-nmm": {"E": 2.158, "A": 381773.0, "B": 4659.0, "alpha": 0.710, "beta": 0.372},
+}
+"""Truths that simulations start from (Czech et al. 2026, arXiv:2603.22339): three that differ in
+how uneven the exponents are, an audio-text law (SODA) and a multimodal mixture of experts (Sparse-NMM)."""
 
 PUBLISHED: dict[str, dict[str, float]] = {
     "hoffmann": {"E": 1.6934, "A": 406.4, "B": 410.7, "alpha": 0.3392, "beta": 0.2849},

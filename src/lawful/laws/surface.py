@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from lawful.core.cost import Cost
 from lawful.errors import UnsupportedError
 from lawful.laws.law import Coefficients, Law, terms_of
-from lawful.laws.laws import CHINCHILLA, PUBLISHED
+from lawful.laws.laws import CHINCHILLA, PUBLISHED, STUDY_SURFACES
+from lawful.laws.methods import SurfaceMethods
 from lawful.laws.optimum import minimise_line
 
 
@@ -164,7 +165,7 @@ def deadweight_of(law: Law, k: Coefficients, budget: ArrayLike, tokens: ArrayLik
 
 
 @dataclass(frozen=True)
-class Surface:
+class Surface(SurfaceMethods):
     """
     A law with numbers: a simulated truth and a fitted estimate are the same thing.
 
@@ -218,11 +219,29 @@ class Surface:
 
     @classmethod
     def named(cls, name: str) -> Surface:
-        """Return a published surface: ``hoffmann``, ``hoffmann-rounded`` or ``besiroglu``."""
-        if name not in PUBLISHED:
-            msg = f"Unknown parameter set {name!r}; choose one of {', '.join(PUBLISHED)}."
+        """
+        Return a published surface by its name.
+
+        ``hoffmann``, ``hoffmann-rounded`` and ``besiroglu`` are fits of the Chinchilla runs;
+        ``symmetric``, ``chinchilla``, ``asymmetric``, ``soda`` and ``sparse-nmm`` the truths that
+        simulations start from (:data:`~lawful.laws.laws.STUDY_SURFACES`).
+
+        Raises
+        ------
+        UnsupportedError
+            If there is no such surface.
+
+        Examples
+        --------
+        >>> a, b = Surface.named("asymmetric").exponents
+        >>> print(f"N* grows as C^{a:.2f}, D* as C^{b:.2f}")
+        N* grows as C^0.25, D* as C^0.75
+        """
+        known = {**PUBLISHED, **STUDY_SURFACES}
+        if name not in known:
+            msg = f"Unknown parameter set {name!r}; choose one of {', '.join(known)}."
             raise UnsupportedError(msg)
-        return cls(PUBLISHED[name])
+        return cls(known[name])
 
     def as_two_powers(self, asked: str = "What was asked") -> Surface:
         """

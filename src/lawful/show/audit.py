@@ -70,10 +70,10 @@ def plot_audit(found: Audit, ax: Axes | None = None, *, palette: Palette = LIGHT
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.002)
     >>> found = lawful.audit(runs, laws=["chinchilla"], methods=["vpnls"], last=1, draws=0)
-    >>> lawful.plot_audit(found).get_xlabel()
+    >>> plot_audit(found).get_xlabel()
     'Forecast less observed loss (%)'
     """
     with drawing():

@@ -54,8 +54,8 @@ def bias_document(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 15, surface=truth, width=16)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 15, surface=truth, width=16)
     >>> document = bias_document(lawful.bias(truth, plan), targets=[1e24])
     >>> document["schema"], f"{document['targets'][0]['tokens']['error']:.4f}"
     ('lawful.bias/1', '-0.0510')
@@ -221,8 +221,8 @@ def bias_sentences(analysis: Analysis) -> list[str]:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("asymmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth))
+    >>> truth = lawful.Surface.named("asymmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth))
     >>> print(bias_sentences(lawful.analyse(runs, budgets=[1e23], draws=0))[0])
     At 1e23 FLOPs it must misplace N* by +16.16% and D* by -13.91%; of D*, width -13.91%, offset 0, drift 0.
     """

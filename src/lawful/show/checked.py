@@ -58,8 +58,8 @@ def fit_check_document(checked: Checked, found: Mapping[str | None, Sequence[Mov
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> fit_check_document(lawful.check(runs))["check"]["n_kept"]
     27
     """

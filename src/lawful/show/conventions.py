@@ -16,8 +16,8 @@ def conventions_document(found: Conventions) -> dict[str, Any]:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19], 5, surface=truth))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19], 5, surface=truth))
     >>> document = conventions_document(lawful.conventions(runs, budgets=[1e20]))
     >>> document["schema"], document["span"], document["conventions"][0]["flops"]
     ('lawful.conventions/1', [0.5, 0.5], '6ND')

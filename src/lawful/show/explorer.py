@@ -14,11 +14,10 @@ import numpy as np
 from lawful.core.cost import Cost
 from lawful.core.validation import check_budget
 from lawful.data.runs import Runs
-from lawful.design.plan import STUDY_SURFACES
 from lawful.design.toy_runs import REGIONS, TARGET, TRUTH, toy_design
 from lawful.errors import OutputError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.laws.laws import PUBLISHED
+from lawful.laws.laws import PUBLISHED, STUDY_SURFACES
 from lawful.laws.surface import Surface
 from lawful.show.figures.palette import DARK, LIGHT, Palette
 from lawful.show.report.embedded import asset, library, page_json
@@ -114,7 +113,7 @@ def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: 
 
     Sliders turn a known truth and the sweep that is trained on it; IsoFLOP curves, the
     parabolas of Approach 2, VPNLS and what each would waste at a target budget follow at once.
-    The page computes in the browser what :func:`lawful.plan_isoflop`, :func:`lawful.simulate`,
+    The page computes in the browser what :func:`lawful.design.plan.plan_isoflop`, :func:`lawful.simulate`,
     :func:`lawful.fit_isoflop` and :func:`lawful.fit` compute here; its noise is that of ``simulate``.
 
     Parameters
@@ -140,15 +139,15 @@ def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: 
 
     Examples
     --------
-    >>> page = lawful.explorer_html()
+    >>> page = explorer_html()
     >>> "http-equiv" in page, len(page) < 1.2e6
     (False, True)
 
     From a fit:
 
     >>> truth = lawful.Surface.named("besiroglu")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
-    >>> page = lawful.explorer_html(lawful.fit(runs), target=1e23)
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> page = explorer_html(lawful.fit(runs), target=1e23)
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -262,8 +261,8 @@ def settings_of(fit: Fit) -> Settings:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth, width=4, drift=3)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth, width=4, drift=3)
     >>> found = settings_of(lawful.fit(lawful.simulate(truth, plan)))
     >>> [round(found[name], 6) for name in ("width", "offset", "drift", "points", "budgets")]
     [4.0, 1.0, 3.0, 9, 3]
@@ -388,3 +387,44 @@ def _colours(palette: Palette) -> dict[str, str]:
     """Colours of the page as its style sheet names them."""
     named = {name: getattr(palette, name) for name in ("ink", "muted", "grid", "paper", "shade")}
     return named | {"vpnls": palette.method("vpnls"), "approach2": palette.method("approach2")}
+
+
+def explore(
+    path: str | Path = "explorer.html",
+    fit: Fit | FrontierFit | None = None,
+    *,
+    target: float | None = None,
+    cost: Cost | None = None,
+) -> Path:
+    """
+    Write the explorer: one self-contained page on which a sweep of a known truth is turned by sliders.
+
+    Parameters
+    ----------
+    path : str or Path
+        The page to write; an earlier one is replaced.
+    fit, target, cost
+        See :func:`lawful.show.explorer.explorer_html`.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    OutputError
+        If the page cannot be written, or is not ours to replace.
+    UnsupportedError
+        If the fit is of another law, or has no optimum.
+
+    Examples
+    --------
+    >>> page = lawful.explore(f"{tempfile.mkdtemp()}/explorer.html")
+    >>> page.name
+    'explorer.html'
+    """
+    page = Path(path)
+    check_page(page)
+    write_page(page, explorer_html(None if fit is None else check_fit(fit), target=target, cost=cost))
+    return page

@@ -181,10 +181,10 @@ def score_ledger(entries: Sequence[Mapping[str, Any]], runs: Runs) -> list[Score
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> old = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
-    >>> entry = entry_of(fit := lawful.fit(old), lawful.forecast(fit, [3e20]))
-    >>> new = lawful.simulate(truth, lawful.plan_isoflop([3e20], 3, surface=truth, width=2))
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> old = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.002)
+    >>> entry = entry_of(fit := lawful.fit(old), fit.forecast([3e20]))
+    >>> new = lawful.simulate(truth, lawful.Plan.isoflop([3e20], 3, surface=truth, width=2))
     >>> (row,) = score_ledger([entry], new)
     >>> row.run, row.found.inside
     (1, True)

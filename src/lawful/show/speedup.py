@@ -20,7 +20,7 @@ def speedup_document(found: Sequence[Speedup], *, level: float) -> dict[str, Any
 
     Examples
     --------
-    >>> a, b = lawful.study_surface("chinchilla"), lawful.Surface.named("hoffmann")
+    >>> a, b = lawful.Surface.named("chinchilla"), lawful.Surface.named("hoffmann")
     >>> speedup_document(lawful.speedup(a, b, [1e22]), level=0.9)["schema"]
     'lawful.speedup/1'
     """

@@ -379,7 +379,7 @@ def fetch_runs(name: str, *, select: Selection | None = None) -> Runs:
 
     Examples
     --------
-    >>> lawful.fetch_runs("llama")
+    >>> lawful.Runs.fetch("llama")
     Traceback (most recent call last):
         ...
     lawful.errors.UnsupportedError: There is no published set 'llama'; the sets are epoch-chinchilla, \

@@ -132,7 +132,7 @@ def read_groups(
     Examples
     --------
     >>> table = {"N": [1e8, 2e8, 1e8], "D": [2e9, 1e9, 4e9], "loss": [3.1, 3.2, 2.9], "data": ["web", "web", "books"]}
-    >>> lawful.read_groups(table, by="data")["web"]
+    >>> read_groups(table, by="data")["web"]
     Runs(2 runs, 1 budgets, source='table')
     """
     data, header, source = load_columns(table)

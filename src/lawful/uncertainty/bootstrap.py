@@ -54,10 +54,10 @@ class Draws(Shown):
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
     >>> found = lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1))
-    >>> draws = lawful.bootstrap(found, 500, seed=0)
+    >>> draws = found.bootstrap(500, seed=0)
     >>> low, high = draws.interval("alpha", level=0.9)
     >>> bool(low < found.surface["alpha"] < high)
     True
@@ -86,6 +86,10 @@ class Draws(Shown):
 
     def __len__(self) -> int:
         return len(self.frontier["a"])
+
+    def extend(self, more: int) -> Draws:
+        """Add draws to these, as if all had been drawn at once; see :func:`lawful.uncertainty.bootstrap.extend`."""
+        return extend(self, more)
 
     @property
     def failed(self) -> int:
@@ -293,10 +297,10 @@ def bootstrap(
     Examples
     --------
     >>> import lawful
-    >>> truth = lawful.study_surface("symmetric")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth)
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth)
     >>> found = lawful.fit(lawful.simulate(truth, plan, noise=0.005, seed=3))
-    >>> draws = lawful.bootstrap(found, 200)
+    >>> draws = found.bootstrap(200)
     >>> len(draws), draws.failed
     (200, 0)
     """
@@ -332,11 +336,11 @@ def extend(draws: Draws, more: int) -> Draws:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.005)
-    >>> short = lawful.bootstrap(lawful.fit(runs), 100)
-    >>> longer = lawful.extend(short, 50)
-    >>> bool(np.all(longer.frontier["a"] == lawful.bootstrap(short.fit, 150).frontier["a"]))
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth), noise=0.005)
+    >>> short = lawful.fit(runs).bootstrap(100)
+    >>> longer = short.extend(50)
+    >>> bool(np.all(longer.frontier["a"] == short.fit.bootstrap(150).frontier["a"]))
     True
     """
     check_draws(more, least=1)

@@ -58,9 +58,9 @@ class Coverage(Shown):
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
-    >>> lawful.coverage(lawful.fit(runs), repeats=20, draws=0).table["quantity"].tolist()[:3]
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> lawful.fit(runs).coverage(repeats=20, draws=0).table["quantity"].tolist()[:3]
     ['E', 'A', 'B']
     """
 
@@ -167,9 +167,9 @@ def coverage(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth), noise=0.01)
-    >>> found = lawful.coverage(lawful.fit(runs), repeats=100, draws=0)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth), noise=0.01)
+    >>> found = lawful.fit(runs).coverage(repeats=100, draws=0)
     >>> 0.8 < found.of("profile", "alpha") <= 1
     True
     """

@@ -36,9 +36,9 @@ class Delta(Shown):
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
-    >>> found = lawful.delta(lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1)))
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> found = delta(lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1)))
     >>> low, high = found.interval("alpha", level=0.9)
     >>> bool(low < 0.34 < high)
     True
@@ -97,8 +97,8 @@ class Delta(Shown):
         Examples
         --------
         >>> runs = lawful.simulate(lawful.Surface.named("besiroglu"),
-        ...     lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=lawful.Surface.named("besiroglu")), noise=0.01)
-        >>> lawful.delta(lawful.fit(runs)).error("alpha") < 0.2
+        ...     lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=lawful.Surface.named("besiroglu")), noise=0.01)
+        >>> delta(lawful.fit(runs)).error("alpha") < 0.2
         True
         """
         quantity = Quantity(name, budget)
@@ -149,7 +149,7 @@ def delta(fit: Any, *, noise: str = "trend") -> Delta:
 
     Instant, and symmetric by construction (A, B, N* and D* on a log scale), so it
     understates how far a weakly identified E or exponent can go; prefer
-    :func:`lawful.profile` where the two differ.
+    :func:`lawful.uncertainty.profile.profile` where the two differ.
 
     Parameters
     ----------
@@ -172,9 +172,9 @@ def delta(fit: Any, *, noise: str = "trend") -> Delta:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("symmetric")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
-    >>> found = lawful.delta(lawful.fit(lawful.simulate(truth, plan, noise=0.01)), noise="equal")
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+    >>> found = delta(lawful.fit(lawful.simulate(truth, plan, noise=0.01)), noise="equal")
     >>> low, high = found.interval("loss", budget=1e22)
     >>> 0 < high - low < 0.2
     True

@@ -47,9 +47,9 @@ class AsymptoteDial(Shown):
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
-    >>> dial = lawful.asymptote_dial(lawful.fit(runs), 1e24)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> dial = lawful.fit(runs).dial(1e24)
     >>> sorted(dial.table)
     ['E', 'distance', 'loss', 'params', 'support', 'tokens']
     """
@@ -112,9 +112,9 @@ def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int 
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
-    >>> dial = lawful.asymptote_dial(lawful.fit(runs), 1e24)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> dial = lawful.fit(runs).dial(1e24)
     >>> low, high = dial.profile.interval
     >>> low in dial.table["E"] and high in dial.table["E"]
     True

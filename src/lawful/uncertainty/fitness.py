@@ -56,9 +56,9 @@ class LackOfFit(Shown):
     --------
     Without replicates only the residuals across budgets are tested:
 
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
-    >>> lawful.lack_of_fit(lawful.fit(lawful.simulate(truth, plan, noise=0.01))).replicates
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+    >>> lawful.fit(lawful.simulate(truth, plan, noise=0.01)).lack_of_fit().replicates
     0
     """
 
@@ -111,9 +111,9 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     --------
     The right law is not refused:
 
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth)
-    >>> found = lawful.lack_of_fit(lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1)))
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)
+    >>> found = lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1)).lack_of_fit()
     >>> found.p_budgets > 0.01, found.notes
     (True, ())
     """

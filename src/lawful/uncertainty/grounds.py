@@ -211,8 +211,8 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
     >>> grounds(lawful.fit(runs)).freedom
     22
     """

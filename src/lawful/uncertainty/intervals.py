@@ -70,12 +70,12 @@ class Intervals(Shown):
     notes : tuple of Note
         Failed draws, open intervals, coefficients on a bound, errors that runs share.
     cluster : str
-        What the profile takes as sharing an error; see :func:`lawful.profile`.
+        What the profile takes as sharing an error; see :func:`lawful.uncertainty.profile.profile`.
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
     >>> found = intervals(lawful.fit(runs), "profile")
     >>> low, high = found.of("loss", budget=1e22)
     >>> least, most = found.prediction(budget=1e22)
@@ -253,7 +253,7 @@ def intervals(
     kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
     level : float
     draws, seed
-        See :func:`lawful.bootstrap`.
+        See :func:`lawful.uncertainty.bootstrap.bootstrap`.
     cluster : str, optional
         A column of labels whose runs share an error, for ``profile`` and ``cluster``; ``none`` for independent
         runs. The profile looks for a shared error by itself if not given.
@@ -270,10 +270,10 @@ def intervals(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.01)
     >>> found = lawful.fit(runs)
-    >>> [lawful.intervals(found, kind, draws=100).of("alpha")[0] < 0.34 for kind in ("profile", "delta", "wild")]
+    >>> [found.intervals(kind, draws=100).of("alpha")[0] < 0.34 for kind in ("profile", "delta", "wild")]
     [True, True, True]
     """
     check_kind(kind)

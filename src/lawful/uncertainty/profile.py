@@ -72,9 +72,9 @@ class Profile(Shown):
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
-    >>> shape = lawful.profile(lawful.fit(runs), "alpha")
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> shape = lawful.fit(runs).profile("alpha")
     >>> bool(np.all(shape.distance >= 0)), shape.open
     (True, (False, False))
     """
@@ -159,7 +159,7 @@ def profile(
     level : float
         Coverage the interval aims at, between 0 and 1.
     noise : {"trend", "unequal", "equal"}
-        Whether runs may differ in noise; see :func:`lawful.delta`.
+        Whether runs may differ in noise; see :func:`lawful.uncertainty.delta.delta`.
     cluster : str
         A column of labels whose runs share an error, ``none`` for independent runs, or ``auto``: any
         grouping that shares one is found and allowed for.
@@ -177,16 +177,16 @@ def profile(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
     >>> found = lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=1))
-    >>> low, high = lawful.profile(found, "E").interval
+    >>> low, high = found.profile("E").interval
     >>> bool(low < 1.69 < high)
     True
 
     The same for the number that decides, straight from the misfit:
 
-    >>> ahead = lawful.profile(found, "params", budget=1e24)
+    >>> ahead = found.profile("params", budget=1e24)
     >>> bool(ahead.interval[0] < truth.optimum(1e24).params < ahead.interval[1])
     True
     """

@@ -76,9 +76,9 @@ def plot_check(checked: Checked, experiment: str | None = None, *, palette: Pale
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e19, 1e20, 1e21], 9, surface=truth))
-    >>> len(lawful.plot_check(lawful.check(runs)).axes)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e19, 1e20, 1e21], 9, surface=truth))
+    >>> len(plot_check(lawful.check(runs)).axes)
     3
     """
     from matplotlib.figure import Figure

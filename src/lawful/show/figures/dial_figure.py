@@ -49,9 +49,9 @@ def plot_dial(dial: AsymptoteDial, ax: Axes | None = None, *, quantity: str = "p
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
-    >>> ax = lawful.plot_dial(lawful.asymptote_dial(lawful.fit(runs), 1e24, points=9))
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> ax = plot_dial(lawful.fit(runs).dial(1e24, points=9))
     >>> ax.get_xlabel()
     'E held at, nats per token'
     """
@@ -102,9 +102,9 @@ def plot_profile(profile: Profile, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
-    >>> ax = lawful.plot_profile(lawful.profile(lawful.fit(runs), "E"))
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> ax = plot_profile(lawful.fit(runs).profile("E"))
     >>> ax.get_ylabel()
     'distance (t)'
     """

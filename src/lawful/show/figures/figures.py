@@ -68,9 +68,9 @@ def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
     Examples
     --------
     >>> truth = lawful.Surface.named("besiroglu")
-    >>> plan = lawful.plan_isoflop([1e19, 1e20, 1e21], surface=truth)
+    >>> plan = lawful.Plan.isoflop([1e19, 1e20, 1e21], surface=truth)
     >>> analysis = lawful.analyse(lawful.simulate(truth, plan, noise=0.01), budgets=[1e24], draws=0)
-    >>> ax = lawful.plot_isoflop(analysis)
+    >>> ax = analysis.plot.isoflop()
     >>> ax.get_xlabel(), ax.get_xscale()
     ('Model size N (parameters)', 'log')
 
@@ -147,9 +147,9 @@ def plot_residuals(analysis: Analysis, ax: Axes | None = None, *, palette: Palet
     Examples
     --------
     >>> truth = lawful.Surface.named("besiroglu")
-    >>> plan = lawful.plan_isoflop([1e19, 1e20, 1e21], surface=truth)
+    >>> plan = lawful.Plan.isoflop([1e19, 1e20, 1e21], surface=truth)
     >>> analysis = lawful.analyse(lawful.simulate(truth, plan, noise=0.001), budgets=[1e24], draws=0)
-    >>> lawful.plot_residuals(analysis).get_ylabel()
+    >>> analysis.plot.residuals().get_ylabel()
     'Observed − fitted loss (10⁻³ nats per token)'
     """
     tables = figure_tables(analysis)

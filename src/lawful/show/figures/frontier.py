@@ -55,9 +55,9 @@ def plot_frontier(
     Examples
     --------
     >>> truth = lawful.Surface.named("besiroglu")
-    >>> plan = lawful.plan_isoflop([1e19, 1e20, 1e21], surface=truth)
+    >>> plan = lawful.Plan.isoflop([1e19, 1e20, 1e21], surface=truth)
     >>> analysis = lawful.analyse(lawful.simulate(truth, plan, noise=0.01), budgets=[1e24], draws=0)
-    >>> ax = lawful.plot_frontier(analysis, quantity="tokens")
+    >>> ax = analysis.plot.frontier(quantity="tokens")
     >>> ax.get_ylabel()
     'Compute-optimal training set D* (tokens)'
     """

@@ -24,7 +24,7 @@ def plot_indifference(
     Parameters
     ----------
     region : Indifference
-        As :func:`lawful.indifference` returns.
+        As :func:`lawful.decide.indifference.indifference` returns.
     fit : Fit
         The surface it was asked of.
     ax : matplotlib Axes, optional
@@ -41,10 +41,10 @@ def plot_indifference(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
     >>> fit = lawful.fit(runs)
-    >>> ax = lawful.plot_indifference(lawful.indifference(fit, 1e22), fit)
+    >>> ax = plot_indifference(fit.indifference(1e22), fit)
     >>> ax.get_ylabel()
     'Loss at 1e22 FLOPs (nats per token)'
     """

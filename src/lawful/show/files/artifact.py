@@ -29,7 +29,6 @@ from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals
 
 ARRAYS = ("N", "D", "L", "C", "weight")
-DEFAULT_LEVEL = 0.9
 SOLVERS: dict[str, type[Any]] = {solver.__name__: solver for solver in (VarPro, Joint)}
 
 Document = dict[str, Any]
@@ -68,10 +67,10 @@ def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str,
     --------
     >>> import tempfile
     >>> truth = lawful.Surface.named("besiroglu")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth)
     >>> fit = lawful.fit(lawful.simulate(truth, plan))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     again = lawful.load_fit(lawful.save_fit(fit, f"{folder}/fit.json"))
+    ...     again = lawful.load(fit.save(f"{folder}/fit.json")).fit
     >>> again.surface.coefficients == fit.surface.coefficients
     True
     """
@@ -106,25 +105,25 @@ def load_fit(path: str | Path) -> Fit | FrontierFit:
 
     See Also
     --------
-    load_analysis : The fit together with its bootstrap draws.
+    load : The fit together with its bootstrap draws.
 
     Examples
     --------
     >>> import tempfile
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth)
     >>> runs = lawful.simulate(truth, plan, noise=0.002)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = lawful.save_fit(lawful.fit(runs), f"{folder}/fit.json")
-    ...     again = lawful.load_fit(path)
+    ...     path = lawful.fit(runs).save(f"{folder}/fit.json")
+    ...     again = lawful.load(path).fit
     >>> again.method, len(again.runs), again.status.key
     ('vpnls', 45, 'converged')
     """
-    fit: AnyFit = load_analysis(path).fit
+    fit: AnyFit = load(path).fit
     return fit
 
 
-def load_analysis(path: str | Path) -> Analysis:
+def load(path: str | Path) -> Analysis:
     """
     Load a ``fit.json`` with its bootstrap draws, so that predictions and allocations have intervals.
 
@@ -137,7 +136,7 @@ def load_analysis(path: str | Path) -> Analysis:
     -------
     Analysis
         Fit, draws (if any were drawn), notes and the Approach 2 frontier beside it; the
-        allocations are not kept, ask :func:`lawful.allocate` for any budget.
+        allocations are not kept, ask :func:`lawful.decide.allocate.allocate` for any budget.
 
     Raises
     ------
@@ -147,11 +146,11 @@ def load_analysis(path: str | Path) -> Analysis:
     Examples
     --------
     >>> import tempfile
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth)
     >>> runs = lawful.simulate(truth, plan, noise=0.002)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     again = load_analysis(lawful.save_fit(lawful.analyse(runs, draws=50), f"{folder}/fit.json"))
+    ...     again = load(lawful.analyse(runs, draws=50).save(f"{folder}/fit.json"))
     >>> low, high = again.draws.interval("alpha")
     >>> bool(low < again.fit.surface["alpha"] < high)
     True
@@ -166,7 +165,7 @@ def load_analysis(path: str | Path) -> Analysis:
 
 def artifact_document(result: Analysis | AnyFit, *, scale: Mapping[str, float] | None = None) -> Document:
     """Return the whole content of ``fit.json`` as plain JSON types."""
-    analysis = result if isinstance(result, Analysis) else _bare(result)
+    analysis = result if isinstance(result, Analysis) else Analysis.of(result)
     units = check_scale(scale)
     fit = analysis.fit
     others = {"isoflop": analysis.isoflop, "truth": analysis.truth}
@@ -181,11 +180,6 @@ def artifact_document(result: Analysis | AnyFit, *, scale: Mapping[str, float] |
         "sure": None if analysis.sure is None else {"kind": analysis.sure.kind, "level": analysis.sure.level},
         "draws": None if analysis.draws is None else strict(_encode_draws(analysis.draws)),
     }
-
-
-def _bare(fit: AnyFit) -> Analysis:
-    """Return an analysis of nothing but the fit."""
-    return Analysis(fit, None, (), None, None, fit.notes, DEFAULT_LEVEL)
 
 
 def provenance(analysis: Analysis, scale: Mapping[str, float]) -> Document:
@@ -259,7 +253,7 @@ def _not_ours(path: str | Path, schema: object) -> str:
 def _encode_runs(fit: AnyFit) -> Document:
     """The runs of a fit, with those other columns that its law reads."""
     runs = fit.runs
-    read = fit.surface.law.columns if isinstance(fit, Fit) else ()
+    read = fit.surface.law.columns if fit.surface is not None else ()
     return {
         "labels": {runs.label_of(name): runs.column(name) for name in read if name not in ("N", "D", "C")},
         **{name: getattr(runs, name) for name in ARRAYS},
@@ -413,7 +407,7 @@ def _encode_draws(draws: Draws) -> Document:
 
 
 def _decode_draws(fit: AnyFit, values: Mapping[str, Any]) -> dict[str, AnyArray]:
-    named = _renamed(fit.surface.law, values) if isinstance(fit, Fit) else values
+    named = _renamed(fit.surface.law, values) if fit.surface is not None else values
     return {name: _frozen(v) for name, v in named.items()}
 
 

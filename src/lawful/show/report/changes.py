@@ -67,8 +67,8 @@ def changes_of(fits: Sequence[SavedFit]) -> Changes:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> one = SavedFit("one.json", lawful.analyse(runs, budgets=[1e22]), None)
     >>> other = SavedFit("other.json", lawful.analyse(runs.take(np.arange(20)), budgets=[1e22]), None)
     >>> print(data_sentences(changes_of([one, other]))[0])
@@ -221,8 +221,8 @@ def changes_document(changes: Changes) -> dict[str, Any]:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> saved = SavedFit("fit.json", lawful.analyse(runs, budgets=[1e22]), None)
     >>> document = changes_document(changes_of([saved, saved]))
     >>> document["schema"], document["data"], document["coefficients"][0]["overlap"]

@@ -65,8 +65,8 @@ def changes_html(changes: Changes, *, title: str | None = None, tables: Mapping[
     --------
     >>> from lawful.show.report.changes import changes_of
     >>> from lawful.show.report.saved import SavedFit
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> saved = SavedFit("fit.json", lawful.analyse(runs), None)
     >>> "<h1>What changed</h1>" in changes_html(changes_of([saved, saved]))
     True

@@ -71,7 +71,7 @@ def report_html(
     Examples
     --------
     >>> truth = lawful.Surface.named("besiroglu")
-    >>> plan = lawful.plan_isoflop([1e18, 1e19, 1e20], surface=truth)
+    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth)
     >>> analysis = lawful.analyse(lawful.simulate(truth, plan, noise=0.01), budgets=[1e22], draws=0)
     >>> page = report_html(analysis, title="A sweep & its law")
     >>> page[:15], "A sweep &amp; its law" in page

@@ -53,8 +53,8 @@ def report_tables(evidence: Evidence) -> dict[str, Table]:
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
     >>> from lawful.analysis.evidence import gather
     >>> tables = report_tables(gather(lawful.analyse(runs, budgets=[1e22])))
     >>> tables["methods"]["method"].tolist(), tables["allocations"]["budget"].tolist()

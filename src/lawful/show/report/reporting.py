@@ -9,7 +9,6 @@ from typing import Any
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.evidence import Evidence, gather
-from lawful.core.notes import Note
 from lawful.errors import InputError, OutputError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.figures.figure_data import Table
@@ -74,10 +73,10 @@ def write_report(
     Examples
     --------
     >>> import tempfile
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     page = lawful.write_report(lawful.analyse(runs, budgets=[1e22]), path=f"{folder}/report.html")
+    ...     page = write_report(lawful.analyse(runs, budgets=[1e22]), path=f"{folder}/report.html")
     ...     page.name, len(list(page.parent.glob("report-tables/*.csv"))) > 10
     ('report.html', True)
     """
@@ -99,8 +98,8 @@ def report_document(fits: Sequence[Source], *, budgets: Sequence[float] = ()) ->
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> found = lawful.analyse(runs, budgets=[1e22], draws=0)
     >>> report_document([found])["schema"], report_document([found, found])["schema"]
     ('lawful.report/1', 'lawful.changes/1')
@@ -119,15 +118,9 @@ def _saved(fits: Sequence[Source], budgets: Sequence[float]) -> list[SavedFit]:
         elif isinstance(fit, (str, Path)):
             found.append(load_saved(fit, budgets=budgets))
         else:
-            analysis = fit if isinstance(fit, Analysis) else _bare(fit)
+            analysis = fit if isinstance(fit, Analysis) else Analysis.of(fit)
             found.append(SavedFit(f"fit {i}", analysis, None))
     return found
-
-
-def _bare(fit: Fit | FrontierFit) -> Analysis:
-    """Return an analysis of nothing but the fit."""
-    notes: tuple[Note, ...] = fit.notes
-    return Analysis(fit, None, (), None, None, notes, 0.9)
 
 
 def _material(fits: Sequence[Source], budgets: Sequence[float]) -> _Material:

@@ -14,7 +14,7 @@ from lawful.analysis.analysis import Analysis
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.show.files.artifact import load_analysis
+from lawful.show.files.artifact import load
 from lawful.sources.read import load_columns
 
 OURS = ("params", "tokens", "loss", "budget", "predicted_loss", "residual", "residual_fit")
@@ -48,7 +48,7 @@ def load_saved(path: str | Path, *, budgets: Sequence[float] = ()) -> SavedFit:
     Parameters
     ----------
     path : str or Path
-        A file written by ``lawful fit --out`` or :func:`lawful.save_fit`.
+        A file written by ``lawful fit --out`` or :func:`lawful.show.files.artifact.save_fit`.
     budgets : sequence of float
         Budgets in FLOPs to allocate; those the fit was asked about by default.
 
@@ -65,14 +65,14 @@ def load_saved(path: str | Path, *, budgets: Sequence[float] = ()) -> SavedFit:
     Examples
     --------
     >>> import tempfile
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     found = load_saved(lawful.save_fit(lawful.analyse(runs, budgets=[1e22]), f"{folder}/fit.json"))
+    ...     found = load_saved(lawful.analyse(runs, budgets=[1e22]).save(f"{folder}/fit.json"))
     >>> [allocation.budget for allocation in found.analysis.allocations]
     [1e+22]
     """
-    analysis = load_analysis(path)
+    analysis = load(path)
     document = json.loads(Path(path).read_text(encoding="utf-8"))
     asked = list(budgets) or [float(a["budget"]) for a in document.get("allocations") or []]
     allocations = tuple(analysis.allocate(budget) for budget in asked)
