@@ -29,7 +29,7 @@ class Plots:
     >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
     >>> axes = lawful.fit(runs).plot.isoflop()
     >>> axes.get_xlabel()
-    'Parameters'
+    'Model size N (parameters)'
     """
 
     analysis: Analysis
