@@ -310,7 +310,7 @@ class TestSavedFit:
 
     def test_allocate_gives_what_fit_gave(self, document, saved):
         found = document("allocate", saved, "--budget", "1e23")
-        assert found["schema"] == "allocate/1"
+        assert found["schema"] == "lawful.allocate/1"
         assert found["allocations"] == json.loads(saved.read_text())["allocations"]
 
     def test_allocate_at_a_fixed_size_and_ratio(self, document, saved):

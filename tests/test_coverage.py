@@ -81,7 +81,7 @@ def table(tmp_path):
 def test_cli(table, capsys):
     assert main(["coverage", str(table), "--repeats", "20", "--bootstrap", "9", "--budget", "1e23", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["schema"], document["repeats"], document["draws"]) == ("coverage/1", 20, 9)
+    assert (document["schema"], document["repeats"], document["draws"]) == ("lawful.coverage/1", 20, 9)
     rows = document["coverage"]
     assert {"interval", "quantity", "budget", "coverage", "error", "width", "truth"} == set(rows[0])
     assert {row["budget"] for row in rows} == {None, 1e23}

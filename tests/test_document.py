@@ -44,7 +44,7 @@ def analysis(runs):
         ({"a": (np.int64(3), True, None)}, {"a": [3, True, None]}),
         (np.bool_(False), False),
         ("text", "text"),
-        (lawful.CHINCHILLA.name, "chinchilla"),
+        (CHINCHILLA.name, "chinchilla"),
         ({1: [np.float32(0.5)]}, {"1": [0.5]}),
     ],
 )

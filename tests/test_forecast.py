@@ -294,7 +294,7 @@ def test_the_command_forecasts_and_scores(tmp_path, capsys, fit):
     path, ledger = fit.save(tmp_path / "fit.json"), tmp_path / "ledger.jsonl"
     assert main(["forecast", str(path), "--budget", "1e22", "--ledger", str(ledger), "--json"]) == 0
     entry = json.loads(capsys.readouterr().out)
-    assert entry["schema"] == "forecast/1"
+    assert entry["schema"] == "lawful.forecast/1"
     assert read_ledger(ledger) == [entry]
     assert main(["forecast", str(path), "--params", "5e9", "--tokens", "1e12", "--ledger", str(ledger)]) == 0
     assert "prediction" in capsys.readouterr().out
@@ -304,7 +304,7 @@ def test_the_command_forecasts_and_scores(tmp_path, capsys, fit):
     result.write_text(f"params,tokens,loss\n{one['params']},{one['tokens']},{float(best.loss)}\n")
     assert main(["forecast", "--score", str(ledger), str(result), "--json"]) == 0
     scored = json.loads(capsys.readouterr().out)
-    assert (scored["schema"], scored["scored"], scored["pending"]) == ("forecast-score/1", 1, 1)
+    assert (scored["schema"], scored["scored"], scored["pending"]) == ("lawful.forecast-score/1", 1, 1)
     assert main(["forecast", "--score", str(ledger), str(result)]) == 0
     assert "1 of 1 inside their intervals; 1 pending." in capsys.readouterr().out
 

@@ -138,7 +138,7 @@ def test_allocate_under_constraints(tmp_path, capsys, fits, options, expected):
     assert main(["allocate", path, *options]) == 0
     assert expected in " ".join(capsys.readouterr().out.split())
     assert main(["allocate", path, *options, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["schema"] == "allocate/1"
+    assert json.loads(capsys.readouterr().out)["schema"] == "lawful.allocate/1"
 
 
 def test_allocate_documents_what_a_budget_costs(tmp_path, capsys, fits):

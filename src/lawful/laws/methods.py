@@ -23,7 +23,7 @@ class SurfaceMethods:
 
         return allocate(self, budget, **options)
 
-    def indifference(self: Any, budget: float, epsilon: float) -> Indifference:
+    def indifference(self: Any, budget: float, epsilon: float | None = None) -> Indifference:
         """Return the sizes as good as the optimum; see :func:`lawful.decide.indifference.indifference`."""
         from lawful.decide.indifference import indifference
 
