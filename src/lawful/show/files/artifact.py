@@ -357,7 +357,7 @@ def _encode_law(law: Law) -> Document | None:
     if not law.separable:
         msg = (
             f"The {law.name} law is a function of Python, which a file cannot hold; keep its runs with "
-            f"lawful.to_frame and fit them again."
+            f"runs.to_frame() and fit them again."
         )
         raise UnsupportedError(msg)
     return {name: getattr(law, name) for name in ("linear", "exponents", "columns", "box")}
