@@ -132,7 +132,7 @@ def claims(out: Path, name: str) -> Table:
         ("analytical_error", 3),
         ("conditioning", 9),
         ("compounding_errors", 24),
-        ("cost_estimates", 49),
+        ("cost_estimates", 142),
         ("residual_distributions", 23),
     ],
 )

@@ -53,6 +53,16 @@ def resample(runs: Runs, draws: int, rng: np.random.Generator) -> Array:
     return counts
 
 
+def published_resample(runs: Runs, draws: int, rng: np.random.Generator) -> Array:
+    """Return the same counts drawn as the paper does: one choice with replacement per draw and budget, ascending."""
+    counts = np.zeros((draws, len(runs)))
+    members = [np.flatnonzero(runs.group == g) for g in np.argsort(runs.budgets)]
+    for row in counts:
+        for index in members:
+            np.add.at(row, index[rng.choice(index.size, size=index.size, replace=True)], 1)
+    return counts
+
+
 def approach2_tokens(runs: Runs, weight: Array, budget: float) -> tuple[Array, Array, Array]:
     """
     D* of Approach 2 at a budget for many rows of weights, whatever way the parabolas open.

@@ -39,6 +39,10 @@ BIASES: dict[str, dict[str, float]] = {
 """Off-centre sweeps: centres that drift to N*/10^0.2 or N*/10^0.4, or all sit at N*/1.5 or N*/2."""
 
 
+OFF_CENTRE: dict[str, dict[str, float]] = {"offset 3×": {"offset": 3.0}, "drift to 3×": {"drift": 3.0}}
+"""The off-centre sweeps of studies 10 and 11."""
+
+
 def half_widths(count: int = 20) -> list[float]:
     """Sampling ranges: half-widths from 0.3 to 2 decades."""
     return [float(value) for value in np.linspace(0.3, 2.0, count)]
