@@ -11,16 +11,13 @@ from lawful.estimate.isoflop import fit_isoflop
 from lawful.studies import sweeps
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
-from lawful.studies.verdicts import Comparison
+from lawful.studies.verdicts import Comparison, to_digits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = {"narrow": 0, "medium": 10, "wide": 19}
 CURVE_POINTS = 61
-
-PUBLISHED_INTERCEPT = 4.1
-"""Relative error of the log10 intercept of D* at ±16×, in percent: the published prose calls it the intercept error."""
 
 
 def tasks(_: Config) -> list[Task]:
@@ -218,17 +215,11 @@ def published(tables: Tables) -> list[Comparison]:
     remark = "relative error of the log10 intercept, not a factor on D*"
     factors = [100 * (10 ** named[f"log10_{q}_shift"] - 1) for q in ("b0", "a0")]
     return [
-        Comparison(
-            "±16×: error of the log10 intercept of D* (%)",
-            PUBLISHED_INTERCEPT,
-            100 * named["log10_b0_error"],
-            0.05,
-            remark=remark,
-        ),
-        Comparison("±16×: log10 intercept of D*, true", -0.5554, named["log10_b0_true"], 5e-5),
-        Comparison("±16×: log10 intercept of D*, inferred", -0.5781, named["log10_b0_found"], 5e-5),
-        Comparison("±16×: factor on D* (%)", -5.1, factors[0], 0.05),
-        Comparison("±16×: factor on N* (%)", 5.4, factors[1], 0.05),
+        to_digits("±16×: error of the log10 intercept of D* (%)", "4.1", 100 * named["log10_b0_error"], remark),
+        to_digits("±16×: log10 intercept of D*, true", "-0.5554", named["log10_b0_true"]),
+        to_digits("±16×: log10 intercept of D*, inferred", "-0.5781", named["log10_b0_found"]),
+        to_digits("±16×: factor on D* (%)", "-5.1", factors[0]),
+        to_digits("±16×: factor on N* (%)", "5.4", factors[1]),
     ]
 
 

@@ -149,6 +149,7 @@ def published(tables: Tables) -> list[Comparison]:
             0.0,
             float(rows["largest_gap"].max()),
             TOLERANCE,
+            remark="a closed form is the numeric fit but for rounding",
         )
         for (name,), rows in tables["shifts"].groups("surface")
     ]

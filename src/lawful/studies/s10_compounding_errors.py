@@ -30,6 +30,16 @@ PRINTED = {
 }
 """The same as printed in the paper, to two decimals."""
 
+TRUE = {"symmetric": 408248290463.863, "chinchilla": 4035834749563.681}
+INFERRED = {
+    ("offset 3×", "symmetric"): (424473071843.7291, 422421927612.8955, 419047133113.2362, 414411991554.2275),
+    ("offset 3×", "chinchilla"): (4322787400631.939, 4265511774986.103, 4172088880897.259, 4045435227510.737),
+    ("drift to 3×", "symmetric"): (433032929662.9141, 429359496006.1901, 423344917050.7438, 415143875720.2593),
+    ("drift to 3×", "chinchilla"): (4504566829000.34, 4432623377869.933, 4315883700538.125, 4158830754490.464),
+}
+"""D* at 1e24."""
+
+NINE_DIGITS = 1e-7
 TOLERANCE = 0.005
 APART = 2.5
 """Percentage points between two ends that both carry their number; half of it from the line of no error."""
@@ -129,15 +139,23 @@ def findings(tables: Tables) -> list[str]:
 
 
 def published(tables: Tables) -> list[Comparison]:
-    """Error of D* at 1e24, every cell: nine digits where they are published, two decimals elsewhere."""
-    rows = []
+    """True and inferred D* at 1e24 and the error, every cell: nine digits, or two decimals where no more is printed."""
+    out = []
     for (case, name), values in {**PUBLISHED, **PRINTED}.items():
-        known, why = (1e-7, "nine digits") if (case, name) in PUBLISHED else (TOLERANCE, DIGITS)
-        for grid, value in zip(sweeps.WIDTHS, values, strict=True):
-            ours = tables["errors"].one(case=case, surface=name, grid=grid)["error_percent"]
-            quantity = f"{sweeps.LABELS[name]}, {case}, {grid}: error of D* at 1e24 (%)"
-            rows.append(Comparison(quantity, value, ours, known, remark=why))
-    return rows
+        known = (case, name) in PUBLISHED
+        tolerance, why = (NINE_DIGITS, "nine digits; what lies below is rounding") if known else (TOLERANCE, DIGITS)
+        for place, (grid, value) in enumerate(zip(sweeps.WIDTHS, values, strict=True)):
+            ours = tables["errors"].one(case=case, surface=name, grid=grid)
+            label = f"{sweeps.LABELS[name]}, {case}, {grid}"
+            quantity = f"{label}: error of D* at 1e24 (%)"
+            out.append(Comparison(quantity, value, ours["error_percent"], tolerance, remark=why))
+            if known:
+                pairs = (("true", TRUE[name], "tokens_true"), ("inferred", INFERRED[case, name][place], "tokens_found"))
+                out += [
+                    Comparison(f"{label}: {word} D* at 1e24", tokens, ours[key], tolerance, "percent", why)
+                    for word, tokens, key in pairs
+                ]
+    return out
 
 
 STUDY = Study(
