@@ -152,7 +152,7 @@ def bias_sheets(
     if targets:
         heads = ("", "surface", "approach2", "corrected", "bias")
         sheets.append(Sheet("Choices at the targets.", (), heads, tuple(chosen)))
-        sheets.append(Sheet("Causes of the bias.", (), ("", *found.causes, "in all"), tuple(causes), "", closing))
+        sheets.append(Sheet("Causes.", (), ("cause of the bias", *found.causes, "in all"), tuple(causes), "", closing))
     elif closing:
         sheets.append(Sheet(closing[0]))
     return sheets
