@@ -18,7 +18,6 @@ from lawful.checks import spline
 from lawful.checks.check import apply_rules
 from lawful.checks.rules import DEFAULT_THRESHOLDS, KEPT, RULES, SENTENCES, Thresholds
 from lawful.data.runs import Runs
-from lawful.decide.allocate import price
 from lawful.estimate.parabola import Abscissae
 
 FLAG = {rule.code: rule.flag for rule in RULES}
@@ -79,7 +78,7 @@ class TestPublished:
         for stage in stages:
             gone += stage
             left = llama.runs.take(~np.isin(llama.reason.astype(str), gone))
-            lost = price(truth, lawful.fit_isoflop(left), 3.8e25)
+            lost = lawful.deadweight(truth, lawful.fit_isoflop(left), 3.8e25)
             seen.append((len(left), left.budgets.size, f"{100 * lost.fraction:.2f}"))
         # ../shared/reference/README.md, Study 11.
         assert seen == [(133, 10, "6.30"), (131, 10, "6.26"), (126, 10, "4.28"), (116, 8, "0.04")]

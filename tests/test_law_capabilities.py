@@ -15,7 +15,6 @@ from lawful.analysis.evidence import gather
 from lawful.core.cost import Cost
 from lawful.data.runs import Runs
 from lawful.decide.constraints import Constraints, optimise
-from lawful.decide.deadweight import deadweight_interval
 from lawful.errors import UnsupportedError
 from lawful.laws.law import Law, sum_of_powers
 from lawful.laws.laws import CHINCHILLA, LAWS
@@ -123,8 +122,8 @@ def test_the_interval_of_a_deadweight_holds_its_value_under_the_nested_law() -> 
     plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth, drift=2)
     runs = lawful.simulate(truth, plan, noise=0.002, seed=1)
     fitted = lawful.fit(runs, law="nested")
-    found = deadweight_interval(fitted, runs, 1e22, draws=400)
-    low, high = found.kept
+    found = lawful.deadweight(fitted, lawful.fit_isoflop(runs), 1e22, draws=400, sides="choice")
+    low, high = found.interval
     assert low <= found.flops <= high
     by_hand = [fitted.surface.deadweight(1e22, float(lawful.fit_isoflop(runs).frontier.tokens(1e22)))]
     assert found.flops == pytest.approx(by_hand[0], rel=1e-12)

@@ -18,8 +18,8 @@ from lawful.core.objective import Objective
 from lawful.core.render import html
 from lawful.core.sheet import Sheet, row
 from lawful.data.runs import Runs
-from lawful.decide.allocate import Allocation, Deadweight
-from lawful.decide.deadweight import deadweight_interval
+from lawful.decide.allocate import Allocation
+from lawful.decide.deadweight import Deadweight
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.forecasting.forecast import score
@@ -52,7 +52,9 @@ def draws() -> Draws:
 
 
 def allocation() -> Allocation:
-    lost = Deadweight("approach2", "vpnls", 1e10, 2e11, 3e20, 0.03, (1e20, 6e20))
+    # Evenly spread, so that 90% of them lie between 1e20 and 6e20.
+    draws = np.linspace(1e20 - 5e20 / 18, 6e20 + 5e20 / 18, 101)
+    lost = Deadweight(1e22, "approach2", "vpnls", 1e10, 2e11, 5e9, 3.33e11, 3e20, draws=draws)
     ends = {"params": (4e9, 6e9), "tokens": (3e11, 5e11), "loss": (2.0, 2.1)}
     return Allocation(1e22, 5e9, 3.33e11, 2.05, 66.7, ends, lost)
 
@@ -160,7 +162,10 @@ def _small_results() -> dict[str, tuple[object, tuple[str, ...]]]:
         "LackOfFit": (fit.lack_of_fit(), ("runs with a replicate", "probability, residuals across budgets")),
         "Forecast": (made, ("loss", "90% prediction", format_count(made.params))),
         "Score": (score(made, 2.0), ("measured", "inside the interval", "Loss at 1e22 FLOPs")),
-        "DeadweightInterval": (deadweight_interval(fit, runs, 1e24, draws=50), ("all refits", "at 1e24 FLOPs")),
+        "Deadweight": (
+            lawful.deadweight(fit, lawful.fit_isoflop(runs), 1e24, draws=50),
+            ("share of the budget", "90% interval", "at 1e24 FLOPs"),
+        ),
         "Delta": (delta(fit), ("alpha", "90% interval")),
         "Coverage": (fit.coverage(repeats=10, draws=0), ("profile", "Monte Carlo error", "Median width")),
         "Conventions": (lawful.conventions(runs, budgets=[1e22]), ("1 way to count", "at 1e22 FLOPs")),

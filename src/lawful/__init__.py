@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from lawful.core.sheet import Sheet
     from lawful.counting.compare import conventions
     from lawful.data.runs import Runs
+    from lawful.decide.deadweight import deadweight
     from lawful.decide.speedup import speedup
-    from lawful.decide.waste import deadweight
     from lawful.design.design import plan
     from lawful.design.plan import Plan, simulate
     from lawful.errors import FetchError, IdentificationError, InputError, LawfulError, OutputError, UnsupportedError
@@ -87,7 +87,7 @@ _HOME = {
     "check": "lawful.checks.check",
     "compare": "lawful.analysis.compare",
     "conventions": "lawful.counting.compare",
-    "deadweight": "lawful.decide.waste",
+    "deadweight": "lawful.decide.deadweight",
     "explore": "lawful.show.explorer",
     "fetch": "lawful.sources.published",
     "fit": "lawful.estimate.fit",
@@ -114,7 +114,7 @@ _MOVED = {
     "Constraints": ("lawful.decide.constraints", "lawful.decide.constraints.Constraints"),
     "Conventions": ("lawful.counting.compare", "lawful.counting.compare.Conventions"),
     "Coverage": ("lawful.uncertainty.coverage", "lawful.uncertainty.coverage.Coverage"),
-    "DeadweightInterval": ("lawful.decide.deadweight", "lawful.decide.deadweight.DeadweightInterval"),
+    "DeadweightInterval": ("lawful.decide.deadweight:Deadweight", "lawful.decide.deadweight.Deadweight"),
     "Delta": ("lawful.uncertainty.delta", "lawful.uncertainty.delta.Delta"),
     "Demand": ("lawful.decide.constraints", "lawful.decide.constraints.Demand"),
     "Forecast": ("lawful.forecasting.forecast", "lawful.forecasting.forecast.Forecast"),
@@ -133,14 +133,13 @@ _MOVED = {
     "Sweep": ("lawful.design.design", "lawful.design.design.Sweep"),
     "Thresholds": ("lawful.checks.rules", "lawful.checks.rules.Thresholds"),
     "Transformer": ("lawful.counting.transformer", "lawful.counting.transformer.Transformer"),
-    "Waste": ("lawful.decide.waste", "lawful.decide.waste.Waste"),
+    "Waste": ("lawful.decide.deadweight:Deadweight", "lawful.decide.deadweight.Deadweight"),
     "allocate": ("lawful.decide.allocate", "fit.allocate(budget), surface.allocate(budget)"),
     "asymptote_dial": ("lawful.uncertainty.dial", "fit.dial(budget)"),
     "bootstrap": ("lawful.uncertainty.bootstrap", "fit.bootstrap(draws)"),
     "check_plan": ("lawful.design.rehearsal", "lawful.design.rehearsal.check_plan"),
     "correct_isoflop": ("lawful.approach2.bias", "lawful.approach2.bias.correct_isoflop"),
     "coverage": ("lawful.uncertainty.coverage", "fit.coverage(repeats)"),
-    "deadweight_interval": ("lawful.decide.deadweight", "lawful.decide.deadweight.deadweight_interval"),
     "delta": ("lawful.uncertainty.delta", 'fit.intervals("delta")'),
     "explorer_html": ("lawful.show.explorer", "explore(path, fit)"),
     "extend": ("lawful.uncertainty.bootstrap", "draws.extend(more)"),

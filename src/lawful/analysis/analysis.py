@@ -17,8 +17,8 @@ from lawful.core.shown import Shown
 from lawful.core.validation import check_budget, check_draws, check_level
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
-from lawful.decide.allocate import Allocation, Deadweight, allocate, allocation_sheet
-from lawful.decide.deadweight import with_deadweight_interval
+from lawful.decide.allocate import Allocation, allocate, allocation_sheet
+from lawful.decide.deadweight import deadweight
 from lawful.errors import IdentificationError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
@@ -183,15 +183,12 @@ class Analysis(AnalysisMethods, Shown):
         """
         fit, at = self.fit, self.level if level is None else level
         if params is None and tokens_per_param is None:
-            best = allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth)
-            return with_deadweight_interval(fit, best, at) if self.sure and fit.surface is not None else best
+            return allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth)
         held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=self.sure, level=at)
         if fit.surface is None:
             return held
-        flops = float(fit.surface.deadweight(held.budget, held.tokens))
-        of = "fixed-params" if params is not None else "fixed-ratio"
-        lost = Deadweight(of, fit.method, held.params, held.tokens, flops, flops / held.budget)
-        return replace(held, deadweight=lost)
+        lost = deadweight(fit, held, held.budget, level=at)  # type: ignore[arg-type]
+        return replace(held, deadweight=replace(lost, of="fixed-params" if params is not None else "fixed-ratio"))
 
     @property
     def sure(self) -> Intervals | None:
@@ -309,8 +306,6 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     drawn = sure.draws if sure else None
     tell("allocating")
     made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
-    if sure is not None and found.surface is not None and isoflop is not None:
-        made = tuple(with_deadweight_interval(found, a, level) for a in made)
     notes.extend(_allocation_notes(found, made))
     if found.surface is not None and found.surface.law.two_powers:
         notes.extend(diagnose(found))

@@ -100,7 +100,7 @@ def deadweight(
     if choice is not None and tokens is not None:
         msg = "--choice and --tokens both say what was chosen; give one of them."
         raise UnsupportedError(msg)
-    from lawful.decide.waste import deadweight as price_choice
+    from lawful.decide.deadweight import deadweight as price_choice
     from lawful.show.files.artifact import load_fit
     from lawful.show.speedup import deadweight_document
 

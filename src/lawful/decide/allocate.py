@@ -7,71 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lawful.core.cost import Cost
-from lawful.core.numbers import format_flops, format_percent
+from lawful.core.numbers import format_flops
 from lawful.core.sheet import Cell, Sheet, quantity
-from lawful.core.shown import Record, Shown
+from lawful.core.shown import Shown
 from lawful.core.typing import Interval
 from lawful.core.validation import check_budget, is_positive
+from lawful.decide.deadweight import Deadweight, deadweight
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.surface import Surface
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals, as_intervals
 
+QUICK_DRAWS = 2000
+"""Refits of Approach 2 behind the interval that an allocation shows of its price."""
 
-@dataclass(frozen=True, slots=True)
-class Deadweight(Record):
-    """
-    Deadweight Compute Loss of one method's choice, priced on a fitted surface.
-
-    Attributes
-    ----------
-    of : str
-        Method whose D* was trained on; N is forced to C/(6D).
-    on : str
-        Method whose surface prices it.
-    params, tokens : float
-        The choice priced.
-    flops : float
-        FLOPs wasted.
-    fraction : float
-        The same as a share of the budget.
-    interval : (float, float), optional
-        Interval of the FLOPs wasted over all refits of Approach 2 on resampled runs, those
-        with a parabola that opens downward included; the one to quote.
-    discarded : (float, float), optional
-        The same without those refits, as published work has it.
-    failed : float, optional
-        Their share.
-    """
-
-    of: str
-    on: str
-    params: float
-    tokens: float
-    flops: float
-    fraction: float
-    interval: Interval | None = None
-    discarded: Interval | None = None
-    failed: float | None = None
-
-    @property
-    def span(self) -> str:
-        """How sure the price is: over all refits, and beside it without those that failed; empty if unknown."""
-        if self.interval is None or self.discarded is None or not np.isfinite([*self.interval, *self.discarded]).all():
-            return ""
-        kept, other = (Cell(None, "flops", *ends).span for ends in (self.interval, self.discarded))
-        if not self.failed:
-            return f", interval {kept} FLOPs"
-        share = Cell(self.failed, "share").text
-        return f", interval {kept} FLOPs ({other} without the {share} of refits whose parabola opens downward)"
-
-    @property
-    def sentence(self) -> str:
-        """Whose choice loses how much, on whose surface."""
-        cost = f"{format_flops(self.flops)} ({format_percent(self.fraction)} of the budget)"
-        return f"Deadweight of {self.of} on the {self.on} surface: {cost}{self.span}."
+FEWEST_SIZES = 4
+"""With fewer sizes at a budget most resamples leave no parabola there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +155,7 @@ def allocate(
     level : float
         Coverage the intervals aim at.
     versus : FrontierFit, optional
-        Another method whose choice is priced on the surface (Approach 2).
+        Another method whose choice is priced on the surface (Approach 2); with an interval where ``draws`` are given.
     truth : Fit, optional
         Surface that prices a frontier's own choice.
 
@@ -243,7 +195,7 @@ def allocate(
             msg = f"{source.method} has no surface, so it cannot price a detour; fit with vpnls or approach3."
             raise UnsupportedError(msg)
         n, d = float(source.frontier.params(c)), float(source.frontier.tokens(c))
-        return Allocation(c, n, d, None, _ratio(d, n), _intervals(sure, c), price(truth, source, c))
+        return Allocation(c, n, d, None, _ratio(d, n), _intervals(sure, c), _price(truth, source, c, level))
     surface = source if isinstance(source, Surface) else source.surface
     if params is not None:
         point = surface.at_params(c, params)
@@ -258,7 +210,7 @@ def allocate(
         interval, prediction = _intervals(sure, c), {"loss": sure.prediction(budget=c)}
     elif sure is not None:
         interval, prediction = {"loss": sure.of("loss_at", point=(n, d))}, {"loss": sure.prediction(point=(n, d))}
-    lost = price(source, versus, c) if isinstance(source, Fit) else None
+    lost = _price(source, versus, c, level, QUICK_DRAWS if sure else 0) if isinstance(source, Fit) else None
     return Allocation(c, n, d, loss, _ratio(d, n), interval, lost, prediction)
 
 
@@ -270,16 +222,16 @@ def _intervals(sure: Intervals | None, budget: float) -> dict[str, Interval] | N
     return {name: sure.of(name, budget=budget) for name in names}
 
 
-def price(truth: Fit | None, choice: FrontierFit | None, budget: float, cost: Cost | None = None) -> Deadweight | None:
-    """Deadweight of a frontier's D* at a budget, N forced to C/(6D), on a fitted surface."""
+def _price(
+    truth: Fit | None, choice: FrontierFit | None, budget: float, level: float, draws: int = 0
+) -> Deadweight | None:
+    """Deadweight of a frontier's D* at a budget; how sure it is with refits of the choice alone."""
     if truth is None or choice is None or truth.surface.law.terms is None:
         return None
-    tokens = float(choice.frontier.tokens(budget))
-    flops = float(truth.surface.deadweight(budget, tokens))
-    if not np.isfinite(flops):
-        return None
-    params = float((cost or truth.surface.cost).params(budget=budget, tokens=tokens))
-    return Deadweight(choice.method, truth.method, params, tokens, flops, flops / budget)
+    if choice.runs.sizes_per_budget.min() < FEWEST_SIZES:
+        draws = 0
+    found = deadweight(truth, choice, budget, draws=draws, sides="choice", level=level)
+    return found if np.isfinite(found.flops) else None
 
 
 def _ratio(tokens: float, params: float) -> float:

@@ -1,167 +1,351 @@
-"""deadweight_interval(): how sure is the price of Approach 2, with and without its failed draws."""
+"""deadweight(): the compute that a choice wastes, priced on a surface, with intervals of one side or of both."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
-from lawful.core.numbers import format_flops, format_level
+from lawful.core.cost import Cost
+from lawful.core.notes import Note
+from lawful.core.numbers import format_flops, format_level, format_percent
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, BoolArray, Interval
-from lawful.core.validation import check_budget, check_draws
-from lawful.data.runs import Runs
-from lawful.decide.allocate import Allocation
-from lawful.estimate.isoflop import all_vertices, check_parabolas, fit_isoflop, lines
-from lawful.estimate.result import Fit
+from lawful.core.validation import check_budget, check_draws, check_level, is_positive
+from lawful.errors import UnsupportedError
+from lawful.estimate.isoflop import all_vertices, lines
+from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.surface import Surface, deadweight_of
+from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.quantiles import quantiles
 from lawful.uncertainty.resample import BLOCK, resample
 
-QUICK_DRAWS = 2000
-"""Refits of Approach 2 behind the interval that a fit shows of its price."""
-
-FEWEST_SIZES = 4
-"""With fewer sizes at a budget most resamples leave no parabola there."""
+SIDES = ("both", "choice")
+"""What may be drawn again: the surface that prices together with the choice, or the choice alone."""
 
 
-@dataclass(frozen=True, eq=False)
-class DeadweightInterval(Shown):
+class Spent(Protocol):
+    """Anything that says on how many tokens a budget was trained, such as an allocation."""
+
+    tokens: float
+
+
+Choice = Fit | FrontierFit | Surface | Draws | Spent | float
+
+
+@dataclass(frozen=True)
+class Deadweight(Shown):
     """
-    Deadweight Compute Loss of Approach 2 refitted on runs resampled within budgets.
+    What training on one choice of tokens wastes, priced on a surface.
 
     Attributes
     ----------
-    budget, level : float
+    budget : float
+        FLOPs.
+    of, on : str
+        Method that chose, and method whose surface prices it; ``tokens`` and ``surface`` where none did.
+    params, tokens : float
+        The choice: its D*, and N forced to C/(6D).
+    best_params, best_tokens : float
+        The optimum of the surface.
     flops : float
-        The loss of Approach 2 on the runs as they are.
-    draws : array, shape (draws,)
-        FLOPs lost in every draw. Where a budget kept fewer than 3 sizes, the parabola is
-        the smallest one through them, as ``numpy.polyfit`` and published work have it.
-    downward : bool array, shape (draws,)
-        Draws in which some parabola opens downward, so that its vertex is a maximum.
+        Deadweight Compute Loss.
+    level : float
+        Coverage the intervals aim at.
+    draws : array, shape (draws,), or None
+        FLOPs lost in every draw, NaN where a side has no answer. Where Approach 2 was drawn, the vertex
+        of a parabola that opens downward is taken as it is, and fewer than 3 sizes get the smallest
+        parabola through them, as ``numpy.polyfit`` and published work have it.
+    failures : bool array, shape (draws,), or None
+        Draws in which a parabola opens downward, so that its vertex is a maximum, or a side has no answer.
+    notes : tuple of Note
 
     Examples
     --------
-    Two intervals and the share that tells them apart; quote ``kept``:
-
-    >>> truth = lawful.Surface.named("asymmetric")
-    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.1)
-    >>> found = deadweight_interval(lawful.fit(runs), runs, 1e24, draws=500)
-    >>> found.failed > 0, found.kept[1] >= found.discarded[1]
-    (True, True)
+    >>> truth = lawful.Surface.named("hoffmann-rounded")
+    >>> lost = lawful.deadweight(truth, 3.35e13, 3.8e25)
+    >>> print(f"{lost.fraction:.4%}, ${lost.dollars():.0f} dense, ${lost.dollars(Cost().at_rate('sparse')):.0f} sparse")
+    0.4578%, $195340 dense, $97670 sparse
     """
 
     budget: float
-    level: float
+    of: str
+    on: str
+    params: float
+    tokens: float
+    best_params: float
+    best_tokens: float
     flops: float
-    draws: Array
-    downward: BoolArray
+    level: float = 0.9
+    draws: Array | None = field(default=None, compare=False)
+    failures: BoolArray | None = field(default=None, compare=False)
+    notes: tuple[Note, ...] = ()
 
     @property
-    def failed(self) -> float:
-        """Share of the draws with a downward parabola."""
-        return float(np.mean(self.downward))
+    def fraction(self) -> float:
+        """Share of the budget lost."""
+        return self.flops / self.budget
+
+    def dollars(self, cost: Cost | None = None) -> float:
+        """Dollars lost; on dense H100 hours at half their peak and two dollars unless said otherwise."""
+        return float((cost or Cost()).dollars(self.flops))
 
     @property
-    def discarded(self) -> Interval:
+    def interval(self) -> Interval | None:
         """
-        Interval over the draws that are left without the failed ones, in FLOPs.
+        Interval in FLOPs over all draws that have an answer, the one to quote; None without draws.
 
-        As published work quotes it; conditional on a success, so it understates how
-        far Approach 2 can go wrong.
+        It holds what someone loses who applies Approach 2 without looking at the parabolas.
         """
-        return quantiles(self.draws[~self.downward], self.level)
+        return None if self.draws is None else quantiles(self.draws, self.level)
 
     @property
-    def kept(self) -> Interval:
+    def discarded(self) -> Interval | None:
         """
-        Interval over all draws, in FLOPs, a downward parabola's vertex taken as it is.
+        Interval in FLOPs over the draws that are left without the failed ones, as published work quotes it.
 
-        What someone loses who applies Approach 2 without looking; this is the one to quote.
+        Conditional on a success, so it understates how far Approach 2 can go wrong.
         """
-        return quantiles(self.draws, self.level)
+        if self.draws is None or self.failures is None:
+            return None
+        return quantiles(self.draws[~self.failures], self.level)
 
-    def sheets(self) -> tuple[Sheet]:
-        """Return the price with its interval, failed refits kept and left out."""
-        rows = (
-            row("over all refits, FLOPs", Cell(self.flops, "flops", *self.kept)),
-            row("without those that open downward, FLOPs", Cell(self.flops, "flops", *self.discarded)),
-            row("refits that open downward", Cell(self.failed, "share")),
-        )
-        title = f"Deadweight of Approach 2 at {format_flops(self.budget)}."
-        return (Sheet(title, (), ("", "lost"), rows, f"{format_level(self.level)} interval"),)
+    @property
+    def failed(self) -> float | None:
+        """Share of the draws that failed; None without draws."""
+        return None if self.failures is None else float(np.mean(self.failures))
+
+    @property
+    def span(self) -> str:
+        """How sure the price is: over all draws, and beside it without those that failed; empty if unknown."""
+        if self.interval is None or self.discarded is None or not np.isfinite([*self.interval, *self.discarded]).all():
+            return ""
+        kept, other = (Cell(None, "flops", *ends).span for ends in (self.interval, self.discarded))
+        if not self.failed:
+            return f", interval {kept} FLOPs"
+        share = Cell(self.failed, "share").text
+        return f", interval {kept} FLOPs ({other} without the {share} of refits whose parabola opens downward)"
+
+    @property
+    def sentence(self) -> str:
+        """Whose choice loses how much, on whose surface."""
+        cost = f"{format_flops(self.flops)} ({format_percent(self.fraction)} of the budget)"
+        return f"Deadweight of {self.of} on the {self.on} surface: {cost}{self.span}."
+
+    def sheets(self, cost: Cost | None = None) -> tuple[Sheet]:
+        """Return both choices and what lies between them, in dollars on an H100 or as ``cost`` has it."""
+        low, high = self.interval or (None, None)
+        share, other = (None if end is None else end / self.budget for end in (low, high))
+        rows = [
+            row("parameters N", Cell(self.params, "count"), Cell(self.best_params, "count")),
+            row("tokens D", Cell(self.tokens, "count"), Cell(self.best_tokens, "count")),
+            row("deadweight, FLOPs", Cell(self.flops, "flops", low, high), None),
+            row("share of the budget", Cell(self.fraction, "share", share, other), None),
+        ]
+        rates = both_rates(cost or Cost())
+        for rate, c in rates.items():
+            least, most = (None if end is None else float(c.dollars(end)) for end in (low, high))
+            rows.append(row(f"dollars at the {rate} rate", Cell(self.dollars(c), "dollars", least, most), None))
+        if self.failed:
+            ends = self.discarded or (None, None)
+            rows.append(row("FLOPs, failed draws left out", Cell(self.flops, "flops", *ends), None))
+            rows.append(row("draws that failed", Cell(self.failed, "share"), None))
+        said = [f"Dollars: {c.terms}." for c in rates.values()]
+        if self.draws is not None:
+            said.append(f"Intervals over {self.draws.size} paired draws.")
+        title, interval = f"Deadweight at {format_flops(self.budget)}.", f"{format_level(self.level)} interval"
+        return (Sheet(title, (), ("", "choice", "optimum"), tuple(rows), interval, tuple(said), self.notes),)
 
 
-def deadweight_interval(
-    truth: Fit | Surface, runs: Runs, budget: float, *, draws: int = 10_000, level: float = 0.9, seed: int = 0
-) -> DeadweightInterval:
+def both_rates(cost: Cost) -> dict[str, Cost]:
+    """Return the cost at the chip's dense rate, and at its sparse one where it has one."""
+    rates = {"dense": cost.at_rate("dense")}
+    return rates | ({"sparse": cost.at_rate("sparse")} if cost.hardware.sparse is not None else {})
+
+
+def deadweight(
+    truth: Fit | Surface | Draws,
+    choice: Choice,
+    budget: float,
+    *,
+    draws: int = 0,
+    sides: str = "both",
+    seed: int = 0,
+    level: float = 0.9,
+) -> Deadweight:
     """
-    Interval of the Deadweight Compute Loss of Approach 2, the pricing surface held.
-
-    Runs are resampled within budgets, the parabolas and lines of Approach 2 refitted, and
-    the D* of every draw priced on one surface (arXiv:2603.22339).
+    Price a choice of tokens on a surface: the compute that the optimum would have saved.
 
     Parameters
     ----------
-    truth : Fit or Surface
-        Surface that prices the choice.
-    runs : Runs
-        Runs that Approach 2 is fitted to.
+    truth : Fit, Surface or Draws
+        Surface that prices. A fit can be drawn again; draws bring their own.
+    choice : Fit, FrontierFit, Surface, Draws, Allocation or float
+        What was trained on: D* of another fit at this budget, or a number of tokens.
     budget : float
         FLOPs, > 0.
     draws : int
-        Number of refits, >= 1.
-    level : float
-        Coverage aimed at.
+        Bootstrap refits behind the interval, on runs resampled within budgets.
+    sides : {"both", "choice"}
+        Whether the surface is drawn again as well, or held while the choice is, as published work has
+        it (arXiv:2603.22339). Both sides are drawn with the same seed, so that fits of the same runs
+        see the same resample in draw i.
     seed : int
-        Seed.
+    level : float
+        Coverage the interval aims at.
 
     Returns
     -------
-    DeadweightInterval
+    Deadweight
 
     Raises
     ------
     UnsupportedError
-        If the budget or the number of draws is not positive.
-    IdentificationError
-        If Approach 2 cannot run on these runs.
+        If the budget or the tokens are not positive, or the truth has no surface.
+
+    References
+    ----------
+    .. [1] Czech et al. (2026), "Problems with Chinchilla Approach 2", arXiv:2603.22339.
 
     Examples
     --------
-    >>> truth = lawful.Surface.named("asymmetric")
-    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.02)
-    >>> found = deadweight_interval(lawful.fit(runs), runs, 1e24, draws=500)
-    >>> found.kept[0] <= found.flops <= found.kept[1]
-    True
+    Approach 2 on a sweep that drifts, priced on the surface of the same runs:
+
+    >>> surface = lawful.Surface.named("asymmetric")
+    >>> plan = lawful.Plan.isoflop([1e17, 1e18, 1e19, 1e20, 1e21], surface=surface, drift=3)
+    >>> runs = lawful.simulate(surface, plan, noise=0.005, seed=1)
+    >>> lost = lawful.deadweight(lawful.fit(runs), lawful.fit_isoflop(runs), 1e24, draws=200)
+    >>> low, high = lost.interval
+    >>> bool(low < lost.flops < high), lost.failed
+    (True, 0.0)
+
+    Where noise turns parabolas over, two intervals and the share that tells them apart:
+
+    >>> runs = lawful.simulate(surface, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=surface), noise=0.1)
+    >>> lost = lawful.deadweight(lawful.fit(runs), lawful.fit_isoflop(runs), 1e24, draws=500, sides="choice")
+    >>> lost.failed > 0, lost.interval[1] >= lost.discarded[1]
+    (True, True)
     """
-    c = check_budget(budget)
-    check_draws(draws, least=1)
-    check_parabolas(runs)
-    surface = truth if isinstance(truth, Surface) else truth.surface
-    log_d = np.log10(runs.D)
-    parts = []
+    c, n = check_budget(budget), check_draws(draws)
+    check_level(level)
+    if sides not in SIDES:
+        msg = f"Unknown sides {sides!r}; choose one of {', '.join(SIDES)}."
+        raise UnsupportedError(msg)
+    surface, tokens = _surface_of(truth), _tokens_of(choice, c)
+    best = surface.optimum(c)
+    found = Deadweight(
+        budget=c,
+        of=_name(choice, "tokens"),
+        on=_name(truth, "surface"),
+        params=float(surface.cost.params(budget=c, tokens=tokens)),
+        tokens=tokens,
+        best_params=float(best.params),
+        best_tokens=float(best.tokens),
+        flops=float(surface.deadweight(c, tokens)),
+        level=level,
+    )
+    held = _refits(truth, n, seed) if sides == "both" or isinstance(truth, Draws) else None
+    drawn = _drawn_tokens(choice, surface, c, n, seed)
+    if held is None and drawn is None:
+        return found
+    return _with_draws(found, surface, held, drawn)
+
+
+def _with_draws(
+    found: Deadweight, surface: Surface, held: Draws | None, drawn: tuple[Array, BoolArray] | None
+) -> Deadweight:
+    """Price every draw, draw i of one side against draw i of the other."""
+    count = min(len(side) for side in (held, drawn and drawn[0]) if side is not None)
+    k = surface.coefficients if held is None else {name: v[:count] for name, v in held.coefficients.items()}
+    tokens, failures = (np.full(count, found.tokens), np.zeros(count, bool)) if drawn is None else drawn
+    lost = deadweight_of(surface.law, k, found.budget, tokens[:count], surface.cost)
+    values = np.where(np.isfinite(tokens[:count]), np.broadcast_to(lost, (count,)), np.nan).astype(float)
+    failures = failures[:count] | ~np.isfinite(values)
+    return replace(found, draws=values, failures=failures, notes=_notes(values, failures))
+
+
+def _notes(values: Array, failures: BoolArray) -> tuple[Note, ...]:
+    missing, failed = int((~np.isfinite(values)).sum()), int(failures.sum())
+    if missing:
+        text = (
+            f"{missing} of {values.size} draws ({missing / values.size:.0%}) have no answer on one side; "
+            f"the interval is over the others and is too narrow for it."
+        )
+        return (Note("failed_draws", text),)
+    if failed:
+        text = (
+            f"In {failed} of {values.size} draws ({failed / values.size:.0%}) a parabola opens downward; the interval "
+            f"covers what its vertex would waste, and published work leaves these draws out."
+        )
+        return (Note("failed_draws", text),)
+    return ()
+
+
+def _surface_of(truth: Fit | Surface | Draws) -> Surface:
+    source = truth.fit if isinstance(truth, Draws) else truth
+    if isinstance(source, FrontierFit):
+        msg = f"{source.method} has no surface to price a choice on; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    return source if isinstance(source, Surface) else source.surface
+
+
+def _name(source: Any, other: str) -> str:
+    """Method of a fit or of draws."""
+    fit = source.fit if isinstance(source, Draws) else source
+    return str(getattr(fit, "method", "surface" if isinstance(fit, Surface) else other))
+
+
+def _tokens_of(choice: Choice, budget: float) -> float:
+    source = choice.fit if isinstance(choice, Draws) else choice
+    tokens: Any
+    if isinstance(source, Surface):
+        tokens = float(source.optimum(budget).tokens)
+    elif isinstance(source, Fit | FrontierFit):
+        tokens = float(source.frontier.tokens(budget))
+    else:
+        tokens = getattr(source, "tokens", source)
+    if not is_positive(tokens):
+        msg = f"A choice is a positive number of tokens, got {tokens!r}."
+        raise UnsupportedError(msg)
+    return float(tokens)
+
+
+def _refits(source: Any, draws: int, seed: int) -> Draws | None:
+    if isinstance(source, Draws):
+        return source
+    return bootstrap(source, draws, seed=seed) if draws and isinstance(source, Fit | FrontierFit) else None
+
+
+def _drawn_tokens(
+    choice: Choice, surface: Surface, budget: float, draws: int, seed: int
+) -> tuple[Array, BoolArray] | None:
+    """D* of the choice in every draw, and whether that draw failed; None where nothing is drawn."""
+    if draws and isinstance(choice, FrontierFit) and choice.method == "approach2":
+        return _drawn_approach2(choice, surface, budget, draws, seed)
+    refits = _refits(choice, draws, seed)
+    if refits is None:
+        return None
+    tokens = refits.tokens(budget)
+    return tokens, ~np.isfinite(tokens)
+
+
+def _drawn_approach2(
+    choice: FrontierFit, surface: Surface, budget: float, draws: int, seed: int
+) -> tuple[Array, BoolArray]:
+    """Approach 2 as someone applies it who does not look: every parabola's vertex is taken as it is."""
+    runs, log_c = choice.runs, np.log10(choice.runs.budgets)
+    log_d, parts = np.log10(runs.D), []
     for start in range(0, draws, BLOCK):
+        # The weights of a bootstrap within budgets, so that draw i is the same resample on both sides.
         weight = resample(runs, BLOCK, "within-budget", np.random.default_rng([seed, start // BLOCK]))
         found, _ = all_vertices(log_d, runs, weight[: draws - start])
-        line = lines(np.log10(runs.budgets), found.at)
+        line = lines(log_c, found.at)
         with np.errstate(invalid="ignore"):
-            log10_tokens = line.intercept + line.slope * np.log10(c)
+            log10_tokens = line.intercept + line.slope * np.log10(budget)
         # A nearly straight parabola may put D* anywhere: between one token and one parameter all is lost.
-        tokens = 10.0 ** np.clip(log10_tokens, 0.0, np.log10(surface.cost.product(c)))
-        lost = deadweight_of(surface.law, surface.coefficients, c, tokens, surface.cost)
-        parts.append((np.where(np.isfinite(tokens), lost, np.nan), ~(found.curvature > 0).all(axis=1)))
-    own = float(surface.deadweight(c, float(fit_isoflop(runs).frontier.tokens(c))))
-    lost, downward = (np.concatenate(v) for v in zip(*parts, strict=True))
-    return DeadweightInterval(c, level, own, lost, downward)
-
-
-def with_deadweight_interval(found: Fit, made: Allocation, level: float) -> Allocation:
-    """Add to an allocation how sure the price of Approach 2 is, with and without its failed refits."""
-    if made.deadweight is None or found.runs.sizes_per_budget.min() < FEWEST_SIZES:
-        return made
-    sure = deadweight_interval(found, found.runs, made.budget, draws=QUICK_DRAWS, level=level)
-    lost = replace(made.deadweight, interval=sure.kept, discarded=sure.discarded, failed=sure.failed)
-    return replace(made, deadweight=lost)
+        tokens = 10.0 ** np.clip(log10_tokens, 0.0, np.log10(surface.cost.product(budget)))
+        parts.append((tokens, ~(found.curvature > 0).all(axis=1)))
+    tokens, failures = (np.concatenate(v) for v in zip(*parts, strict=True))
+    return tokens, failures

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lawful.decide.allocate import Allocation
+    from lawful.decide.deadweight import Deadweight
     from lawful.decide.indifference import Indifference
-    from lawful.decide.waste import Waste
 
 
 class SurfaceMethods:
@@ -29,8 +29,8 @@ class SurfaceMethods:
 
         return indifference(self, budget, epsilon)
 
-    def price(self: Any, choice: Any, budget: float, **options: Any) -> Waste:
+    def price(self: Any, choice: Any, budget: float, **options: Any) -> Deadweight:
         """Say what training on a choice wastes, a fit or a number of tokens; see :func:`lawful.deadweight`."""
-        from lawful.decide.waste import deadweight
+        from lawful.decide.deadweight import deadweight
 
         return deadweight(self, choice, budget, **options)

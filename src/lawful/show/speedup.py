@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lawful.core.cost import Cost
+from lawful.decide.deadweight import Deadweight, both_rates
 from lawful.decide.speedup import KINDS, Speedup
-from lawful.decide.waste import Waste, both_rates
 from lawful.show.files.document import strict
 
 SPEEDUP_SCHEMA = "lawful.speedup/1"
@@ -40,7 +40,7 @@ def speedup_document(found: Sequence[Speedup], *, level: float) -> dict[str, Any
     return document
 
 
-def deadweight_document(found: Waste, cost: Cost) -> dict[str, Any]:
+def deadweight_document(found: Deadweight, cost: Cost) -> dict[str, Any]:
     """
     Return a deadweight loss as JSON types, dollars at the dense and the sparse peak.
 
@@ -70,7 +70,8 @@ def deadweight_document(found: Waste, cost: Cost) -> dict[str, Any]:
                 "dollars": {rate: [float(c.dollars(end)) for end in interval] for rate, c in both_rates(cost).items()},
             },
             "draws": 0 if found.draws is None else found.draws.size,
-            "failed": found.failed,
+            "interval_without_failed": found.discarded,
+            "failed": 0 if found.failures is None else int(found.failures.sum()),
             "notes": [note.to_dict() for note in found.notes],
             "cost": cost.to_dict(),
         }
