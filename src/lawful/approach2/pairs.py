@@ -17,9 +17,9 @@ class ExponentPair:
     ----------
     source, domain : str
     method : str
-        ``approach2`` or ``approach3``.
+        ``approach2``, ``approach3`` or ``unstated``.
     a, b : float
-        Exponents of N* and D*, as printed.
+        Exponents of N* and D*, as printed; where only their ratio is known, the pair of sum 1 that has it.
     ratio : float
         beta/alpha, as printed; a/b up to rounding.
     """
@@ -62,6 +62,9 @@ PAIRS = tuple(
         ("OLMo Transformer", "web text", "approach3", 0.458, 0.542, 0.85),
         ("OLMo Hybrid", "web text", "approach3", 0.492, 0.508, 0.97),
         ("OLMo pure GDN", "web text", "approach3", 0.554, 0.446, 1.24),
+        # Of these two only the ratio was at hand: a and b follow from it and a + b = 1.
+        ("ProGen3", "protein", "unstated", 0.597, 0.403, 1.48),
+        ("Dense retrieval", "text retrieval", "unstated", 0.701, 0.299, 2.34),
     )
 )
 
