@@ -106,9 +106,9 @@ def test_a_frame_with_a_repeated_name_is_refused() -> None:
 
 def test_missing_quantities_list_what_was_found_and_what_is_accepted() -> None:
     with pytest.raises(
-        InputError, match=r"columns size, steps give none of them: params may be called params, N, .*"
+        InputError, match=r"columns breadth, epoch give none of them: params may be called params, N, .*"
     ) as e:
-        runs_from_columns({"size": N, "steps": D})
+        runs_from_columns({"breadth": N, "epoch": D})
     for word in ("n_tokens", "val_loss", "flops", "`columns` params=COLUMN"):
         assert word in str(e.value)
     with pytest.raises(
@@ -487,8 +487,8 @@ def test_every_broken_column_is_named_and_long_lists_are_cut() -> None:
             r"2 of 6 rows hold text: row 2 \('diverged'\), row 5 \('OOM'\)",
         ),
         (
-            ["70M", "1,000,000", "1e9", "1", "1", "1"],
-            r"2 of 6 rows hold text: row 1 \('70M'\), row 2 \('1,000,000'\); write plain numbers .* 7e9",
+            ["70 apples", "1,00,000", "1e9", "1", "1", "1"],
+            r"2 of 6 rows hold text: row 1 \('70 apples'\), row 2 \('1,00,000'\); write plain numbers .* 7e9",
         ),
         ([True, False, True, True, True, True], r"6 of 6 rows hold text: row 1 \('True'\).* and 3 more"),
         ([3.0, True, 2.95, 2.8, 2.6, 2.55], r"1 of 6 rows hold text: row 2 \('True'\)"),

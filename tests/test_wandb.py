@@ -25,7 +25,7 @@ def sweep_table(factor: float = 3.0, *, extra: dict | None = None) -> dict:
         "Name": [f"sweep-{b:.0e}-n{n:.0e}-a1b2c3" for b, n in SWEEP],
         "parameter_count": np.array(params, dtype=np.int64),
         "throughput/total_tokens": np.array(tokens),
-        "eval/loss": [3.0 + 0.1 * i for i in range(len(SWEEP))],
+        "eval/loss": [3.0 - 0.1 * i for i in range(len(SWEEP))],
         **(extra or {}),
     }
 

@@ -18,10 +18,11 @@ from lawful.core.notes import Note
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
-from lawful.data.columns import find_column, listed, normalise, recognise
+from lawful.data.columns import find_column, listed, normalise
 from lawful.data.runs import Runs
-from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
-from lawful.data.table import experiment_column, table_runs, third_quantity
+from lawful.data.selection import VALUES_OFFERED, Selection, Table, select_rows
+from lawful.data.table import experiment_column, opened, table_runs, third_quantity
+from lawful.data.translate import finished
 from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.sources.read import load_columns
@@ -202,6 +203,7 @@ def check(
     select: Selection | None = None,
     columns: Mapping[str, str] | None = None,
     weights: str | None = None,
+    as_is: bool = False,
 ) -> Checked:
     """
     Label every run that should not count with a reason; delete nothing.
@@ -220,7 +222,7 @@ def check(
     by : str, optional
         Column that tells experiments apart, each of which is checked on its own. By
         default the column that a note of :func:`lawful.read_runs` would name, if any.
-    select, columns, weights
+    select, columns, weights, as_is
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -260,7 +262,7 @@ def check(
             raise UnsupportedError(msg)
         given = _from_runs(table)
     else:
-        given = _from_table(table, select, columns, weights)
+        given = _from_table(table, select, columns, weights, as_is=as_is)
     key, codes, names = _experiments(given, by)
     experiments = {}
     reason = np.full(codes.size, INVALID, dtype=object)
@@ -350,15 +352,18 @@ def _from_runs(runs: Runs) -> _Given:
     return _Given(rows, np.ones(len(runs), dtype=bool), runs.labels, lambda index, _: runs.take(index))
 
 
-def _from_table(table: Any, select: Selection | None, columns: Mapping[str, str] | None, weights: str | None) -> _Given:
+def _from_table(
+    table: Any, select: Selection | None, columns: Mapping[str, str] | None, weights: str | None, *, as_is: bool
+) -> _Given:
     data, header, source = load_columns(table)
-    opened = open_table(data, source, header)
-    roles = recognise(opened.keys, opened.header, columns)
-    rows, roles, notes = budgets_from_names(select_rows(opened, roles, select or {}), roles)
+    whole, roles, said = opened(data, source, header, columns)
+    rows, ended = finished(select_rows(whole, roles, select or {}))
+    rows, roles, notes = budgets_from_names(rows, roles)
+    notes = [*said, *ended, *notes]
     labels = {key: column for key, column in rows.columns.items() if key not in {*roles.values(), weights}}
 
     def build(index: IntArray, chosen: Mapping[str, str]) -> Runs:
-        return table_runs(rows.take(index, chosen), roles, weights=weights, prepare=lambda *same: (*same, notes))
+        return table_runs(rows.take(index, chosen), roles, weights=weights, notes=notes, as_is=as_is)
 
     return _Given(rows, _valid(rows, roles), labels, build)
 

@@ -110,7 +110,12 @@ class Reading:
 
     columns: Annotated[
         list[str] | None,
-        typer.Option("--columns", metavar="QUANTITY=COLUMN", help="Name a column: loss=val.", rich_help_panel=DATA),
+        typer.Option(
+            "--columns",
+            metavar="QUANTITY=COLUMN",
+            help="Name a column, loss=val, or give a formula of columns, tokens='steps*batch_size*seq_len'.",
+            rich_help_panel=DATA,
+        ),
     ] = None
     select: Annotated[
         list[str] | None,
@@ -119,6 +124,10 @@ class Reading:
     weights: Annotated[
         str | None, typer.Option("--weights", metavar="COLUMN", help="Column of run weights.", rich_help_panel=DATA)
     ] = None
+    as_is: Annotated[
+        bool,
+        typer.Option("--as-is", help="Take numbers that only a forgotten unit would explain.", rich_help_panel=DATA),
+    ] = False
     check: Annotated[
         bool,
         typer.Option("--check", help="Leave out the runs that lawful check flags, and say so.", rich_help_panel=DATA),
@@ -137,7 +146,7 @@ class Reading:
     def words(self) -> dict[str, Any]:
         """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""
         asked = {"columns": values.parse_columns(self.columns), "select": values.parse_selection(self.select)}
-        return {**asked, "weights": self.weights}
+        return {**asked, "weights": self.weights, "as_is": self.as_is}
 
     def read(self, path: str) -> Runs:
         """Read the runs; with --check those that the check keeps."""

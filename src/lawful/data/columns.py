@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 from lawful.errors import InputError, UnsupportedError
 
@@ -59,6 +60,119 @@ ACCEPTED: dict[str, tuple[str, ...]] = {
     "budget": BUDGET_NAMES,
 }
 """The names of each quantity, matched without regard to case, outer blanks, or blank and hyphen for underscore."""
+
+ALSO: dict[str, tuple[str, ...]] = {
+    "params": (
+        "size",
+        "model",
+        "model_params",
+        "params_total",
+        "total_params",
+        "total_parameters",
+        "n_total",
+        "nparams",
+        "num_model_params",
+        "non_embedding_params",
+        "params_non_embedding",
+        "non_embedding_parameters",
+        "non_embedding_param_size",
+        "active_params",
+        "active_parameters",
+        "n_active",
+    ),
+    "tokens": (
+        "data",
+        "train_tokens",
+        "tokens_trained",
+        "tokens_seen",
+        "trained_tokens",
+        "consumed_tokens",
+        "data_tokens",
+        "token_count",
+        "tokens_total",
+        "n_train_tokens",
+        "seen_tokens",
+        "data_size",
+        "training_data",
+        "num_training_tokens",
+        "throughput/tokens",
+    ),
+    "loss": (
+        "test_loss",
+        "heldout_loss",
+        "held_out_loss",
+        "valid_loss",
+        "cross_entropy",
+        "cross_entropy_loss",
+        "ce_loss",
+        "xent",
+        "nll",
+        "lm_loss",
+        "final_val_loss",
+        "final_validation_loss",
+        "best_val_loss",
+        "validation/loss",
+        "valid/loss",
+        "test/loss",
+        "c4_loss",
+        "loss_validation",
+        "loss_val",
+        "loss_eval",
+    ),
+    "budget": (
+        "flops_budget",
+        "total_compute",
+        "train_compute",
+        "training_compute",
+        "pretraining_flops",
+        "compute_flops",
+        "flops_total",
+        "isoflop",
+        "isoflop_budget",
+        "model_flops",
+        "c_flops",
+        "nominal_budget",
+        "target_flops",
+    ),
+}
+"""Names that say less, or belong to one project: taken, with a note, where no name of :data:`ACCEPTED` is there."""
+
+TRAINING_LOSSES = ("train_loss", "training_loss", "train/loss", "loss_train")
+"""Losses on the training data, which are never taken unasked."""
+
+STEPS = (
+    "step",
+    "steps",
+    "num_steps",
+    "iterations",
+    "num_iterations",
+    "iters",
+    "train_steps",
+    "training_steps",
+    "_step",
+)
+BATCHES = ("batch_size", "batch", "bsz", "global_batch_size", "total_batch_size", "train_batch_size")
+LENGTHS = (
+    "seq_len",
+    "sequence_length",
+    "seq_length",
+    "context_length",
+    "block_size",
+    "max_seq_len",
+    "ctx_len",
+    "context",
+)
+BATCH_TOKENS = ("batch_tokens", "tokens_per_batch", "tokens_per_step", "batch_size_tokens", "total_batch_tokens")
+EPOCHS = ("epoch", "epochs", "num_epochs", "n_epochs")
+EPOCH_TOKENS = (
+    "dataset_tokens",
+    "tokens_per_epoch",
+    "dataset_size",
+    "corpus_tokens",
+    "unique_tokens",
+    "train_set_tokens",
+)
+HOURS = ("gpu_hours", "gpu_hrs", "gpuhours", "h100_hours", "a100_hours", "accelerator_hours", "tpu_hours", "chip_hours")
 
 SYMBOLS = {"N": "params", "D": "tokens", "L": "loss", "C": "budget"}
 
@@ -199,6 +313,7 @@ def recognise(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, 
             continue
         known = {normalise(name) for name in names}
         hits = [(key, title) for key, title in free if normalise(title) in known]
+        hits = hits or [(key, title) for key, title in free if normalise(title) in ALSO[quantity]]
         if len(hits) > 1:
             raise InputError(_ambiguous(quantity, hits))
         if hits:
@@ -238,11 +353,56 @@ def _ambiguous(quantity: str, hits: Sequence[tuple[str, str]]) -> str:
     )
 
 
+def suggestion(keys: Sequence[str], lacking: Sequence[str]) -> str:
+    """
+    Say how the names of a table could give what it lacks: a recipe, or a name that is nearly right; empty otherwise.
+
+    Examples
+    --------
+    >>> suggestion(["n_params", "steps", "batch_size", "seq_len", "val_loss"], ["tokens", "budget"])
+    "`columns` tokens='steps*batch_size*seq_len'"
+    >>> suggestion(["params", "tokns", "loss"], ["tokens", "budget"])
+    '`columns` tokens=tokns'
+    """
+    by_name = {normalise(key): key for key in keys}
+
+    def first(names: Sequence[str]) -> str | None:
+        return next((by_name[n] for n in names if n in by_name), None)
+
+    recipes = (
+        ("tokens", (STEPS, BATCH_TOKENS), "{}*{}"),
+        ("tokens", (STEPS, BATCHES, LENGTHS), "{}*{}*{}"),
+        ("tokens", (EPOCHS, EPOCH_TOKENS), "{}*{}"),
+        ("budget", (HOURS,), "{}*3600*4e14"),
+    )
+    for quantity, parts, form in recipes:
+        found = [first(names) for names in parts]
+        if quantity in lacking and all(found):
+            hint = " (4e14 being the FLOP/s that one accelerator reached)" if quantity == "budget" else ""
+            return f"`columns` {quantity}='{form.format(*found)}'{hint}"
+    for quantity in lacking:
+        near = get_close_matches(quantity, list(by_name), n=1, cutoff=0.75)
+        for name in ACCEPTED[quantity] if not near else ():
+            near = get_close_matches(normalise(name), list(by_name), n=1, cutoff=0.85)
+            if near:
+                break
+        if near:
+            return f"`columns` {quantity}={by_name[near[0]]}"
+    return ""
+
+
 def _missing(keys: Sequence[str], found: Mapping[str, str]) -> str:
     given = " and ".join(f"{quantity} ({key!r})" for quantity, key in found.items()) or "none of them"
     lacking = [quantity for quantity in ACCEPTED if quantity not in found]
-    names = "; ".join(f"{quantity} may be called {', '.join(ACCEPTED[quantity])}" for quantity in lacking)
-    return (
-        f"Runs need the loss and two of params, tokens and budget, but the columns {listed(keys)} give {given}: "
-        f"{names}; or name a column with `columns` {lacking[0]}=COLUMN."
-    )
+    if "loss" in lacking:
+        train = [key for key in keys if normalise(key) in TRAINING_LOSSES]
+        if train and len(found) >= 2:
+            return (
+                f"The only loss is that of training ({', '.join(map(repr, train))}), which is not taken unasked; name "
+                f"it with `columns` loss={train[0]}."
+            )
+    hint = suggestion([key for key in keys if key not in found.values()], lacking)
+    names = "; ".join(f"{quantity} may be called {', '.join(ACCEPTED[quantity][:4])}" for quantity in lacking)
+    remedy = f"try {hint}" if hint else f"{names}; or name a column with `columns` {lacking[0]}=COLUMN"
+    asked = "Runs need the loss and two of params, tokens and budget"
+    return f"{asked}, but the columns {listed(keys)} give {given}: {remedy}."

@@ -17,9 +17,20 @@ from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.checkpoints import checkpoint_notes
-from lawful.data.columns import EXPERIMENT_NAMES, find_column, listed, normalise, recognise, unique_names
+from lawful.data.columns import (
+    ALSO,
+    EXPERIMENT_NAMES,
+    TRAINING_LOSSES,
+    find_column,
+    listed,
+    normalise,
+    recognise,
+    unique_names,
+)
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
+from lawful.data.translate import finished, translate
+from lawful.data.units import require_loss, require_units
 from lawful.data.values import (
     distinct,
     offenders,
@@ -51,6 +62,7 @@ def runs_from_columns(
     source: str = "table",
     header: Sequence[str] | None = None,
     prepare: Prepare | None = None,
+    as_is: bool = False,
 ) -> Runs:
     """
     Build validated runs from the columns of a table.
@@ -60,8 +72,8 @@ def runs_from_columns(
     columns : mapping of str to array_like, shape (n,)
         Name to values, in the order of the table.
     mapping : mapping of str to str, optional
-        Quantity (params, tokens, loss, budget or N, D, L, C) to column, where the
-        recognised names do not serve.
+        Quantity (params, tokens, loss, budget or N, D, L, C) to column, or to a formula of
+        columns (``step*batch_size*seq_len``), where the recognised names do not serve.
     select : mapping of str to value or values, optional
         Keep the runs that have one of the values in every named column. Numbers
         are compared as numbers where the column is numeric.
@@ -73,6 +85,8 @@ def runs_from_columns(
         Names as the file has them, in the order of ``columns``, possibly repeated.
     prepare : callable, optional
         What this kind of log needs before its rows are runs, applied to the selected rows.
+    as_is : bool
+        Take numbers that only a forgotten unit would explain.
 
     Returns
     -------
@@ -97,9 +111,34 @@ def runs_from_columns(
     >>> list(runs.labels)
     ['lr']
     """
-    table = open_table(columns, source, header)
+    table, roles, said = opened(columns, source, header, mapping)
+    rows = select_rows(table, roles, select or {})
+    return table_runs(rows, roles, weights=weights, prepare=prepare, notes=said, as_is=as_is)
+
+
+def opened(
+    columns: Mapping[str, Any], source: str, header: Sequence[str] | None, mapping: Mapping[str, str] | None
+) -> tuple[Table, dict[str, str], list[Note]]:
+    """Clean columns whose quantities are known: recipes worked out, stated units read."""
+    table, mapping, said = translate(open_table(columns, source, header), mapping or {})
     roles = recognise(table.keys, table.header, mapping)
-    return table_runs(select_rows(table, roles, select or {}), roles, weights=weights, prepare=prepare)
+    return table, roles, [*said, *_choices(table, roles, mapping)]
+
+
+def _choices(table: Table, roles: Mapping[str, str], mapping: Mapping[str, str]) -> list[Note]:
+    """Say which column was taken for a quantity by a name that others could be meant by."""
+    notes = []
+    titles = dict(zip(table.keys, table.header, strict=True))
+    for quantity, key in roles.items():
+        if key in mapping.values():
+            continue
+        if normalise(titles[key]) in ALSO[quantity]:
+            notes.append(Note("column_choice", f"Column {titles[key]!r} was taken for {quantity}."))
+        others = [t for k, t in titles.items() if k != key and normalise(t) in TRAINING_LOSSES]
+        if quantity == "loss" and others:
+            text = f"The loss is column {titles[key]!r}, not {', '.join(map(repr, others))}, which is on training data."
+            notes.append(Note("column_choice", text))
+    return notes
 
 
 def groups_from_columns(
@@ -112,6 +151,7 @@ def groups_from_columns(
     source: str = "table",
     header: Sequence[str] | None = None,
     prepare: Prepare | None = None,
+    as_is: bool = False,
 ) -> dict[str, Runs]:
     """
     Build one ``Runs`` per value of a column, in order of first appearance.
@@ -120,7 +160,7 @@ def groups_from_columns(
     ----------
     by : str
         Column whose values tell the groups apart.
-    columns, mapping, select, weights, source, header, prepare
+    columns, mapping, select, weights, source, header, prepare, as_is
         As in :func:`runs_from_columns`.
 
     Returns
@@ -139,10 +179,9 @@ def groups_from_columns(
     >>> {name: len(runs) for name, runs in groups_from_columns(table, by="data").items()}
     {'web': 2, 'books': 1}
     """
-    table = open_table(columns, source, header)
-    roles = recognise(table.keys, table.header, mapping)
+    table, roles, said = opened(columns, source, header, mapping)
     key = find_column(by, table.keys, table.header, asked="by")
-    return _split(select_rows(table, roles, select or {}), key, roles, weights, prepare)
+    return _split(select_rows(table, roles, select or {}), key, roles, weights, prepare, said, as_is=as_is)
 
 
 def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
@@ -174,11 +213,20 @@ def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
     table = Table(columns, list(columns), row, runs.source, runs.selection)
     # The table is read anew, but not as the export it may come from: that was done.
     said = [note for note in runs.notes if note.code in ("budget_in_name", "set_aside")]
-    return _split(table, find_column(by, table.keys, table.header, asked="by"), roles, weights, lambda *t: (*t, said))
+    return _split(
+        table, find_column(by, table.keys, table.header, asked="by"), roles, weights, lambda *t: (*t, said), as_is=True
+    )
 
 
 def _split(
-    table: Table, key: str, roles: Mapping[str, str], weights: str | None, prepare: Prepare | None
+    table: Table,
+    key: str,
+    roles: Mapping[str, str],
+    weights: str | None,
+    prepare: Prepare | None,
+    said: Sequence[Note] = (),
+    *,
+    as_is: bool = False,
 ) -> dict[str, Runs]:
     values, codes = distinct(table.columns[key])
     rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(values)))[:-1])
@@ -186,7 +234,8 @@ def _split(
     for value, index in zip(values, rows, strict=True):
         name = value_text(value) or "(missing)"
         try:
-            groups[name] = table_runs(table.take(index, {key: name}), roles, weights=weights, prepare=prepare)
+            part = table.take(index, {key: name})
+            groups[name] = table_runs(part, roles, weights=weights, prepare=prepare, notes=said, as_is=as_is)
         except InputError as error:
             msg = f"In the runs with {key}={name}: {error}"
             raise InputError(msg) from error
@@ -300,7 +349,13 @@ def _one_of_several(column: Any, position: int) -> Any:
 
 
 def table_runs(
-    table: Table, roles: Mapping[str, str], *, weights: str | None = None, prepare: Prepare | None = None
+    table: Table,
+    roles: Mapping[str, str],
+    *,
+    weights: str | None = None,
+    prepare: Prepare | None = None,
+    notes: Sequence[Note] = (),
+    as_is: bool = False,
 ) -> Runs:
     """
     Build validated runs from clean columns whose quantities are known.
@@ -315,6 +370,10 @@ def table_runs(
         Column of non-negative weights.
     prepare : callable, optional
         Applied to the table first.
+    notes : sequence of Note
+        What to know about the table so far.
+    as_is : bool
+        Take numbers that only a forgotten unit would explain.
 
     Raises
     ------
@@ -327,10 +386,11 @@ def table_runs(
     >>> table_runs(table, {"params": "N", "tokens": "D", "loss": "loss"})
     Runs(2 runs, 1 budgets, source='here')
     """
-    notes: list[Note] = []
+    table, found = finished(table)
+    said = [*notes, *found]
     if prepare is not None:
-        table, roles, said = prepare(table, roles)
-        notes += said
+        table, roles, more = prepare(table, roles)
+        said += more
     values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
     require_positive(values, table.row)
     given = {quantity: values[key] for quantity, key in roles.items()}
@@ -340,12 +400,16 @@ def table_runs(
         used["weight"] = find_column(weights, table.keys, table.header, asked="weights")
         weight = quantity_values(used["weight"], table.columns[used["weight"]], table.row)
         require_weights(used["weight"], weight, table.row)
-    N, D, C = _third(given, roles, table.row, notes)
+    N, D, C = _third(given, roles, table.row, said)
     require_plausible({"params": N, "tokens": D, "loss": given["loss"]}, table.row)
-    groups = _budget_groups(C, N, roles.get("budget"), notes)
+    if not as_is:
+        derived = next((q for q in ("params", "tokens", "budget") if q not in roles), None)
+        require_units({"params": N, "tokens": D, "budget": C}, roles, derived=derived)
+        require_loss(given["loss"], C, roles["loss"])
+    groups = _budget_groups(C, N, roles.get("budget"), said)
     labels = {key: column for key, column in table.columns.items() if key not in used.values()}
-    notes += _several_experiments(labels, table.selection)
-    notes += checkpoint_notes(labels, N, D)
+    said += _several_experiments(labels, table.selection)
+    said += checkpoint_notes(labels, N, D)
     for column in table.columns.values():
         column.setflags(write=False)
     return Runs.from_arrays(
@@ -359,7 +423,7 @@ def table_runs(
         columns=used,
         selection=table.selection,
         source=table.source,
-        notes=tuple(notes),
+        notes=tuple(said),
         table=table.columns,
         row=table.row,
     )

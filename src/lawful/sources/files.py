@@ -10,7 +10,7 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterator
-from itertools import chain
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,23 @@ import numpy as np
 
 from lawful.data.columns import unique_names
 from lawful.errors import InputError
+from lawful.sources.containers import (
+    columns_of_records,
+    json_records,
+    markdown_rows,
+    opened_cells,
+    refuse_chart,
+    workbook,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMATS = "CSV, TSV, JSONL or Parquet"
-GZIP_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
+FORMATS = "CSV, TSV, JSON, JSONL, Markdown, Excel or Parquet"
+
+LARGEST = 2**31
+"""Bytes of a file, unpacked, at most: far more than any table of runs, and not all of the memory."""
+GZIP_MAGIC, PARQUET_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 JSONL_SUFFIXES = {".jsonl", ".ndjson"}
 DELIMITERS = ",\t;"
 
@@ -62,14 +73,23 @@ def load_file(path: Path) -> tuple[list[str], Columns]:
     >>> header, columns["run"].tolist(), columns["loss"].tolist()
     (['run', 'loss'], ['001', '002'], [2.5, 2.4])
     """
-    data = _content(path)
+    header, columns = _load(path, _content(path))
+    refuse_chart(path, header)
+    return opened_cells(header, columns) or (header, columns)
+
+
+def _load(path: Path, data: bytes) -> tuple[list[str], Columns]:
     if data.startswith(PARQUET_MAGIC):
         return _parquet(path, data)
+    if data.startswith(ZIP_MAGIC):
+        return workbook(path, data)
     suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
     suffix = suffix.lower()
     text = _text(path, data, suffix)
-    if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.startswith(("{", "["))):
-        return _jsonl(path, text)
+    if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.lstrip().startswith(("{", "["))):
+        return _json(path, text)
+    if suffix not in {".csv", ".tsv"} and (rows := markdown_rows(text)):
+        return _markdown(path, rows)
     return _delimited(path, text, "\t" if suffix == ".tsv" else None)
 
 
@@ -77,6 +97,14 @@ def _content(path: Path) -> bytes:
     try:
         if path.is_dir():
             msg = f"{str(path)!r} is a directory; give one file of runs ({FORMATS})."
+            raise InputError(msg)
+        if not path.is_file() and path.exists():
+            msg = f"{str(path)!r} is a device or a pipe, not a file; give a file of runs ({FORMATS})."
+            raise InputError(msg)
+        if path.stat().st_size > LARGEST:
+            msg = (
+                f"{str(path)!r} has more than {LARGEST / 2**30:.0f} GiB; give a file of runs, not of everything logged."
+            )
             raise InputError(msg)
         data = path.read_bytes()
     except FileNotFoundError:
@@ -90,7 +118,11 @@ def _content(path: Path) -> bytes:
         raise InputError(msg) from None
     if data.startswith(GZIP_MAGIC):
         try:
-            data = gzip.decompress(data)
+            with gzip.open(io.BytesIO(data)) as packed:
+                data = packed.read(LARGEST + 1)
+            if len(data) > LARGEST:
+                msg = f"{str(path)!r} unpacks to more than {LARGEST / 2**30:.0f} GiB, so it was not read."
+                raise InputError(msg)
         except (OSError, EOFError, zlib.error):
             msg = f"{str(path)!r} is a damaged gzip file; copy or compress it again."
             raise InputError(msg) from None
@@ -136,19 +168,32 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
 
 
-def _jsonl(path: Path, text: str) -> tuple[list[str], Columns]:
+def _json(path: Path, text: str) -> tuple[list[str], Columns]:
+    """One document, or one record per line."""
     lines = [line for line in text.split("\n") if line and not line.isspace()]
-    try:
+    records: Any = None
+    with suppress(ValueError, RecursionError):
         # One parse of one array is several times faster than a parse per line.
         records = json.loads(f"[{','.join(lines)}]")
+    if records is not None and len(records) == len(lines) > 1 and set(map(type, records)) == {dict}:
+        return columns_of_records(records)
+    try:
+        found = json_records(json.loads(text))
     except (ValueError, RecursionError):
-        records = []
-    if len(records) != len(lines) or set(map(type, records)) != {dict}:
+        found = None
+    if not found:
         raise InputError(_broken_json(path, text))
-    keys = list(dict.fromkeys(chain.from_iterable(records)))
-    header = [key.strip() for key in keys]
-    values = ([record.get(key) for record in records] for key in keys)
-    return header, dict(zip(unique_names(header), values, strict=True))
+    return columns_of_records(found)
+
+
+def _markdown(path: Path, rows: list[list[str]]) -> tuple[list[str], Columns]:
+    header, *body = rows
+    wrong = [i for i, row in enumerate(body, start=1) if len(row) != len(header)]
+    if wrong:
+        raise InputError(_ragged_message(path, wrong[0] + 2, len(body[wrong[0] - 1]), len(header)))
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return _delimited(path, buffer.getvalue(), ",")
 
 
 def _broken_json(path: Path, text: str) -> str:

@@ -25,6 +25,7 @@ def read_runs(
     select: Selection | None = None,
     columns: Mapping[str, str] | None = None,
     weights: str | None = None,
+    as_is: bool = False,
 ) -> Runs:
     """
     Read training runs.
@@ -43,10 +44,12 @@ def read_runs(
     select : mapping of str to value or values, optional
         Keep the runs that have one of the values in every named column.
     columns : mapping of str to str, optional
-        Quantity (params, tokens, loss, budget) to column, where the names that are
-        recognised do not serve.
+        Quantity (params, tokens, loss, budget) to column, or to a formula of columns
+        (``tokens="step*batch_size*seq_len"``), where the names that are recognised do not serve.
     weights : str, optional
         Column of non-negative weights.
+    as_is : bool
+        Take numbers that only a forgotten unit would explain; they are refused otherwise.
 
     Returns
     -------
@@ -98,6 +101,7 @@ row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands 
         source=source,
         header=header,
         prepare=budgets_from_names,
+        as_is=as_is,
     )
 
 
@@ -108,13 +112,14 @@ def read_groups(
     select: Selection | None = None,
     columns: Mapping[str, str] | None = None,
     weights: str | None = None,
+    as_is: bool = False,
 ) -> dict[str, Runs]:
     """
     Read the runs of several experiments, one ``Runs`` per value of a column.
 
     Parameters
     ----------
-    table, select, columns, weights
+    table, select, columns, weights, as_is
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -145,6 +150,7 @@ def read_groups(
         source=source,
         header=header,
         prepare=budgets_from_names,
+        as_is=as_is,
     )
 
 

@@ -1,0 +1,428 @@
+"""
+What the columns of a table mean, before they are recognised: recipes, units, perplexities, wide tables, states of runs.
+
+Every step takes a :class:`~lawful.data.selection.Table` and returns one whose columns have plain numbers under names
+that the rest knows, with a note that says what was read how. Nothing is guessed: a unit is read where the table
+states it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lawful.core.expression import Expression, evaluate, parse, to_text
+from lawful.core.notes import Note
+from lawful.core.typing import AnyArray, BoolArray
+from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, find_column, listed, normalise
+from lawful.data.selection import Table
+from lawful.data.units import decimal_mark, number_of, split_header, unit_of
+from lawful.data.values import MISSING_WORDS, distinct, offenders, quantity_values
+from lawful.errors import InputError
+
+PERPLEXITIES = (
+    "perplexity",
+    "ppl",
+    "val_ppl",
+    "eval_ppl",
+    "val_perplexity",
+    "eval_perplexity",
+    "validation_perplexity",
+)
+"""Columns whose logarithm is the loss."""
+
+BITS = ("bpb", "val_bpb", "eval_bpb", "bits_per_byte", "val_bits_per_byte", "bits_per_character", "bpc", "val_bpc")
+"""Losses in bits per byte or character: fitted as they are, and called so."""
+
+SCORES = (
+    "accuracy",
+    "acc",
+    "val_acc",
+    "val_accuracy",
+    "eval_accuracy",
+    "exact_match",
+    "f1",
+    "score",
+    "reward",
+    "win_rate",
+)
+"""Columns that rise as models get better."""
+
+STATES = ("state", "status", "run_state", "run_status")
+"""Columns that say how a run ended."""
+
+UNFINISHED = frozenset(
+    {
+        "crashed",
+        "failed",
+        "running",
+        "killed",
+        "preempted",
+        "pending",
+        "error",
+        "cancelled",
+        "canceled",
+        "timeout",
+        "oom",
+        "diverged",
+        "nan",
+        "aborted",
+        "queued",
+    }
+)
+"""What they say of a run whose loss is not the loss of a finished run."""
+
+WIDE_LEAST = 1e12
+"""A header that is a number, or ends in one after @ or _, names a budget from here on."""
+
+_WIDE = re.compile(
+    r"^(?:.*?(?:loss|ppl|bpb)?[@_\s/=-])?\s*(?:c\s*=\s*)?(?P<number>\d+(?:\.\d+)?[eE]\+?\d{2})(?:\s*flops?)?$",
+    re.IGNORECASE,
+)
+
+
+def translate(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+    """
+    Apply recipes, and read what states its unit.
+
+    Parameters
+    ----------
+    table : Table
+        Clean columns as the source has them.
+    mapping : mapping of str to str
+        Quantity to a column, or to a formula of columns.
+
+    Returns
+    -------
+    table : Table
+    mapping : dict of str to str
+        Quantity to column; formulas are columns now.
+    notes : list of Note
+
+    Raises
+    ------
+    InputError
+        If a formula names what the table does not have, or a column is no loss.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> table = open_table({"N (M)": [21.8], "steps": [100], "batch": ["2M"], "loss": [3.1]}, "here", None)
+    >>> found, mapping, notes = translate(table, {"tokens": "steps*batch"})
+    >>> float(found.columns["params"][0]), float(found.columns["tokens"][0])
+    (21800000.0, 200000000.0)
+    >>> [note.code for note in notes]
+    ['recipe', 'unit_read']
+    """
+    table, notes = melted(table)
+    table, done, said = _recipes(table, mapping)
+    notes += said
+    table, said = _stated_units(table, done)
+    notes += said
+    table, done, said = _losses(table, done)
+    notes += said
+    return table, done, notes
+
+
+def quantity_of(word: str) -> str:
+    """Return the quantity that a user's word names: params, tokens, loss, budget, or the word itself."""
+    return SYMBOLS.get(word.strip().upper(), word.strip().lower())
+
+
+def _recipes(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+    done: dict[str, str] = {}
+    notes = []
+    for given, text in mapping.items():
+        if not _is_recipe(str(text), table):
+            done[given] = text
+            continue
+        formula = parse(str(text))
+        quantity = quantity_of(given)
+        values = computed(formula, table)
+        table, key = _with_column(table, quantity, values)
+        done[given] = key
+        notes.append(Note("recipe", f"{quantity} = {to_text(formula)}, as asked."))
+    return table, done, notes
+
+
+def _is_recipe(text: str, table: Table) -> bool:
+    """A text is a formula where no column has it as its name and it has a sign of one."""
+    wanted = text.strip().casefold()
+    if any(
+        wanted in (key.casefold(), title.strip().casefold())
+        for key, title in zip(table.keys, table.header, strict=True)
+    ):
+        return False
+    return bool(re.search(r"[-+*/^()`]", text)) or unit_of(text) is not None
+
+
+def computed(formula: Expression, table: Table) -> AnyArray:
+    """
+    Evaluate a formula of columns, row by row.
+
+    Raises
+    ------
+    InputError
+        If a name is no column, or a column holds text where a number is needed.
+    """
+    values = {}
+    for word in sorted(formula.names):
+        key = find_column(word, table.keys, _loose(word, table), asked="columns")
+        values[word] = numbers(key, table)
+    found = np.asarray(evaluate(formula, values), float)
+    return np.broadcast_to(found, table.row.shape).copy()
+
+
+def _loose(word: str, table: Table) -> list[str]:
+    """Headers as they stand, or reduced where only so one of them is the word."""
+    wanted = normalise(word)
+    exact = any(word in (key, title) for key, title in zip(table.keys, table.header, strict=True))
+    return list(table.header) if exact else [word if normalise(t) == wanted else t for t in table.header]
+
+
+def numbers(key: str, table: Table) -> AnyArray:
+    """Numbers of a column, its cells read with the unit they state."""
+    column = table.columns[key]
+    if column.dtype.kind != "O":
+        return quantity_values(key, column, table.row)
+    read = _cells(column)
+    return quantity_values(key, column, table.row) if read is None else read
+
+
+def _cells(column: AnyArray) -> AnyArray | None:
+    """Numbers with units, separators or per cent signs; None where a cell is none, or all are plain."""
+    cells = [str(c).strip() for c in column.tolist()]
+    mark = decimal_mark(cells)
+    values, plain = [], True
+    for cell in cells:
+        if cell.casefold() in MISSING_WORDS:
+            values.append(float("nan"))
+            continue
+        try:
+            values.append(float(cell))
+        except ValueError:
+            number = number_of(cell, decimal=mark)
+            if number is None:
+                return None
+            plain = False
+            values.append(number)
+    return None if plain else np.array(values, float)
+
+
+def _with_column(table: Table, name: str, values: AnyArray) -> tuple[Table, str]:
+    """Add a column under a name, made distinct where it is taken."""
+    key, count = name, 0
+    while key in table.columns or key in table.header:
+        count += 1
+        key = f"{name}_read" if count == 1 else f"{name}_read{count}"
+    return replace(table, columns={**table.columns, key: values}, header=[*table.header, key]), key
+
+
+def _known(names: Sequence[str]) -> set[str]:
+    return {normalise(n) for n in names}
+
+
+def _stated_units(table: Table, mapping: dict[str, str]) -> tuple[Table, list[Note]]:
+    """Columns of quantities whose header or cells state a unit, as plain numbers; ``mapping`` gains what it lacked."""
+    notes = []
+    taken = {quantity_of(q) for q in mapping}
+    accepted = {**ACCEPTED, "unique_tokens": UNIQUE_NAMES}
+    for quantity, names in accepted.items():
+        known = _known(names)
+        if not any(normalise(t) in known for t in table.header) and quantity in ALSO:
+            known = known | _known(ALSO[quantity])
+        mapped = next((c for q, c in mapping.items() if quantity_of(q) == quantity), None)
+        plain = [k for k, t in zip(table.keys, table.header, strict=True) if normalise(t) in known]
+        if mapped is None and plain and quantity not in taken:
+            mapped = plain[0] if len(plain) == 1 else None
+        if mapped is not None:
+            table, said = _cells_read(table, mapped)
+            notes += said
+            continue
+        if quantity in taken or plain or quantity == "loss":
+            continue
+        table, said = _header_read(table, mapping, quantity, known)
+        notes += said
+    return table, notes
+
+
+def _cells_read(table: Table, name: str) -> tuple[Table, list[Note]]:
+    try:
+        key = find_column(name, table.keys, table.header, asked="columns")
+    except InputError:
+        return table, []  # said where the quantities are recognised
+    column = table.columns[key]
+    if column.dtype.kind != "O":
+        return table, []
+    values = _cells(column)
+    if values is None:
+        return table, []
+    first = next(str(c).strip() for c, v in zip(column.tolist(), values, strict=True) if np.isfinite(v))
+    shown = float(values[np.isfinite(values)][0])
+    columns = {k: (values if k == key else v) for k, v in table.columns.items()}
+    text = f"Column {key!r} was read with the units of its cells: {first!r} as {shown:.6g}."
+    return replace(table, columns=columns), [Note("unit_read", text)]
+
+
+def _header_read(table: Table, mapping: dict[str, str], quantity: str, known: set[str]) -> tuple[Table, list[Note]]:
+    hits = []
+    for key, title in zip(table.keys, table.header, strict=True):
+        for stem, unit in split_header(title):
+            if normalise(stem) in known:
+                hits.append((key, title, unit))
+                break
+        else:
+            alone = unit_of(title) if quantity == "budget" else None
+            if alone is not None:
+                hits.append((key, title, alone))
+    if not hits:
+        return table, []
+    if len(hits) > 1:
+        msg = (
+            f"{len(hits)} columns look like {quantity}: {', '.join(repr(t) for _, t, _ in hits)}; "
+            f"choose one with `columns` {quantity}='{hits[0][1]}'."
+        )
+        raise InputError(msg)
+    key, title, unit = hits[0]
+    values = numbers(key, table)
+    stated = table.columns[key].dtype.kind == "O" and _cells(table.columns[key]) is not None
+    # A cell that states its own unit (7.6B under "tokens (B)") has had it.
+    scaled = values if stated else values * unit.scale
+    table, made = _with_column(table, quantity, scaled)
+    if quantity != "unique_tokens":
+        mapping[quantity] = made
+    text = f"Column {title!r} was read in {unit.word}: {quantity} = {title} × {unit.scale:.4g}.".replace("e+", "e")
+    return table, [Note("unit_read", text)]
+
+
+def _losses(table: Table, mapping: dict[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+    """A perplexity as a loss, bits per byte as they are; a score is refused."""
+    mapped = next((c for q, c in mapping.items() if quantity_of(q) == "loss"), None)
+    titles = dict(zip(table.keys, map(normalise, table.header), strict=True))
+    if mapped is not None:
+        return table, mapping, _unit_note(mapped)
+    if any(t in _known(ACCEPTED["loss"]) for t in titles.values()):
+        return table, mapping, []
+    ppl = [k for k, t in titles.items() if t in PERPLEXITIES]
+    if len(ppl) == 1:
+        values = numbers(ppl[0], table)
+        bad = np.flatnonzero(~(values > 1.0))
+        if bad.size:
+            msg = (
+                f"Column {ppl[0]!r} is a perplexity, whose log is the loss, but {bad.size} of {values.size} rows are "
+                f"not above 1: {offenders(table.row[bad], values[bad].tolist())}."
+            )
+            raise InputError(msg)
+        table, key = _with_column(table, "loss", np.log(values))
+        return (
+            table,
+            {**mapping, "loss": key},
+            [Note("recipe", f"loss = log({ppl[0]}): a perplexity was read as a loss.")],
+        )
+    bits = [k for k, t in titles.items() if t in BITS]
+    if len(bits) == 1:
+        return table, {**mapping, "loss": bits[0]}, _unit_note(bits[0])
+    scores = [k for k, t in titles.items() if t in SCORES]
+    if scores:
+        msg = (
+            f"The table has no loss: {listed(map(repr, scores))} rises as models get better; give the column of a loss "
+            f"with `columns` loss=COLUMN, or an error such as `columns` loss='1-{scores[0]}'."
+        )
+        raise InputError(msg)
+    return table, mapping, []
+
+
+def _unit_note(column: str) -> list[Note]:
+    unit = loss_unit(column)
+    if unit == NATS:
+        return []
+    return [Note("loss_unit", f"The loss is in {unit} (column {column!r}), not in nats per token.")]
+
+
+NATS = "nats per token"
+
+
+def loss_unit(column: str) -> str:
+    """
+    Unit of a loss by the name of its column.
+
+    Examples
+    --------
+    >>> loss_unit("val_bpb"), loss_unit("eval/loss"), loss_unit("bpc")
+    ('bits per byte', 'nats per token', 'bits per character')
+    """
+    word = normalise(column)
+    if word in BITS:
+        return "bits per character" if word.endswith(("bpc", "character")) else "bits per byte"
+    return NATS
+
+
+def melted(table: Table) -> tuple[Table, list[Note]]:
+    """
+    Turn one column of losses per budget into one row per run.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> table, notes = melted(open_table({"params": [1e8, 2e8], "1e18": [3.1, 3.2], "1e19": [2.9, None]}, "here", None))
+    >>> table.columns["budget"].tolist(), table.columns["loss"].tolist()
+    ([1e+18, 1e+18, 1e+19], [3.1, 3.2, 2.9])
+    """
+    budgets = {key: _budget_named(title) for key, title in zip(table.keys, table.header, strict=True)}
+    wide = {key: budget for key, budget in budgets.items() if budget is not None}
+    titles = {normalise(t) for k, t in zip(table.keys, table.header, strict=True) if k not in wide}
+    if len(wide) < 2 or titles & (_known(ACCEPTED["loss"]) | _known(ACCEPTED["budget"])):
+        return table, []
+    kept = [k for k in table.keys if k not in wide]
+    n = table.row.size
+    losses = np.concatenate([numbers(k, table) for k in wide])
+    index, there = np.tile(np.arange(n), len(wide)), np.isfinite(losses)
+    columns: dict[str, AnyArray] = {k: table.columns[k][index][there] for k in kept}
+    columns["budget"] = np.repeat(np.array(list(wide.values())), n)[there]
+    columns["loss"] = losses[there]
+    empty = int((~there).sum())
+    text = f"{len(wide)} columns named by a budget were read as one row per run: {int(there.sum())} runs" + (
+        f", {empty} empty cells left out." if empty else "."
+    )
+    titles_kept = [t for k, t in zip(table.keys, table.header, strict=True) if k not in wide]
+    made = replace(table, columns=columns, header=[*titles_kept, "budget", "loss"], row=table.row[index][there])
+    return made, [Note("wide_table", text)]
+
+
+def _budget_named(title: str) -> float | None:
+    match = _WIDE.match(title.strip())
+    value = float(match["number"]) if match else 0.0
+    return value if value >= WIDE_LEAST else None
+
+
+def finished(table: Table) -> tuple[Table, list[Note]]:
+    """
+    Set aside the runs whose state says that they did not finish.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> table, notes = finished(open_table({"State": ["finished", "crashed"], "loss": [2.0, 9.0]}, "here", None))
+    >>> table.row.tolist(), notes[0].message
+    ([1], "1 of 2 runs was set aside: column 'State' says 'crashed' (row 2).")
+    """
+    key = next((k for k, t in zip(table.keys, table.header, strict=True) if normalise(t) in STATES), None)
+    if key is None or table.columns[key].dtype.kind != "O":
+        return table, []
+    bad: BoolArray = np.array(
+        [str(v).strip().casefold() in UNFINISHED for v in table.columns[key].tolist()], dtype=bool
+    )
+    if not bad.any() or bad.all():
+        return table, []
+    rows = table.row[bad]
+    words = " or ".join(map(repr, distinct(table.columns[key][bad])[0]))
+    named = ", ".join(map(str, rows[:5])) + (f" and {rows.size - 5} more" if rows.size > 5 else "")
+    count = int(bad.sum())
+    text = (
+        f"{count} of {bad.size} runs {'was' if count == 1 else 'were'} set aside: column {key!r} says {words} "
+        f"(row{'s' if count > 1 else ''} {named})."
+    )
+    return table.take(~bad, {}), [Note("set_aside", text)]

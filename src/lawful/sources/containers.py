@@ -1,0 +1,233 @@
+"""Tables in other clothes: JSON arrays and nested records, Markdown, workbooks, dictionaries in cells."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lawful.data.columns import normalise, unique_names
+from lawful.errors import InputError
+
+Columns = dict[str, Any]
+
+NESTED = ("summary", "config", "metrics", "hparams", "params", "results", "history", "data", "args", "final")
+"""Parts of a record that hold its values: left out of a column's name where the rest of the name is unique."""
+
+DEEPEST = 6
+"""Levels of a record that are opened; a lower one is kept as text."""
+
+RECORDS = ("runs", "data", "results", "records", "rows", "items", "experiments")
+"""Keys of a document under which its list of records may stand."""
+
+
+def flatten(record: Mapping[str, Any], before: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """
+    Open the dictionaries inside a record.
+
+    Examples
+    --------
+    >>> flatten({"name": "r0", "config": {"n_params": 3}, "summary": {"eval/loss": 2.5}})
+    {('name',): 'r0', ('config', 'n_params'): 3, ('summary', 'eval/loss'): 2.5}
+    """
+    found: dict[tuple[str, ...], Any] = {}
+    for key, value in record.items():
+        path = (*before, str(key))
+        # Configurations of Weights & Biases wrap every value as {"value": …}.
+        wrapped = isinstance(value, Mapping) and "value" in value and set(value) <= {"value", "desc"}
+        inner = value["value"] if wrapped else value
+        if isinstance(inner, Mapping) and len(path) < DEEPEST:
+            found |= flatten(inner, path)
+        else:
+            found[path] = json.dumps(inner, default=str) if isinstance(inner, (Mapping, list)) else inner
+    return found
+
+
+def columns_of_records(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], Columns]:
+    """
+    Columns of records, nested ones opened, under the shortest names that tell them apart.
+
+    Examples
+    --------
+    >>> columns_of_records([{"config": {"N": 1}, "summary": {"loss": 3.0}}, {"config": {"N": 2}, "summary": {}}])
+    (['N', 'loss'], {'N': [1, 2], 'loss': [3.0, None]})
+    """
+    flat = [flatten(record) for record in records]
+    paths = list(dict.fromkeys(chain.from_iterable(flat)))
+    short = [path[1:] if len(path) > 1 and normalise(path[0]) in NESTED else path for path in paths]
+    count = Counter(short)
+    header = [".".join(s if count[s] == 1 else p).strip() for s, p in zip(short, paths, strict=True)]
+    values = ([record.get(path) for record in flat] for path in paths)
+    return header, dict(zip(unique_names(header), values, strict=True))
+
+
+def json_records(document: Any) -> list[Mapping[str, Any]] | None:
+    """
+    Records of a JSON document: a list of them, one under a usual key, columns, or None.
+
+    Examples
+    --------
+    >>> json_records({"runs": [{"N": 1}]}), json_records({"N": [1, 2], "loss": [3, 4]}), json_records([1])
+    ([{'N': 1}], [{'N': 1, 'loss': 3}, {'N': 2, 'loss': 4}], None)
+    """
+    if isinstance(document, list):
+        return document if document and all(isinstance(r, Mapping) for r in document) else None
+    if not isinstance(document, Mapping):
+        return None
+    for key, value in document.items():
+        if normalise(str(key)) in RECORDS and isinstance(value, list):
+            return json_records(value)
+    lists = [v for v in document.values() if isinstance(v, list)]
+    if len(lists) == len(document) > 0 and len({len(v) for v in lists}) == 1:
+        return [dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True)]
+    maps = [v for v in document.values() if isinstance(v, Mapping)]
+    if len(maps) == len(document) > 0:
+        keys = list(dict.fromkeys(chain.from_iterable(maps)))
+        if all(set(v) == set(maps[0]) for v in maps) and _indexed(maps[0]):
+            return [{c: document[c][i] for c in document} for i in keys]  # what pandas writes by default
+        return [{"name": name, **record} for name, record in document.items()]
+    return [document]
+
+
+def _indexed(column: Mapping[str, Any]) -> bool:
+    return all(re.fullmatch(r"\d+", str(key)) for key in column)
+
+
+_RULE = re.compile(r"^\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?$")
+
+
+def markdown_rows(text: str) -> list[list[str]] | None:
+    r"""
+    Header and rows of the first Markdown table of a text; None where there is none.
+
+    Examples
+    --------
+    >>> markdown_rows("| N | loss |\n|---|---|\n| 1e8 | 3.1 |")
+    [['N', 'loss'], ['1e8', '3.1']]
+    """
+    lines = text.splitlines()
+    for at in range(len(lines) - 1):
+        rule = lines[at + 1].strip()
+        if "|" in lines[at] and "-" in rule and _RULE.match(rule):
+            header = _cells(lines[at])
+            if len(_cells(rule)) != len(header):
+                continue
+            rows = []
+            for line in lines[at + 2 :]:
+                if "|" not in line:
+                    break
+                rows.append(_cells(line))
+            return [header, *rows]
+    return None
+
+
+def _cells(line: str) -> list[str]:
+    body = line.strip().removeprefix("|").removesuffix("|")
+    return [re.sub(r"^[*`_]+|[*`_]+$", "", cell.strip().replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", body)]
+
+
+def workbook(path: Path, data: bytes) -> tuple[list[str], Columns]:
+    """
+    Read the first sheet of a workbook that has rows.
+
+    Raises
+    ------
+    InputError
+        If openpyxl is missing, or the file is no workbook.
+    """
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        msg = f"{str(path)!r} is a workbook, which needs openpyxl; pip install 'lawful[excel]', or save it as CSV."
+        raise InputError(msg) from None
+    try:
+        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        sheets = [[list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
+    except Exception as error:  # noqa: BLE001 - a damaged workbook fails in the reader's own many ways
+        msg = f"{str(path)!r} is a damaged workbook ({str(error).splitlines()[0] if str(error) else 'unreadable'})."
+        raise InputError(msg) from None
+    filled = [[row for row in rows if any(v is not None for v in row)] for rows in sheets]
+    table = next((rows for rows in filled if len(rows) > 1), None)
+    if table is None:
+        msg = f"{str(path)!r} has no sheet with a header and rows."
+        raise InputError(msg)
+    header = ["" if v is None else str(v).strip() for v in table[0]]
+    columns = zip(*(row + [None] * (len(header) - len(row)) for row in table[1:]), strict=False)
+    return header, dict(zip(unique_names(header), map(list, columns), strict=False))
+
+
+def opened_cells(header: Sequence[str], columns: Mapping[str, Any]) -> tuple[list[str], Columns] | None:
+    """
+    Open columns whose cells are dictionaries written as text, as dumps of the Weights & Biases API have them.
+
+    Examples
+    --------
+    >>> opened_cells(["name", "summary"], {"name": ["r0"], "summary": ["{'eval/loss': 2.5}"]})
+    (['name', 'eval/loss'], {'name': ['r0'], 'eval/loss': [2.5]})
+    """
+    parsed = {key: _dictionaries(values) for key, values in columns.items()}
+    if not any(parsed.values()):
+        return None
+    plain = {k: list(v) for k, v in columns.items()}
+    keys = list(columns)
+    records = []
+    for i in range(len(plain[keys[0]])):
+        record: dict[str, Any] = {}
+        for key, title in zip(keys, header, strict=True):
+            cells = parsed[key]
+            if cells:
+                record[title or key] = cells[i]
+            elif title:  # the unnamed index that pandas writes says nothing
+                record[title] = plain[key][i]
+        records.append(record)
+    return columns_of_records(records)
+
+
+def _dictionaries(values: Iterable[Any]) -> list[dict[str, Any]] | None:
+    """Dictionaries of a column of text, JSON or Python's own way to write them; None where a cell is none."""
+    found = []
+    for value in values:
+        if not isinstance(value, str) or not value.lstrip().startswith("{"):
+            return None
+        record = None
+        for read in (json.loads, ast.literal_eval, _with_nan):
+            try:
+                record = read(value)
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                continue
+            break
+        if not isinstance(record, dict):
+            return None
+        found.append(record)
+    return found or None
+
+
+def _with_nan(text: str) -> Any:
+    """Python writes a missing number as nan, which is no literal of its own."""
+    return ast.literal_eval(re.sub(r"(?<=[:,\[]) *-?(?:nan|inf)(?= *[,}\]])", " None", text))
+
+
+def refuse_chart(path: Path, header: Sequence[str]) -> None:
+    """
+    Refuse a chart's export of Weights & Biases, by name: it has losses over steps, and no sizes.
+
+    Raises
+    ------
+    InputError
+        If most columns are ``RUN - METRIC`` with ``__MIN`` and ``__MAX`` beside them.
+    """
+    ends = [t for t in header if t.endswith(("__MIN", "__MAX"))]
+    if len(ends) >= 2 and 2 * len(ends) >= len(header) - 2:
+        runs = sum(" - " in t for t in header if not t.endswith(("__MIN", "__MAX")))
+        msg = (
+            f"{str(path)!r} is the export of a chart of Weights & Biases ({runs} curves over {header[0]!r}, no sizes "
+            f"of models): export the table of runs instead (the project's Table, then Export, CSV), with parameters, "
+            f"tokens and the loss."
+        )
+        raise InputError(msg)
