@@ -18,7 +18,6 @@ from lawful.show.files.document import (
     fit_document,
     groups_document,
     predict_document,
-    scaled,
     strict,
 )
 
@@ -71,7 +70,7 @@ def test_an_infinite_frontier_becomes_null(runs):
 
 def test_scaled_law_gives_the_same_loss():
     k = study_surface("chinchilla").coefficients
-    other = scaled(CHINCHILLA, k, {"params": 1e6, "tokens": 1e9})
+    other = CHINCHILLA.in_units(k, params=1e6, tokens=1e9)
     N, D = 3e8, 7e9
     assert CHINCHILLA.loss(other, N / 1e6, D / 1e9) == pytest.approx(CHINCHILLA.loss(k, N, D), rel=1e-14)
     assert list(other) == list(k)

@@ -13,11 +13,11 @@ from lawful.core.numbers import format_level
 from lawful.core.objective import Objective, as_objective
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record, Shown
-from lawful.core.typing import Array, BoolArray, IntArray
+from lawful.core.typing import Array, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.forecasting.holdout import FRONTIER_METHODS, SURFACE_METHODS, Forecast, forecast_frontier, forecast_surface
+from lawful.forecasting.holdout import FRONTIER_METHODS, SURFACE_METHODS, HeldOut, forecast_frontier, forecast_surface
 from lawful.laws.laws import find_law
 
 HOLDOUTS = ("budget", "params")
@@ -25,59 +25,6 @@ LEAST_TRAINING = 3
 """Budgets, or sizes, that a rolling origin must leave to fit on."""
 
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True, eq=False)
-class Score(Record):
-    """
-    How one law and method forecast the held-out runs.
-
-    Attributes
-    ----------
-    law : str or None
-        None for a method without one.
-    method, objective : str
-    n_train : int
-        Runs fitted on, at the last origin.
-    row : int array, shape (m,)
-        Which forecast runs of the audit the errors belong to.
-    error : array, shape (m,)
-        Predicted minus observed loss, as a fraction of the observed one.
-    covered : bool array, shape (m,)
-        Whether the interval of a single run held the observed loss; empty without draws.
-    status : Status
-    notes : tuple of Note
-    """
-
-    law: str | None
-    method: str
-    objective: str | None
-    n_train: int
-    row: IntArray
-    error: Array
-    covered: BoolArray
-    status: Status
-    notes: tuple[Note, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Law and method in a word or two."""
-        return self.method if self.law is None else f"{self.law}, {self.method}"
-
-    @property
-    def median_abs_rel_error(self) -> float | None:
-        """Median of the absolute relative error."""
-        return float(np.median(np.abs(self.error))) if self.error.size else None
-
-    @property
-    def median_rel_error(self) -> float | None:
-        """Median of the signed relative error: positive where forecasts are too high."""
-        return float(np.median(self.error)) if self.error.size else None
-
-    @property
-    def coverage(self) -> float | None:
-        """Share of held-out losses inside their intervals."""
-        return float(self.covered.mean()) if self.covered.size else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +60,7 @@ class Audit(Shown):
         Budgets, or sizes, held out, ascending.
     rolling : bool
     level : float
-    scores : tuple of Score
+    scores : tuple of HeldOut
         In the order asked for.
     differences : tuple of Difference
         Each against the first.
@@ -131,7 +78,7 @@ class Audit(Shown):
     values: tuple[float, ...]
     rolling: bool
     level: float
-    scores: tuple[Score, ...]
+    scores: tuple[HeldOut, ...]
     differences: tuple[Difference, ...]
 
     def sheets(self) -> tuple[Sheet, ...]:
@@ -163,7 +110,7 @@ class Audit(Shown):
             sheets.append(Sheet(title, (), ("", "difference"), gaps, f"{level} interval"))
         return tuple(sheets)
 
-    def score(self, law: str | None, method: str) -> Score:
+    def score(self, law: str | None, method: str) -> HeldOut:
         """Return the score of one law and method."""
         return next(s for s in self.scores if (s.law, s.method) == (law, method))
 
@@ -271,7 +218,7 @@ def audit(
     starts = np.cumsum([0, *(test.size for _, test, _ in splits)])
     scores = []
     for law, method in pairs:
-        parts: list[tuple[int, Forecast]] = []
+        parts: list[tuple[int, HeldOut]] = []
         trouble: list[Note] = []
         for start, (train, test, _) in zip(starts, splits, strict=False):
             try:
@@ -329,7 +276,7 @@ def _forecast(
     draws: int,
     level: float,
     seed: int,
-) -> Forecast:
+) -> HeldOut:
     if law is None:
         return forecast_frontier(train, test, method, draws=draws, level=level, seed=seed)
     return forecast_surface(train, test, find_law(law), method, objective, draws=draws, level=level, seed=seed)
@@ -338,25 +285,15 @@ def _forecast(
 def _score(
     law: str | None,
     method: str,
-    parts: list[tuple[int, Forecast]],
+    parts: list[tuple[int, HeldOut]],
     trouble: list[Note],
     splits: list[tuple[IntArray, IntArray, Array]],
-) -> Score:
+) -> HeldOut:
     """Join the forecasts of all origins."""
     if not parts:
-        nothing = np.empty(0)
-        none = np.empty(0, dtype=np.intp)
-        return Score(
-            law,
-            method,
-            None,
-            splits[0][0].size,
-            none,
-            nothing,
-            nothing.astype(bool),
-            Status.UNAVAILABLE,
-            tuple(trouble[:1]),
-        )
+        none, nothing = np.empty(0, dtype=np.intp), np.empty(0)
+        named = (None, splits[0][0].size, law, Status.UNAVAILABLE, tuple(trouble[:1]))
+        return HeldOut(method, none, nothing, nothing.astype(bool), *named)
     row = np.concatenate([start + part.row for start, part in parts])
     error = np.concatenate([part.error for _, part in parts])
     covered = np.concatenate([part.covered for _, part in parts])
@@ -367,10 +304,10 @@ def _score(
         text = f"{len(trouble)} of {len(splits)} origins could not be forecast: {trouble[0].message}"
         trouble = [Note("unavailable", text)]
     notes = tuple(dict.fromkeys((*trouble, *(note for _, part in parts for note in part.notes))))
-    return Score(law, method, first.objective, splits[0][0].size, row, error, covered, status, notes)
+    return HeldOut(method, row, error, covered, first.objective, splits[0][0].size, law, status, notes)
 
 
-def _differences(scores: list[Score], stratum: IntArray, level: float, seed: int) -> tuple[Difference, ...]:
+def _differences(scores: list[HeldOut], stratum: IntArray, level: float, seed: int) -> tuple[Difference, ...]:
     """Paired differences of the absolute error against the first score, on the runs that both forecast."""
     if not scores:
         return ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
+from lawful.core.shown import Record
 from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
@@ -25,28 +25,59 @@ SURFACE_METHODS = ("vpnls", "approach3", "prior")
 FRONTIER_METHODS = ("approach1", "approach2")
 
 
-class Forecast(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class HeldOut(Record):
     """
-    Errors of one forecaster at held-out runs.
+    How one law and method forecast runs that were held out.
 
     Attributes
     ----------
+    method : str
     row : int array, shape (m,)
-        Held-out runs that it forecasts.
+        Which of the held-out runs the errors belong to.
     error : array, shape (m,)
-        Predicted minus observed loss, relative to the observed one.
-    covered : bool array, shape (m,) or (0,)
-    objective : str
+        Predicted minus observed loss, as a fraction of the observed one.
+    covered : bool array, shape (m,)
+        Whether the interval of a single run held the observed loss; empty without draws.
+    objective : str or None
+        None where nothing could be forecast.
+    n_train : int
+        Runs fitted on, at the last origin.
+    law : str or None
+        None for a method without one.
     status : Status
     notes : tuple of Note
     """
 
+    method: str
     row: IntArray
     error: Array
     covered: BoolArray
-    objective: str
-    status: Status
-    notes: tuple[Note, ...]
+    objective: str | None
+    n_train: int
+    law: str | None = None
+    status: Status = Status.CONVERGED
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Law and method in a word or two."""
+        return self.method if self.law is None else f"{self.law}, {self.method}"
+
+    @property
+    def median_abs_rel_error(self) -> float | None:
+        """Median of the absolute relative error."""
+        return float(np.median(np.abs(self.error))) if self.error.size else None
+
+    @property
+    def median_rel_error(self) -> float | None:
+        """Median of the signed relative error: positive where forecasts are too high."""
+        return float(np.median(self.error)) if self.error.size else None
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of held-out losses inside their intervals."""
+        return float(self.covered.mean()) if self.covered.size else None
 
 
 def surface_fit(runs: Runs, law: Law, method: str, objective: Objective | None) -> Fit:
@@ -59,7 +90,7 @@ def surface_fit(runs: Runs, law: Law, method: str, objective: Objective | None) 
 
 def forecast_surface(
     train: Runs, test: Runs, law: Law, method: str, objective: Objective | None, *, draws: int, level: float, seed: int
-) -> Forecast:
+) -> HeldOut:
     """
     Fit a law to some runs and forecast others.
 
@@ -81,14 +112,13 @@ def forecast_surface(
         scatter = np.log(train.L / fitted) * np.sqrt(len(train) / max(len(train) - free, 1))
         covered = inside(test.L, refits[np.isfinite(refits).all(axis=1)], scatter, level, seed)
     error = predicted / test.L - 1.0
-    return Forecast(
-        np.arange(len(test)), np.asarray(error), covered, str(found.objective), found.status, _own_notes(found.notes)
-    )
+    named = (str(found.objective), len(train), law.name, found.status, _own_notes(found.notes))
+    return HeldOut(method, np.arange(len(test)), np.asarray(error), covered, *named)
 
 
 def _forecast_average(
     train: Runs, test: Runs, objective: Objective | None, *, draws: int, level: float, seed: int
-) -> Forecast:
+) -> HeldOut:
     """The averaged coupled law; its interval mixes the members' refits, so that it holds their disagreement too."""
     found = forecaster(train, objective)
     covered = np.empty(0, bool)
@@ -105,7 +135,9 @@ def _forecast_average(
     settled = all(member.status is Status.CONVERGED for member in found.fits)
     status = Status.CONVERGED if settled else Status.NOT_CONVERGED
     error = found.losses(test) / test.L - 1.0
-    return Forecast(np.arange(len(test)), np.asarray(error), covered, str(found.fits[0].objective), status, ())
+    first = found.fits[0]
+    named = (str(first.objective), len(train), first.surface.law.name, status)
+    return HeldOut("prior", np.arange(len(test)), np.asarray(error), covered, *named)
 
 
 def inside(observed: Array, refits: Array, scatter: Array, level: float, seed: int) -> BoolArray:
@@ -123,7 +155,7 @@ def _own_notes(notes: tuple[Note, ...]) -> tuple[Note, ...]:
     return tuple(note for note in notes if note.code in ("at_bound", "zero_coefficient", "delta_auto", "one_budget"))
 
 
-def forecast_frontier(train: Runs, test: Runs, method: str, *, draws: int, level: float, seed: int) -> Forecast:
+def forecast_frontier(train: Runs, test: Runs, method: str, *, draws: int, level: float, seed: int) -> HeldOut:
     """
     Forecast with a method that fits no surface.
 
@@ -143,7 +175,8 @@ def forecast_frontier(train: Runs, test: Runs, method: str, *, draws: int, level
             train.take(best), test.take(held), COMPUTE_LAW, "vpnls", None, draws=draws, level=level, seed=seed
         )
         text = f"Forecasts the best run of each budget only, {held.size} of {len(test)} held-out runs."
-        return part._replace(row=held, notes=(*part.notes, Note("best_only", text)))
+        notes = (*part.notes, Note("best_only", text))
+        return replace(part, law=None, method=method, row=held, n_train=len(train), notes=notes)
     if method != "approach2":
         msg = f"{method!r} is not a method without a surface; choose approach1 or approach2."
         raise UnsupportedError(msg)
@@ -161,7 +194,7 @@ def forecast_frontier(train: Runs, test: Runs, method: str, *, draws: int, level
         scatter = np.log(train.L / parabola_losses(train, train))
         covered = inside(test.L, np.array(refits), scatter, level, seed)
     error = predicted / test.L - 1.0
-    return Forecast(np.arange(len(test)), np.asarray(error), covered, "squared", Status.CONVERGED, ())
+    return HeldOut(method, np.arange(len(test)), np.asarray(error), covered, "squared", len(train))
 
 
 MOST_PARABOLA_DRAWS = 200

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from lawful.core.typing import Array
 from lawful.laws.law import NATS, Coefficients, Law, Meaning, Screen
@@ -80,17 +79,3 @@ HESTNESS_REGIONS = Law(
     meanings={"guess": Meaning("loss of the best guess, which few data do not improve", NATS)},
 )
 """min(guess, A/D^alpha + E): the small-data region, where no model beats the best guess, joined to the power law."""
-
-
-def model_growth(data: ArrayLike, scale: float, exponent: float) -> Any:
-    """
-    Best model size for a data size, s(D) = scale D^exponent (Hestness et al. 2017).
-
-    Examples
-    --------
-    Ten times the words want five times the model:
-
-    >>> print(f"{model_growth(1e9, 1.0, 0.69) / model_growth(1e8, 1.0, 0.69):.1f}")
-    4.9
-    """
-    return scale * np.asarray(data, float) ** exponent

@@ -11,9 +11,6 @@ from lawful.core.typing import Array
 from lawful.laws.catalogue_coupled import power, two_terms
 from lawful.laws.law import Coefficients, Law, Meaning, Screen
 
-PF_DAY = 8.64e19
-"""FLOPs of one petaFLOP/s-day."""
-
 SCALE_BOX = (1e-30, 1e60)
 """Bounds of a scale such as Nc: a weak exponent puts it dozens of decades beyond the runs."""
 

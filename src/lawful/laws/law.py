@@ -337,6 +337,41 @@ class Law:
         bounds = self.bounds
         return tuple(name for name in self.names if bounds[name][0] < bounds[name][1])
 
+    def in_units(self, coefficients: Coefficients, *, params: float = 1.0, tokens: float = 1.0) -> dict[str, Any]:
+        """
+        Return coefficients as they read with N and D counted in other units.
+
+        ``A/N^alpha`` is ``(A s^-alpha)/(N/s)^alpha``: only the amount of a power changes.
+
+        Parameters
+        ----------
+        coefficients : mapping of str to float or array
+            As counted: one parameter, one token.
+        params, tokens : float
+            Parameters and tokens in a unit, > 0.
+
+        Raises
+        ------
+        UnsupportedError
+            If the law has no amounts of powers that a unit could change.
+
+        Examples
+        --------
+        >>> k = dict(E=1.7, A=400.0, B=400.0, alpha=0.5, beta=0.5)
+        >>> print(f"{lawful.LAWS['chinchilla'].in_units(k, params=1e6)['A']:.3f}")
+        0.400
+        """
+        units = {"N": params, "D": tokens}
+        if not self.amounts and any(units.get(column, 1.0) != 1.0 for column in self.columns):
+            msg = f"The {self.name} law has no multipliers of powers, so `scale` cannot apply to it."
+            raise UnsupportedError(msg)
+        result = dict(coefficients)
+        for c, theta, column in self.amounts:
+            unit = units.get(column, 1.0)
+            if unit != 1.0:
+                result[c] = coefficients[c] * unit ** -np.asarray(coefficients[theta])
+        return result
+
     def loss(self, coefficients: Coefficients, *columns: ArrayLike) -> Any:
         """
         Loss in nats at the given values of the law's columns.

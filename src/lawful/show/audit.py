@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.forecasting.audit import Audit, Score
+from lawful.forecasting.audit import Audit
+from lawful.forecasting.holdout import HeldOut
 from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figure, style_axes
 from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
 from lawful.show.files.bundle import write_columns, write_document
@@ -37,7 +38,7 @@ def audit_document(found: Audit) -> Document:
     return document
 
 
-def _row(score: Score) -> Mapping[str, Any]:
+def _row(score: HeldOut) -> Mapping[str, Any]:
     return {
         "law": score.law,
         "method": score.method,

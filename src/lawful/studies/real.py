@@ -13,7 +13,6 @@ from lawful.checks.check import apply_rules
 from lawful.checks.rules import DEFAULT_THRESHOLDS, Thresholds
 from lawful.data.runs import Runs
 from lawful.errors import InputError
-from lawful.laws.surface import Surface
 from lawful.sources.published import PUBLISHED_SETS
 from lawful.sources.read import read_runs
 
@@ -101,9 +100,3 @@ def has_experiment(folder: str, name: str) -> bool:
 def read_experiment(folder: str, name: str) -> Runs:
     """Runs of one published IsoFLOP experiment."""
     return _read(folder, ISOFLOPS, {"experiment": name})
-
-
-def scaled(surface: Surface, params: float = 1e6, tokens: float = 1e9) -> Mapping[str, float]:
-    """Coefficients with A and B for N and D in these units."""
-    k = dict(surface.coefficients)
-    return {**k, "A": k["A"] * params ** -k["alpha"], "B": k["B"] * tokens ** -k["beta"]}

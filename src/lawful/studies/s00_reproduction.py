@@ -82,7 +82,7 @@ def compute(config: Config, _: Task) -> Tables:
     rows = []
     for name, (solver, objective) in METHODS.items():
         found = fit(runs, method=solver, objective=objective)
-        k = real.scaled(found.surface)
+        k = found.surface.law.in_units(found.surface.coefficients, params=1e6, tokens=1e9)
         a, b = found.surface.exponents
         row = {"row": name, "source": "lawful", "runs": len(runs), **k, "a": a, "b": b, "rss": found.rss}
         residuals = runs.L - found.surface.loss(runs.N, runs.D)

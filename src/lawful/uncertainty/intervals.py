@@ -177,20 +177,15 @@ class Intervals(Shown):
         """
         if (params, tokens) == (1.0, 1.0) or self.fit.surface is None:
             return self
-        units = {"N": params, "D": tokens}
-        law, old = self.fit.surface.law, self.fit.surface.coefficients
-        new = dict(old)
-        for c, theta, column in law.amounts:
-            new[c] = old[c] * units[column] ** -old[theta]
+        law = self.fit.surface.law
+        new = law.in_units(self.fit.surface.coefficients, params=params, tokens=tokens)
         runs = self.fit.runs
         scaled = replace(runs, N=runs.N / params, D=runs.D / tokens)
         fixed = {name: new[name] for name in self.fit.fixed}
         fit = replace(self.fit, surface=replace(self.fit.surface, coefficients=new), runs=scaled, fixed=fixed)
         draws = None
         if self.draws is not None:
-            k = dict(self.draws.coefficients)
-            for c, theta, column in law.amounts:
-                k[c] = k[c] * units[column] ** -k[theta]
+            k = law.in_units(self.draws.coefficients, params=params, tokens=tokens)
             draws = replace(self.draws, fit=fit, coefficients=k)
         return Intervals(fit, self.kind, self.level, draws, self.notes, self.cluster)
 

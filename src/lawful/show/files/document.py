@@ -17,7 +17,7 @@ from lawful.core.validation import positive
 from lawful.decide.allocate import Allocation
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.laws.laws import CHINCHILLA, Law
+from lawful.laws.laws import CHINCHILLA
 
 FIT_SCHEMA = "lawful.fit/1"
 GROUPS_SCHEMA = "lawful.fit-by/1"
@@ -80,31 +80,6 @@ def check_scale(scale: Mapping[str, float] | None) -> dict[str, float]:
     for name, unit in given.items():
         positive(f"The scale of {name}", unit)
     return {name: float(given.get(name, 1.0)) for name in QUANTITY_COLUMNS}
-
-
-def scaled(law: Law, coefficients: Mapping[str, Any], scale: Mapping[str, float]) -> dict[str, Any]:
-    """
-    Return coefficients as they read with N and D counted in other units.
-
-    ``A/N^alpha`` is ``(A s^-alpha)/(N/s)^alpha``: only the multiplier of a power changes.
-
-    Examples
-    --------
-    >>> from lawful.laws.laws import CHINCHILLA
-    >>> k = dict(E=1.7, A=400.0, B=400.0, alpha=0.5, beta=0.5)
-    >>> print(f"{scaled(CHINCHILLA, k, {'params': 1e6, 'tokens': 1.0})['A']:.3f}")
-    0.400
-    """
-    units = {column: scale[name] for name, column in QUANTITY_COLUMNS.items()}
-    result = dict(coefficients)
-    if not law.amounts and any(units[column] != 1.0 for column in law.columns if column in units):
-        msg = f"The {law.name} law has no multipliers of powers, so `scale` cannot apply to it."
-        raise UnsupportedError(msg)
-    for c, theta, column in law.amounts:
-        unit = units.get(column, 1.0)
-        if unit != 1.0:
-            result[c] = coefficients[c] * unit ** -np.asarray(coefficients[theta])
-    return {name: result[name] for name in coefficients}
 
 
 def _notes(notes: Iterable[Note]) -> list[Document]:
@@ -193,7 +168,7 @@ def fit_document(analysis: Analysis, *, scale: Mapping[str, float] | None = None
         "objective": {"name": surface.objective.name, "delta": surface.objective.delta, "value": surface.value}
         if surface
         else None,
-        "coefficients": scaled(surface.surface.law, surface.surface.coefficients, units) if surface else None,
+        "coefficients": surface.surface.law.in_units(surface.surface.coefficients, **units) if surface else None,
         "exponents": fit.frontier.to_dict(),
         "rss": surface.rss if surface else None,
         "n_runs": len(fit.runs),
