@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton, robust
 from lawful.estimate.screening import screened_starts
+from lawful.estimate.solved import Solved
 from lawful.laws.law import Curvature, Differentiated, Law
 from lawful.laws.surface import evaluate
 
@@ -223,14 +224,6 @@ def prepare_form(
     return FormProblem(law, columns, centre, y, w, lower, upper, log, delta, pulls)
 
 
-class Minimum(NamedTuple):
-    """Rows of answers in solver units, best first: z (R, q), value (R,), converged (R,)."""
-
-    z: Array
-    value: Array
-    converged: BoolArray
-
-
 def with_prior(
     problem: FormProblem, model: Differentiated, y: Array, w: Array, z: Array
 ) -> tuple[Differentiated, Array, Array]:
@@ -262,9 +255,7 @@ TINY = 1e-7
 """Scale of the residual of a pull."""
 
 
-def polish_form(
-    problem: FormProblem, z: Array, y: Array, w: Array, *, tolerance: float, max_iter: int
-) -> newton.Optimum:
+def polish_form(problem: FormProblem, z: Array, y: Array, w: Array, *, tolerance: float, max_iter: int) -> Solved:
     """Newton steps at the problem's own objective."""
     model, target, weight = with_prior(problem, problem.model, y, w, z)
     return newton.minimise(
@@ -280,7 +271,7 @@ def polish_form(
     )
 
 
-def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: Array | None = None) -> Minimum:
+def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: Array | None = None) -> Solved:
     """
     Cold fit: screened starts, roughly minimised in squares, then at the objective asked for.
 
@@ -296,7 +287,7 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: A
 
     Returns
     -------
-    Minimum
+    Solved
     """
     starts = screened_starts(problem, ROUGH)
     if more is not None:
@@ -310,11 +301,9 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: A
         model, y, weight = with_prior(problem, problem.straight, problem.target, w, z)
         z = robust.narrow(model, y, weight, z, *limits, problem.delta, ())
     out = polish_form(problem, z, problem.target, w, tolerance=tolerance, max_iter=max_iter)
-    order = np.argsort(out.value, kind="stable")
-    return Minimum(out.z[order], out.value[order], out.converged[order])
+    return out.best_first()
 
 
-def _finalists(rough: newton.Optimum) -> Array:
-    order = np.argsort(rough.value, kind="stable")
-    z = rough.z[order]
+def _finalists(rough: Solved) -> Array:
+    z = rough.best_first().z
     return np.asarray(z[robust.distinct(z)[:FINALISTS]])

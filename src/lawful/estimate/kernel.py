@@ -20,6 +20,7 @@ import numpy as np
 from lawful.core.typing import Array, BoolArray
 from lawful.estimate.grid import Grid, Linear, grid_values, local_minima, make_grid
 from lawful.estimate.small import best_subset, eliminate, inverse_spd, solve_spd
+from lawful.estimate.solved import Solved, stack
 
 CHUNK_BYTES = 1 << 22
 """Working set of one chunk of rows; large enough that NumPy's cost per call is shared by
@@ -40,33 +41,6 @@ DOUBT = 0.1
 
 PROMISING = 1.5
 """A scanned minimum this much above the best value may still lie below it once refined."""
-
-
-class Solution(NamedTuple):
-    """
-    Rows of solutions.
-
-    Attributes
-    ----------
-    theta : array, shape (R, p)
-    linear : array, shape (R, m)
-        Coefficients of the constant and of the p powers, m = p + 1.
-    value : array, shape (R,)
-        Weighted sum of squared residuals.
-    gauss : array, shape (R, p, p)
-        Gauss-Newton Hessian of half the value in theta, coefficients projected out.
-    converged : bool array, shape (R,)
-        Whether the last step was below the tolerance.
-    iterations : int
-        Iterations of the slowest row.
-    """
-
-    theta: Array
-    linear: Array
-    value: Array
-    gauss: Array
-    converged: BoolArray
-    iterations: int
 
 
 class _State(NamedTuple):
@@ -161,7 +135,7 @@ def refine(
     *,
     tolerance: float = 1e-12,
     max_iter: int = 100,
-) -> Solution:
+) -> Solved:
     """
     Gauss-Newton on the projected residual with Levenberg damping, one row per start.
 
@@ -186,7 +160,7 @@ def refine(
 
     Returns
     -------
-    Solution
+    Solved
     """
     rows, n = theta.shape[0], x.shape[1]
     chunk = max(1, CHUNK_BYTES // (8 * n * (2 * len(x) + 1) * 2))
@@ -197,28 +171,20 @@ def refine(
         y_part = y[here] if y.ndim == 2 else y
         w_part = w[here] if w is not None and w.ndim == 2 else w
         parts.append(_refine(x, y_part, w_part, theta[here], boxes[here], linear, tolerance, max_iter))
-    if len(parts) == 1:
-        return parts[0]
     return stack(parts)
-
-
-def stack(parts: list[Solution]) -> Solution:
-    """Put rows of solutions one below the other."""
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Solution._fields[:-1]}
-    return Solution(**joined, iterations=max(part.iterations for part in parts))
 
 
 def _refine(
     x: Array, y: Array, w: Array | None, theta: Array, box: Array, linear: Linear, tolerance: float, max_iter: int
-) -> Solution:
+) -> Solved:
     """Refine one chunk of rows; finished rows leave the working set."""
     rows = len(theta)
     alive, theta = np.arange(rows), theta.copy()
     lower, upper = box[:, :, 0], box[:, :, 1]
     best = _evaluate(x, y, w, theta, linear)
     # What no iteration improves is the start itself, which has not converged.
-    first = [a.copy() for a in (theta, best.linear, best.value, best.gauss)]
-    out = Solution(first[0], first[1], first[2], first[3], np.zeros(rows, bool), 0)
+    z = np.concatenate([best.linear, theta], axis=1)
+    value, gauss, converged = best.value.copy(), best.gauss.copy(), np.zeros(rows, bool)
     damping, last = np.full(rows, 1e-3), np.full(rows, np.inf)
     iteration = 0
     for iteration in range(1, max_iter + 1):
@@ -248,8 +214,8 @@ def _refine(
         if done.any() or iteration == max_iter:
             leave = done | (iteration == max_iter)
             at = alive[leave]
-            out.theta[at], out.linear[at], out.value[at] = theta[leave], best.linear[leave], best.value[leave]
-            out.gauss[at], out.converged[at] = best.gauss[leave], done[leave]
+            z[at] = np.concatenate([best.linear[leave], theta[leave]], axis=1)
+            value[at], gauss[at], converged[at] = best.value[leave], best.gauss[leave], done[leave]
             stay = ~leave
             if not stay.any():
                 break
@@ -259,7 +225,7 @@ def _refine(
             y = y[stay] if y.ndim == 2 else y
             w = w[stay] if w is not None and w.ndim == 2 else w
         last = move
-    return out._replace(iterations=iteration)
+    return Solved(z, value, converged, iteration, gauss)
 
 
 def _pick(mask: BoolArray, yes: Array, no: Array) -> Array:
@@ -277,7 +243,7 @@ def fit_squares(
     starts: int = 6,
     tolerance: float = 1e-12,
     max_iter: int = 100,
-) -> Solution:
+) -> Solved:
     """
     Cold fit of one problem: the best row of all refined local minima of the grid.
 
@@ -295,7 +261,7 @@ def fit_squares(
 
     Returns
     -------
-    Solution
+    Solved
         All refined rows, best first.
     """
     grid = make_grid(box)
@@ -303,23 +269,17 @@ def fit_squares(
     weight = np.ones(x.shape[1]) if w is None else w
     value = grid_values(x[:, every], y[None, every], weight[every], grid, linear)
     chosen = local_minima(value[0], grid.shape, starts)
-    rows = best_first(refine(x, y, w, grid.theta[chosen], box, linear, tolerance=tolerance, max_iter=max_iter))
+    rows = refine(x, y, w, grid.theta[chosen], box, linear, tolerance=tolerance, max_iter=max_iter).best_first()
     for _ in range(SECOND_LOOKS):
         again = _profile_starts(x, y, w, rows, grid, box, linear)
         if len(again) == 0:
             break
         more = refine(x, y, w, again, box, linear, tolerance=tolerance, max_iter=max_iter)
-        rows = best_first(stack([rows, more]))
+        rows = stack([rows, more]).best_first()
     return rows
 
 
-def best_first(rows: Solution) -> Solution:
-    """Sort rows by value."""
-    order = np.argsort(rows.value, kind="stable")
-    return rows._replace(**{name: getattr(rows, name)[order] for name in Solution._fields[:-1]})
-
-
-def doubtful(rows: Solution, n: int, box: Array, linear: Linear) -> BoolArray:
+def doubtful(rows: Solved, n: int, box: Array, linear: Linear) -> BoolArray:
     """
     Which exponents of the best row may have a better value elsewhere, shape (p,).
 
@@ -328,14 +288,12 @@ def doubtful(rows: Solution, n: int, box: Array, linear: Linear) -> BoolArray:
     """
     moves = box[:, 0] < box[:, 1]
     q = int((~linear.pinned).sum() + moves.sum())
-    spread = rows.value[0] / max(n - q, 1) * inverse_spd(rows.gauss[:1])[0].diagonal()
+    spread = rows.value[0] / max(n - q, 1) * inverse_spd(np.asarray(rows.gauss)[:1])[0].diagonal()
     uncertain = (spread > (DOUBT * rows.theta[0]) ** 2) | (rows.linear[0, 1:] == 0)
     return np.asarray(uncertain & moves & (rows.value[0] > 0))
 
 
-def _profile_starts(
-    x: Array, y: Array, w: Array | None, rows: Solution, grid: Grid, box: Array, linear: Linear
-) -> Array:
+def _profile_starts(x: Array, y: Array, w: Array | None, rows: Solved, grid: Grid, box: Array, linear: Linear) -> Array:
     """
     Better basins that the grid was too coarse to see, shape (k, p).
 

@@ -17,29 +17,11 @@ import numpy as np
 from lawful.core.typing import Array, BoolArray
 from lawful.estimate.kernel import CHUNK_BYTES
 from lawful.estimate.small import LAPACK_ROWS, RIDGE, eliminate
+from lawful.estimate.solved import Solved, stack
 from lawful.laws.law import Curvature, Differentiated
 
 LEAST_LOSS = 1e-100
 """A trial law is not taken to be lower than this where its log is needed: below any loss that a table can hold."""
-
-
-class Optimum(NamedTuple):
-    """
-    Rows of solutions.
-
-    Attributes
-    ----------
-    z : array, shape (R, q)
-    value : array, shape (R,)
-        Weighted sum of the objective (r²/2 for squares).
-    converged : bool array, shape (R,)
-    iterations : int
-    """
-
-    z: Array
-    value: Array
-    converged: BoolArray
-    iterations: int
 
 
 def separable(x: Array, *, log: bool) -> Differentiated:
@@ -160,7 +142,7 @@ def minimise(
     gates: tuple[tuple[int, int], ...] = (),
     tolerance: float = 1e-10,
     max_iter: int = 200,
-) -> Optimum:
+) -> Solved:
     """
     Minimise the weighted sum of squares or of Huber's loss over a box, one row per start.
 
@@ -185,7 +167,7 @@ def minimise(
 
     Returns
     -------
-    Optimum
+    Solved
     """
     rows, q = z.shape
     n = y.shape[-1]
@@ -202,10 +184,7 @@ def minimise(
         parts.append(
             _minimise(model, y_part, w_part, z[here], *limits, d_part, gates, tolerance=tolerance, max_iter=max_iter)
         )
-    if len(parts) == 1:
-        return parts[0]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Optimum._fields[:-1]}
-    return Optimum(**joined, iterations=max(part.iterations for part in parts))
+    return stack(parts)
 
 
 def _minimise(
@@ -220,13 +199,13 @@ def _minimise(
     *,
     tolerance: float,
     max_iter: int,
-) -> Optimum:
+) -> Solved:
     """Minimise one chunk of rows; finished rows leave the working set."""
     rows = len(z)
     alive = np.arange(rows)
     state = _evaluate(model, y, w, z, delta)
     # What no iteration improves is the start itself, which has not converged.
-    out = Optimum(z.copy(), state.value.copy(), np.zeros(rows, bool), 0)
+    out = Solved(z.copy(), state.value.copy(), np.zeros(rows, bool))
     damping = np.full(rows, 1e-2)
     iteration = 0
     for iteration in range(1, max_iter + 1):

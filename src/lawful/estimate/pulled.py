@@ -10,6 +10,7 @@ from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton, robust
 from lawful.estimate.forms import prepare_form
 from lawful.estimate.screening import screened_starts
+from lawful.estimate.solved import Solved
 from lawful.laws.catalogue_coupled import SKALING, skaling_derivatives
 from lawful.laws.law import Curvature, Differentiated
 
@@ -141,7 +142,7 @@ def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
     return np.asarray(z[robust.distinct(z)[:FINALISTS]])
 
 
-def fit_rows(model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array) -> newton.Optimum:
+def fit_rows(model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array) -> Solved:
     """Best of several starts for every row: squares narrowed to each row's own width, then to the end."""
     rows, count = len(pulls.delta), len(z)
     index = np.repeat(np.arange(rows), count)
@@ -158,7 +159,7 @@ def fit_rows(model: Differentiated, log_loss: Array, pulls: Pulls, strength: Arr
     # A start that ends without converging is taken only where no other did, and says so.
     value = np.where(out.converged, out.value, LARGE + out.value).reshape(rows, count)
     best = np.arange(rows) * count + value.argmin(axis=1)
-    return newton.Optimum(out.z[best], out.value[best], out.converged[best], out.iterations)
+    return out.take(best)
 
 
 ROUGH_STEPS, MOST_STEPS = 30, 200
@@ -169,7 +170,7 @@ LARGE = 1e9
 
 def minimise(
     model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array, *, tolerance: float, max_iter: int
-) -> newton.Optimum:
+) -> Solved:
     """Newton steps at the rows' own objectives; ``strength`` is the unit of the priors, shape (R,)."""
     n = log_loss.size
     precision = strength[:, None] / pulls.spread**2

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lawful.core.objective import AUTO, DEFAULT_DELTA, Objective
-from lawful.core.typing import Array, BoolArray
+from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
 from lawful.estimate import kernel, newton, robust
@@ -17,6 +17,7 @@ from lawful.estimate.checks import Bounds, check_bounds, check_options
 from lawful.estimate.forms import FormProblem, polish_form, prepare_form, solve_form
 from lawful.estimate.grid import Linear
 from lawful.estimate.result import METHODS
+from lawful.estimate.solved import Solved
 from lawful.laws.law import Differentiated
 from lawful.laws.laws import Law
 
@@ -256,23 +257,6 @@ class Problem(NamedTuple):
         return out
 
 
-class Answer(NamedTuple):
-    """
-    Rows of answers in solver units, with whether each converged.
-
-    Attributes
-    ----------
-    z : array, shape (R, q)
-    value : array, shape (R,)
-        Comparable between rows of one problem.
-    converged : bool array, shape (R,)
-    """
-
-    z: Array
-    value: Array
-    converged: BoolArray
-
-
 def prepare(
     runs: Runs,
     law: Law,
@@ -298,7 +282,7 @@ def prepare(
     return Problem(law, logs - centre[:, None], centre, runs.L, weighted, lower, upper, objective.is_log, delta)
 
 
-def solve(problem: Problem | FormProblem, solver: Solver) -> Answer:
+def solve(problem: Problem | FormProblem, solver: Solver) -> Solved:
     """
     Cold fit: all distinct local optima that the starts lead to, best first.
 
@@ -307,7 +291,7 @@ def solve(problem: Problem | FormProblem, solver: Solver) -> Answer:
     delta by tens, and finish with Newton steps at the delta asked for.
     """
     if isinstance(problem, FormProblem):
-        return Answer(*solve_form(problem, tolerance=max(solver.tolerance, 1e-10), max_iter=solver.max_iter))
+        return solve_form(problem, tolerance=max(solver.tolerance, 1e-10), max_iter=solver.max_iter)
     x, y = problem.x, problem.y
     w = problem.w
     if problem.log:
@@ -316,10 +300,9 @@ def solve(problem: Problem | FormProblem, solver: Solver) -> Answer:
     rows = kernel.fit_squares(
         x, y, w, problem.box, problem.linear, starts=solver.starts, tolerance=coarse, max_iter=solver.max_iter
     )
-    z = np.concatenate([rows.linear, rows.theta], axis=1)
     if problem.least_squares:
-        return Answer(z, rows.value, rows.converged)
-    z = np.clip(z[robust.distinct(rows.theta)], problem.lower, problem.upper)
+        return rows
+    z = np.clip(rows.z[robust.distinct(rows.theta)], problem.lower, problem.upper)
     if problem.delta is not None:
         doubt = kernel.doubtful(rows, y.size, problem.box, problem.linear).any()
         z = _robust_starts(problem, z, solver, search=bool(doubt))
@@ -371,7 +354,7 @@ def resolve(
     *,
     weights: Array | None = None,
     losses: Array | None = None,
-) -> Answer:
+) -> Solved:
     """
     Warm fits: the same problem with other weights or other losses, one row each.
 
@@ -388,7 +371,7 @@ def resolve(
 
     Returns
     -------
-    Answer
+    Solved
     """
     rows = max(len(a) for a in (weights, losses, np.atleast_2d(z)) if a is not None)
     starts = np.broadcast_to(z, (rows, problem.lower.size))
@@ -396,14 +379,13 @@ def resolve(
         target = problem.target if losses is None else (np.log(losses) if problem.log else losses)
         given = _weights(problem) if weights is None else weights
         tolerance = max(solver.tolerance, 1e-8)
-        found = polish_form(problem, starts, target, given, tolerance=tolerance, max_iter=solver.max_iter)
-        return Answer(found.z, found.value, found.converged)
+        return polish_form(problem, starts, target, given, tolerance=tolerance, max_iter=solver.max_iter)
     if not problem.least_squares:
         return _polish(problem, starts, weights, losses, solver)
     m = problem.powers + 1
     y = problem.y if losses is None else losses
     w = problem.w if weights is None else weights
-    out = kernel.refine(
+    return kernel.refine(
         problem.x,
         y,
         w,
@@ -413,14 +395,13 @@ def resolve(
         tolerance=max(solver.tolerance, WARM_TOLERANCE),
         max_iter=solver.max_iter,
     )
-    return Answer(np.concatenate([out.linear, out.theta], axis=1), out.value, out.converged)
 
 
 WARM_TOLERANCE = 1e-7
 """Step in an exponent at which a warm refit ends: far below any interval's width."""
 
 
-def _polish(problem: Problem, z: Array, weights: Array | None, losses: Array | None, solver: Solver) -> Answer:
+def _polish(problem: Problem, z: Array, weights: Array | None, losses: Array | None, solver: Solver) -> Solved:
     """Newton steps at the final objective."""
     y = problem.target if losses is None else (np.log(losses) if problem.log else losses)
     w = weights if weights is not None else _weights(problem)
@@ -437,10 +418,7 @@ def _polish(problem: Problem, z: Array, weights: Array | None, losses: Array | N
         tolerance=max(solver.tolerance, WARM_TOLERANCE if warm else 1e-10),
         max_iter=solver.max_iter,
     )
-    if warm:
-        return Answer(out.z, out.value, out.converged)
-    order = np.argsort(out.value, kind="stable")
-    return Answer(out.z[order], out.value[order], out.converged[order])
+    return out if warm else out.best_first()
 
 
 def _weights(problem: Problem | FormProblem) -> Array:

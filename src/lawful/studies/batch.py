@@ -78,5 +78,5 @@ def fit_rows(plan: Plan, losses: Array, box: tuple[float, float] | None = None) 
     coefficients = np.concatenate([amounts, theta], axis=1)
     coefficients[:, 1:3] *= np.exp(theta * centre)
     noise = value / max(x.shape[1] - 5, 1)
-    covariance = inverse_spd(found.gauss[first]) * noise[:, None, None]
+    covariance = inverse_spd(np.asarray(found.gauss)[first]) * noise[:, None, None]
     return Fits(coefficients, value, covariance, found.converged[first])

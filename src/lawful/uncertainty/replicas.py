@@ -109,8 +109,7 @@ def _squares(problem: Problem, losses: Array, start: Array) -> Array:
     starts = [grid.theta[score.argmin(axis=1)], np.repeat(start[None, m:], len(losses), axis=0)]
     limits = problem.box, problem.linear
     found = [kernel.refine(problem.x, losses, problem.w, theta, *limits, tolerance=1e-8) for theta in starts]
-    first, second = (np.concatenate([s.linear, s.theta], axis=1) for s in found)
-    return np.where((found[0].value <= found[1].value)[:, None], first, second)
+    return np.where((found[0].value <= found[1].value)[:, None], found[0].z, found[1].z)
 
 
 def _newton(
@@ -250,7 +249,7 @@ def _resolve(replicas: Replicas, here: slice, draws: int, weights: Array | None,
         m = problem.powers + 1
         w = problem.w if weights is None else weights
         out = kernel.refine(problem.x, losses, w, z[:, m:], problem.box, problem.linear, tolerance=1e-4, max_iter=50)
-        return np.concatenate([out.linear, out.theta], axis=1)
+        return out.z
     delta = None if replicas.delta is None else np.repeat(replicas.delta[here], draws)
     y = np.log(losses) if problem.log else losses
     return _newton(problem, y, weights, z, delta, tolerance=1e-4)[0]
