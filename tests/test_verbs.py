@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -64,11 +66,15 @@ MATRIX = {
     "isoflops": "reading json out",
     "plan": "reading weights check seed budget json out",
     "forecast": "reading level budget json",
-    "predict": "level json out",
+    "predict": "reading level json out",
     "allocate": "level budget json out",
     "deadweight": "draws level seed budget json out",
     "speedup": "draws level seed budget json out",
     "report": "budget json out",
+    "profile": "level budget json out",
+    "dial": "level budget json out",
+    "indifference": "budget json out",
+    "lack-of-fit": "seed json out",
     "explore": "budget json out",
 }
 
@@ -286,6 +292,9 @@ BAD = {
     "--last": ["0", "x"],
     "--width": ["1", "x"],
     "--ledger": [""],
+    "--quantity": ["nope", ""],
+    "--within": ["0", "x"],
+    "--points": ["no-such-file.csv"],
 }
 START = {
     "fit": ["fit", EXAMPLE],
@@ -298,11 +307,15 @@ START = {
     "isoflops": ["isoflops", EXAMPLE],
     "plan": ["plan", "--prior", "besiroglu", "--layout", "grid", "--given", EXAMPLE],
     "forecast": ["forecast", "FIT"],
-    "predict": ["predict", "FIT"],
+    "predict": ["predict", "FIT", "--params", "7B", "--tokens", "2T"],
     "allocate": ["allocate", "FIT"],
     "deadweight": ["deadweight", "FIT"],
     "speedup": ["speedup", "FIT", "FIT"],
     "report": ["report", "FIT"],
+    "profile": ["profile", "FIT", "--quantity", "params"],
+    "dial": ["dial", "FIT"],
+    "indifference": ["indifference", "FIT"],
+    "lack-of-fit": ["lack-of-fit", "FIT"],
     "explore": ["explore", "FIT"],
 }
 NEEDED = {"--params": "7B", "--tokens": "2T", "--budget": "1e23", "--trained": "1e18:1e20:3"}
@@ -321,7 +334,7 @@ CASES = [
 def test_a_bad_value_is_one_sentence(capsys, saved, tmp_path, monkeypatch, verb, flag, value):
     monkeypatch.chdir(tmp_path)
     needed = {p.opts[0] for p in COMMANDS[verb].params if p.required and p.param_type_name == "option"} - {"--prior"}
-    if verb == "allocate" and flag != "--loss":
+    if verb == "profile" or (verb == "allocate" and flag != "--loss"):
         needed.add("--budget")
     rest = [part for name in sorted(needed - {flag}) if name in NEEDED for part in (name, NEEDED[name])]
     start = [str(saved) if part == "FIT" else str(part) for part in START[verb]]
@@ -345,9 +358,9 @@ def test_strict_json_of_every_verb(capsys, saved, tmp_path, monkeypatch):
         needed = {p.opts[0] for p in COMMANDS[verb].params if p.required and p.param_type_name == "option"} - {
             "--prior"
         }
-        if verb in ("allocate", "forecast"):
+        if verb in ("allocate", "forecast", "profile"):
             needed.add("--budget")
-        rest = [part for name in sorted(needed) for part in (name, NEEDED[name])]
+        rest = [part for name in sorted(needed) if name in NEEDED for part in (name, NEEDED[name])]
         args = [str(saved) if part == "FIT" else str(part) for part in start]
         folder = [] if verb in ("plan", "isoflops", "report", "explore", "forecast") else ["--out", f"{verb}-out"]
         assert (
@@ -360,6 +373,97 @@ def test_strict_json_of_every_verb(capsys, saved, tmp_path, monkeypatch):
         if folder and (tmp_path / folder[1] / f"{verb}.json").exists():
             kept = json.loads((tmp_path / folder[1] / f"{verb}.json").read_text(), parse_constant=refuse)
             assert kept["schema"] == document["schema"], verb
+
+
+TWINS = {
+    "fit": "lawful.analyse",
+    "compare": "lawful.compare",
+    "check": "lawful.check",
+    "demo": "lawful.studies.demo.run_real_demo",
+    "allocate": "lawful.allocate",
+    "predict": "lawful.analysis.predictions.predict_points",
+    "forecast": "lawful.forecast",
+    "deadweight": "lawful.deadweight",
+    "speedup": "lawful.speedup",
+    "plan": "lawful.plan",
+    "report": "lawful.write_report",
+    "explore": "lawful.explorer_html",
+    "audit": "lawful.audit",
+    "coverage": "lawful.coverage",
+    "profile": "lawful.profile",
+    "dial": "lawful.asymptote_dial",
+    "indifference": "lawful.indifference",
+    "lack-of-fit": "lawful.lack_of_fit",
+    "bias": "lawful.bias",
+    "conventions": "lawful.conventions",
+    "isoflops": "lawful.isoflop_points",
+    "datasets list": "lawful.PUBLISHED_SETS",
+    "datasets fetch": "lawful.fetch",
+    "datasets path": "lawful.sources.published.cached_path",
+    "study list": "lawful.studies.study.all_studies",
+    "study run": "lawful.studies.runner.run_studies",
+}
+"""The verb and what does the same in Python."""
+
+WITHIN = {
+    "fit": "fit",
+    "fit_isoflop": "fit --method",
+    "fit_envelope": "fit --method",
+    "intervals": "fit --intervals",
+    "bootstrap": "fit --draws",
+    "delta": "fit --intervals",
+    "extend": "fit --draws",
+    "find_law": "fit --law",
+    "sum_of_powers": "fit --law",
+    "read_runs": "fit --columns",
+    "read_groups": "fit --by",
+    "to_frame": "fit --out",
+    "save_fit": "fit --out",
+    "load_fit": "report",
+    "load_analysis": "report",
+    "fetch_runs": "datasets fetch",
+    "optimise": "allocate --unique-tokens",
+    "deadweight_interval": "deadweight --draws",
+    "plan_grid": "plan --layout",
+    "check_plan": "plan --simulate",
+    "score": "forecast --score",
+    "fit_curve": "forecast --budget",
+    "optimum_curve": "forecast --budget",
+    "forecaster": "audit --methods",
+    "weak_prior": "audit --methods",
+    "parabola_shift": "bias",
+    "correct_isoflop": "bias",
+    "simulate": "demo --synthetic",
+    "plan_isoflop": "demo --synthetic",
+    "study_surface": "plan --prior",
+    "plot_audit": "audit --out",
+    "plot_check": "check --out",
+    "plot_dial": "report",
+    "plot_profile": "report",
+    "plot_indifference": "report",
+    "plot_isoflop": "fit --figures",
+    "plot_frontier": "fit --figures",
+    "plot_residuals": "fit --figures",
+}
+"""Functions of Python that are a part of a verb, and the flag that reaches them."""
+
+
+class TestTwins:
+    @pytest.mark.parametrize("verb", COMMANDS)
+    def test_every_verb_has_a_twin_in_python(self, verb):
+        module, _, name = TWINS[verb].rpartition(".")
+        assert hasattr(importlib.import_module(module), name)
+
+    def test_every_public_function_has_a_verb_or_a_flag(self):
+        public = {name for name in lawful.__all__ if inspect.isfunction(getattr(lawful, name))}
+        twins = {path.removeprefix("lawful.") for path in TWINS.values()}
+        assert public - twins - set(WITHIN) == set()
+
+    @pytest.mark.parametrize("name", WITHIN)
+    def test_the_flag_that_reaches_it_exists(self, name):
+        verb, _, flag = WITHIN[name].partition(" --")
+        assert verb in COMMANDS
+        assert not flag or f"--{flag}" in FLAGS[verb]
 
 
 class TestWords:

@@ -25,6 +25,7 @@ from lawful.cli import (
     fit,
     forecast,
     isoflops,
+    look,
     plan,
     report,
     speedup,
@@ -57,6 +58,10 @@ VERBS = {
         explore.explore,
         audit.audit,
         coverage.coverage,
+        look.profile,
+        look.dial,
+        look.indifference,
+        look.lack_of_fit,
         bias.bias,
         conventions.conventions,
         isoflops.isoflops,
@@ -66,7 +71,7 @@ VERBS = {
 
 for _panel, _verbs in VERBS.items():
     for _verb in _verbs:
-        app.command(_verb.__name__, cls=VerbCommand, rich_help_panel=_panel)(spliced(_verb))
+        app.command(_verb.__name__.replace("_", "-"), cls=VerbCommand, rich_help_panel=_panel)(spliced(_verb))
 app.add_typer(datasets.app, name="datasets", rich_help_panel=LOOK)
 app.add_typer(study.study, name="study", rich_help_panel=LOOK)
 

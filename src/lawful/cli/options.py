@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # NumPy is loaded by the commands, not by --help
     from lawful.core.cost import Cost
     from lawful.core.objective import Objective
     from lawful.data.runs import Runs
+    from lawful.estimate.result import Fit, FrontierFit
 Document = Callable[[], Mapping[str, Any]]
 Parts = Callable[[], Sequence[Any]]
 
@@ -250,6 +251,14 @@ def of_a_surface(fitting: Fitting, purpose: str) -> dict[str, Any]:
         msg = f"{asked['method']} has no surface {purpose}; use vpnls or approach3."
         raise UnsupportedError(msg)
     return asked
+
+
+def with_surface(fit: Fit | FrontierFit) -> Fit:
+    """Return a saved fit that has a surface, or say that this one has none."""
+    if fit.surface is None:
+        msg = f"This is a fit by {fit.method}, which has no surface; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    return fit
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import typer
 from lawful.cli import options as o
 from lawful.cli import values
 from lawful.cli.splice import Without
+from lawful.cli.terminal import working
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
@@ -18,8 +19,17 @@ if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
     from lawful.core.cost import Cost
     from lawful.decide.constraints import Constraints
 
-OneParams = Annotated[str, typer.Option("--params", metavar="N", help="Model size: 7e9 or 7B.")]
-OneTokens = Annotated[str, typer.Option("--tokens", metavar="D", help="Training tokens: 2e12 or 2T.")]
+OneParams = Annotated[str | None, typer.Option("--params", metavar="N", help="Model size: 7e9 or 7B.")]
+OneTokens = Annotated[str | None, typer.Option("--tokens", metavar="D", help="Training tokens: 2e12 or 2T.")]
+Points = Annotated[
+    str | None,
+    typer.Option(
+        "--points",
+        metavar="TABLE",
+        help="Runs instead, with two of params, tokens, budget.",
+        rich_help_panel=o.DATA,
+    ),
+]
 FixedParams = Annotated[str | None, typer.Option("--params", metavar="N", help="Hold the model size: 7e9 or 7B.")]
 FixedRatio = Annotated[
     str | None, typer.Option("--tokens-per-param", metavar="R", help="Hold the tokens per parameter.")
@@ -65,18 +75,33 @@ Sizes = Annotated[
 def predict(
     fit: o.FitPath,
     *,
-    params: OneParams,
-    tokens: OneTokens,
+    params: OneParams = None,
+    tokens: OneTokens = None,
+    points: Points = None,
+    reading: Annotated[o.Reading, Without("weights", "check")],
     level: o.LevelOrSaved = None,
     output: Annotated[o.Output, Without("figures")],
 ) -> None:
     """
-    Predict the loss of one run from a saved fit, with its interval.
+    Predict the loss of one run from a saved fit, or of every run of a table, with intervals.
+
+    With --points the folder of --out gets predicted.csv: the table with the losses and their intervals behind it.
 
     \b
     Examples:
       lawful predict result/fit.json --params 7B --tokens 2T
+      lawful predict result/fit.json --points candidates.csv --out predicted
     """
+    if points is not None:
+        if params or tokens:
+            msg = "--points has the params and tokens of every run; leave --params and --tokens out."
+            raise UnsupportedError(msg)
+        _predict_table(fit, points, reading, level, output)
+        return
+    if params is None or tokens is None:
+        msg = "A run has parameters and tokens; give --params and --tokens, or a table with --points."
+        raise UnsupportedError(msg)
+    reading.needs_table("--points")
     size, data = values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)
     values.check_level(level)
     from lawful.show.choices import predict_sentence
@@ -86,6 +111,25 @@ def predict(
     with output.answering("predict") as answer:
         document = predict_document(load(fit), size, data, level=level)
         answer(lambda: document, lambda: [predict_sentence(document)])
+
+
+def _predict_table(fit: str, points: str, reading: o.Reading, level: float | None, output: o.Output) -> None:
+    """Predict every run of a table, and write the table again with what was predicted."""
+    values.check_level(level)
+    from lawful.analysis.predictions import predict_points
+    from lawful.show.files.artifact import load_analysis
+    from lawful.show.files.bundle import write_columns, write_document
+    from lawful.show.files.document import predictions_document
+
+    asked = reading.words()
+    with output.staged() as stage, working("Predicting", quiet=output.json):
+        found = predict_points(
+            load_analysis(fit), points, columns=asked["columns"], select=asked["select"], level=level
+        )
+        if stage is not None:
+            write_columns(stage / "predicted.csv", found.columns())
+            write_document(stage / "predict.json", predictions_document(found))
+    output.give(lambda: predictions_document(found), found.sheets)
 
 
 def allocate(

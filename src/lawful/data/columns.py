@@ -304,6 +304,41 @@ def recognise(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, 
     >>> recognise(["N", "flops", "val_loss"], ["N", "flops", "val_loss"])
     {'params': 'N', 'loss': 'val_loss', 'budget': 'flops'}
     """
+    found = _known(keys, header, mapping)
+    if "loss" not in found or len(found) < 3:
+        raise InputError(_missing(keys, found))
+    return found
+
+
+def recognise_points(
+    keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """
+    Find two of params, tokens and budget, of runs that have no loss yet.
+
+    Raises
+    ------
+    UnsupportedError, InputError
+        As :func:`recognise`.
+
+    Examples
+    --------
+    >>> recognise_points(["N", "note", "flops"], ["N", "note", "flops"])
+    {'params': 'N', 'budget': 'flops'}
+    """
+    found = {quantity: key for quantity, key in _known(keys, header, mapping).items() if quantity != "loss"}
+    if len(found) < 2:
+        lacking = next(quantity for quantity in ("params", "tokens", "budget") if quantity not in found)
+        msg = (
+            f"A run to be predicted needs two of params, tokens and budget, but the columns are {listed(keys)}; "
+            f"name one with `columns` {lacking}=COLUMN."
+        )
+        raise InputError(msg)
+    return found
+
+
+def _known(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None) -> dict[str, str]:
+    """Quantities by the names their columns are known by, or that were named for them."""
     chosen = _chosen(keys, header, mapping or {})
     free = [(key, title) for key, title in zip(keys, header, strict=True) if key not in chosen.values()]
     found: dict[str, str] = {}
@@ -318,8 +353,6 @@ def recognise(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, 
             raise InputError(_ambiguous(quantity, hits))
         if hits:
             found[quantity] = hits[0][0]
-    if "loss" not in found or len(found) < 3:
-        raise InputError(_missing(keys, found))
     return found
 
 

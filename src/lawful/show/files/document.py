@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,11 +19,23 @@ from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.laws import CHINCHILLA
 
+if TYPE_CHECKING:
+    from lawful.analysis.predictions import Predictions
+    from lawful.decide.indifference import Indifference
+    from lawful.uncertainty.dial import AsymptoteDial
+    from lawful.uncertainty.fitness import LackOfFit
+    from lawful.uncertainty.profile import Profile
+
 FIT_SCHEMA = "lawful.fit/1"
 GROUPS_SCHEMA = "lawful.fit-by/1"
 COMPARE_SCHEMA = "lawful.compare/1"
 PREDICT_SCHEMA = "lawful.predict/1"
+PREDICTIONS_SCHEMA = "lawful.predictions/1"
 ALLOCATE_SCHEMA = "lawful.allocate/1"
+PROFILE_SCHEMA = "lawful.profile/1"
+DIAL_SCHEMA = "lawful.dial/1"
+INDIFFERENCE_SCHEMA = "lawful.indifference/1"
+LACK_OF_FIT_SCHEMA = "lawful.lack-of-fit/1"
 
 EXPONENTS = ("a", "b", "log10_a0", "log10_b0")
 
@@ -276,6 +288,73 @@ def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, 
             "level": level,
             "allocations": [allocation_document(a) for a in allocations],
             "convention": cost.convention,
+        }
+    )
+    return document
+
+
+def predictions_document(found: Predictions) -> Document:
+    """Return the predictions of a table of runs (schema ``lawful.predictions/1``): one entry per row."""
+    names = ("params", "tokens", "budget", "loss", "interval", "prediction")
+    entries = zip(*(getattr(found, name).tolist() for name in names), strict=True)
+    sure = found.analysis.sure is not None
+    points = [
+        {
+            **dict(zip(names[:4], entry, strict=False)),
+            "interval": {"loss": entry[4]} if sure else None,
+            "prediction": {"loss": entry[5]} if sure else None,
+        }
+        for entry in entries
+    ]
+    convention = found.analysis.fit.cost.convention
+    head = {"schema": PREDICTIONS_SCHEMA, "method": found.analysis.method, "level": found.level}
+    document: Document = strict({**head, "points": points, "convention": convention})
+    return document
+
+
+def profile_document(found: Profile) -> Document:
+    """Return the profile of one quantity (schema ``lawful.profile/1``)."""
+    names = ("name", "budget", "level", "estimate", "interval", "open", "values", "distance", "reach", "freedom")
+    head = {"schema": PROFILE_SCHEMA, "method": found.fit.method}
+    document: Document = strict(
+        {**head, **{name: getattr(found, name) for name in names}, "notes": _notes(found.notes)}
+    )
+    return document
+
+
+def dial_document(found: AsymptoteDial) -> Document:
+    """Return the forecasts along the irreducible loss (schema ``lawful.dial/1``)."""
+    document: Document = strict(
+        {
+            "schema": DIAL_SCHEMA,
+            "method": found.fit.method,
+            "budget": found.budget,
+            "level": found.profile.level,
+            "E": {"estimate": found.estimate, "interval": found.profile.interval},
+            "table": found.table,
+        }
+    )
+    return document
+
+
+def indifference_document(found: Indifference) -> Document:
+    """Return the sizes that are as good as the optimum (schema ``lawful.indifference/1``)."""
+    best = dict(zip(("params", "tokens", "loss"), found.best, strict=True))
+    names = ("budget", "epsilon", "source", "params", "tokens", "factor")
+    document: Document = strict(
+        {"schema": INDIFFERENCE_SCHEMA, **{name: getattr(found, name) for name in names}, "best": best}
+    )
+    return document
+
+
+def lack_of_fit_document(found: LackOfFit) -> Document:
+    """Return the tests of the law against its residuals (schema ``lawful.lack-of-fit/1``)."""
+    names = ("replicates", "pure_error", "model_error", "f", "freedom", "p_replicates", "p_budgets")
+    document: Document = strict(
+        {
+            "schema": LACK_OF_FIT_SCHEMA,
+            **{name: getattr(found, name) for name in names},
+            "notes": _notes(found.notes),
         }
     )
     return document

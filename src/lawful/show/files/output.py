@@ -24,8 +24,12 @@ MARKERS = {
     "coverage.json": "lawful.coverage/",
     "speedup.json": "lawful.speedup/",
     "deadweight.json": "lawful.deadweight/",
-    "predict.json": "lawful.predict/",
+    "predict.json": "lawful.predict",
     "allocate.json": "lawful.allocate/",
+    "profile.json": "lawful.profile/",
+    "dial.json": "lawful.dial/",
+    "indifference.json": "lawful.indifference/",
+    "lack-of-fit.json": "lawful.lack-of-fit/",
 }
 """Documents that mark a directory as ours, and how their schema begins."""
 

@@ -1,0 +1,159 @@
+"""predict_points(): the loss of every run of a table, before any of them is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lawful.analysis.analysis import Analysis
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Shown
+from lawful.core.typing import AnyArray, Array
+from lawful.core.validation import check_level
+from lawful.data.columns import recognise_points
+from lawful.data.selection import Selection, open_table, select_rows
+from lawful.data.table import third_quantity
+from lawful.data.values import quantity_values, require_plausible, require_positive
+from lawful.errors import IdentificationError
+from lawful.sources.read import load_columns
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions(Shown):
+    """
+    What a fit says of runs that nobody has trained.
+
+    Attributes
+    ----------
+    analysis : Analysis
+    level : float
+    table : mapping of str to array, shape (n,)
+        The columns that were given.
+    params, tokens, budget, loss : array, shape (n,)
+    interval : array, shape (n, 2)
+        Of the mean loss at each point; NaN where the fit was saved without intervals.
+    prediction : array, shape (n, 2)
+        Of the loss of one new run, its noise included; NaN likewise.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> found = predict_points(lawful.analyse(runs), {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]})
+    >>> list(found.columns())[:4]
+    ['name', 'N', 'C', 'predicted_loss']
+    """
+
+    analysis: Analysis
+    level: float
+    table: Mapping[str, AnyArray]
+    params: Array
+    tokens: Array
+    budget: Array
+    loss: Array
+    interval: Array
+    prediction: Array
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns that were given, with the predicted loss and both intervals behind them."""
+        ends = {"interval": self.interval, "new_run": self.prediction}
+        new: dict[str, Any] = {"predicted_loss": self.loss}
+        new |= {f"{name}_{end}": of[:, i] for name, of in ends.items() for i, end in enumerate(("low", "high"))}
+        return {**{name: values for name, values in self.table.items() if name not in new}, **new}
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return one line per run."""
+        rows = tuple(
+            row(
+                Cell(n, "count"),
+                Cell(d, "count"),
+                Cell(c, "flops"),
+                Cell(loss, "nats", *ends),
+                Cell(loss, "nats", *new),
+            )
+            for n, d, c, loss, ends, new in zip(
+                *(values.tolist() for values in (self.params, self.tokens, self.budget, self.loss)),
+                self.interval.tolist(),
+                self.prediction.tolist(),
+                strict=True,
+            )
+        )
+        heads = ("N", "D", "C", "loss", "one new run")
+        said = f"Predicted losses, with {self.level:.0%} intervals of the law and of one new run."
+        return (Sheet(said, (), heads, rows, "", (), ()),)
+
+
+def predict_points(
+    analysis: Analysis,
+    table: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    select: Selection | None = None,
+    level: float | None = None,
+) -> Predictions:
+    """
+    Predict the loss of every run of a table.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        As :func:`lawful.load_analysis` or :func:`lawful.analyse` returns.
+    table : path, DataFrame or mapping of str to array_like
+        One row per run, with two of params, tokens and budget; the third follows from C = 6ND.
+    columns, select
+        As in :func:`lawful.read_runs`.
+    level : float, optional
+        Of both intervals; that of the analysis by default.
+
+    Returns
+    -------
+    Predictions
+
+    Raises
+    ------
+    IdentificationError
+        If the fit is a frontier, which predicts no loss.
+    InputError
+        If the table cannot be read, or a number in it is not positive.
+
+    Examples
+    --------
+    >>> truth = lawful.study_surface("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> found = predict_points(lawful.analyse(runs), {"N": [1e9, 7e9], "D": [2e10, 1.4e11]})
+    >>> bool((found.interval[:, 0] < found.loss).all()), bool((found.prediction[:, 1] > found.interval[:, 1]).all())
+    (True, True)
+    """
+    surface = analysis.fit.surface
+    if surface is None:
+        msg = f"{analysis.method} fits no loss surface, so it predicts no loss; fit with vpnls or approach3."
+        raise IdentificationError(msg)
+    at = analysis.level if level is None else check_level(level)
+    data, header, source = load_columns(table)
+    opened = open_table(data, source, header)
+    roles = recognise_points(opened.keys, opened.header, columns)
+    kept = select_rows(opened, roles, select or {})
+    given = {quantity: quantity_values(key, kept.columns[key], kept.row) for quantity, key in roles.items()}
+    require_positive({roles[quantity]: values for quantity, values in given.items()}, kept.row)
+    if len(given) < 3:
+        name, derived = third_quantity(given)
+        given[name] = derived
+    require_plausible(given, kept.row)
+    N, D = given["params"], given["tokens"]
+    sure = None if analysis.sure is None else analysis.sure.at_level(at)
+    nowhere = np.full((N.size, 2), np.nan)
+    pairs = list(zip(N.tolist(), D.tolist(), strict=True))
+    return Predictions(
+        analysis,
+        at,
+        kept.columns,
+        N,
+        D,
+        given["budget"],
+        np.asarray(surface.loss(N, D), float),
+        nowhere if sure is None else np.array([sure.of("loss_at", point=pair) for pair in pairs]),
+        nowhere if sure is None else np.array([sure.prediction(point=pair) for pair in pairs]),
+    )
