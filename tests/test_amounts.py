@@ -124,14 +124,14 @@ def test_any_text_is_a_number_or_one_sentence(text):
 
 @pytest.fixture(scope="module")
 def analysis():
-    truth = lawful.study_surface("chinchilla")
-    runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.004, seed=3)
+    truth = lawful.Surface.named("chinchilla")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.004, seed=3)
     return lawful.analyse(runs, budgets=[1e23])
 
 
 class TestPoints:
     def test_equal_what_is_said_of_each_run_alone(self, analysis, capsys, tmp_path):
-        fit = lawful.save_fit(analysis, tmp_path / "fit.json")
+        fit = analysis.save(tmp_path / "fit.json")
         table = tmp_path / "candidates.csv"
         table.write_text("name,N,D\nsmall,1e9,2e10\nlarge,7e9,1.4e11\n")
         assert main(["predict", str(fit), "--points", str(table), "--out", str(tmp_path / "o"), "--json"]) == 0

@@ -40,8 +40,8 @@ class Predictions(Shown):
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> found = predict_points(lawful.analyse(runs), {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]})
     >>> list(found.columns())[:4]
     ['name', 'N', 'C', 'predicted_loss']
@@ -100,7 +100,7 @@ def predict_points(
     Parameters
     ----------
     analysis : Analysis
-        As :func:`lawful.load_analysis` or :func:`lawful.analyse` returns.
+        As :func:`lawful.load` or :func:`lawful.analyse` returns.
     table : path, DataFrame or mapping of str to array_like
         One row per run, with two of params, tokens and budget; the third follows from C = 6ND.
     columns, select
@@ -121,8 +121,8 @@ def predict_points(
 
     Examples
     --------
-    >>> truth = lawful.study_surface("chinchilla")
-    >>> runs = lawful.simulate(truth, lawful.plan_isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
     >>> found = predict_points(lawful.analyse(runs), {"N": [1e9, 7e9], "D": [2e10, 1.4e11]})
     >>> bool((found.interval[:, 0] < found.loss).all()), bool((found.prediction[:, 1] > found.interval[:, 1]).all())
     (True, True)

@@ -117,15 +117,13 @@ def _predict_table(fit: str, points: str, reading: o.Reading, level: float | Non
     """Predict every run of a table, and write the table again with what was predicted."""
     values.check_level(level)
     from lawful.analysis.predictions import predict_points
-    from lawful.show.files.artifact import load_analysis
+    from lawful.show.files.artifact import load
     from lawful.show.files.bundle import write_columns, write_document
     from lawful.show.files.document import predictions_document
 
     asked = reading.words()
     with output.staged() as stage, working("Predicting", quiet=output.json):
-        found = predict_points(
-            load_analysis(fit), points, columns=asked["columns"], select=asked["select"], level=level
-        )
+        found = predict_points(load(fit), points, columns=asked["columns"], select=asked["select"], level=level)
         if stage is not None:
             write_columns(stage / "predicted.csv", found.columns())
             write_document(stage / "predict.json", predictions_document(found))

@@ -179,7 +179,7 @@ class Grounds:
             kind = "correlation" if found.name == NEIGHBOURS else "share of the variance"
             text = (
                 f"An error is shared by {told} ({kind} {found.share:.0%}, {found.groups} groups): the intervals allow "
-                f"for it, with Student's t on {found.freedom:.0f} degrees of freedom; --cluster names another column, "
+                f"for it, with Student's t on {found.freedom:.0f} degrees of freedom; name another column (cluster), "
                 f"or none for independent runs."
             )
             notes.append(Note("shared_error", text))
