@@ -146,3 +146,21 @@ def test_besiroglu_standard_errors(shared_data):
     published = {"E": 0.0257, "A": 124.5, "B": 1293.0, "alpha": 0.0154, "beta": 0.0206}
     for name, error in published.items():
         assert float(np.nanstd(draws.coefficients[name])) == pytest.approx(error, rel=0.2), name
+
+
+def test_an_interval_of_a_lower_envelope_never_leaves_its_own_estimate_out(shared_data):
+    checkpoints = lawful.fit(lawful.read_runs(shared_data / "misfitting_checkpoints.csv"), method="approach1")
+    draws = checkpoints.bootstrap(200)
+    low, high = quantiles(draws.values("a"), 0.9)
+    assert not low <= checkpoints.frontier.a <= high
+    assert np.isnan(draws.interval("a")).all()
+    assert np.isnan(draws.interval("a", kind="bca")).all()
+    assert [note.code for note in draws.notes if note.code == "one_sided_draws"] == ["one_sided_draws"]
+    assert [note.code for note in draws.extend(10).notes].count("one_sided_draws") == 1
+
+
+def test_an_envelope_that_its_draws_straddle_keeps_its_interval():
+    runs = lawful.simulate(TRUTH, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 15, surface=TRUTH), noise=1e-4, seed=4)
+    envelope = lawful.fit(runs, method="approach1")
+    low, high = envelope.bootstrap(200).interval("a")
+    assert low <= envelope.frontier.a <= high

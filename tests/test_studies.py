@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -240,7 +241,7 @@ def test_the_words_follow_the_tables(name: str, quick: Path) -> None:
     before = study.findings(tables)
     # Numbers that the study computed; labels and settings stay as they are.
     settings = {"budget", "budgets", "points", "sigma", "half_width", "draw", "ratio", "rank", "runs", "width", "cell"}
-    settings |= {"fits", "draws", "upward", "starts", "target", "alpha_true", "downward", "short"}
+    settings |= {"fits", "draws", "upward", "starts", "ftol", "target", "alpha_true", "downward", "short"}
 
     def moved(key: str, column: np.ndarray) -> np.ndarray:
         return column if key in settings or column.dtype == object else column * 1.37 + 0.011
@@ -382,6 +383,8 @@ def test_the_gallery_shows_every_study_with_its_figure_and_verdicts(quick: Path)
         assert f'id="{study.folder}"' in page
         assert f'src="{study.folder}/{manifest["figures"][0]}.png"' in page
     assert "51 of 51 agree" in page
+    cells = sum(len(Table.read_csv(path)) for path in quick.glob("*/published.csv"))
+    assert f"{cells} cells compared" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
 
@@ -430,6 +433,7 @@ def test_study_runs_from_the_command_line(tmp_path: Path, capsys: pytest.Capture
     assert main(["study", "run", "6", "--out", str(tmp_path), "--jobs", "1"]) == 0
     shown = capsys.readouterr()
     assert " 6 analytical_error: The closed form holds" in shown.out
+    assert re.search(r"\(\d+\.\d s of CPU\)", shown.out)
     assert "index.html" in shown.out
     assert shown.err == ""
     assert main(["study", "run", "6", "--out", str(tmp_path), "--redraw", "--jobs", "1"]) == 0

@@ -22,7 +22,7 @@ SHARED = Path(os.environ.get("LAWFUL_SHARED", REPOSITORY.parent / "shared")).res
 INTRODUCTION = """\
 ---
 title: Gallery of the studies
-description: What each study of lawful asks, what it found, and published figures beside ours.
+description: What each study of lawful asks, what it found, and, where there are any, published figures beside ours.
 ---
 
 # Gallery of the studies

@@ -159,8 +159,9 @@ def fit_isoflop(runs: Any) -> FrontierFit:
     in_n, in_d = (vertices(v, table.L, ones, table.group, g) for v in (log_n, log_d))
     for budget, curve_n, curve_d in zip(table.budgets, in_n.curvature[0], in_d.curvature[0], strict=True):
         if not (curve_n > 0 and curve_d > 0):
+            shape = "opens downward" if min(curve_n, curve_d) < 0 else "is flat"
             msg = (
-                f"The IsoFLOP parabola at budget {budget:.6g} opens downward, so Approach 2 has no optimum there; "
+                f"The IsoFLOP parabola at budget {budget:.6g} {shape}, so Approach 2 has no optimum there; "
                 f"add sizes on both sides of the minimum, or leave that budget out."
             )
             raise IdentificationError(msg)

@@ -95,8 +95,9 @@ def optimum_losses(fit: FrontierFit) -> Array:
     losses = []
     for curve, params in zip(fit.parabolas, fit.params, strict=True):
         if not curve.in_params[2] > 0:
+            shape = "opens downward" if curve.in_params[2] < 0 else "is flat"
             msg = (
-                f"The IsoFLOP parabola at budget {curve.budget:.6g} opens downward, so it has no minimum to draw a "
+                f"The IsoFLOP parabola at budget {curve.budget:.6g} {shape}, so it has no minimum to draw a "
                 f"curve of the loss through; add sizes on both sides of the minimum, or leave that budget out."
             )
             raise IdentificationError(msg)

@@ -54,6 +54,11 @@ class Entry:
     claimed: int
     manifest: Mapping[str, Any]
 
+    @property
+    def compared(self) -> int:
+        """Cells compared with a published figure, claimed or only shown."""
+        return len(self.rows)
+
 
 def write_gallery(root: Path, skipped: Mapping[str, str]) -> Path:
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,11 +37,14 @@ class Outcome:
         Computed now, found finished, or left out.
     sentence : str
         Its finding, or why it was left out.
+    seconds : float
+        CPU time that its tables and its figures took when they were made.
     """
 
     study: Study
     state: str
     sentence: str
+    seconds: float = 0.0
 
 
 def run_studies(
@@ -119,7 +123,9 @@ def run_studies(
         work.forget()
     for work in works:
         state = "done" if work in fresh else "kept"
-        outcomes[work.study.name] = Outcome(work.study, state, first_finding(work.folder))
+        manifest = read_manifest(work.folder)
+        seconds = manifest["cpu_seconds"] + manifest.get("draw_seconds", 0.0)
+        outcomes[work.study.name] = Outcome(work.study, state, str(manifest["finding"]), seconds)
     from lawful.studies.gallery import write_gallery
 
     skipped = {o.study.name: o.sentence for o in outcomes.values() if o.state == "skipped"}
@@ -149,7 +155,7 @@ def redraw_studies(names: Sequence[str], out: str | Path, *, jobs: int = -1) -> 
     from lawful.studies.gallery import write_gallery
 
     write_gallery(root, {})
-    return tuple(Outcome(s, "done", first_finding(root / s.folder)) for s in finished)
+    return tuple(Outcome(s, "done", str(read_manifest(root / s.folder)["finding"])) for s in finished)
 
 
 def find_data(study: Study, data: str | Path | None) -> Path | None:
@@ -173,10 +179,10 @@ def missing_data(study: Study, data: str | Path | None) -> str:
     )
 
 
-def first_finding(folder: Path) -> str:
-    """Return the finding of a finished study in one sentence."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return str(manifest["finding"])
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what a finished study says about itself."""
+    document: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return document
 
 
 def _make_root(root: Path) -> Path:
@@ -291,7 +297,7 @@ def describe(folder: str, name: str) -> dict[str, Any]:
     """Write figures, ``findings.md`` and ``published.csv`` from the tables in a folder; return what to list."""
     from lawful.show.figures.axes import drawing, save_figure
 
-    study, target = find_study(name), Path(folder)
+    study, target, start = find_study(name), Path(folder), time.process_time()
     tables = tables_in(target)
     with drawing(salt=f"lawful-{name}"):
         figures = study.draw(tables)
@@ -306,7 +312,8 @@ def describe(folder: str, name: str) -> dict[str, Any]:
     (target / PUBLISHED).unlink(missing_ok=True)
     if compared:
         write_atomic(target / PUBLISHED, comparison_table(compared).to_csv())
-    return {"finding": sentences[0], "figures": list(figures), "published": bool(compared)}
+    spent = round(time.process_time() - start, 3)
+    return {"finding": sentences[0], "figures": list(figures), "published": bool(compared), "draw_seconds": spent}
 
 
 PUBLISHED = "published.csv"

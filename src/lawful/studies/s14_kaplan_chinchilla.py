@@ -61,7 +61,7 @@ def draw(tables: Tables) -> dict[str, Figure]:
     """Local exponent across scale with Kaplan's range, and Porian's steps."""
     from lawful.studies import drawing
 
-    figure, ((left, right),) = drawing.panels(1, 2, (9.6, 3.6), width_ratios=[1.25, 1])
+    figure, ((left, right),) = drawing.panels(1, 2, (9.6, 4.6), width_ratios=[1.25, 1])
     left.axvspan(10**2.9, 10**9.2, color=drawing.GRID, alpha=0.6, zorder=0, label="Kaplan's sizes")
     for color, ((name,), rows) in zip(drawing.CYCLE, tables["local"].groups("surface"), strict=False):
         left.plot(rows["params"], rows["g"], color=color, label=f"truth: {name}")
@@ -74,7 +74,6 @@ def draw(tables: Tables) -> dict[str, Figure]:
     drawing.count_axis(left, "x", "non-embedding parameters")
     drawing.labels(left, "non-embedding parameters", "local exponent of N*(C)")
     drawing.title(left, "One law, another count")
-    drawing.legend(left, columns=1)
     steps = tables["porian"]
     places = np.arange(len(steps))[::-1]
     right.errorbar(
@@ -91,7 +90,8 @@ def draw(tables: Tables) -> dict[str, Figure]:
     right.tick_params(axis="y", labelsize=7)
     drawing.labels(right, "exponent of N*(C)")
     drawing.title(right, "Porian et al.: step by step")
-    drawing.legend(right, columns=1)
+    handles = [*left.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    drawing.legend_above(figure, handles, columns=3)
     return {"kaplan_chinchilla": figure}
 
 

@@ -159,6 +159,9 @@ class Draws(Shown):
         """
         Interval of any quantity; NaN at both ends where fewer than two draws have one.
 
+        NaN as well where Approach 1's draws lie to one side of its own estimate: a lower envelope
+        is made of minima, and resampled runs lose them.
+
         Parameters
         ----------
         name, budget, point
@@ -182,13 +185,19 @@ class Draws(Shown):
         if kind not in KINDS:
             msg = f"Unknown kind of interval {kind!r}; choose one of {', '.join(KINDS)}."
             raise UnsupportedError(msg)
+        if kind == "studentised":
+            return self._studentised(Quantity(name, budget, point), level)
         values = self.values(name, budget=budget, point=point)
-        if kind == "percentile":
-            return quantiles(values, level)
+        ends = quantiles(values, level)
+        if self.fit.method == "approach1":
+            middle = self._estimate(name, budget=budget, point=point)
+            # No resample has a lower loss than all runs together, so the draws may miss their own estimate.
+            if not ends[0] <= middle <= ends[1]:
+                return (float("nan"), float("nan"))
         if kind == "bca":
             left_out = self._jackknife().values(name, budget=budget, point=point)
             return bca(values, self._estimate(name, budget=budget, point=point), left_out, level)
-        return self._studentised(Quantity(name, budget, point), level)
+        return ends
 
     def _estimate(self, name: str, *, budget: float | None, point: tuple[float, float] | None) -> float:
         """Evaluate the quantity at the fit itself."""
@@ -314,6 +323,10 @@ def bootstrap(
     return extend(start, draws)
 
 
+RESULTING = ("failed_draws", "one_sided_draws")
+"""Notes that follow from the draws themselves and are written anew when there are more."""
+
+
 def extend(draws: Draws, more: int) -> Draws:
     """
     Continue a finished bootstrap: the same draws as one longer run from the start.
@@ -356,7 +369,11 @@ def extend(draws: Draws, more: int) -> Draws:
         field_: {name: np.concatenate([part[field_][name] for part in parts]) for name in parts[-1][field_]}
         for field_ in ("coefficients", "frontier")
     }
-    made = replace(draws, **joined, notes=tuple(note for note in draws.notes if note.code != "failed_draws"))
+    made = replace(draws, **joined, notes=tuple(note for note in draws.notes if note.code not in RESULTING))
+    if made.fit.method == "approach1" and np.isnan(made.interval("a")[0]) and made.failed < stop - 1:
+        text = "Resampled runs lose the lowest losses that a lower envelope is made of, so the draws of Approach 1 "
+        text += "lie to one side of its own estimate; where they do, no interval is given."
+        made = replace(made, notes=(*made.notes, Note("one_sided_draws", text)))
     if not made.failed:
         return made
     text = f"{made.failed} of {stop} bootstrap draws ({made.failed / stop:.1%}) have no finite answer; "
