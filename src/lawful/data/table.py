@@ -325,17 +325,14 @@ def _frame(table: Any) -> Any:
         raise InputError(msg)
     if hasattr(table, "columns") and hasattr(table, "__getitem__"):
         return table
-    if hasattr(table, "__arrow_c_stream__"):
+    if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__dataframe__"):
         try:
             import pyarrow as pa
+            from pyarrow.interchange import from_dataframe
         except ImportError:
-            msg = f"Runs in an Arrow stream ({type(table).__name__!r}) need pyarrow; pip install 'lawful[parquet]'."
+            msg = f"A table of this library ({type(table).__name__!r}) needs pyarrow; pip install 'lawful[parquet]'."
             raise InputError(msg) from None
-        return pa.table(table)
-    if hasattr(table, "__dataframe__"):
-        from pandas.api.interchange import from_dataframe
-
-        return from_dataframe(table)
+        return pa.table(table) if hasattr(table, "__arrow_c_stream__") else from_dataframe(table)
     msg = (
         f"Runs come from a file, a DataFrame, a dict of columns or a list of records, not from "
         f"{type(table).__name__!r}; for arrays use Runs.from_arrays(N, D, L)."
