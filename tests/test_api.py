@@ -21,8 +21,8 @@ from lawful.analysis.compare import compare
 from lawful.checks.check import check
 from lawful.core.objective import Objective
 from lawful.decide.allocate import allocate
+from lawful.decide.deadweight import deadweight
 from lawful.decide.indifference import indifference
-from lawful.decide.waste import deadweight
 from lawful.design.plan import plan_isoflop, study_surface
 from lawful.errors import InputError, UnsupportedError
 from lawful.estimate.result import METHODS, Fitted
