@@ -285,7 +285,7 @@ def _notes(values: Array, failures: BoolArray) -> tuple[Note, ...]:
 
 def _surface_of(truth: Fit | Surface | Draws) -> Surface:
     source = truth.fit if isinstance(truth, Draws) else truth
-    if source.surface is None:
+    if isinstance(source, FrontierFit):
         msg = f"{source.method} has no surface to price a choice on; fit with vpnls or approach3."
         raise UnsupportedError(msg)
     return source if isinstance(source, Surface) else source.surface
@@ -322,7 +322,7 @@ def _drawn_tokens(
     choice: Choice, surface: Surface, budget: float, draws: int, seed: int
 ) -> tuple[Array, BoolArray] | None:
     """D* of the choice in every draw, and whether that draw failed; None where nothing is drawn."""
-    if draws and choice.surface is None and choice.method == "approach2":
+    if draws and isinstance(choice, FrontierFit) and choice.method == "approach2":
         return _drawn_approach2(choice, surface, budget, draws, seed)
     refits = _refits(choice, draws, seed)
     if refits is None:
