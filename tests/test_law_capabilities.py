@@ -19,7 +19,7 @@ from lawful.errors import UnsupportedError
 from lawful.laws.law import Law, sum_of_powers
 from lawful.laws.laws import CHINCHILLA, LAWS
 from lawful.laws.surface import Surface, deadweight_of, numeric_optimum
-from lawful.show.files.artifact import load_analysis
+from lawful.show.files.artifact import load
 from lawful.show.report.reporting import write_report
 from lawful.uncertainty.diagnose import diagnose
 from test_law_fits import TRUTHS
@@ -223,7 +223,7 @@ def test_compare_takes_a_law_under_any_name(runs: Runs) -> None:
 
 
 def test_a_saved_fit_comes_back_with_its_law(plain: lawful.Analysis, same: lawful.Analysis, tmp_path: Path) -> None:
-    again = load_analysis(same.save(tmp_path / "fit.json"))
+    again = load(same.save(tmp_path / "fit.json"))
     assert again.fit.surface == same.fit.surface
     assert again.fit.surface.law.formula == same.fit.surface.law.formula
     assert again.fit.rss == same.fit.rss
@@ -253,9 +253,9 @@ def test_rosenfelds_old_names_are_still_read(tmp_path: Path, runs: Runs) -> None
     """Version 0.1.0 wrote a and b, which are the exponents of the frontier everywhere else."""
     found = lawful.analyse(runs, law="rosenfeld", draws=20, fixed={"a_n": 400.0})
     path = found.save(tmp_path / "fit.json")
-    now = load_analysis(path)
+    now = load(path)
     path.write_text(path.read_text().replace('"a_n"', '"a"').replace('"b_m"', '"b"'))
-    old = load_analysis(path)
+    old = load(path)
     assert old.fit.surface == now.fit.surface
     assert old.fit.fixed == {"a_n": 400.0}
     assert old.interval("b_m") == now.interval("b_m")

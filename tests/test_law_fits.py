@@ -16,7 +16,7 @@ from lawful.laws.catalogue_kaplan import TABLE5
 from lawful.laws.catalogue_repeated import MUENNIGHOFF_PUBLISHED
 from lawful.laws.law import Law, sum_of_powers
 from lawful.laws.laws import LAWS
-from lawful.laws.optimum import minimise_line
+from lawful.laws.optimum import minimise_lines
 from lawful.laws.surface import Surface, evaluate
 
 # What the issue asks of noise-free runs: predictions on held-out columns, and identifiable coefficients.
@@ -220,8 +220,9 @@ def test_the_inverse_of_the_coupled_law_returns_the_budget() -> None:
 
 
 def test_an_optimum_at_an_end_of_the_line_is_found() -> None:
-    assert minimise_line(lambda n, _: 1 / n, 1e6) == pytest.approx((1e6, 1.0), rel=1e-9)
-    assert minimise_line(lambda _, d: 1 / d, 1e6) == pytest.approx((1.0, 1e6), rel=1e-9)
+    top = np.log([1e6])
+    assert minimise_lines(lambda _, n, __: 1 / n, top) == pytest.approx(top, rel=1e-9)
+    assert minimise_lines(lambda _, __, d: 1 / d, top) == pytest.approx([0.0], abs=1e-9)
 
 
 def test_a_law_in_one_column_allocates_nothing() -> None:

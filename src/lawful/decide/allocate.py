@@ -226,7 +226,7 @@ def _price(
     truth: Fit | None, choice: FrontierFit | None, budget: float, level: float, draws: int = 0
 ) -> Deadweight | None:
     """Deadweight of a frontier's D* at a budget; how sure it is with refits of the choice alone."""
-    if truth is None or choice is None or truth.surface.law.terms is None:
+    if truth is None or choice is None or not truth.surface.law.allocates:
         return None
     if choice.runs.sizes_per_budget.min() < FEWEST_SIZES:
         draws = 0

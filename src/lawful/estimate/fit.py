@@ -245,9 +245,9 @@ def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed
     if isinstance(problem, FormProblem):
         return notes + _form_notes(law, problem, z, fixed)
     for i, name in enumerate(law.names):
-        if name in fixed:
-            continue
         lower, upper = problem.lower[i], problem.upper[i]
+        if name in fixed or name not in law.identifiable:
+            continue
         if i < m and z[i] == 0.0:
             text = f"{name} = 0: non-negativity binds, so the data do not ask for this term."
             notes.append(Note("zero_coefficient", text))

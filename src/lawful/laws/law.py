@@ -291,6 +291,15 @@ class Law:
         return {"E": coefficients[self.linear[0]], **terms_of(self, coefficients)}
 
     @property
+    def n_first(self) -> Law:
+        """The same law of two powers with that of N before that of D, as coordinates of the valley take it."""
+        if not self.two_powers or self.columns == ("N", "D"):
+            return self
+        constant, *amounts = self.linear
+        swapped = (constant, *reversed(amounts)), self.exponents[::-1], self.columns[::-1]
+        return Law(self.name, *swapped, box=self.box, meanings=self.meanings, formerly=self.formerly)
+
+    @property
     def profiles(self) -> bool:
         """Whether the misfit can be profiled along all that it implies, N*, D* and L* too; else coefficients alone."""
         return self.two_powers
@@ -299,6 +308,41 @@ class Law:
     def allocates(self) -> bool:
         """Whether a budget can be divided between N and D: in closed form, or by following its line."""
         return self.terms is not None or {"N", "D"} <= set(self.columns) <= {"N", "D", "U"}
+
+    def require_allocates(self) -> None:
+        """
+        Refuse a law that divides no budget.
+
+        Raises
+        ------
+        UnsupportedError
+            If it does not.
+        """
+        if not self.allocates:
+            msg = f"The {self.name} law does not trade parameters against tokens, so it allocates nothing."
+            raise UnsupportedError(msg)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether N, D and C say what it predicts, all tokens taken for unique; else it needs columns of the table."""
+        return set(self.columns) <= set(QUANTITIES)
+
+    def require_predicts(self) -> None:
+        """
+        Refuse a law that takes more than N, D and C to predict.
+
+        Raises
+        ------
+        UnsupportedError
+            Names the columns that are missing.
+        """
+        if not self.predicts:
+            missing = [column for column in self.columns if column not in QUANTITIES]
+            msg = (
+                f"The {self.name} law also needs {', '.join(missing)}; evaluate it with its own "
+                f"loss(coefficients, ...)."
+            )
+            raise UnsupportedError(msg)
 
     @property
     def repeats(self) -> bool:

@@ -14,7 +14,7 @@ from lawful.errors import UnsupportedError
 from lawful.laws.law import Coefficients, Law, terms_of
 from lawful.laws.laws import CHINCHILLA, PUBLISHED, STUDY_SURFACES
 from lawful.laws.methods import SurfaceMethods
-from lawful.laws.optimum import minimise_line
+from lawful.laws.optimum import minimise_lines
 
 
 class Point(NamedTuple):
@@ -47,23 +47,29 @@ def values_for(law: Law, params: Any, tokens: Any, cost: Cost, unique: Any = Non
     UnsupportedError
         If the law has columns beyond N, D, C and U.
     """
+    law.require_predicts()
     known = {"N": params, "D": tokens, "U": tokens if unique is None else unique}
     if "C" in law.columns:
         known["C"] = cost.flops(params, tokens)
-    missing = [column for column in law.columns if column not in known]
-    if missing:
-        msg = f"The {law.name} law also needs {', '.join(missing)}; evaluate it with its own loss(coefficients, ...)."
-        raise UnsupportedError(msg)
     return tuple(known[column] for column in law.columns)
 
 
-def optimum_of(law: Law, k: Coefficients, budget: ArrayLike, cost: Cost) -> Point:
+def optimum_of(law: Law, k: Coefficients, budget: ArrayLike, cost: Cost, unique: float | None = None) -> Point:
     """
-    Closed-form optimum of a law with two terms; coefficients and budgets broadcast.
+    Optimum of a law at a budget; coefficients and budgets broadcast.
 
-    Non-finite where A or B is 0: the best model is then infinitely small or large.
+    In closed form for a law with two terms (non-finite where A or B is 0: the best model is then
+    infinitely small or large); by following the budget line for others in N, D and U, of which
+    ``unique`` tokens may be all there are.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law does not trade N against D.
     """
-    terms = terms_of(law, k)
+    if law.terms is None:
+        return numeric_optimum(law, k, budget, cost, unique)
+    terms = law.terms(k)
     a, b = frontier_exponents(terms)
     log_g, log_nd = log_ratio(terms), np.log(cost.product(budget))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -74,24 +80,24 @@ def optimum_of(law: Law, k: Coefficients, budget: ArrayLike, cost: Cost) -> Poin
 
 def numeric_optimum(law: Law, k: Coefficients, budget: ArrayLike, cost: Cost, unique: float | None = None) -> Point:
     """
-    Optimum of any law in N, D and U, by minimising along each budget line; one set of coefficients.
+    Optimum of any law in N, D and U, by minimising along each budget line; coefficients and budgets broadcast.
 
     Raises
     ------
     UnsupportedError
         If the law does not trade N against D.
     """
-    if not law.allocates:
-        msg = f"The {law.name} law does not trade parameters against tokens, so it allocates nothing."
-        raise UnsupportedError(msg)
+    law.require_allocates()
+    shape = np.broadcast_shapes(np.shape(budget), *(np.shape(value) for value in k.values()))
+    rows = {name: np.broadcast_to(value, shape).ravel() for name, value in k.items()}
+    tops = np.log(np.broadcast_to(cost.product(budget), shape).ravel())
 
-    def loss(n: Any, d: Any) -> Any:
+    def loss(here: Any, n: Any, d: Any) -> Any:
         at = {"N": n, "D": d, "U": d if unique is None else unique + 0.0 * np.real(d)}
-        return evaluate(law, k, [at[column] for column in law.columns])
+        return evaluate(law, {name: value[here] for name, value in rows.items()}, [at[c] for c in law.columns])
 
-    budgets = np.asarray(budget, float)
-    found = [minimise_line(loss, float(product)) for product in np.ravel(cost.product(budgets))]
-    params, tokens = (np.reshape([pair[i] for pair in found], budgets.shape)[()] for i in (0, 1))
+    found = minimise_lines(loss, tops)
+    params, tokens = (np.exp(v).reshape(shape)[()] for v in (found, tops - found))
     return Point(params, tokens, law.loss(k, *values_for(law, params, tokens, cost, unique)))
 
 
@@ -108,16 +114,16 @@ def budget_of(law: Law, k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
     Smallest budget whose optimum reaches a loss; NaN where none does.
 
     Of E + A/N^alpha + B/D^beta in closed form: at the optimum both terms are powers of N D with
-    the same exponent -alpha beta/(alpha+beta), so that L* - E is one power of the budget. Of other laws with a
-    frontier by bisection.
+    the same exponent -alpha beta/(alpha+beta), so that L* - E is one power of the budget. Of other
+    laws by following L*(C), which falls with C.
 
     Raises
     ------
     UnsupportedError
-        If the law has no frontier.
+        If the law does not trade N against D.
     """
     if not law.two_powers:
-        return _budget_by_bisection(law, k, loss, cost)
+        return _budget_by_search(law, k, loss, cost)
     k = law.as_two_powers(k)
     alpha, beta, log_g = k["alpha"], k["beta"], log_ratio(k)
     gap = np.asarray(loss, float) - k["E"]
@@ -127,36 +133,69 @@ def budget_of(law: Law, k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
     return cost.flops(np.exp(log_nd), 1.0)
 
 
-WIDEST = (1.0, 700.0)
-"""Range of ln(N·D) that an inverse is searched in."""
+WIDEST = (1.0, 200.0)
+"""Range of ln(N·D) that an inverse is searched in: to 86 decades."""
+
+NEWTON_ROUNDS, SLOPE_STEP = 60, 1e-20
 
 
-def _budget_by_bisection(law: Law, k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
-    """Invert L*(C), which falls with C under every law."""
-    goal = np.asarray(loss, float)
+def _budget_by_search(law: Law, k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
+    """
+    Invert L*(C) by Newton's method inside a bracket.
+
+    At the optimum a change of N does not change the loss, so dL*/d ln C is dL/d ln D at a fixed N.
+    """
+    shape = np.broadcast_shapes(np.shape(loss), *(np.shape(value) for value in k.values()))
+    goal = np.broadcast_to(np.asarray(loss, float), shape).ravel()
+    rows = {name: np.broadcast_to(value, shape).ravel() for name, value in k.items()}
     low, high = np.full(goal.shape, WIDEST[0]), np.full(goal.shape, WIDEST[1])
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        above = optimum_of(law, k, cost.flops(np.exp(middle), 1.0), cost).loss > goal
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    inside = (low > WIDEST[0]) & (high < WIDEST[1])
-    return np.where(inside, cost.flops(np.exp(0.5 * (low + high)), 1.0), np.nan)[()]
+    at = np.full(goal.shape, 50.0)
+    alive = np.arange(goal.size)
+    for _ in range(NEWTON_ROUNDS):
+        own = {name: value[alive] for name, value in rows.items()}
+        best = optimum_of(law, own, cost.flops(np.exp(at[alive]), 1.0), cost)
+        gap = best.loss - goal[alive]
+        moved = values_for(law, best.params, best.tokens * np.exp(1j * SLOPE_STEP), cost)
+        slope = np.imag(evaluate(law, own, moved)) / SLOPE_STEP
+        low[alive] = np.where(gap > 0, at[alive], low[alive])
+        high[alive] = np.where(gap > 0, high[alive], at[alive])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new = at[alive] - gap / slope
+        inside = np.isfinite(new) & (new >= low[alive]) & (new <= high[alive])
+        new = np.where(inside, new, 0.5 * (low[alive] + high[alive]))
+        done = np.abs(new - at[alive]) <= 1e-13 * new
+        at[alive] = new
+        alive = alive[~done]
+        if alive.size == 0:
+            break
+    found = (at > WIDEST[0] * (1 + 1e-6)) & (at < WIDEST[1] * (1 - 1e-6))
+    return np.where(found, cost.flops(np.exp(at), 1.0), np.nan).reshape(shape)[()]
 
 
 def deadweight_of(law: Law, k: Coefficients, budget: ArrayLike, tokens: ArrayLike, cost: Cost) -> Any:
     """
     Deadweight Compute Loss in FLOPs; coefficients, budgets and tokens broadcast.
 
-    It depends on the two terms alone: what the loss makes of their sum is the same at both points.
-
+    With two terms it depends on them alone: what the loss makes of their sum is the same at both points.
     With u = ln(N/N*), the loss above E at N is rho times its minimum, rho - 1 =
     (beta (e^(-alpha u) - 1) + alpha (e^(beta u) - 1))/(alpha+beta), and the
     budget whose optimum has that loss is C rho^(-(alpha+beta)/(alpha beta)).
-    Written with expm1 and log1p the loss of a near-optimal choice keeps its digits.
+    Written with expm1 and log1p the loss of a near-optimal choice keeps its digits. For a law without
+    such terms it is the budget less the one that :func:`budget_of` finds for the loss reached.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law does not trade N against D.
     """
-    terms = terms_of(law, k)
-    alpha, beta = terms["alpha"], terms["beta"]
     params = cost.params(budget=budget, tokens=tokens)
+    if law.terms is None:
+        best = optimum_of(law, k, budget, cost).loss
+        reached = law.loss(k, *values_for(law, params, tokens, cost))
+        needed = budget_of(law, k, reached, cost)
+        return np.where(reached > best, np.asarray(budget, float) - needed, 0.0)[()]
+    terms = law.terms(k)
+    alpha, beta = terms["alpha"], terms["beta"]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         u = np.log(params) - np.log(optimum_of(law, k, budget, cost).params)
         excess = (beta * np.expm1(-alpha * u) + alpha * np.expm1(beta * u)) / (alpha + beta)
@@ -301,9 +340,7 @@ class Surface(SurfaceMethods):
         >>> print(f"{best.params:.4g} parameters, {best.tokens / 25e9:.2f} epochs")
         6.815e+09 parameters, 9.10 epochs
         """
-        if self.law.terms is not None:
-            return optimum_of(self.law, self.coefficients, budget, self.cost)
-        return numeric_optimum(self.law, self.coefficients, budget, self.cost, unique)
+        return optimum_of(self.law, self.coefficients, budget, self.cost, unique)
 
     def budget_for(self, loss: ArrayLike) -> Any:
         """Smallest budget in FLOPs that reaches a loss; NaN for a loss at or below E."""

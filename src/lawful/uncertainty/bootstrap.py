@@ -19,7 +19,7 @@ from lawful.estimate.isoflop import envelope_draws, isoflop_draws
 from lawful.estimate.result import Fit, Frontier, FrontierFit, estimate_rows, surface_fit
 from lawful.estimate.solvers import prepare, resolve
 from lawful.laws.law import FRONTIER_NAMES, terms_of
-from lawful.laws.surface import optimum_of
+from lawful.laws.surface import optimum_of, values_for
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import equal_noise, linearise, sandwich_error
 from lawful.uncertainty.quantiles import KINDS, bca, quantiles, studentised
@@ -100,21 +100,37 @@ class Draws(Shown):
 
     def params(self, budget: float) -> Array:
         """Compute-optimal parameters at a budget, shape (draws,)."""
+        if self._on_lines:
+            return self._at_optimum("params", budget)
         return np.asarray(10.0 ** (self.frontier["log10_a0"] + self.frontier["a"] * np.log10(budget)))
 
     def tokens(self, budget: float) -> Array:
         """Compute-optimal tokens at a budget, shape (draws,)."""
+        if self._on_lines:
+            return self._at_optimum("tokens", budget)
         return np.asarray(10.0 ** (self.frontier["log10_b0"] + self.frontier["b"] * np.log10(budget)))
 
     def loss(self, budget: float) -> Array:
         """Loss at the optimum of a budget, shape (draws,); surfaces only."""
-        fit = self._surface_fit()
-        best = optimum_of(fit.surface.law, self.coefficients, budget, fit.surface.cost).loss
-        return np.where(np.isfinite(best), best, np.nan)
+        return self._at_optimum("loss", budget)
+
+    @property
+    def _on_lines(self) -> bool:
+        """Whether optima are found along budget lines, for want of a frontier in closed form."""
+        return self.fit.surface is not None and self.fit.surface.law.terms is None
+
+    def _at_optimum(self, name: str, budget: float) -> Array:
+        """Params, tokens or loss at the optimum of a budget, NaN where there is none."""
+        surface = self._surface_fit().surface
+        best = optimum_of(surface.law, self.coefficients, budget, surface.cost)
+        value = getattr(best, name)
+        return np.where(np.isfinite(value), value, np.nan)
 
     def loss_at(self, params: ArrayLike, tokens: ArrayLike) -> Array:
         """Loss of N parameters on D tokens, shape (draws,); surfaces only."""
-        return np.asarray(self._surface_fit().surface.law.loss(self.coefficients, params, tokens))
+        surface = self._surface_fit().surface
+        n, d = np.asarray(params, float), np.asarray(tokens, float)
+        return np.asarray(surface.law.loss(self.coefficients, *values_for(surface.law, n, d, surface.cost)))
 
     def values(self, name: str, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Array:
         """

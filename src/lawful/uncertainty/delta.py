@@ -124,6 +124,8 @@ class Delta(Shown):
 
         law = self.fit.surface.law
         quantity = Quantity(name, budget, point)
+        if name in law.names and name not in law.identifiable:
+            return self.fit.surface[name], self.fit.surface[name]
         spread = self.spread(quantity)
         middle = float(working_values(quantity, law, self.z, self.problem.centre, self.fit.surface.cost)[0])
         at_bound = name in law.names and not self.linear.free[0, law.names.index(name)] and name not in self.fit.fixed

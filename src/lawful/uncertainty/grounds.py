@@ -220,11 +220,11 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
         known = ", ".join(fit.runs.labels) or "none"
         msg = f"There is no column {cluster!r} to cluster by; the runs have these labels: {known}."
         raise UnsupportedError(msg)
-    if fit.surface is None or not fit.surface.law.profiles or fit.surface.law.columns != ("N", "D"):
+    if fit.surface is None or not fit.surface.law.profiles:
         return None
     first = first_of_copies(fit.runs)
     runs = fit.runs if first.size == len(fit.runs) else fit.runs.take(first)
-    law = fit.surface.law
+    law = fit.surface.law.n_first
     problem = prepare(runs, law, fit.objective, fit.solver.bounds, fit.fixed)
     lower, upper = problem.lower[1:3], problem.upper[1:3]
     if ((lower != upper) & ((lower > 0) | np.isfinite(upper))).any():

@@ -14,7 +14,7 @@ from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import form_coefficients
 from lawful.laws.law import FRONTIER_NAMES, Law, terms_of
-from lawful.laws.surface import evaluate, frontier_exponents, log_ratio, values_for
+from lawful.laws.surface import evaluate, frontier_exponents, log_ratio, optimum_of, values_for
 
 AT_BUDGET = ("params", "tokens", "loss")
 """Quantities at the optimum of a budget."""
@@ -24,6 +24,8 @@ AT_POINT = "loss_at"
 
 LOG_SCALE = ("params", "tokens")
 """Positive quantities worked out, and reported back, through their logarithm; so are A and B."""
+
+DIFFERENCE_STEP = 1e-5
 
 COMPLEX_STEP = 1e-20
 """A derivative along the imaginary axis has no cancellation, so the step may be tiny."""
@@ -88,8 +90,13 @@ class Quantity:
         UnsupportedError
             If the name is unknown to the law.
         """
-        derived: tuple[str, ...] = (*FRONTIER_NAMES, *AT_BUDGET) if law.terms is not None else ()
-        derived += (AT_POINT,) if set(law.columns) <= {"N", "D", "C"} else ()
+        derived: tuple[str, ...] = FRONTIER_NAMES if law.terms is not None else ()
+        derived += AT_BUDGET if law.allocates else ()
+        derived += (AT_POINT,) if law.predicts else ()
+        if self.name in AT_BUDGET:
+            law.require_allocates()
+        if self.name == AT_POINT:
+            law.require_predicts()
         if self.name not in (*law.names, *derived):
             msg = f"The {law.name} law has no quantity {self.name!r}; it has {', '.join((*law.names, *derived))}."
             raise UnsupportedError(msg)
@@ -188,6 +195,8 @@ def _working_at(quantity: Quantity, law: Law, k: Mapping[str, Any], cost: Cost) 
             return np.log(k[name]) if quantity.is_log(law) else k[name]
         if quantity.point is not None:
             return evaluate(law, k, values_for(law, *quantity.point, cost))
+        if law.terms is None:
+            return _working_on_line(quantity, law, k, cost)
         terms = terms_of(law, k)
         a, b = frontier_exponents(terms)
         log_g, unit = log_ratio(terms), np.log(cost.product(1.0))
@@ -206,9 +215,29 @@ def _working_at(quantity: Quantity, law: Law, k: Mapping[str, Any], cost: Cost) 
         return size if name == "params" else tokens
 
 
+def _working_on_line(quantity: Quantity, law: Law, k: Mapping[str, Any], cost: Cost) -> Any:
+    """Working value at the optimum of a law without a closed form; real coefficients."""
+    best = optimum_of(law, k, quantity.budget or 1.0, cost)
+    return {"params": np.log(best.params), "tokens": np.log(best.tokens), "loss": best.loss}[quantity.name]
+
+
 def gradient(quantity: Quantity, law: Law, z: Array, centre: Array, cost: Cost | None = None) -> Array:
-    """Gradient of the working value in solver units, shape (R, q), exact to rounding."""
+    """
+    Gradient of the working value in solver units, shape (R, q), exact to rounding.
+
+    Where N* is found by following a budget line there is no complex step through it: central differences
+    of an optimum that is exact to rounding lose half the digits, more than a standard error shows.
+    """
     out = np.empty_like(z)
+    if quantity.name in AT_BUDGET and law.terms is None:
+        for j in range(z.shape[1]):
+            step = DIFFERENCE_STEP * np.maximum(np.abs(z[:, j]), 1.0)
+            ends = [z.copy(), z.copy()]
+            for end, side in zip(ends, (1.0, -1.0), strict=True):
+                end[:, j] += side * step
+            up, down = (working_values(quantity, law, end, centre, cost) for end in ends)
+            out[:, j] = (up - down) / (2 * step)
+        return out
     for j in range(z.shape[1]):
         moved = z.astype(complex)
         moved[:, j] += 1j * COMPLEX_STEP
