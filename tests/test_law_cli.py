@@ -75,7 +75,7 @@ def test_the_fit_survives_its_file(runs: Runs, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--law", "gopher"), "Unknown law 'gopher'; choose one of chinchilla, skaling"),
-        (("--law", "skaling", "--method", "vpnls"), "vpnls fits sums of powers, and skaling is none"),
+        (("--law", "skaling", "--method", "vpnls"), "vpnls fits sums of powers and formulas, and skaling is neither"),
         (
             ("--law", "skaling", "--fix", "q=1"),
             "The skaling law has no coefficient 'q'; it has E, A, B, alpha, beta, k.",

@@ -128,7 +128,7 @@ def test_an_unknown_law_is_refused_with_the_catalogue() -> None:
 
 
 def test_variable_projection_refuses_a_law_that_is_no_sum_of_powers() -> None:
-    with pytest.raises(UnsupportedError, match="vpnls fits sums of powers, and skaling is none"):
+    with pytest.raises(UnsupportedError, match="vpnls fits sums of powers and formulas, and skaling is neither"):
         fit(table(1.0), law="skaling", method=VarPro())
 
 

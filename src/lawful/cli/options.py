@@ -179,7 +179,12 @@ class Fitting:
     ] = MethodName.auto
     law: Annotated[
         str,
-        typer.Option("--law", metavar="NAME", help="Law of the catalogue, such as skaling.", rich_help_panel=FITTING),
+        typer.Option(
+            "--law",
+            metavar="LAW",
+            help="Law of the catalogue, such as skaling, or a formula: 'loss = E + A/params^alpha + C*experts^-gamma'.",
+            rich_help_panel=FITTING,
+        ),
     ] = "chinchilla"
     objective: Annotated[
         ObjectiveChoice | None,
@@ -218,9 +223,11 @@ class Fitting:
 
     def _method_for(self, goal: Objective | None) -> str:
         from lawful.estimate.solvers import as_solver
-        from lawful.laws.laws import find_law
+        from lawful.laws.formula import is_formula
+        from lawful.laws.laws import DEFAULT_LAW, find_law
 
-        law = find_law(self.law)
+        # A formula is fitted as the default law is: what it is linear in is eliminated.
+        law = find_law(DEFAULT_LAW if is_formula(self.law) else self.law)
         return self.method.value if self.method is not MethodName.auto else as_solver("auto", law, goal).method
 
     @property

@@ -57,10 +57,15 @@ def check_bounds(law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> dict[s
         lo, hi = float(pair[0]), float(pair[1])
         power = name in law.exponents and law.separable
         least = "positive" if power else "not negative"
-        if not (lo <= hi) or (lo < 0 and name not in law.signed) or (power and lo <= 0) or not np.isfinite(lo):
+        if (
+            not (lo <= hi)
+            or (lo < 0 and name not in law.signed)
+            or (power and lo <= 0)
+            or (name not in law.signed and not np.isfinite(lo))
+        ):
             msg = f"{name} must lie in an interval of {least} numbers, lowest first; got {lo:g} to {hi:g}."
             raise UnsupportedError(msg)
-        if name in law.exponents and not np.isfinite(hi):
+        if name in law.exponents and law.separable and not np.isfinite(hi):
             msg = f"The upper bound of {name} must be finite; got {hi:g}."
             raise UnsupportedError(msg)
         merged[name] = (lo, hi)
@@ -94,8 +99,10 @@ def check_solver(solver: Any, law: Law) -> Any:
     UnsupportedError
         For a law that is no sum of powers under VarPro, or a prior on one that is.
     """
-    if solver.method == "vpnls" and not law.separable:
-        msg = f"vpnls fits sums of powers, and {law.name} is none; use approach3 (lawful.Joint()) for it."
+    if solver.method == "vpnls" and not law.projects:
+        msg = (
+            f"vpnls fits sums of powers and formulas, and {law.name} is neither; use approach3 (lawful.Joint()) for it."
+        )
         raise UnsupportedError(msg)
     prior = getattr(solver, "prior", None) or {}
     unknown = [name for name in prior if name not in law.names]

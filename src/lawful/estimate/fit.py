@@ -18,6 +18,7 @@ from lawful.estimate.forms import FormProblem
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Problem, Solver, VarPro, as_solver, prepare, resolve, solve
+from lawful.laws.formula import degenerate
 from lawful.laws.laws import DEFAULT_LAW, Law, find_law
 from lawful.laws.surface import Surface
 
@@ -120,12 +121,12 @@ def fit(
     if isinstance(method, str) and method in FRONTIER_VERBS:
         given = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
         return _fit_frontier(runs, method, [name for name, value in given.items() if value])
-    law = find_law(law) if isinstance(law, str) else law
+    table, pins = as_runs(runs), dict(fixed or {})
+    law = find_law(law, table.labels) if isinstance(law, str) else law
     solver = check_solver(as_solver(method, law, objective, bounds), law)
     if objective is None:
         objective = Objective.squared() if isinstance(solver, VarPro) else Objective.log_huber()
     objective = check_objective(solver, objective)
-    table, pins = as_runs(runs), dict(fixed or {})
     check_identified(table, law, solver.bounds, pins)
     own_notes = []
     if objective.delta == AUTO:
@@ -146,9 +147,21 @@ def fit(
         runs=table,
         value=objective.of(residuals, table.weight),
         status=Status.CONVERGED if answer.converged[0] else Status.NOT_CONVERGED,
-        notes=(*table.notes, *own_notes, *_notes(table, law, problem, answer.z[0], pins)),
+        notes=(*table.notes, *own_notes, *_notes(table, law, problem, answer.z[0], pins), *_found(answer.met, law)),
         fixed=pins,
     )
+
+
+def _found(met: tuple[int, int] | None, law: Law) -> list[Note]:
+    """What the search of a formula says about its own answer, and what no search can tell apart."""
+    notes = []
+    if met is not None and met[0] < 2:
+        text = f"Of {met[1]} rounds of new starts one alone ended in this answer; a better one may exist."
+        notes.append(Note("few_starts", text))
+    for a, b in degenerate(law):
+        text = f"{a} and {b} occur only as one product, so no runs tell them apart: hold one of them."
+        notes.append(Note("not_separable", text))
+    return notes
 
 
 FRONTIER_VERBS = {"approach1": fit_envelope, "approach2": fit_isoflop}

@@ -19,6 +19,8 @@ from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton, robust
 from lawful.estimate.screening import screened_starts
 from lawful.estimate.solved import Solved
+from lawful.estimate.varpro import search
+from lawful.laws.formula import Formula, expression_of
 from lawful.laws.law import Curvature, Differentiated, Law
 from lawful.laws.surface import evaluate
 
@@ -41,7 +43,9 @@ def form_coefficients(law: Law, z: Any, centre: Array) -> Any:
     """From solver units, real or complex, to coefficients of a law with a form, rows of q."""
     logs = np.array([name in law.positive for name in law.names])
     with np.errstate(over="ignore"):
-        return np.where(logs, np.exp(np.where(logs, z + z @ middle_of(law, centre).T, 0.0)), z)
+        # Bounds may be infinite, and infinity times a weight of zero is no number.
+        shift = np.where(np.isfinite(z), z, 0.0) @ middle_of(law, centre).T
+        return np.where(logs, np.exp(np.where(logs, z + shift, 0.0)), z)
 
 
 class FormProblem(NamedTuple):
@@ -289,6 +293,8 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: A
     -------
     Solved
     """
+    if isinstance(problem.law.form, Formula):
+        return _solve_formula(problem, tolerance=tolerance, max_iter=max_iter)
     starts = screened_starts(problem, ROUGH)
     if more is not None:
         starts = np.concatenate([np.clip(more, problem.lower, problem.upper), starts])
@@ -302,6 +308,31 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: A
         z = robust.narrow(model, y, weight, z, *limits, problem.delta, ())
     out = polish_form(problem, z, problem.target, w, tolerance=tolerance, max_iter=max_iter)
     return out.best_first()
+
+
+def _solve_formula(problem: FormProblem, *, tolerance: float, max_iter: int) -> Solved:
+    """
+    Variable projection by least squares, then Newton's steps at the objective asked for.
+
+    Logs of the loss are fitted by their linearisation, weights 1/L²; Huber's delta is narrowed from there. All distinct
+    ends of the rounds are followed.
+    """
+    names, y = problem.law.names, problem.y
+    ends = problem.to_coefficients(np.stack([problem.lower, problem.upper]))
+    bounds = {name: (float(low), float(high)) for name, low, high in zip(names, *ends, strict=True)}
+    weight = problem.w if not problem.log else (1.0 if problem.w is None else problem.w) / y**2
+    columns = dict(zip(problem.law.columns, problem.columns, strict=True))
+    found = search(expression_of(problem.law), columns, y, bounds, weight)
+    z = np.clip(problem.to_z(found.rows(names)), problem.lower, problem.upper)
+    w = np.ones(y.size) if problem.w is None else problem.w
+    if problem.delta is not None:
+        model, target, more = with_prior(problem, problem.straight, problem.target, w, z)
+        z = robust.narrow(model, target, more, z, problem.lower, problem.upper, problem.delta, ())
+    out = polish_form(problem, z, problem.target, w, tolerance=tolerance, max_iter=max_iter)
+    met = found.met >= 2
+    # The search ends where no step is downhill; Newton's method may be stopped short there by a kink of min or max.
+    settled = out.converged | (met & (problem.delta is None) & (not problem.log) & (not problem.prior))
+    return out._replace(converged=settled, met=(found.met, found.rounds)).best_first()
 
 
 def _finalists(rough: Solved) -> Array:

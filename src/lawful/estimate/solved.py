@@ -28,6 +28,8 @@ class Solved(NamedTuple):
         Iterations of the slowest row.
     gauss : array, shape (R, p, p), or None
         Gauss-Newton Hessian of half the value in the exponents, amounts projected out.
+    met : tuple of int, or None
+        In how many rounds of new starts the best value was met, of how many; None where no rounds were made.
 
     Examples
     --------
@@ -41,6 +43,7 @@ class Solved(NamedTuple):
     converged: BoolArray
     iterations: int = 0
     gauss: Array | None = None
+    met: tuple[int, int] | None = None
 
     @property
     def linear(self) -> Array:
@@ -55,7 +58,7 @@ class Solved(NamedTuple):
     def take(self, rows: IntArray) -> Solved:
         """Return some of the rows, in the order given."""
         gauss = None if self.gauss is None else self.gauss[rows]
-        return Solved(self.z[rows], self.value[rows], self.converged[rows], self.iterations, gauss)
+        return Solved(self.z[rows], self.value[rows], self.converged[rows], self.iterations, gauss, self.met)
 
     def best_first(self) -> Solved:
         """Sort rows by value."""

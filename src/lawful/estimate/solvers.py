@@ -150,7 +150,7 @@ def as_solver(
     if isinstance(method, VarPro | Joint):
         solver = method
     elif method == AUTO:
-        able = law.separable and (objective is None or objective.name in VarPro.objectives)
+        able = law.projects and (objective is None or objective.name in VarPro.objectives)
         solver = VarPro() if able else Joint()
     elif method in SOLVERS:
         solver = SOLVERS[method]()

@@ -147,11 +147,11 @@ class Search:
     def logs(self) -> BoolArray:
         """Which shapes are searched through their logarithm, shape (s,)."""
         ends = [self._ends(word) for word in self.parts.shapes]
-        return np.array([low > 0 and high / low >= WIDE for low, high in ends], dtype=bool)
+        return np.array([low > 0 and WIDE <= high / low < np.inf for low, high in ends], dtype=bool)
 
     def _ends(self, word: str) -> Box:
         low, high = self.bounds[word]
-        return (high * LEAST_SHARE if low == 0.0 and high >= WIDE else low), high
+        return (high * LEAST_SHARE if low == 0.0 and WIDE <= high < np.inf else low), high
 
     @cached_property
     def limits(self) -> Array:
@@ -376,15 +376,22 @@ class Found(NamedTuple):
         Weighted sum of squares.
     met, rounds : int
         In how many rounds of new starts this value was met, of how many.
-    others : array, shape (m, q)
-        Coefficients of further distinct optima that rounds ended in, best first; starts for other objectives.
+    ends : array, shape (m, q)
+        Coefficients that the rounds ended in, best first, in the order of the bounds; starts for other objectives.
+    order : tuple of str
+        That order.
     """
 
     coefficients: dict[str, float]
     value: float
     met: int
     rounds: int
-    others: Array
+    ends: Array
+    order: tuple[str, ...]
+
+    def rows(self, names: tuple[str, ...]) -> Array:
+        """Ends in another order of names, shape (m, q)."""
+        return self.ends[:, [self.order.index(name) for name in names]]
 
 
 def search(
@@ -447,7 +454,7 @@ def search(
     rows = np.clip(outer.shapes(np.stack(ends)[order]), *ends_of)
     coefficients = dict(zip(words, map(float, rows[0]), strict=True)) | {n: bounds[n][0] for n in held}
     every = np.stack([np.array([dict(zip(words, r, strict=True)).get(n, bounds[n][0]) for n in bounds]) for r in rows])
-    return Found(coefficients, float(min(values)), met, len(values), every)
+    return Found(coefficients, float(min(values)), met, len(values), every, tuple(bounds))
 
 
 ENOUGH = 2

@@ -351,13 +351,20 @@ class Law:
 
     @property
     def signed(self) -> tuple[str, ...]:
-        """Coefficients that may be negative: those whose own bounds say so."""
+        """Coefficients that may be negative: those whose own bounds say so, and all of a formula."""
+        if self.form is not None and self.projects:
+            return self.names
         return tuple(name for name, (low, _) in self.bounds.items() if low < 0)
 
     @property
     def separable(self) -> bool:
         """Whether the law is a constant plus multiples of powers."""
         return self.form is None
+
+    @property
+    def projects(self) -> bool:
+        """Whether what the loss is linear in can be eliminated: of a sum of powers, and of a law given as a formula."""
+        return self.form is None or hasattr(self.form, "expression")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -452,6 +459,8 @@ class Law:
                 found[c] = x ** -np.asarray(coefficients[theta])
                 found[theta] = -coefficients[c] * found[c] * np.log(x)
             return found
+        if hasattr(self.form, "slopes"):  # a formula differentiates itself
+            return dict(self.form.slopes(coefficients, *values))
         step = 1e-25
         found = {}
         for name in self.names:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from lawful.errors import UnsupportedError
 from lawful.laws.catalogue_coupled import CHINCHILLA, NESTED, ROSENFELD, ROSENFELD_ENVELOPE, SKALING
 from lawful.laws.catalogue_curves import AMARI, COMPUTE_LAW, HESTNESS, HESTNESS_REGIONS
 from lawful.laws.catalogue_kaplan import KAPLAN, PEARCE_SONG
 from lawful.laws.catalogue_repeated import LOVELACE, MUENNIGHOFF
+from lawful.laws.formula import is_formula
+from lawful.laws.formula import law as law_of
 from lawful.laws.law import EXPONENT_BOX, Coefficients, Law, Screen, sum_of_powers
 
 __all__ = [
@@ -70,23 +75,32 @@ refit of Besiroglu et al. 2024 (arXiv:2404.10102).
 """
 
 
-def find_law(name: str) -> Law:
+def find_law(name: str, columns: Collection[str] = ()) -> Law:
     """
-    Return a law of the catalogue.
+    Return a law of the catalogue, or the law that a formula is.
+
+    Parameters
+    ----------
+    name : str
+        A name, or a formula such as ``loss = E + A/params^alpha + C*num_experts^-gamma``.
+    columns : collection of str
+        Columns of the table that a formula may name.
 
     Raises
     ------
     UnsupportedError
         If there is none of that name.
+    InputError
+        If the formula cannot be read.
 
     Examples
     --------
     >>> find_law("skaling").names
     ('E', 'A', 'B', 'alpha', 'beta', 'k')
     """
-    from lawful.errors import UnsupportedError
-
-    if name not in LAWS:
-        msg = f"Unknown law {name!r}; choose one of {', '.join(LAWS)}."
-        raise UnsupportedError(msg)
-    return LAWS[name]
+    if name in LAWS:
+        return LAWS[name]
+    if is_formula(name):
+        return law_of(name, columns)
+    msg = f"Unknown law {name!r}; choose one of {', '.join(LAWS)}, or write it as a formula."
+    raise UnsupportedError(msg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from lawful.data.runs import Runs
 from lawful.errors import InputError, OutputError, UnsupportedError
 from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
+from lawful.laws.formula import Formula, described
+from lawful.laws.formula import law as law_of
 from lawful.laws.law import Law
 from lawful.laws.laws import LAWS
 from lawful.laws.surface import Surface
@@ -354,6 +356,9 @@ def _encode_law(law: Law) -> Document | None:
     """
     if LAWS.get(law.name) == law:
         return None
+    if isinstance(law.form, Formula):
+        written = f"{law.name.partition('=')[0].strip() or 'loss'} = {described(law)}"
+        return {"formula": written, "columns": law.columns, "box": law.box}
     if not law.separable:
         msg = (
             f"The {law.name} law is a function of Python, which a file cannot hold; keep its runs with "
@@ -367,6 +372,10 @@ def _decode_law(document: Mapping[str, Any]) -> Law:
     record = document.get("law_record")
     if record is None:
         return LAWS[document["law"]]
+    if "formula" in record:
+        made = law_of(record["formula"], record["columns"], bounds=_thawed(record["box"]))
+        named: Law = replace(made, name=document["law"])
+        return named
     linear, exponents, columns = (tuple(record[part]) for part in ("linear", "exponents", "columns"))
     return Law(document["law"], linear, exponents, columns, box=_thawed(record["box"]))
 

@@ -1,0 +1,413 @@
+"""A formula is a law: ``loss = E + A/params^alpha + C*num_experts^-gamma``, in columns of the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lawful.core.expression import Expression, Tape, name, parse, substitute, to_text
+from lawful.core.typing import Array
+from lawful.errors import InputError, UnsupportedError
+from lawful.laws.law import EXPONENT_BOX, Box, Coefficients, Curvature, Differentiated, Law
+from lawful.laws.projection import Signs, Split, link_of, split, written_out
+
+QUANTITIES = {
+    **dict.fromkeys(("N", "params", "parameters", "n_params"), "N"),
+    **dict.fromkeys(("D", "tokens", "n_tokens"), "D"),
+    **dict.fromkeys(("C", "budget", "flops", "compute"), "C"),
+    **dict.fromkeys(("U", "unique_tokens"), "U"),
+}
+"""Names that a formula has for the quantities of every table."""
+
+LOSSES = ("loss", "L")
+
+FREE_EXPONENT: Box = (-3.0, 3.0)
+"""Bounds of an exponent of which the formula does not say that it is positive."""
+
+MULTIPLIER: Box = (1e-15, 1e15)
+"""Bounds of a positive multiplier inside a formula, searched through its logarithm."""
+
+LOGGED: Box = (-200.0, 200.0)
+"""Bounds of an amount that the formula has as exp(p)."""
+
+FREE: Box = (-1e3, 1e3)
+"""Bounds of any other shape."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """
+    A law's right-hand side as a callable: the form of a :class:`~lawful.Law`, with exact slopes.
+
+    Attributes
+    ----------
+    expression : Expression
+        In N, D, C, U and columns of the table.
+    columns : tuple of str
+    coefficients : tuple of str
+    """
+
+    expression: Expression
+    columns: tuple[str, ...]
+    coefficients: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tape", Tape(self.expression))
+
+    def __call__(self, k: Coefficients, *columns: Any) -> Any:
+        """Loss at coefficients by name and the values of the columns, real or complex."""
+        tape: Tape = self.tape  # type: ignore[attr-defined]
+        return tape.run({**k, **dict(zip(self.columns, columns, strict=True))})[tape.outputs[0]]
+
+    def slopes(self, k: Coefficients, *columns: Any) -> dict[str, Any]:
+        """Derivatives of the loss by every coefficient, exact to rounding; of complex coefficients too."""
+        tape: Tape = self.tape  # type: ignore[attr-defined]
+        work = tape.run({**k, **dict(zip(self.columns, columns, strict=True))})
+        found = tape.back(work, [1.0], self.coefficients)
+        shape = np.shape(work[tape.outputs[0]])
+        return {word: np.broadcast_to(slope, shape) for word, slope in found.items()}
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """
+    Values, slopes and curvature of a formula in solver units, for Newton's method.
+
+    Attributes
+    ----------
+    form : Formula
+    logs : tuple of str
+        Coefficients that are searched through their logarithm.
+    """
+
+    form: Formula
+    logs: tuple[str, ...]
+
+    def __call__(self, columns: tuple[Array, ...], _centre: Array) -> Differentiated:
+        """Bind the columns; see :class:`~lawful.laws.law.Differentiated`."""
+        words, n = self.form.coefficients, columns[0].size
+        is_log = np.array([word in self.logs for word in words])
+
+        def rows_of(z: Any) -> Any:
+            with np.errstate(all="ignore"):
+                return np.where(is_log, np.exp(np.where(is_log, z, 0.0)), z)
+
+        def slopes(z: Any) -> Any:
+            rows = rows_of(z)
+            with np.errstate(all="ignore"):
+                found = self.form.slopes({w: rows[:, i, None] for i, w in enumerate(words)}, *columns)
+                stacked = np.stack([np.broadcast_to(found[w], (len(z), n)) for w in words], axis=1)
+                stacked = stacked * np.where(is_log, rows, 1.0)[:, :, None]
+            return np.where(np.isfinite(stacked), stacked, 0.0)
+
+        def model(z: Array) -> tuple[Array, Array, Curvature]:
+            rows = rows_of(z)
+            with np.errstate(all="ignore"):
+                value = self.form({w: rows[:, i, None] for i, w in enumerate(words)}, *columns)
+            value = np.broadcast_to(value, (len(z), n))
+            value = np.where(np.isfinite(value), value, WORTHLESS)
+
+            def curvature(v: Array) -> Array:
+                # One complex step of the exact slopes gives a row of the Hessian: q passes in place of q²/2.
+                out = np.empty((len(z), z.shape[1], z.shape[1]))
+                for j in range(z.shape[1]):
+                    moved = z.astype(complex)
+                    moved[:, j] += 1j * STEP
+                    out[:, :, j] = np.einsum("rqn,rn->rq", np.imag(slopes(moved)) / STEP, v)
+                return 0.5 * (out + out.transpose(0, 2, 1))
+
+            return value, np.real(slopes(z)), curvature
+
+        return model
+
+
+STEP = 1e-25
+"""Of a slope along the imaginary axis, which has no cancellation."""
+
+WORTHLESS = 1e6
+"""Loss where a formula has no value."""
+
+
+def is_formula(text: str) -> bool:
+    """Tell whether a text is a formula and not the name of a law."""
+    return bool(re.search(r"[=+*/^()]", text))
+
+
+def loss_column(text: str) -> str | None:
+    """
+    Name of the loss column that a formula states left of its equals sign; None for the loss by its usual names.
+
+    Examples
+    --------
+    >>> loss_column("loss_validation = L0 + A/N^a"), loss_column("loss = E + A/N^a"), loss_column("L(N) = E + A/N^a")
+    ('loss_validation', None, None)
+    """
+    left = _sides(text)[0]
+    return None if left is None or left in LOSSES else left
+
+
+def _sides(text: str) -> tuple[str | None, str]:
+    left, equals, right = text.partition("=")
+    if not equals:
+        return None, text
+    word = re.sub(r"\([^()]*\)\s*$", "", left).strip().strip("`")
+    return word, right
+
+
+def law(
+    text: str,
+    columns: Collection[str] = (),
+    *,
+    bounds: Mapping[str, Box] | None = None,
+    ties: Mapping[str, str] | None = None,
+) -> Law:
+    """
+    Make a law of a formula.
+
+    Parameters
+    ----------
+    text : str
+        ``loss = E + A/params^alpha + B/tokens^beta``: left the column of the loss (may be left out), right
+        + - * / ^, parentheses, log, exp, sqrt, abs, min, max, numbers, columns and coefficients. ``N, D, C, U`` and
+        ``params, tokens, budget, unique_tokens`` are the quantities of every table.
+    columns : collection of str
+        Names in the formula that are columns of the table; every other name is a coefficient.
+    bounds : mapping of str to (float, float), optional
+        Bounds of coefficients. Where none are given: amounts (which the loss is linear in) are not negative where their
+        column is not; exponents lie in 0.01 to 2 where the formula shows them with a minus sign, else in -3 to 3;
+        positive multipliers in 1e-15 to 1e15.
+    ties : mapping of str to str, optional
+        Coefficients that are a formula of others: ``{"alpha": "beta"}``.
+
+    Returns
+    -------
+    Law
+        A sum of falling powers becomes the law of that form, with its kernel and all that rests on it; any other is
+        fitted by variable projection of what it is linear in.
+
+    Raises
+    ------
+    InputError
+        If the formula cannot be read, or has no coefficient or no column.
+
+    Examples
+    --------
+    >>> found = law("loss = E + A*params^-alpha + B/tokens^beta")
+    >>> found.two_powers, found.columns
+    (True, ('N', 'D'))
+    >>> found = law("loss = L0 + B/(N^alpha*num_experts^beta)", ["num_experts"])
+    >>> found.names, found.bounds["alpha"]
+    (('B', 'L0', 'alpha', 'beta'), (0.01, 2.0))
+    """
+    right = _sides(text)[1]
+    known = {q: name(symbol) for q, symbol in QUANTITIES.items() if q not in columns}
+    expression = substitute(parse(right), known)
+    for word, other in (ties or {}).items():
+        if word not in expression.names:
+            msg = f"{word!r} is no coefficient of {text!r}, so it cannot be tied to {other!r}."
+            raise InputError(msg)
+        expression = substitute(expression, {word: substitute(parse(other), known)})
+    present = tuple(sorted(expression.names & (set(columns) | set("NDCU")), key=_order))
+    words = sorted(expression.names - set(present))
+    if not words or not present:
+        lacking = "coefficient" if present else "column of the table"
+        msg = f"The formula {text!r} has no {lacking}; its names are {', '.join(sorted(expression.names)) or 'none'}."
+        raise InputError(msg)
+    title = " ".join(text.split())
+    plain = _sum_of_powers(title, expression, present, bounds or {})
+    if plain is not None:
+        return plain
+    box = _defaults(expression, present, words) | {k: v for k, v in (bounds or {}).items() if k in words}
+    parts = split(expression, present, box)
+    amounts = tuple(c.amount for c in parts.columns)
+    shapes = tuple(w for w in words if w not in amounts)
+    logs = tuple(w for w in words if box[w][0] > 0 and box[w][1] / box[w][0] >= 1e4)
+    form = Formula(expression, present, amounts + shapes)
+    return Law(
+        title,
+        amounts,
+        shapes,
+        present,
+        form=form,
+        box=box,
+        logs=logs,
+        constant=_constant(expression, words),
+        formula=f"L({', '.join(present)}) = {right.strip()}",
+        derivatives=Derivatives(form, logs),
+    )
+
+
+def _order(word: str) -> tuple[int, str]:
+    return ("NDCU".index(word) if word in "NDCU" else 4, word)
+
+
+def _constant(expression: Expression, words: list[str]) -> str | None:
+    """The coefficient that stands alone in the sum: the loss that no compute removes."""
+    terms = expression.args if expression.kind == "sum" else (expression,)
+    alone = [str(t.value) for t in terms if t.kind == "name" and t.value in words]
+    return alone[0] if len(alone) == 1 else None
+
+
+def _sum_of_powers(
+    title: str, expression: Expression, columns: tuple[str, ...], bounds: Mapping[str, Box]
+) -> Law | None:
+    """The separable law of a constant plus one falling power per column; None for any other formula."""
+    terms = expression.args if expression.kind == "sum" else (expression,)
+    constant, found = None, {}
+    for term in terms:
+        if term.kind == "name" and constant is None and term.value not in columns:
+            constant = str(term.value)
+            continue
+        power = _falling(term, columns)
+        if power is None or power[2] in found:
+            return None
+        found[power[2]] = power[:2]
+    words = [w for pair in found.values() for w in pair] + [constant]
+    if constant is None or len(found) != len(columns) or len(set(words)) != len(words):
+        return None
+    return Law(
+        title,
+        (constant, *(found[c][0] for c in columns)),
+        tuple(found[c][1] for c in columns),
+        columns,
+        box=dict(bounds),
+    )
+
+
+def _falling(term: Expression, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
+    """Amount, exponent and column of A*X^(-theta)."""
+    if term.kind != "product" or len(term.args) != 2:
+        return None
+    amount = next((a for a in term.args if a.kind == "name" and a.value not in columns), None)
+    power = next((a for a in term.args if a.kind == "power"), None)
+    if amount is None or power is None or power.args[0].kind != "name" or power.args[0].value not in columns:
+        return None
+    exponent = power.args[1]
+    if exponent.kind == "product" and len(exponent.args) == 2 and exponent.args[0].number == -1.0:
+        inner = exponent.args[1]
+        if inner.kind == "name" and inner.value not in columns:
+            return str(amount.value), str(inner.value), str(power.args[0].value)
+    return None
+
+
+def _defaults(expression: Expression, columns: tuple[str, ...], words: list[str]) -> dict[str, Box]:
+    """Bounds by how a coefficient is used, once the formula is written out as if all of them were positive."""
+    parts = split(expression, columns, dict.fromkeys(words, (0.0, 1.0)))
+    signs = Signs(frozenset(columns) | set(words))
+    amounts = {c.amount: all(signs.is_not_negative(t.plain) for t in c.terms) for c in parts.columns}
+    logged = {c.amount for c in parts.columns if c.link.kind == "exp"}
+    exponents: dict[str, set[bool]] = {}
+    _exponents(written_out(expression, signs), exponents)
+    box = {}
+    for word in words:
+        if word in exponents:
+            box[word] = EXPONENT_BOX if exponents[word] == {True} else FREE_EXPONENT
+        elif word in logged:
+            box[word] = LOGGED
+        elif word in amounts:
+            box[word] = (0.0, np.inf) if amounts[word] else (-np.inf, np.inf)
+        else:
+            box[word] = MULTIPLIER if _must_be_positive(expression, word) else FREE
+    return box
+
+
+def _exponents(part: Expression, found: dict[str, set[bool]]) -> None:
+    """Collect the names in exponents, with whether each stands with a minus sign."""
+    if part.kind == "power":
+        inner = part.args[1]
+        for term in inner.args if inner.kind == "sum" else (inner,):
+            falling = term.kind == "product" and (term.args[0].number or 1.0) < 0
+            for word in term.names:
+                found.setdefault(word, set()).add(falling)
+    for arg in part.args:
+        _exponents(arg, found)
+
+
+def _must_be_positive(expression: Expression, word: str) -> bool:
+    """A multiplier under a power, a log, a minimum or a maximum of positive columns."""
+    whole = expression.kind == "power" and expression.args[1].number is not None
+    if expression.kind in ("power", "log", "min", "max") and not whole and word in expression.names:
+        inner = expression.args[0] if expression.kind == "power" else expression
+        terms = inner.args if inner.kind in ("sum", "min", "max", "log") else (inner,)
+        flat = [t for a in terms for t in (a.args if a.kind == "sum" else (a,))]
+        if any(t == name(word) or (t.kind == "product" and name(word) in t.args) for t in flat):
+            return True
+    return any(_must_be_positive(a, word) for a in expression.args)
+
+
+def parts_of(law_: Law, bounds: Mapping[str, Box], above_one: frozenset[str]) -> Split:
+    """
+    Split a formula law into amounts and shapes.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law is no formula.
+    """
+    if not isinstance(law_.form, Formula):
+        msg = f"The {law_.name} law is no formula."
+        raise UnsupportedError(msg)
+    return split(law_.form.expression, law_.columns, bounds, above_one)
+
+
+def expression_of(law_: Law) -> Expression:
+    """
+    The right-hand side of a law as a formula, for ties and for search.
+
+    Raises
+    ------
+    UnsupportedError
+        If the law is a function of Python that is not written as a formula.
+
+    Examples
+    --------
+    >>> from lawful.laws.laws import LAWS
+    >>> expression_of(LAWS["skaling"])
+    E + (A*N^(-alpha) + B*D^(-beta))^k
+    """
+    if isinstance(law_.form, Formula):
+        return law_.form.expression
+    right = law_.formula.partition("=")[2]
+    try:
+        found = parse(right)
+    except InputError:
+        found = None
+    if found is None or found.names != set(law_.names) | set(law_.columns):
+        msg = f"The {law_.name} law is not written as a formula of its coefficients, so none can be tied to another."
+        raise UnsupportedError(msg)
+    return found
+
+
+def degenerate(law_: Law) -> list[tuple[str, str]]:
+    """
+    Pairs of coefficients that occur only as a product of each other, so that runs cannot tell them apart.
+
+    Examples
+    --------
+    >>> degenerate(law("L0 + K*(N^alpha*X^beta)^(-gamma)", ["X"]))
+    []
+    >>> degenerate(law("L0 + K*M/N^alpha*log(N)"))
+    [('K', 'M')]
+    """
+    if not isinstance(law_.form, Formula):
+        return []
+    expression = law_.form.expression
+    terms = expression.args if expression.kind == "sum" else (expression,)
+    pairs = []
+    for i, a in enumerate(law_.names):
+        for b in law_.names[i + 1 :]:
+            holding = [t for t in terms if {a, b} & t.names]
+            both = [t for t in holding if {a, b} <= t.names]
+            links = [(link_of(t, a), link_of(t, b)) for t in both]
+            if both and len(both) == len(holding) and all(x is not None and x == y for x, y in links):
+                pairs.append((a, b))
+    return pairs
+
+
+def described(law_: Law) -> str:
+    """Return the formula as it is read, with powers and products in full."""
+    return to_text(expression_of(law_))

@@ -1,0 +1,113 @@
+"""Laws given as formulas: what they become, how they are fitted, kept and refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lawful
+from lawful.errors import InputError, UnsupportedError
+from lawful.laws.formula import degenerate, law, loss_column
+
+EXPERTS = "loss = E + A/(params^alpha*num_experts^gamma) + B/tokens^beta"
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, np.ndarray]:
+    """A mixture of experts with a known truth and little noise."""
+    rng = np.random.default_rng(4)
+    N, D = 10 ** rng.uniform(7.5, 10, 60), 10 ** rng.uniform(9, 11.5, 60)
+    X = rng.choice([1.0, 2.0, 4.0, 8.0, 16.0, 32.0], 60)
+    L = 1.7 + 300 / N**0.33 * X**-0.08 + 900 / D**0.3 + rng.normal(0, 0.003, 60)
+    return {"N": N, "D": D, "num_experts": X, "loss": L}
+
+
+def test_a_sum_of_powers_is_the_law_of_that_form_to_the_last_digit(table):
+    written = lawful.fit(table, law="loss = E + A*params^-alpha + B*tokens^-beta")
+    named = lawful.fit(table)
+    assert written.surface.law.two_powers
+    assert dict(written.surface.coefficients) == dict(named.surface.coefficients)
+
+
+def test_a_formula_finds_its_truth(table):
+    found = lawful.fit(table, law=EXPERTS)
+    assert found.method == "vpnls"
+    assert found.status.key == "converged"
+    truth = {"E": 1.7, "A": 300, "B": 900, "alpha": 0.33, "beta": 0.3, "gamma": 0.08}
+    for name, value in truth.items():
+        assert found.surface[name] == pytest.approx(value, rel=0.15), name
+
+
+def test_it_agrees_with_scipy(table):
+    from scipy.optimize import least_squares
+
+    N, D, X, L = (table[k] for k in ("N", "D", "num_experts", "loss"))
+
+    def residual(p):
+        return p[0] + np.exp(p[1] - p[3] * np.log(N) - p[5] * np.log(X)) + np.exp(p[2] - p[4] * np.log(D)) - L
+
+    theirs = least_squares(
+        residual, [1.7, np.log(300), np.log(900), 0.33, 0.3, 0.08], xtol=1e-15, ftol=1e-15, gtol=1e-15
+    )
+    assert lawful.fit(table, law=EXPERTS).rss == pytest.approx(2 * theirs.cost, rel=1e-8)
+
+
+def test_huber_and_logs_and_weights(table):
+    squared = lawful.fit(table, law=EXPERTS)
+    for objective in ("huber", "log-huber", "log-squared"):
+        found = lawful.fit(table, law=EXPERTS, objective=objective)
+        assert found.status.key == "converged", objective
+        assert found.surface["alpha"] == pytest.approx(squared.surface["alpha"], abs=0.02), objective
+
+
+def test_bounds_and_pins_hold(table):
+    found = lawful.fit(table, law=EXPERTS, bounds={"gamma": (-0.5, 0.05)}, fixed={"E": 1.72})
+    assert found.surface["gamma"] == pytest.approx(0.05)
+    assert found.surface["E"] == 1.72
+    assert "at_bound" in [n.code for n in found.notes]
+
+
+def test_a_saved_formula_is_loaded_without_its_source(table, tmp_path):
+    found = lawful.fit(table, law=EXPERTS)
+    again = lawful.load(found.save(tmp_path / "fit.json")).fit
+    assert dict(again.surface.coefficients) == dict(found.surface.coefficients)
+    np.testing.assert_array_equal(again.residuals, found.residuals)
+
+
+def test_coefficients_may_be_tied():
+    tied = law("loss = E + A/N^alpha + B/D^beta", ties={"alpha": "beta"})
+    assert "alpha" not in tied.names
+    N, D = np.geomspace(1e8, 1e10, 12), np.geomspace(1e11, 1e9, 12)
+    L = 1.5 + 300 / N**0.3 + 500 / D**0.3
+    assert lawful.fit({"N": N, "D": D, "loss": L}, law=tied).surface["beta"] == pytest.approx(0.3, abs=1e-6)
+
+
+def test_what_only_occurs_as_a_product_is_said(table):
+    found = lawful.fit(table, law="loss = E + A*K/params^alpha*num_experts^-0.08 + B/tokens^beta")
+    assert degenerate(found.surface.law) == [("A", "K")]
+    assert "not_separable" in [n.code for n in found.notes]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("loss = E + A/parms^alpha", "has no column of the table"),
+        ("loss = 2*params", "has no coefficient"),
+        ("loss = E + sin(params)", "'sin' is no function"),
+        ("loss = E + (A/params^alpha", "a closing parenthesis is missing"),
+    ],
+)
+def test_a_formula_that_is_no_law_is_one_sentence(text, message, table):
+    with pytest.raises(InputError, match=message) as caught:
+        lawful.fit(table, law=text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_is_neither_law_nor_formula(table):
+    with pytest.raises(UnsupportedError, match=r"Unknown law 'chinchila'; choose one of .*, or write it as a formula"):
+        lawful.fit(table, law="chinchila")
+
+
+def test_the_loss_may_have_another_name():
+    assert loss_column("loss_validation = L0 + A/N^a") == "loss_validation"
+    assert loss_column("L(N, D) = E + A/N^a") is None
