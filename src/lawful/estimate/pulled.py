@@ -142,27 +142,33 @@ def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
     return np.asarray(z[robust.distinct(z)[:FINALISTS]])
 
 
-def fit_rows(model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array) -> Solved:
-    """Best of several starts for every row: squares narrowed to each row's own width, then to the end."""
+def fit_rows(
+    model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array, tolerance: float = 1e-8
+) -> Solved:
+    """Best of several starts for every row: squares narrowed to each row's own width, the best of them to the end."""
     rows, count = len(pulls.delta), len(z)
     index = np.repeat(np.arange(rows), count)
-    all_pulls, unit = pulls.take(index), strength[index]
     # With k held at 1 the exponents and levels of the loss itself are the start.
     additive = np.concatenate([z[:, :1], z[:, 5:] * z[:, 1:5], np.ones((count, 1))], axis=1)
-    now = np.where(all_pulls.simple[:, None], np.tile(additive, (rows, 1)), np.tile(z, (rows, 1)))
-    width = WIDEST
+    now = np.where(pulls.simple[index, None], np.tile(additive, (rows, 1)), np.tile(z, (rows, 1)))
+    width, value = WIDEST, np.zeros(len(now))
     while width > pulls.delta.min():
-        narrowed = all_pulls._replace(delta=np.maximum(width, all_pulls.delta))
-        now = minimise(model, log_loss, narrowed, unit, now, tolerance=1e-3, max_iter=ROUGH_STEPS).z
+        narrowed = pulls.take(index)._replace(delta=np.maximum(width, pulls.delta[index]))
+        rough = minimise(model, log_loss, narrowed, strength[index], now, tolerance=1e-3, max_iter=ROUGH_STEPS)
+        now, value = rough.z, rough.value
         width /= NARROWING
-    out = minimise(model, log_loss, all_pulls, unit, now, tolerance=1e-8, max_iter=MOST_STEPS)
+    kept = min(TAKEN_ON, count)
+    order = np.argsort(value.reshape(rows, count), axis=1, kind="stable")[:, :kept]
+    chosen = (order + count * np.arange(rows)[:, None]).ravel()
+    last, unit = pulls.take(index[chosen]), strength[index[chosen]]
+    out = minimise(model, log_loss, last, unit, now[chosen], tolerance=tolerance, max_iter=MOST_STEPS)
     # A start that ends without converging is taken only where no other did, and says so.
-    value = np.where(out.converged, out.value, LARGE + out.value).reshape(rows, count)
-    best = np.arange(rows) * count + value.argmin(axis=1)
+    reached = np.where(out.converged, out.value, LARGE + out.value).reshape(rows, kept)
+    best = np.arange(rows) * kept + reached.argmin(axis=1)
     return out.take(best)
 
 
-ROUGH_STEPS, MOST_STEPS = 30, 200
+ROUGH_STEPS, MOST_STEPS, TAKEN_ON = 30, 200, 3
 
 LARGE = 1e9
 """More than any misfit."""
@@ -233,8 +239,12 @@ def _units(model: Differentiated, log_loss: Array, pulls: Pulls, z: Array) -> Ar
     _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     alone = pulls.take(first)
     alone = alone._replace(spread=np.full((first.size, 2), np.inf), simple=np.ones(first.size, bool))
-    found = fit_rows(model, log_loss, alone, np.ones(first.size), z)
+    found = fit_rows(model, log_loss, alone, np.ones(first.size), z[:TAKEN_ON], UNIT_TOLERANCE)
     return np.maximum(found.value / log_loss.size, np.finfo(float).tiny)[back.ravel()]
+
+
+UNIT_TOLERANCE = 1e-4
+"""Step at which the fit behind the unit of the priors ends: its value is then right to far better than a percent."""
 
 
 def _covariance(model: Differentiated, log_loss: Array, pulls: Pulls, unit: Array, z: Array) -> Array:
