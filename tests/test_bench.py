@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lawful.cli.app import main
 from lawful.data.runs import Runs
 from lawful.design.plan import study_surface
 from lawful.errors import IdentificationError, InputError, UnsupportedError
@@ -194,3 +196,48 @@ def test_the_average_is_benched_with_what_its_width_needs() -> None:
     held = splits(one.runs, ["top quarter"])[0].test.sum()
     assert found.misses.miss.size == held
     np.testing.assert_allclose(found.misses.weight.sum(), 1.0)
+
+
+OWN = """
+import numpy as np
+from lawful.forecasting.guesses import Guess
+
+def last(runs, params, tokens, levels):
+    best = np.full(params.shape, runs.L.min())
+    return Guess(best, {level: (best - 0.1, best + 0.1) for level in levels})
+"""
+
+
+def test_the_command_benches_a_function_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- made by lawful bench -->\nold\n<!-- end of what lawful bench made -->\nafter\n")
+    arguments = ["bench", "--forecasters", "chinchilla", "--own", f"{tmp_path / 'mine.py'}:last", "--json"]
+    arguments += ["--splits", "top quarter", "--out", str(tmp_path / "out"), "--page", str(page), "--no-figures"]
+    assert main(arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "lawful.bench/1"
+    assert document["forecasters"] == ["chinchilla", "last"]
+    assert {row["set"] for row in document["rows"]} == {one.name for one in simulated_sets()}
+    assert json.loads((tmp_path / "out" / "bench.json").read_text()) == document
+    assert (tmp_path / "out" / "bench.csv").read_text().count("\n") == len(document["rows"]) + 1
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| chinchilla |" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--own", "none.py:f"], "'none.py:f' names no file"),
+        (["--forecasters", "oracle"], "Unknown forecaster 'oracle'"),
+        (["nowhere", "--forecasters", "chinchilla"], "There is no folder 'nowhere'"),
+    ],
+)
+def test_the_command_names_what_is_wrong(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *arguments]) in (1, 2)
+    assert sentence in capsys.readouterr().err

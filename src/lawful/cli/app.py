@@ -15,6 +15,7 @@ import typer
 
 from lawful.cli import (
     audit,
+    bench,
     bias,
     check,
     conventions,
@@ -57,6 +58,7 @@ VERBS = {
         report.report,
         explore.explore,
         audit.audit,
+        bench.bench,
         coverage.coverage,
         look.profile,
         look.dial,
