@@ -211,7 +211,7 @@ def last(runs, params, tokens, levels):
 def test_the_command_benches_a_function_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- made by lawful bench -->\nold\n<!-- end of what lawful bench made -->\nafter\n")
+    page.write_text("before\n<!-- made by lawful bench -->\nstale table\n<!-- end of what lawful bench made -->\nafter\n")
     arguments = ["bench", "--forecasters", "chinchilla", "--own", f"{tmp_path / 'mine.py'}:last", "--json"]
     arguments += ["--splits", "top quarter", "--out", str(tmp_path / "out"), "--page", str(page), "--no-figures"]
     assert main(arguments) == 0
@@ -225,7 +225,7 @@ def test_the_command_benches_a_function_of_ones_own(tmp_path: Path, capsys: pyte
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
+    assert "stale table" not in text
     assert "| chinchilla |" in text
 
 

@@ -38,7 +38,8 @@ class Width:
     law, coefficients, distance, offset, scale, freedom : float
         For the loss, made by :func:`lawful.forecasting.widths.derive` from public sweeps.
     law_size, coefficients_size, distance_size, scale_size : float
-        For N*, from simulated sweeps whose optimum is known.
+        For N*: from simulated runs whose optimum is known, and from the lowest points of parabolas through budgets
+        of public sweeps that were held out.
     """
 
     law: float = 1.3
@@ -47,9 +48,9 @@ class Width:
     offset: float = 0.25
     scale: float = 1.15
     freedom: float = 3.0
-    law_size: float = 1.3
-    coefficients_size: float = 1.0
-    distance_size: float = 0.04
+    law_size: float = 0.8
+    coefficients_size: float = 0.4
+    distance_size: float = 0.12
     scale_size: float = 1.0
 
     def quantile(self, level: float) -> float:
