@@ -211,7 +211,9 @@ def last(runs, params, tokens, levels):
 def test_the_command_benches_a_function_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- made by lawful bench -->\nstale table\n<!-- end of what lawful bench made -->\nafter\n")
+    page.write_text(
+        "before\n<!-- made by lawful bench -->\nstale table\n<!-- end of what lawful bench made -->\nafter\n"
+    )
     arguments = ["bench", "--forecasters", "chinchilla", "--own", f"{tmp_path / 'mine.py'}:last", "--json"]
     arguments += ["--splits", "top quarter", "--out", str(tmp_path / "out"), "--page", str(page), "--no-figures"]
     assert main(arguments) == 0
