@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from lawful.analysis.methods import AnalysisMethods
 from lawful.checks.undertuned import undertuned
 from lawful.core.cost import Cost
-from lawful.core.notes import Note
+from lawful.core.notes import Note, Verdict
 from lawful.core.numbers import format_flops, format_level, format_scientific
 from lawful.core.objective import Objective
 from lawful.core.sheet import Sheet
@@ -17,7 +18,7 @@ from lawful.core.shown import Shown
 from lawful.core.validation import check_budget, check_draws, check_level
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
-from lawful.decide.allocate import Allocation, allocate, allocation_sheet
+from lawful.decide.allocate import Allocation, allocate, allocation_sheet, withheld
 from lawful.decide.deadweight import deadweight
 from lawful.errors import IdentificationError
 from lawful.estimate.fit import fit
@@ -27,9 +28,11 @@ from lawful.estimate.solvers import Solver
 from lawful.laws.laws import DEFAULT_LAW, Law
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.diagnose import diagnose
+from lawful.uncertainty.grounds import AUTO
 from lawful.uncertainty.intervals import NOWHERE, Intervals, check_kind, of_draws
 from lawful.uncertainty.intervals import intervals as intervals_of
 from lawful.uncertainty.resample import SCHEMES
+from lawful.uncertainty.verdict import Judgement, judge
 
 Progress = Callable[[str], None]
 
@@ -55,6 +58,12 @@ class Analysis(AnalysisMethods, Shown):
         Notes of the fit, of its draws and of the comparison.
     level : float
         Coverage the intervals aim at.
+    intervals : Intervals or None
+        Where the intervals come from.
+    judged : Judgement or None
+        What the answer is worth; worked out when it is first asked for if not given.
+    asked : tuple of float
+        Budgets that a loaded analysis was asked about, which its verdict speaks of.
 
     Examples
     --------
@@ -74,6 +83,8 @@ class Analysis(AnalysisMethods, Shown):
     notes: tuple[Note, ...]
     level: float
     intervals: Intervals | None = None
+    judged: Judgement | None = None
+    asked: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         asked = ", ".join(format_scientific(one.budget) for one in self.allocations) or "none"
@@ -97,7 +108,7 @@ class Analysis(AnalysisMethods, Shown):
             fit, sure = there.fit, sure and there
             said = ", ".join(f"{UNITS[name]} in units of {format_scientific(unit)}" for name, unit in units.items())
             closing = (f"A and B refer to {said}.",)
-        first = fit_sheet(fit, sure)
+        first = fit_sheet(fit, sure, self.judgement)
         first = replace(first, sentences=(*first.sentences, source_sentence(self.runs)), notes=())
         first = replace(first, closing=(*first.closing, *closing))
         *others, last = (first, *self.allocation_sheets(self.allocations))
@@ -183,7 +194,8 @@ class Analysis(AnalysisMethods, Shown):
         """
         fit, at = self.fit, self.level if level is None else level
         if params is None and tokens_per_param is None:
-            return allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth)
+            best = allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth)
+            return _as_judged(best, self.judgement, fit.runs)
         held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=self.sure, level=at)
         if fit.surface is None:
             return held
@@ -194,6 +206,16 @@ class Analysis(AnalysisMethods, Shown):
     def sure(self) -> Intervals | None:
         """Where the intervals come from; those of the draws for an analysis that was put together by hand."""
         return self.intervals or of_draws(self.draws, self.level)
+
+    @cached_property
+    def judgement(self) -> Judgement:
+        """What the answer is worth, with the notes that say why."""
+        return self.judged or judge(self.fit, self.asked or [one.budget for one in self.allocations])
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the runs support the answer."""
+        return self.judgement.verdict
 
     @property
     def runs(self) -> Runs:
@@ -261,7 +283,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
         :func:`lawful.uncertainty.bootstrap.bootstrap`), the profile, the linearisation, or nowhere.
         The profile if not given, and for a method without a surface a bootstrap within budgets.
     cluster : str, optional
-        Column of labels whose runs stand or fall together, for ``cluster``.
+        Column of labels whose runs stand or fall together, ``none`` for independent runs. If not given the
+        profile looks for a shared error by itself.
     level : float
         Coverage of the intervals, between 0 and 1.
     seed : int
@@ -306,11 +329,25 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     drawn = sure.draws if sure else None
     tell("allocating")
     made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
+    judged = judge(found, targets, cluster=AUTO if cluster is None or kind == "cluster" else cluster)
+    made = tuple(_as_judged(one, judged, table) for one in made)
+    notes.extend(judged.notes)
     notes.extend(_allocation_notes(found, made))
     if found.surface is not None and found.surface.law.two_powers:
         notes.extend(diagnose(found))
         notes.extend(undertuned(found))
-    return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure)
+    return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure, judged)
+
+
+def _as_judged(allocation: Allocation, judged: Judgement, runs: Runs) -> Allocation:
+    """
+    Return an allocation without the numbers that the runs do not tell.
+
+    Where the optimum is merely wide of a factor of ten, its interval and the loss are told all the same.
+    """
+    if not judged.withholds(allocation.budget, runs):
+        return allocation
+    return withheld(allocation, *(() if judged.reason == "wide" else ("params", "tokens", "loss")))
 
 
 DEFAULT_SCHEME = "profile"

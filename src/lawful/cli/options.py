@@ -293,7 +293,12 @@ class Sampling:
     ] = None
     cluster: Annotated[
         str | None,
-        typer.Option("--cluster", metavar="COLUMN", help="Labels of runs drawn together.", rich_help_panel=UNCERTAINTY),
+        typer.Option(
+            "--cluster",
+            metavar="COLUMN|none",
+            help="Labels of runs that share an error; none for independent runs. Found from the runs by default.",
+            rich_help_panel=UNCERTAINTY,
+        ),
     ] = None
     level: Annotated[float, typer.Option("--level", help="Level of the intervals.", rich_help_panel=UNCERTAINTY)] = 0.9
     seed: Seed = 0

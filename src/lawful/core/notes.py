@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 
@@ -27,6 +27,22 @@ class Status(Enum):
     def key(self) -> str:
         """Name used in JSON."""
         return self.name.lower()
+
+
+class Verdict(StrEnum):
+    """
+    What an answer is worth; whether the optimiser converged is another question. It is the word in JSON.
+
+    Examples
+    --------
+    >>> Verdict.LAW_REFUSED == "law refused"
+    True
+    """
+
+    SUPPORTED = "supported"
+    EXTRAPOLATED = "extrapolated"
+    LAW_REFUSED = "law refused"
+    NOT_IDENTIFIED = "not identified"
 
 
 NOTE_CODES: dict[str, str] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -212,6 +212,33 @@ def allocate(
         interval, prediction = {"loss": sure.of("loss_at", point=(n, d))}, {"loss": sure.prediction(point=(n, d))}
     lost = _price(source, versus, c, level, QUICK_DRAWS if sure else 0) if isinstance(source, Fit) else None
     return Allocation(c, n, d, loss, _ratio(d, n), interval, lost, prediction)
+
+
+def withheld(allocation: Allocation, *names: str) -> Allocation:
+    """
+    Return an allocation without numbers that cannot be had, nor what follows from them.
+
+    Parameters
+    ----------
+    allocation : Allocation
+    *names : str
+        Of ``params``, ``tokens`` and ``loss`` those whose intervals cannot be had either.
+    """
+    interval = allocation.interval
+    if interval is not None:
+        interval = {name: ends for name, ends in interval.items() if name not in names}
+    nothing = float("nan")
+    lost = "loss" in names
+    return replace(
+        allocation,
+        params=nothing,
+        tokens=nothing,
+        tokens_per_param=nothing,
+        loss=None if lost else allocation.loss,
+        interval=interval,
+        prediction=None if lost else allocation.prediction,
+        deadweight=None,
+    )
 
 
 def _intervals(sure: Intervals | None, budget: float) -> dict[str, Interval] | None:

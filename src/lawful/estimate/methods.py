@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lawful.core.notes import Verdict
     from lawful.decide.allocate import Allocation
     from lawful.decide.indifference import Indifference
     from lawful.forecasting.forecast import Forecast
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lawful.uncertainty.fitness import LackOfFit
     from lawful.uncertainty.intervals import Intervals
     from lawful.uncertainty.profile import Profile
+    from lawful.uncertainty.verdict import Judgement
 
 
 class FitMethods:
@@ -78,6 +80,18 @@ class FitMethods:
         from lawful.uncertainty.fitness import lack_of_fit
 
         return lack_of_fit(self, seed=seed)
+
+    def judge(self: Any, budgets: Sequence[float] = (), **options: Any) -> Judgement:
+        """Say what the answer is worth; see :func:`lawful.uncertainty.verdict.judge`."""
+        from lawful.uncertainty.verdict import judge
+
+        return judge(self, budgets, **options)
+
+    @property
+    def verdict(self: Any) -> Verdict:
+        """Whether the runs support the answer at their own budgets."""
+        judged: Judgement = self.judge()
+        return judged.verdict
 
     def dial(self: Any, budget: float, **options: Any) -> AsymptoteDial:
         """Turn the asymptote E and see the forecast; see :func:`lawful.uncertainty.dial.asymptote_dial`."""

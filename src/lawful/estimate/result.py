@@ -247,7 +247,7 @@ class Fit(FitMethods, Shown):
 
     def sheets(self) -> tuple[Sheet]:
         """Return how the fit ended and its coefficients, with the intervals that :meth:`intervals` gives."""
-        return (fit_sheet(self, default_intervals(self)),)
+        return (fit_sheet(self, default_intervals(self), default_judgement(self)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +366,7 @@ class FrontierFit(FitMethods, Shown):
 
     def sheets(self) -> tuple[Sheet]:
         """Return how the fit ended and its two lines, with the intervals that :meth:`intervals` gives."""
-        return (fit_sheet(self, default_intervals(self)),)
+        return (fit_sheet(self, default_intervals(self), default_judgement(self)),)
 
 
 def _named(values: Mapping[str, float]) -> str:
@@ -379,6 +379,16 @@ def default_intervals(fit: Fit | FrontierFit) -> Any:
         return None
     try:
         return fit.intervals()
+    except LawfulError:
+        return None
+
+
+def default_judgement(fit: Fit | FrontierFit) -> Any:
+    """Return what a fit is worth by the runs it has; None where it did not converge or cannot be judged."""
+    if fit.status is not Status.CONVERGED:
+        return None
+    try:
+        return fit.judge()
     except LawfulError:
         return None
 
@@ -419,7 +429,7 @@ def estimate_rows(fit: Fit | FrontierFit, of: Callable[[str], Interval] | None =
     return tuple((Cell(name, "text", small=said.get(name, "")), cell) for name, cell in estimates(fit, of).items())
 
 
-def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
+def fit_sheet(fit: Fit | FrontierFit, sure: Any = None, judged: Any = None) -> Sheet:
     """
     Return a fit in a sheet.
 
@@ -428,8 +438,11 @@ def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
     fit : Fit or FrontierFit
     sure : Intervals, optional
         Intervals of what it estimated.
+    judged : Judgement, optional
+        What it is worth.
     """
     state = fit.status.key.replace("_", " ")
+    verdict = "" if judged is None else f"Verdict: {judged.verdict.value}. "
     if fit.surface is not None:
         law, method = fit.surface.law, METHOD_TITLES.get(fit.method, fit.method)
         title = f"{method} fit of the {law.name} law to {_plural(len(fit.runs), 'run')}"
@@ -448,13 +461,13 @@ def fit_sheet(fit: Fit | FrontierFit, sure: Any = None) -> Sheet:
         )
         closing = ()
     return Sheet(
-        f"{title}: {state}.",
+        f"{verdict}{title}: {state}.",
         said,
         ("", "value"),
         estimate_rows(fit, None if sure is None else sure.of),
         "" if sure is None else f"{format_level(sure.level)} interval",
         closing if sure is None else (*closing, sure.sentence),
-        fit.notes,
+        fit.notes if judged is None else (*fit.notes, *judged.notes),
     )
 
 

@@ -1,8 +1,9 @@
-"""lack_of_fit(): whether replicates, or residuals that differ between budgets, refuse the law."""
+"""lack_of_fit(): whether the residuals refuse the law, by every test that the design allows, judged together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,11 @@ from lawful.core.notes import Note
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, IntArray
-from lawful.estimate.result import surface_fit
+from lawful.estimate.result import Fit, surface_fit
 from lawful.uncertainty.delta import delta
+from lawful.uncertainty.grounds import first_of_copies, groupings
+from lawful.uncertainty.lawtest import LawTest, Residuals, law_test
+from lawful.uncertainty.linear import Linearised, working_variances
 
 SAME = 1e-9
 """Relative difference below which two runs have the same N and D."""
@@ -50,12 +54,18 @@ class LackOfFit(Shown):
         The same for the residuals' means across budgets (Kruskal and Wallis's statistic,
         calibrated by simulation, since residuals of one fit are not independent).
     notes : tuple of Note
-        ``lack_of_fit`` where a probability is below 1%.
+        ``lack_of_fit`` where the joint probability is below 1%.
+    p : float or None
+        Joint probability of all tests by wild draws; None where there are too few runs, or no noise.
+    each : mapping of str to float
+        Probability of each test alone: ``coupled`` (a power of the sum of the terms), ``quadratic`` (a bend in
+        ln N and ln D), ``budget`` and ``size`` (errors that a budget or a model size shares), ``neighbours``
+        (sizes of a budget that stray together), ``replicates``.
+    missed : float
+        Root mean square over the runs of what the bends add to the fit, in the unit of the residuals.
 
     Examples
     --------
-    Without replicates only the residuals across budgets are tested:
-
     >>> truth = lawful.Surface.named("chinchilla")
     >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)
     >>> lawful.fit(lawful.simulate(truth, plan, noise=0.01)).lack_of_fit().replicates
@@ -70,6 +80,14 @@ class LackOfFit(Shown):
     p_replicates: float | None
     p_budgets: float | None
     notes: tuple[Note, ...] = ()
+    p: float | None = None
+    each: Mapping[str, float] = field(default_factory=dict)
+    missed: float = 0.0
+
+    @property
+    def refused(self) -> bool:
+        """Whether the law is refused: by all tests together, or by one of the first two where those cannot be run."""
+        return bool(self.notes)
 
     def sheets(self) -> tuple[Sheet]:
         """Return both tests."""
@@ -83,20 +101,28 @@ class LackOfFit(Shown):
             row(f, Cell(self.f, "ratio")),
             row("probability, replicates", Cell(self.p_replicates, "ratio")),
             row("probability, residuals across budgets", Cell(self.p_budgets, "ratio")),
+            *(row(f"probability, {WORDS[name]}", Cell(p, "ratio")) for name, p in self.each.items()),
+            row("probability, all tests together", Cell(self.p, "ratio")),
+            row("what bends add to the fit", Cell(self.missed, "nats")),
         )
         return (Sheet("Does the law fit?", (), ("", "value"), rows, "", (), self.notes),)
 
 
 def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     """
-    Test whether the law fits: pure error against model error, and residuals across budgets.
+    Test whether the law fits, by every test that the design allows.
+
+    Pure error against model error where runs repeat N and D; residuals across budgets; and a joint test
+    that also works on grids and ladders: the score of a coupling of the two terms, bends in ln N and
+    ln D, errors shared by budgets and sizes, neighbours that stray together. Copies of a row
+    count once.
 
     Parameters
     ----------
     fit : Fit
         A surface fit.
     seed : int
-        Seed of the simulated calibration.
+        Seed of the simulated calibrations; the order of the runs does not matter.
 
     Returns
     -------
@@ -118,6 +144,8 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     (True, ())
     """
     fit = surface_fit(fit, " whose fit could be tested")
+    first = first_of_copies(fit.runs)
+    fit = fit if first.size == len(fit.runs) else replace(fit, runs=fit.runs.take(first))
     at = delta(fit).linear
     weight = at.weight[0]
     used = weight > 0
@@ -128,20 +156,59 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     root = np.sqrt(weight)[None] * at.slope[0]
     hat = root.T @ at.inverse[0] @ root
     p_budgets = _across(residual[used], hat[np.ix_(used, used)], fit.runs.group[used], np.random.default_rng(seed))
-    notes = []
+    together = law_test(_residuals(fit, at), seed=seed, coupled=fit.surface.law.two_powers)
+    notes = _notes(own, p_budgets, together)
+    return LackOfFit(*own, p_budgets, notes, together.p, together.each, together.missed)
+
+
+def _residuals(fit: Fit, at: Linearised) -> Residuals:
+    """Take the runs with weight to the joint test, each with the scale that the trend of the noise gives it."""
+    used = at.weight[0] > 0
+    runs = fit.runs if used.all() else fit.runs.take(np.flatnonzero(used))
+    weighed = Linearised(
+        at.slope[:, :, used], at.inverse, at.weight[:, used], at.leverage[:, used], at.residual[:, used],
+        at.pseudo[:, used], at.free, at.runs, at.variance, at.inliers, at.reducible[:, used],
+    )  # fmt: skip
+    found = groupings(runs)
+    scale = np.sqrt(working_variances(weighed)[0][0] / weighed.weight[0])
+    slope, residual, reducible = weighed.slope[0][at.free[0]], weighed.residual[0], weighed.reducible[0]
+    logs = np.log(runs.N), np.log(runs.D)
+    return Residuals(slope, residual, scale, reducible, *logs, found["budget"], found["size"], found["cell"])
+
+
+def _notes(own: _Replicates, p_budgets: float | None, together: LawTest) -> tuple[Note, ...]:
+    """Say what refuses the law: all tests together, or where they cannot be run either of the first two."""
+    said = []
     if own.p is not None and own.p < REFUSED:
-        text = (
-            f"Replicates refuse the law: it misses {own.model:.3g} beyond their own scatter of {own.pure:.3g} "
-            f"(F = {own.f:.3g}, p = {own.p:.1g})."
+        said.append(
+            f"replicates refuse the law: it misses {own.model:.3g} beyond their own scatter of {own.pure:.3g} "
+            f"(F = {own.f:.3g}, p = {own.p:.1g})"
         )
-        notes.append(Note("lack_of_fit", text))
     if p_budgets is not None and p_budgets < REFUSED:
-        text = (
-            f"Residuals differ between budgets more than chance allows (p = {p_budgets:.1g}): the law misses a trend "
-            f"in compute, so its extrapolation is off by more than any interval says."
+        said.append(f"residuals differ between budgets more than chance allows (p = {p_budgets:.1g})")
+    if together.p is not None:
+        if not together.refused:
+            return ()
+        names = [WORDS[name] for name, p in together.each.items() if p < REFUSED] or ["the tests together"]
+        said.append(
+            f"the residuals refuse the law (joint p = {together.p:.1g}) by {', '.join(names)}; bends would add "
+            f"{together.missed:.2g} nats (root mean square)"
         )
-        notes.append(Note("lack_of_fit", text))
-    return LackOfFit(*own, p_budgets, tuple(notes))
+    if not said:
+        return ()
+    text = "; ".join(said)
+    return (Note("lack_of_fit", f"{text[0].upper()}{text[1:]}."),)
+
+
+WORDS = {
+    "coupled": "a coupling of the two terms",
+    "quadratic": "a bend in ln N and ln D",
+    "budget": "an error that budgets share",
+    "size": "an error that model sizes share",
+    "neighbours": "neighbouring sizes that stray together",
+    "replicates": "replicates",
+}
+"""Tests in words."""
 
 
 def replicate_groups(N: Array, D: Array) -> IntArray:

@@ -41,8 +41,8 @@ ROUNDING = 1e-7
 MOST_UNEVEN = 10.0
 """Factor on the variance, by which uneven noise may scale an interval, beyond which it is not believed."""
 
-COPIED = 0.5
-"""Share of the runs with repeated N and D from which equal losses are copies, and not chance."""
+COPIED = 0.9
+"""Share of the runs with repeated N and D from which equal losses are copies, and not rounding."""
 
 COEFFICIENTS = ("E", "A", "B", "alpha", "beta")
 """Names of the coefficients of two powers, in the order of the law's own."""

@@ -281,7 +281,7 @@ def intervals(
                 return Intervals(fit, kind, level, notes=delta(fit).notes)
             rests = grounds(fit, cluster or AUTO)
             return Intervals(fit, kind, level, notes=rests.notes if rests else (), cluster=cluster or AUTO)
-        kind = "within-budget"
+        kind = "within-budget" if cluster in (None, AUTO, INDEPENDENT) else "cluster"
     cluster = None if cluster in (AUTO, INDEPENDENT) else cluster
     drawn = bootstrap(fit, draws, scheme=kind, seed=seed, cluster=cluster)
     return Intervals(fit, drawn.scheme, level, drawn, drawn.notes)

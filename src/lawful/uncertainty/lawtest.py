@@ -21,7 +21,7 @@ DRAWS = 999
 """Wild draws behind a probability."""
 
 REFUSED = 0.01
-"""Joint probability from which the law counts as refused."""
+"""Joint probability below which the law counts as refused."""
 
 FEWEST_FREE = 5
 """Degrees of freedom below which the residuals cannot judge a law."""
@@ -93,7 +93,7 @@ class LawTest(NamedTuple):
     @property
     def refused(self) -> bool:
         """Whether the joint probability is below :data:`REFUSED`."""
-        return self.p is not None and self.p <= REFUSED
+        return self.p is not None and self.p < REFUSED
 
 
 def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:

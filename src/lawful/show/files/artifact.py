@@ -447,4 +447,5 @@ def _decode(document: Document) -> Analysis:
         level=document["provenance"]["level"],
         # Intervals are computed again: what is stored is which kind, at which level.
         intervals=sure and Intervals(fit, sure["kind"], sure["level"], draws, draws.notes if draws else ()),
+        asked=tuple(float(one["budget"]) for one in document.get("allocations") or ()),
     )

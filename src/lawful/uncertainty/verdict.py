@@ -1,0 +1,234 @@
+"""judge(): what an answer is worth. Whether the runs tell the optimum, and whether their residuals refuse the law."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lawful.core.cost import Cost
+from lawful.core.notes import Note, Verdict
+from lawful.core.numbers import format_count, format_flops, format_value
+from lawful.data.runs import Runs
+from lawful.errors import LawfulError
+from lawful.estimate.fit import fit as fit_law
+from lawful.estimate.result import Fit
+from lawful.uncertainty.fitness import LackOfFit, lack_of_fit
+from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, grounds
+from lawful.uncertainty.identified import Identified, identified
+from lawful.uncertainty.intervals import Intervals
+from lawful.uncertainty.quantity import Quantity
+
+LEVEL = 0.9
+"""Level of the intervals behind a verdict."""
+
+FAR = 10.0
+"""Times the largest budget of the runs beyond which an answer is extrapolated."""
+
+ONE_BUDGET = 1.5
+"""Factor around the only budget of some runs within which its own optimum is told."""
+
+APART = 4.0
+"""How far beyond the sampled tokens per parameter the runs lie that would settle it."""
+
+SAME_RATIO = 1e-3
+"""Spread of ln(D/N) below which all runs have one ratio."""
+
+BETTER_LAW = "skaling"
+"""The law that is tried where one of two separate powers is refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """
+    What an answer is worth.
+
+    Attributes
+    ----------
+    verdict : Verdict
+    notes : tuple of Note
+        ``not_identified``, ``lack_of_fit``.
+    reason : str
+        Why the optimum is not told: ``open``, ``wide``, ``outside``, ``ratio``, ``zero`` or ``budget``; else empty.
+    test : LackOfFit or None
+        The test of the law.
+    better : Fit or None
+        The coupled law on the same runs, where theirs is refused.
+    """
+
+    verdict: Verdict
+    notes: tuple[Note, ...] = ()
+    reason: str = ""
+    test: LackOfFit | None = None
+    better: Fit | None = None
+
+    def withholds(self, budget: float, runs: Runs) -> bool:
+        """Whether the optimum at a budget cannot be had; with one budget of runs, at any other one."""
+        if self.verdict is not Verdict.NOT_IDENTIFIED:
+            return False
+        own = float(np.exp(np.log(runs.C).mean()))
+        return self.reason != "budget" or not own / ONE_BUDGET <= budget <= own * ONE_BUDGET
+
+
+def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Judgement:
+    """
+    Judge an answer: not identified, refused, extrapolated, or supported.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+        Of a frontier only the distance of the budgets is judged.
+    budgets : sequence of float
+        Budgets asked about, in FLOPs.
+    cluster : str
+        See :func:`lawful.profile`.
+
+    Returns
+    -------
+    Judgement
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> judge(lawful.fit(runs), [1e20]).verdict.value
+    'supported'
+
+    Runs at one ratio of tokens to parameters do not tell which ratio is best:
+
+    >>> N = np.geomspace(2e7, 5e9, 10)
+    >>> ladder = lawful.Runs.from_arrays(N, 20 * N, truth.loss(N, 20 * N) * np.exp(0.001 * np.cos(np.arange(10))))
+    >>> judge(lawful.fit(ladder)).verdict.value
+    'not identified'
+    """
+    top = float(fit.runs.C.max())
+    far = Verdict.EXTRAPOLATED if any(c > FAR * top for c in budgets) else Verdict.SUPPORTED
+    if fit.surface is None:
+        return Judgement(far)
+    rests = grounds(fit, cluster)
+    test = lack_of_fit(fit)
+    told = _told(fit, rests)
+    if told is not None and not told.told:
+        return Judgement(Verdict.NOT_IDENTIFIED, (_unidentified(fit, told), *test.notes), told.reason, test)
+    if not test.refused:
+        beyond = told is not None and told.partly
+        return Judgement(Verdict.EXTRAPOLATED if beyond else far, (), "", test)
+    note, moved, better = _refusal(fit, test, budgets or (top,))
+    return Judgement(Verdict.LAW_REFUSED if moved else far, (note,), "", test, better)
+
+
+def _told(fit: Fit, rests: Grounds | None) -> Identified | None:
+    """Whether the runs tell the optimum at their largest budget; None for laws that have none in closed form."""
+    if not fit.surface.law.profiles:
+        return None
+    runs, cost = fit.runs, fit.surface.cost
+    ratio = np.log(runs.D / runs.N)
+    nothing = (0.0, float("inf"))
+    if np.ptp(ratio) < SAME_RATIO:
+        return Identified(told=False, reason="ratio", partly=True, ratio=nothing)
+    if runs.budgets.size == 1:
+        return Identified(told=False, reason="budget", partly=True, ratio=nothing)
+    if any(fit.coefficients[name] == 0 for name, _, _ in fit.surface.law.amounts):
+        return Identified(told=False, reason="zero", partly=True, ratio=nothing)
+    if rests is None:
+        return None
+    quantity = Quantity("params", float(runs.C.max()))
+    size = rests.ends(quantity, cost, rests.rise(quantity, cost, LEVEL, "trend")[0])
+    return identified(size, float(np.log(cost.product(float(runs.C.max())))), ratio)
+
+
+WHY = {
+    "ratio": "all {n} runs have {ratio:.3g} tokens per parameter, so nothing tells which ratio is best",
+    "budget": "all {n} runs share one budget, so nothing tells how the optimum moves with compute",
+    "zero": "the fit needs only one of the two terms, so its optimum lies at no size",
+    "open": "the {level:.0%} interval of the compute-optimal size at {top} has no end on at least one side",
+    "wide": "the {level:.0%} interval of the compute-optimal size at {top} spans more than a factor of ten",
+    "outside": "the compute-optimal tokens per parameter ({low} to {high}) lie wholly beyond those of the runs",
+}
+"""Reasons in words."""
+
+
+def _unidentified(fit: Fit, told: Identified) -> Note:
+    """Say what cannot be had and why, what can, and which two runs would settle it."""
+    runs = fit.runs
+    ratio, top = runs.D / runs.N, float(runs.C.max())
+    why = WHY[told.reason].format(
+        n=len(runs),
+        ratio=float(np.exp(np.log(ratio).mean())),
+        level=LEVEL,
+        top=format_flops(top),
+        low=format_count(told.ratio[0]),
+        high=format_count(told.ratio[1]),
+    )
+    lost = "N*, D* and deadweight" if told.reason == "wide" else "N*, D*, L* and deadweight"
+    own = " at other budgets" if told.reason == "budget" else ""
+    text = (
+        f"The runs do not tell the compute-optimal size: {why}. {lost}{own} cannot be had; the loss at sizes and token "
+        f"counts near those of the runs can. Two runs would settle it: {_settling(runs, told, fit.surface.cost)}."
+    )
+    return Note("not_identified", text)
+
+
+def _settling(runs: Runs, told: Identified, cost: Cost) -> str:
+    """Two runs that differ from all others where the answer hangs: in tokens per parameter, or in compute."""
+    ratio, top = runs.D / runs.N, float(runs.C.max())
+    low, high = float(ratio.min()), float(ratio.max())
+    middle = float(np.exp(np.log(ratio).mean()))
+    if told.reason == "budget":
+        asked = [(top / FAR, middle), (top * FAR, middle)]
+    elif told.reason == "outside" and told.ratio[0] > high:
+        asked = [(top, high * APART), (top, high * APART**2)]
+    elif told.reason == "outside":
+        asked = [(top, low / APART), (top, low / APART**2)]
+    else:
+        asked = [(top, low / APART), (top, high * APART)]
+    rows = []
+    for budget, each in asked:
+        params = float(np.sqrt(cost.product(budget) / each))
+        rows.append(f"{format_count(params)} parameters on {format_count(each * params)} tokens")
+    return " and ".join(rows)
+
+
+def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float]) -> tuple[Note, bool, Fit | None]:
+    """
+    Say that the law is refused, what another one answers, and whether that lies outside the law's own intervals.
+
+    The intervals are those of independent errors: where the law is wrong, what it misses looks like an error
+    that budgets share, and would widen them until they hold any other law's answer.
+    """
+    said = test.notes[0].message.removesuffix(".")
+    better = _coupled(fit)
+    if better is None:
+        return Note("lack_of_fit", f"{said}; no other law could be fitted to compare."), True, None
+    again = lack_of_fit(better)
+    judged = f"refused as well (p = {again.p:.1g})" if again.p is not None and again.refused else "not refused"
+    sure = Intervals(fit, "profile", LEVEL, cluster=INDEPENDENT)
+    moved, words = False, []
+    for budget in budgets:
+        own, other = fit.surface.optimum(budget), better.surface.optimum(budget)
+        for name in ("params", "loss"):
+            low, high = sure.of(name, budget=budget)
+            moved |= not low <= float(getattr(other, name)) <= high
+        steps = np.log(float(other.params) / float(own.params)), float(other.loss) - float(own.loss)
+        words.append(
+            f"at {format_flops(budget)} it puts N* at {format_count(float(other.params))} and L* at "
+            f"{format_value(float(other.loss))} ({steps[0]:+.2g} in ln N*, {steps[1]:+.2g} nats)"
+        )
+    where = "outside" if moved else "inside"
+    text = (
+        f"{said}. The {better.surface.law.name} law is {judged}: {'; '.join(words)}, {where} the "
+        f"{fit.surface.law.name} law's own intervals."
+    )
+    return Note("lack_of_fit", text), moved, better
+
+
+def _coupled(fit: Fit) -> Fit | None:
+    """Return the coupled law on the same runs; None where it cannot be fitted or is the law already."""
+    if fit.surface.law.name == BETTER_LAW:
+        return None
+    try:
+        return fit_law(fit.runs, law=BETTER_LAW, objective=fit.objective)
+    except LawfulError:
+        return None
