@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 import lawful
 from lawful.show.figures.axes import add_legend, drawing, save_figure, set_log_axis, style_axes
 from lawful.show.figures.palette import LIGHT
+from lawful.studies.study import find_study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -139,8 +140,18 @@ def _finish(ax: Axes, columns: int) -> None:
     add_legend(ax, LIGHT, columns=columns)
 
 
+def essay() -> dict[str, Figure]:
+    """Return the figures of the page that walks the essay: those of the study of that name."""
+    study = find_study("essay")
+    (task,) = study.tasks(study.config)
+    return study.draw(study.compute(study.settings(quick=False, seed=42), task))
+
+
 if __name__ == "__main__":
     for draw in (parabolas, vpnls, deadweight):
         with drawing():
             drawn = draw()
         save_figure(drawn, IMAGES / f"{draw.__name__}.svg")
+    with drawing():
+        for name, drawn in essay().items():
+            save_figure(drawn, IMAGES / f"essay-{name}.svg")

@@ -149,6 +149,63 @@ def kaplan_forward_flops(
     return plain(MULTIPLY_ADD * (weights + n * s * a))
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """
+    One row of Kaplan's table: parameters, and forward FLOPs per token.
+
+    Attributes
+    ----------
+    name : str
+    params, flops : float
+    counted : bool
+        Whether Kaplan's N and C count it; embeddings and logits are left out.
+    """
+
+    name: str
+    params: float
+    flops: float
+    counted: bool
+
+
+def kaplan_operations(
+    *, width: float, layers: float, attention: float, ffn: float, context: float, vocabulary: float
+) -> tuple[Operation, ...]:
+    """
+    Parameters and forward FLOPs per token of every operation of a transformer (Kaplan et al. 2020, table 1).
+
+    Parameters
+    ----------
+    width, layers, attention, ffn, context
+        As in :func:`kaplan_forward_flops`.
+    vocabulary : float
+        Tokens of the vocabulary.
+
+    Returns
+    -------
+    tuple of Operation
+        What counts adds up to :func:`kaplan_params` and :func:`kaplan_forward_flops`.
+
+    Examples
+    --------
+    >>> rows = kaplan_operations(width=1600, layers=48, attention=1600, ffn=6400, context=1024, vocabulary=50257)
+    >>> print(f"{sum(r.params for r in rows if r.counted):.4g} {sum(r.flops for r in rows if r.counted):.4g}")
+    1.475e+09 3.106e+09
+    >>> [row.name for row in rows if not row.counted]
+    ['embed', 'de-embed']
+    """
+    d, n, a, f = width, layers, attention, ffn
+    qkv, project, inner = n * d * 3 * a, n * a * d, n * 2 * d * f
+    return (
+        Operation("embed", (vocabulary + context) * d, 4 * d, counted=False),
+        Operation("attention: QKV", qkv, MULTIPLY_ADD * qkv, counted=True),
+        Operation("attention: mask", 0.0, MULTIPLY_ADD * n * context * a, counted=True),
+        Operation("attention: project", project, MULTIPLY_ADD * project, counted=True),
+        Operation("feed-forward", inner, MULTIPLY_ADD * inner, counted=True),
+        Operation("de-embed", 0.0, MULTIPLY_ADD * d * vocabulary, counted=False),
+    )
+
+
 def deepseek_flops(*, width: ArrayLike, layers: ArrayLike, context: ArrayLike) -> Any:
     """
     Non-embedding training FLOPs per token, M = 72 n d² + 12 n d l, by which DeepSeek replaces 6N.

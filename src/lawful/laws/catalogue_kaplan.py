@@ -24,6 +24,12 @@ TABLE5 = {
 }
 """Published constants (tables 2, 3 and 5); compute in PF-days. The three triples are not to be mixed."""
 
+PF_DAY = 8.64e19
+"""FLOPs of a petaflop/s-day."""
+
+IN_FLOPS = {name: {**k, "Cc": k["Cc"] * PF_DAY} if "Cc" in k else dict(k) for name, k in TABLE5.items()}
+"""The same with compute in FLOPs, as the laws here take it."""
+
 BATCH = {"Bstar": 2.1e8, "alphaB": 0.21}
 """Critical batch in tokens, table 5 (the text rounds Bstar to 2e8)."""
 

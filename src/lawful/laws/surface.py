@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
 from lawful.errors import UnsupportedError
+from lawful.laws.catalogue_kaplan import IN_FLOPS
 from lawful.laws.law import Coefficients, Law, terms_of
-from lawful.laws.laws import CHINCHILLA, PUBLISHED, STUDY_SURFACES
+from lawful.laws.laws import CHINCHILLA, LAWS, PUBLISHED, STUDY_SURFACES
 from lawful.laws.methods import SurfaceMethods
 from lawful.laws.optimum import minimise_lines
 
@@ -263,7 +264,8 @@ class Surface(SurfaceMethods):
 
         ``hoffmann``, ``hoffmann-rounded`` and ``besiroglu`` are fits of the Chinchilla runs;
         ``symmetric``, ``chinchilla``, ``asymmetric``, ``soda`` and ``sparse-nmm`` the truths that
-        simulations start from (:data:`~lawful.laws.laws.STUDY_SURFACES`).
+        simulations start from (:data:`~lawful.laws.laws.STUDY_SURFACES`). Kaplan's laws have their
+        published constants under the name of the law, such as ``kaplan-nd``, with compute in FLOPs.
 
         Raises
         ------
@@ -276,11 +278,11 @@ class Surface(SurfaceMethods):
         >>> print(f"N* grows as C^{a:.2f}, D* as C^{b:.2f}")
         N* grows as C^0.25, D* as C^0.75
         """
-        known = {**PUBLISHED, **STUDY_SURFACES}
+        known = {**PUBLISHED, **STUDY_SURFACES, **IN_FLOPS}
         if name not in known:
             msg = f"Unknown parameter set {name!r}; choose one of {', '.join(known)}."
             raise UnsupportedError(msg)
-        return cls(known[name])
+        return cls(known[name], LAWS[name] if name in IN_FLOPS else CHINCHILLA)
 
     def as_two_powers(self, asked: str = "What was asked") -> Surface:
         """
@@ -355,6 +357,40 @@ class Surface(SurfaceMethods):
         """Spend a budget at a fixed number of tokens per parameter."""
         params = np.sqrt(self.cost.product(budget) / np.asarray(tokens_per_param, float))
         return self.at_params(budget, params)
+
+    def overfit(self, params: ArrayLike, tokens: ArrayLike) -> Any:
+        """
+        Overfitting: how far the loss on D tokens lies above that on unlimited ones, L(N, D)/L(N, ∞) - 1.
+
+        Under Kaplan's L(N, D) it depends on N^(alphaN/alphaD)/D alone (Kaplan et al. 2020, equation 4.3).
+
+        Parameters
+        ----------
+        params, tokens : array_like
+            N and D; they broadcast.
+
+        Returns
+        -------
+        float or array
+            A fraction, 0 for unlimited data.
+
+        Raises
+        ------
+        UnsupportedError
+            If the law is not one of N and D.
+
+        Examples
+        --------
+        >>> print(f"{Surface.named('kaplan-nd').overfit(1e9, 1e10):.4f}")
+        0.0435
+        """
+        if set(self.law.columns) != {"N", "D"}:
+            msg = (
+                f"Overfitting compares D tokens with unlimited ones, but the {self.law.name} law is no law of N and D."
+            )
+            raise UnsupportedError(msg)
+        excess = np.asarray(self.loss(params, tokens)) / np.asarray(self.loss(params, np.inf)) - 1.0
+        return excess if np.ndim(excess) else float(excess)
 
     def deadweight(self, budget: ArrayLike, tokens: ArrayLike) -> Any:
         """

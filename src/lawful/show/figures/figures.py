@@ -8,6 +8,7 @@ import numpy as np
 
 from lawful.core.numbers import format_power
 from lawful.errors import UnsupportedError
+from lawful.estimate.result import Fit
 from lawful.show.figures.axes import (
     add_legend,
     drawing,
@@ -18,6 +19,7 @@ from lawful.show.figures.axes import (
     style_axes,
     widen,
 )
+from lawful.show.figures.curve_figure import has_curve, plot_curve
 from lawful.show.figures.figure_data import Table, figure_tables, parabolas_of, rows_where
 from lawful.show.figures.frontier import plot_frontier
 from lawful.show.figures.palette import CROWDED, FONT_SIZE, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
@@ -206,10 +208,12 @@ def figures_of(analysis: Analysis, *, palette: Palette = LIGHT) -> dict[str, Fig
     -------
     dict of str to matplotlib Figure
         ``isoflop``, ``frontier`` (N* and D* side by side) and, if the fit predicts
-        losses, ``residuals``.
+        losses, ``residuals``; ``curve`` alone for a law of one column, which has neither.
     """
     from matplotlib.figure import Figure
 
+    if isinstance(analysis.fit, Fit) and has_curve(analysis.fit):
+        return {"curve": figure_of(plot_curve(analysis.fit, palette=palette))}
     frontier = Figure(figsize=(9.6, 4.0), layout="constrained", facecolor=palette.paper)
     with drawing():
         left, right = frontier.subplots(1, 2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lawful.analysis.analysis import Analysis
 from lawful.decide.indifference import indifference
 from lawful.estimate.result import surface_fit
+from lawful.show.figures.curve_figure import plot_curve
 from lawful.show.figures.dial_figure import plot_dial, plot_profile
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals
 from lawful.show.figures.valley_figure import plot_indifference
@@ -41,6 +42,10 @@ class Plots:
     def frontier(self, ax: Axes | None = None, **options: Any) -> Axes:
         """N* or D* against compute; see :func:`lawful.show.figures.figures.plot_frontier`."""
         return plot_frontier(self.analysis, ax, **options)
+
+    def curve(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """A law of one column on its own axis; see :func:`lawful.show.figures.curve_figure.plot_curve`."""
+        return plot_curve(surface_fit(self.analysis.fit, ", so no curve"), ax, **options)
 
     def residuals(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Observed less fitted loss by budget; see :func:`lawful.show.figures.figures.plot_residuals`."""
