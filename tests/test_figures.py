@@ -12,11 +12,14 @@ from matplotlib.collections import FillBetweenPolyCollection, LineCollection, Pa
 
 from lawful.analysis.analysis import Analysis, analyse
 from lawful.core.numbers import format_count
+from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate
 from lawful.errors import UnsupportedError
+from lawful.estimate.fit import fit
 from lawful.estimate.result import METHODS, Fit
 from lawful.laws.surface import Surface
 from lawful.show.figures.axes import figure_of, log_ticks, save_figure
+from lawful.show.figures.curve_figure import plot_curve
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.figures import figures_of, plot_frontier, plot_isoflop, plot_residuals
 from lawful.show.figures.palette import DARK, LIGHT
@@ -302,3 +305,36 @@ def test_log_ticks_are_few_round_and_inside(low: float, high: float) -> None:
     assert 1 <= len(ticks) <= 7
     assert all(low * 0.999 <= tick <= high * 1.001 for tick in ticks)
     assert all(float(f"{tick:.1e}") == pytest.approx(tick) for tick in ticks)
+
+
+CURVES = {
+    "hestness": ("D", "Training tokens D"),
+    "kaplan-n": ("N", "Model size N (parameters)"),
+    "compute": ("C", "Training compute C (FLOPs)"),
+}
+
+
+@pytest.mark.parametrize("law", CURVES)
+def test_a_law_of_one_column_is_drawn_over_it_with_its_band(law: str) -> None:
+    column, title = CURVES[law]
+    x = np.geomspace(1e7, 1e10, 9)
+    noise = np.random.default_rng(2).normal(0, 0.01, 9)
+    n, d = (x, np.full(9, 1e9)) if column == "N" else (np.full(9, 1e8), x)
+    losses = (30 / x**0.2 if law == "kaplan-n" else 1.5 + 30 / x**0.2) + noise
+    found = fit(Runs.from_arrays(n, d, losses), law=law)
+    ax = found.plot.curve()
+    assert ax.get_xlabel() == title
+    seen, curve = line_named(ax, "runs"), line_named(ax, f"{law} law")
+    np.testing.assert_allclose(np.sort(seen.get_xdata()), np.sort(found.runs.column(column)))
+    np.testing.assert_allclose(
+        np.interp(np.log(seen.get_xdata()), np.log(curve.get_xdata()), curve.get_ydata()), losses, atol=0.06
+    )
+    (band,) = [c for c in ax.collections if isinstance(c, FillBetweenPolyCollection)]
+    edges = band.get_paths()[0].vertices
+    assert np.ptp(edges[:, 1]) > np.ptp(curve.get_ydata())
+    assert set(figures_of(analyse(found.runs, law=law))) == {"curve"}
+
+
+def test_a_law_of_two_columns_is_no_curve(analysis: Analysis) -> None:
+    with pytest.raises(UnsupportedError, match="chinchilla law is a function of N, D, no curve over one of N, D and C"):
+        plot_curve(analysis.fit)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lawful.counting.formulas import kaplan_forward_flops, kaplan_operations, kaplan_params
+from lawful.errors import UnsupportedError
 from lawful.laws.laws import LAWS
 from lawful.laws.reconcile import kaplan_slope, local_exponent
 from lawful.laws.surface import Surface
@@ -73,3 +75,52 @@ def test_the_local_exponent_is_the_slope_of_the_allocation() -> None:
 @pytest.mark.parametrize(("name", "slope"), [("besiroglu", 0.775), ("hoffmann", 0.741)])
 def test_kaplans_range_sees_the_published_slope(name: str, slope: float) -> None:
     assert kaplan_slope(Surface.named(name).coefficients) == pytest.approx(slope, abs=5e-4)
+
+
+def test_the_essay_agrees_with_what_was_published_and_draws_every_law() -> None:
+    study = find_study("essay")
+    tables = tables_of(study)
+    compared = study.published(tables)
+    assert [c.quantity for c in compared if c.verdict == DIFFERS] == []
+    assert all(c.remark for c in compared if c.tolerance_percent > 1)
+    assert set(study.draw(tables)) == {"amari", "hestness", "kaplan", "gopher_chinchilla"}
+    assert all(sentence.endswith(".") and "nan" not in sentence for sentence in study.findings(tables))
+
+
+def test_the_three_regions_are_found_where_they_are() -> None:
+    tables = tables_of(find_study("essay"))
+    truth, found = (tables["hestness_fit"].one(curve=name) for name in ("truth", "fitted"))
+    for end in ("first_end", "last_end"):
+        assert found[end] == pytest.approx(truth[end], rel=0.25)
+    assert found["guess"] == pytest.approx(truth["guess"], rel=0.02)
+
+
+def test_gopher_wastes_more_than_chinchilla_under_either_law() -> None:
+    for _, rows in tables_of(find_study("essay"))["gopher"].groups("law"):
+        gopher, chinchilla = (rows.one(model=name) for name in ("Gopher", "Chinchilla"))
+        assert gopher["wasted_percent"] > 2 * chinchilla["wasted_percent"] > 0
+        assert gopher["loss_at_budget"] > chinchilla["loss_at_budget"] > gopher["optimal_loss"]
+
+
+def test_overfitting_is_the_published_formula_and_hangs_on_the_ratio_alone() -> None:
+    surface = Surface.named("kaplan-nd")
+    # arXiv:2001.08361, equation 4.3, worked out by hand for N = 1e9, D = 1e10.
+    assert surface.overfit(1e9, 1e10) == pytest.approx(0.04347776364, rel=1e-9)
+    power = surface["alphaN"] / surface["alphaD"]
+    assert surface.overfit(1e7, 1e7**power / 1e-3) == pytest.approx(surface.overfit(1e11, 1e11**power / 1e-3), rel=1e-9)
+    assert surface.overfit(1e9, np.inf) == 0
+    two = Surface.named("hoffmann")
+    above = two["B"] / 1e10 ** two["beta"] / (two["E"] + two["A"] / 1e9 ** two["alpha"])
+    assert two.overfit(1e9, 1e10) == pytest.approx(above, rel=1e-12)
+    with pytest.raises(UnsupportedError, match="the kaplan-n law is no law of N and D"):
+        Surface.named("kaplan-n").overfit(1e9, 1e10)
+
+
+def test_kaplan_operations_add_up_to_the_counts_of_the_paper() -> None:
+    shape = {"width": 768, "layers": 12, "attention": 768, "ffn": 3072, "context": 1024}
+    rows = kaplan_operations(**shape, vocabulary=50257)
+    counted = [row for row in rows if row.counted]
+    small = {name: value for name, value in shape.items() if name != "context"}
+    assert sum(row.params for row in counted) == kaplan_params(**small)
+    assert sum(row.flops for row in counted) == kaplan_forward_flops(**shape)
+    assert {row.name for row in rows if not row.counted} == {"embed", "de-embed"}
