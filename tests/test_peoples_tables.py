@@ -259,3 +259,56 @@ def test_a_file_that_unpacks_to_too_much_is_not_read(tmp_path, monkeypatch):
 def test_a_device_is_not_read():
     with pytest.raises(InputError, match="is a device or a pipe"):
         lawful.read_runs("/dev/zero")
+
+
+@pytest.fixture(scope="module")
+def tuned(sweep) -> pd.DataFrame:
+    """Every run at four learning rates, of which the third is best and the last diverges."""
+    extra = [0.22, 0.05, 0.0, 1.4]
+    rows = [
+        {"N": n, "D": d, "peak_lr": lr, "loss": loss + more, "state": "finished"}
+        for n, d, loss in zip(sweep["N"], sweep["D"], sweep["L"], strict=True)
+        for lr, more in zip((1e-4, 3e-4, 1e-3, 3e-3), extra, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_sweep_of_hyper_parameters_is_named_and_its_best_kept_on_request(tuned, best):
+    (note,) = [n for n in lawful.read_runs(tuned).notes if n.code == "hyperparameter_sweep"]
+    assert "21 of 21 cells" in note.message
+    assert "'peak_lr'" in note.message
+    runs = lawful.read_runs(tuned, best_of_cell=True)
+    assert len(runs) == 21
+    assert "best_of_cell" in [n.code for n in runs.notes]
+    assert optimum(runs) == pytest.approx(best, rel=SAME)
+
+
+def test_seeds_are_no_sweep_of_hyper_parameters(sweep):
+    frame = pd.DataFrame({"N": sweep["N"], "D": sweep["D"], "loss": sweep["L"]})
+    twice = pd.concat([frame.assign(seed=0), frame.assign(seed=1, loss=frame.loss + 0.001)])
+    assert "hyperparameter_sweep" not in [n.code for n in lawful.read_runs(twice).notes]
+
+
+def test_rows_by_a_condition_and_rows_by_number(tuned, sweep, best):
+    chosen = lawful.read_runs(tuned, where="peak_lr == 1e-3 and state == 'finished'")
+    assert optimum(chosen) == pytest.approx(best, rel=SAME)
+    assert "63 of 84 runs are left out" in " ".join(n.message for n in chosen.notes)
+    assert len(lawful.read_runs(tuned, where="tokens > 0", drop=(1, 2))) == 82
+    for options, message in (
+        ({"where": "loss > 99"}, "No run meets"),
+        ({"where": "lss < 3"}, "'lss'"),
+        ({"where": "loss + 1"}, "takes a condition"),
+        ({"drop": (999,)}, "row 999"),
+    ):
+        with pytest.raises(InputError, match=message):
+            lawful.read_runs(tuned, **options)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.12])
+def test_budgets_are_cut_at_gaps(spread):
+    rng = np.random.default_rng(8)
+    C = np.repeat([1e18, 3e18, 9e18, 2.7e19], 6) * (1 + rng.uniform(-spread, spread, 24))
+    N = 0.1 * C**0.5 * np.tile(np.geomspace(0.4, 2.5, 6), 4)
+    runs = lawful.read_runs({"N": N, "D": C / (6 * N), "loss": 1.7 + 400 / N**0.34 + 900 / (C / (6 * N)) ** 0.3})
+    assert runs.budgets.size == 4
+    assert np.bincount(runs.group).tolist() == [6, 6, 6, 6]

@@ -7,7 +7,7 @@ rules 1 to 7 on each experiment, one reason per row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.columns import find_column, listed, normalise
 from lawful.data.runs import Runs
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, select_rows
-from lawful.data.table import experiment_column, opened, table_runs, third_quantity
+from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs, third_quantity
 from lawful.data.translate import finished
 from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
 from lawful.errors import IdentificationError, InputError, UnsupportedError
@@ -204,6 +204,9 @@ def check(
     columns: Mapping[str, str] | None = None,
     weights: str | None = None,
     as_is: bool = False,
+    best_of_cell: bool = False,
+    where: str | None = None,
+    drop: Sequence[int] = (),
 ) -> Checked:
     """
     Label every run that should not count with a reason; delete nothing.
@@ -222,7 +225,7 @@ def check(
     by : str, optional
         Column that tells experiments apart, each of which is checked on its own. By
         default the column that a note of :func:`lawful.read_runs` would name, if any.
-    select, columns, weights, as_is
+    select, columns, weights, as_is, best_of_cell, where, drop
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -262,7 +265,7 @@ def check(
             raise UnsupportedError(msg)
         given = _from_runs(table)
     else:
-        given = _from_table(table, select, columns, weights, as_is=as_is)
+        given = _from_table(table, select, columns, weights, Handling(as_is, best_of_cell, where, tuple(drop)))
     key, codes, names = _experiments(given, by)
     experiments = {}
     reason = np.full(codes.size, INVALID, dtype=object)
@@ -353,17 +356,18 @@ def _from_runs(runs: Runs) -> _Given:
 
 
 def _from_table(
-    table: Any, select: Selection | None, columns: Mapping[str, str] | None, weights: str | None, *, as_is: bool
+    table: Any, select: Selection | None, columns: Mapping[str, str] | None, weights: str | None, handling: Handling
 ) -> _Given:
     data, header, source = load_columns(table)
     whole, roles, said = opened(data, source, header, columns)
-    rows, ended = finished(select_rows(whole, roles, select or {}))
+    rows, more = narrowed(select_rows(whole, roles, select or {}), roles, handling)
+    rows, ended = finished(rows)
     rows, roles, notes = budgets_from_names(rows, roles)
-    notes = [*said, *ended, *notes]
+    notes = [*said, *more, *ended, *notes]
     labels = {key: column for key, column in rows.columns.items() if key not in {*roles.values(), weights}}
 
     def build(index: IntArray, chosen: Mapping[str, str]) -> Runs:
-        return table_runs(rows.take(index, chosen), roles, weights=weights, notes=notes, as_is=as_is)
+        return table_runs(rows.take(index, chosen), roles, weights=weights, notes=notes, handling=handling)
 
     return _Given(rows, _valid(rows, roles), labels, build)
 

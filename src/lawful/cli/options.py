@@ -129,6 +129,22 @@ class Reading:
         bool,
         typer.Option("--as-is", help="Take numbers that only a forgotten unit would explain.", rich_help_panel=DATA),
     ] = False
+    best_of_cell: Annotated[
+        bool,
+        typer.Option(
+            "--best-of-cell", help="Keep the best run of every N and D (hyper-parameter sweeps).", rich_help_panel=DATA
+        ),
+    ] = False
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where", metavar="CONDITION", help="Keep the rows with 'loss < 4 and lr == 3e-4'.", rich_help_panel=DATA
+        ),
+    ] = None
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", metavar="ROWS", help="Leave out rows, counted from 1: 3,17-19.", rich_help_panel=DATA),
+    ] = None
     check: Annotated[
         bool,
         typer.Option("--check", help="Leave out the runs that lawful check flags, and say so.", rich_help_panel=DATA),
@@ -139,7 +155,7 @@ class Reading:
 
     def needs_table(self, option: str) -> None:
         """Refuse to read by these options where the option that names the table was left out."""
-        given = [f"--{one.name}" for one in fields(self) if getattr(self, one.name)]
+        given = [f"--{one.name.replace('_', '-')}" for one in fields(self) if getattr(self, one.name)]
         if given:
             msg = f"{' and '.join(given)} would read the table of {option}; give that too, or leave it out."
             raise UnsupportedError(msg)
@@ -147,7 +163,8 @@ class Reading:
     def words(self) -> dict[str, Any]:
         """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""
         asked = {"columns": values.parse_columns(self.columns), "select": values.parse_selection(self.select)}
-        return {**asked, "weights": self.weights, "as_is": self.as_is}
+        handling = {"as_is": self.as_is, "best_of_cell": self.best_of_cell, "where": self.where}
+        return {**asked, "weights": self.weights, **handling, "drop": values.parse_rows(self.drop)}
 
     def read(self, path: str) -> Runs:
         """Read the runs; with --check those that the check keeps."""

@@ -38,6 +38,25 @@ def parse_columns(values: Sequence[str] | None) -> dict[str, str]:
     return parse_pairs("--columns", split(values))
 
 
+def parse_rows(values: Sequence[str] | None) -> tuple[int, ...]:
+    """
+    Read rows and ranges of rows.
+
+    Examples
+    --------
+    >>> parse_rows(["3,17-19"]), parse_rows(None)
+    ((3, 17, 18, 19), ())
+    """
+    rows: list[int] = []
+    for text in (part for value in values or [] for part in value.split(",")):
+        first, dash, last = text.partition("-")
+        if not (first.strip().isdigit() and (not dash or last.strip().isdigit())):
+            msg = f"--drop takes rows and ranges such as 3,17-19, got {text!r}."
+            raise UnsupportedError(msg)
+        rows += range(int(first), int(last if dash else first) + 1)
+    return tuple(rows)
+
+
 def parse_selection(values: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
     """
     Read COLUMN=VALUE texts; a column given twice keeps the rows of either value.

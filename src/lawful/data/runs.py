@@ -30,8 +30,9 @@ def group_budgets(C: Array, tolerance: float = BUDGET_TOLERANCE) -> tuple[IntArr
     """
     Group runs by compute where no nominal budget is known.
 
-    Walking up in log C, a gap of more than ``tolerance`` starts a new group; a
-    cluster that is wider than ±``tolerance`` around its centre is cut again, from
+    Where the runs stand in heaps that are far narrower than the gaps between them, the heaps are the budgets
+    (see :func:`heaps`), however their compute is spread inside. Otherwise, walking up in log C, a gap of more than
+    ``tolerance`` starts a new group; a cluster that is wider than ±``tolerance`` around its centre is cut again, from
     its lowest run upwards, into pieces no wider than ``tolerance``.
 
     Parameters
@@ -57,8 +58,8 @@ def group_budgets(C: Array, tolerance: float = BUDGET_TOLERANCE) -> tuple[IntArr
     order = np.argsort(C, kind="stable")
     # The slack keeps two runs exactly a tolerance apart together, however their logs are rounded.
     logs, step = np.log(C[order]), np.log1p(tolerance) * (1 + 1e-12)
-    starts: list[int] = []
-    for first, last in _clusters(logs, step):
+    starts: list[int] = heaps(logs)
+    for first, last in _clusters(logs, step) if not starts else ():
         starts.append(first)
         if logs[last - 1] - logs[first] <= 2 * step:
             continue
@@ -66,6 +67,44 @@ def group_budgets(C: Array, tolerance: float = BUDGET_TOLERANCE) -> tuple[IntArr
             starts.append(cut)
     group, sizes = _label_sorted(order, np.array(starts, dtype=np.intp))
     return group, np.exp(np.add.reduceat(logs, starts) / sizes)
+
+
+HEAP_WIDTH = 0.5
+"""Range of log C within a heap, at most: ±28% around a budget, as counting embeddings or rounding steps spreads it."""
+
+HEAP_GAP = 2.0
+"""A gap between heaps is this many times the range of the widest heap, at least."""
+
+
+def heaps(logs: Array) -> list[int]:
+    """
+    Where the heaps of ascending values start, if the values stand in heaps; empty otherwise.
+
+    Every way to cut at the widest gaps is tried; of those whose heaps are narrower than :data:`HEAP_WIDTH`, the one
+    with the smallest gap furthest above its widest heap is taken, if by :data:`HEAP_GAP` and with three values or more
+    per heap on average.
+
+    Examples
+    --------
+    >>> heaps(np.log([0.9, 1.0, 1.12, 2.7, 3.0, 3.3]))
+    [0, 3]
+    >>> heaps(np.linspace(0.0, 3.0, 12))
+    []
+    """
+    # Seeds of one run have the same compute: copies of a value make no heap.
+    firsts = np.concatenate([[0], np.flatnonzero(np.diff(logs) > SAME_BUDGET) + 1])
+    values = logs[firsts]
+    gaps = np.diff(values)
+    order = np.argsort(gaps, kind="stable")[::-1]
+    best, found = HEAP_GAP, list[int]()
+    for count in range(1, max(values.size // 3, 1)):
+        cuts = np.sort(order[:count]) + 1
+        starts = np.concatenate([[0], cuts])
+        width = float((values[np.concatenate([cuts, [values.size]]) - 1] - values[starts]).max())
+        between = float(gaps[order[count - 1]])
+        if width <= HEAP_WIDTH and between >= best * max(width, SAME_BUDGET):
+            best, found = between / max(width, SAME_BUDGET), firsts[starts].tolist()
+    return found
 
 
 def distinct_budgets(C: Array, N: Array | None = None) -> tuple[IntArray, Array, float]:

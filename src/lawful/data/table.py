@@ -8,14 +8,17 @@ checked numbers, the derived third of N, D and C, budget groups, notes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.expression import parse
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
+from lawful.data.cells import best_of_cells, cells_of, kept_note, sweep_note, tuned_columns
 from lawful.data.checkpoints import checkpoint_notes
 from lawful.data.columns import (
     ALSO,
@@ -29,7 +32,7 @@ from lawful.data.columns import (
 )
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
-from lawful.data.translate import finished, translate
+from lawful.data.translate import finished, meets, translate
 from lawful.data.units import require_loss, require_units
 from lawful.data.values import (
     distinct,
@@ -53,6 +56,33 @@ Prepare = Callable[[Table, Mapping[str, str]], tuple[Table, Mapping[str, str], S
 """What a kind of log needs before its rows are runs: the table, its roles, and what to know about both."""
 
 
+@dataclass(frozen=True)
+class Handling:
+    """
+    What is done with the rows of a table beside what every table gets.
+
+    Attributes
+    ----------
+    as_is : bool
+        Take numbers that only a forgotten unit would explain.
+    best_of_cell : bool
+        Keep the run of least loss of every N and D.
+    where : str, optional
+        Condition on columns that the kept rows meet: ``loss < 4 and lr == 3e-4``.
+    drop : tuple of int
+        Rows left out, counted from 1 as messages count them.
+    """
+
+    as_is: bool = False
+    best_of_cell: bool = False
+    where: str | None = None
+    drop: tuple[int, ...] = ()
+
+
+AS_ALWAYS = Handling()
+"""What every table gets, and no more."""
+
+
 def runs_from_columns(
     columns: Mapping[str, Any],
     *,
@@ -62,7 +92,7 @@ def runs_from_columns(
     source: str = "table",
     header: Sequence[str] | None = None,
     prepare: Prepare | None = None,
-    as_is: bool = False,
+    handling: Handling = AS_ALWAYS,
 ) -> Runs:
     """
     Build validated runs from the columns of a table.
@@ -85,8 +115,8 @@ def runs_from_columns(
         Names as the file has them, in the order of ``columns``, possibly repeated.
     prepare : callable, optional
         What this kind of log needs before its rows are runs, applied to the selected rows.
-    as_is : bool
-        Take numbers that only a forgotten unit would explain.
+    handling : Handling
+        What is done with the rows beside what every table gets.
 
     Returns
     -------
@@ -112,8 +142,47 @@ def runs_from_columns(
     ['lr']
     """
     table, roles, said = opened(columns, source, header, mapping)
-    rows = select_rows(table, roles, select or {})
-    return table_runs(rows, roles, weights=weights, prepare=prepare, notes=said, as_is=as_is)
+    rows, more = narrowed(select_rows(table, roles, select or {}), roles, handling)
+    return table_runs(rows, roles, weights=weights, prepare=prepare, notes=[*said, *more], handling=handling)
+
+
+def narrowed(table: Table, roles: Mapping[str, str], handling: Handling) -> tuple[Table, list[Note]]:
+    """
+    Leave out the rows that were asked to be, and say so.
+
+    Raises
+    ------
+    InputError
+        If a row to drop is not there, the condition names no column, or no row is left.
+
+    Examples
+    --------
+    >>> table = open_table({"N": [1e8, 2e8], "D": [2e9, 1e9], "loss": [3.1, 5.2]}, "here", None)
+    >>> narrowed(table, {"loss": "loss"}, Handling(where="loss < 4"))[1][0].message
+    '1 of 2 runs is left out: the rest meets loss < 4.'
+    """
+    notes = []
+    if handling.drop:
+        missing = sorted(set(handling.drop) - set(table.row.tolist()))
+        if missing:
+            msg = f"`drop` names {listed(f'row {r}' for r in missing)}, which the table does not have."
+            raise InputError(msg)
+        table = table.take(~np.isin(table.row, handling.drop), {})
+        text = f"{listed(f'row {r}' for r in sorted(handling.drop))} left out, as asked."
+        notes.append(Note("set_aside", text[0].upper() + text[1:]))
+    if handling.where is not None:
+        keep = meets(parse(handling.where), table, roles)
+        if not keep.any():
+            msg = f"No run meets {handling.where!r}; relax `where`."
+            raise InputError(msg)
+        left = int((~keep).sum())
+        verb = "is" if left == 1 else "are"
+        notes.append(Note("set_aside", f"{left} of {keep.size} runs {verb} left out: the rest meets {handling.where}."))
+        table = table.take(keep, {"where": handling.where})
+    if not table.row.size:
+        msg = "No run is left; drop fewer rows."
+        raise InputError(msg)
+    return table, notes
 
 
 def opened(
@@ -151,7 +220,7 @@ def groups_from_columns(
     source: str = "table",
     header: Sequence[str] | None = None,
     prepare: Prepare | None = None,
-    as_is: bool = False,
+    handling: Handling = AS_ALWAYS,
 ) -> dict[str, Runs]:
     """
     Build one ``Runs`` per value of a column, in order of first appearance.
@@ -160,7 +229,7 @@ def groups_from_columns(
     ----------
     by : str
         Column whose values tell the groups apart.
-    columns, mapping, select, weights, source, header, prepare, as_is
+    columns, mapping, select, weights, source, header, prepare, handling
         As in :func:`runs_from_columns`.
 
     Returns
@@ -181,7 +250,8 @@ def groups_from_columns(
     """
     table, roles, said = opened(columns, source, header, mapping)
     key = find_column(by, table.keys, table.header, asked="by")
-    return _split(select_rows(table, roles, select or {}), key, roles, weights, prepare, said, as_is=as_is)
+    rows, more = narrowed(select_rows(table, roles, select or {}), roles, handling)
+    return _split(rows, key, roles, weights, prepare, [*said, *more], handling)
 
 
 def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
@@ -214,7 +284,13 @@ def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
     # The table is read anew, but not as the export it may come from: that was done.
     said = [note for note in runs.notes if note.code in ("budget_in_name", "set_aside")]
     return _split(
-        table, find_column(by, table.keys, table.header, asked="by"), roles, weights, lambda *t: (*t, said), as_is=True
+        table,
+        find_column(by, table.keys, table.header, asked="by"),
+        roles,
+        weights,
+        lambda *t: (*t, said),
+        (),
+        Handling(as_is=True),
     )
 
 
@@ -225,8 +301,7 @@ def _split(
     weights: str | None,
     prepare: Prepare | None,
     said: Sequence[Note] = (),
-    *,
-    as_is: bool = False,
+    handling: Handling = AS_ALWAYS,
 ) -> dict[str, Runs]:
     values, codes = distinct(table.columns[key])
     rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(values)))[:-1])
@@ -235,7 +310,7 @@ def _split(
         name = value_text(value) or "(missing)"
         try:
             part = table.take(index, {key: name})
-            groups[name] = table_runs(part, roles, weights=weights, prepare=prepare, notes=said, as_is=as_is)
+            groups[name] = table_runs(part, roles, weights=weights, prepare=prepare, notes=said, handling=handling)
         except InputError as error:
             msg = f"In the runs with {key}={name}: {error}"
             raise InputError(msg) from error
@@ -352,7 +427,7 @@ def table_runs(
     weights: str | None = None,
     prepare: Prepare | None = None,
     notes: Sequence[Note] = (),
-    as_is: bool = False,
+    handling: Handling = AS_ALWAYS,
 ) -> Runs:
     """
     Build validated runs from clean columns whose quantities are known.
@@ -369,8 +444,8 @@ def table_runs(
         Applied to the table first.
     notes : sequence of Note
         What to know about the table so far.
-    as_is : bool
-        Take numbers that only a forgotten unit would explain.
+    handling : Handling
+        What is done with the rows beside what every table gets.
 
     Raises
     ------
@@ -399,12 +474,23 @@ def table_runs(
         require_weights(used["weight"], weight, table.row)
     N, D, C = _third(given, roles, table.row, said)
     require_plausible({"params": N, "tokens": D, "loss": given["loss"]}, table.row)
-    if not as_is:
+    if not handling.as_is:
         derived = next((q for q in ("params", "tokens", "budget") if q not in roles), None)
         require_units({"params": N, "tokens": D, "budget": C}, roles, derived=derived)
         require_loss(given["loss"], C, roles["loss"])
-    groups = _budget_groups(C, N, roles.get("budget"), said)
     labels = {key: column for key, column in table.columns.items() if key not in used.values()}
+    cell = cells_of(N, D)
+    tuned = tuned_columns(labels, cell)
+    if handling.best_of_cell:
+        kept = best_of_cells(given["loss"], cell)
+        said.append(kept_note(kept, tuned))
+        N, D, C, given = N[kept], D[kept], C[kept], {q: v[kept] for q, v in given.items()}
+        weight = None if weight is None else weight[kept]
+        table = table.take(kept, {})
+        labels = {key: column[kept] for key, column in labels.items()}
+    else:
+        said += sweep_note(tuned, cell)
+    groups = _budget_groups(C, N, roles.get("budget"), said)
     said += _several_experiments(labels, table.selection)
     said += checkpoint_notes(labels, N, D)
     for column in table.columns.values():

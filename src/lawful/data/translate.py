@@ -176,6 +176,39 @@ def computed(formula: Expression, table: Table) -> AnyArray:
     return np.broadcast_to(found, table.row.shape).copy()
 
 
+def meets(condition: Expression, table: Table, roles: Mapping[str, str]) -> BoolArray:
+    """
+    Rows that meet a condition on columns, or on quantities by their own names.
+
+    Raises
+    ------
+    InputError
+        If a name is neither, or the formula is no condition.
+    """
+    values: dict[str, AnyArray] = {}
+    for word in sorted(condition.names):
+        quantity = roles.get(quantity_of(word))
+        there = any(normalise(word) == normalise(t) for t in (*table.keys, *table.header))
+        key = quantity if quantity is not None and not there else None
+        key = key or find_column(word, table.keys, _loose(word, table), asked="where")
+        column = table.columns[key]
+        text = column.dtype.kind == "O" and _cells(column) is None and not _all_numbers(column)
+        values[word] = column if text else numbers(key, table)
+    found = np.asarray(evaluate(condition, values))
+    if found.dtype.kind != "b":
+        msg = f"`where` takes a condition such as 'loss < 4 and lr == 3e-4', not {to_text(condition)!r}."
+        raise InputError(msg)
+    return np.broadcast_to(found, table.row.shape).copy()
+
+
+def _all_numbers(column: AnyArray) -> bool:
+    try:
+        np.array([c if str(c).strip().casefold() not in MISSING_WORDS else "nan" for c in column.tolist()], float)
+    except ValueError:
+        return False
+    return True
+
+
 def _loose(word: str, table: Table) -> list[str]:
     """Headers as they stand, or reduced where only so one of them is the word."""
     wanted = normalise(word)

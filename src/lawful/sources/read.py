@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lawful.data.columns import ACCEPTED
 from lawful.data.runs import Runs
 from lawful.data.selection import Selection
-from lawful.data.table import columns_of, groups_from_columns, runs_from_columns
+from lawful.data.table import Handling, columns_of, groups_from_columns, runs_from_columns
 from lawful.errors import InputError, UnsupportedError
 from lawful.sources.files import load_file
 from lawful.sources.wandb import budgets_from_names
@@ -26,6 +26,9 @@ def read_runs(
     columns: Mapping[str, str] | None = None,
     weights: str | None = None,
     as_is: bool = False,
+    best_of_cell: bool = False,
+    where: str | None = None,
+    drop: Sequence[int] = (),
 ) -> Runs:
     """
     Read training runs.
@@ -50,6 +53,12 @@ def read_runs(
         Column of non-negative weights.
     as_is : bool
         Take numbers that only a forgotten unit would explain; they are refused otherwise.
+    best_of_cell : bool
+        Keep the run of least loss of every N and D, as a sweep of hyper-parameters wants.
+    where : str, optional
+        Keep the runs that meet a condition on columns: ``loss < 4 and lr == 3e-4``.
+    drop : sequence of int
+        Rows to leave out, counted from 1 as messages count them.
 
     Returns
     -------
@@ -88,7 +97,7 @@ def read_runs(
 row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands separators, or remove these rows.
     """
     if isinstance(table, Runs):
-        if select or columns or weights:
+        if select or columns or weights or where or drop or best_of_cell:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         return table
@@ -101,7 +110,7 @@ row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands 
         source=source,
         header=header,
         prepare=budgets_from_names,
-        as_is=as_is,
+        handling=Handling(as_is, best_of_cell, where, tuple(drop)),
     )
 
 
@@ -113,13 +122,16 @@ def read_groups(
     columns: Mapping[str, str] | None = None,
     weights: str | None = None,
     as_is: bool = False,
+    best_of_cell: bool = False,
+    where: str | None = None,
+    drop: Sequence[int] = (),
 ) -> dict[str, Runs]:
     """
     Read the runs of several experiments, one ``Runs`` per value of a column.
 
     Parameters
     ----------
-    table, select, columns, weights, as_is
+    table, select, columns, weights, as_is, best_of_cell, where, drop
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -150,7 +162,7 @@ def read_groups(
         source=source,
         header=header,
         prepare=budgets_from_names,
-        as_is=as_is,
+        handling=Handling(as_is, best_of_cell, where, tuple(drop)),
     )
 
 
