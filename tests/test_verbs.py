@@ -473,6 +473,25 @@ class TestTwins:
         assert not flag or f"--{flag}" in FLAGS[verb]
 
 
+@pytest.mark.parametrize(
+    ("call", "schema"),
+    [
+        (["demo", "--synthetic", "--out", "d"], "lawful.demo/1"),
+        (["datasets", "list"], "lawful.datasets/1"),
+        (["datasets", "path", "tinysweep"], None),
+        (["datasets", "fetch", "tinysweep"], None),
+        (["study", "list"], "lawful.studies/1"),
+        (["study", "run", "14", "--quick", "--jobs", "1", "--out", "s"], "lawful.study-run/1"),
+    ],
+)
+def test_strict_json_of_the_other_verbs(capsys, tmp_path, monkeypatch, call, schema):
+    monkeypatch.chdir(tmp_path)
+    assert main([*call, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert json.loads(out, parse_constant=pytest.fail).get("schema") == schema
+
+
 class TestWords:
     """The library speaks of options by their Python keyword, in backticks; the command line writes the flag."""
 

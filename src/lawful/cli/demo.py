@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.terminal import WRITING, say, show, working
+from lawful.cli.terminal import WRITING, print_document, say, show, working
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy and SciPy are loaded by the command, not by --help
@@ -23,7 +24,9 @@ Synthetic = Annotated[bool, typer.Option("--synthetic", help="Simulate a sweep w
 DemoSeed = Annotated[int | None, typer.Option("--seed", help="Seed of the simulated noise, with --synthetic.")]
 
 
-def demo(out: DemoOut = Path("lawful-demo"), synthetic: Synthetic = False, seed: DemoSeed = None) -> None:
+def demo(
+    out: DemoOut = Path("lawful-demo"), synthetic: Synthetic = False, seed: DemoSeed = None, json: o.Json = False
+) -> None:
     """
     Fit real runs all four ways, and hold the forecasts of a larger budget against what came.
 
@@ -43,10 +46,16 @@ def demo(out: DemoOut = Path("lawful-demo"), synthetic: Synthetic = False, seed:
     from lawful.show.files.output import staged_output
     from lawful.studies.demo import Demo, run_demo, run_real_demo
 
-    with staged_output(out) as stage, working("Demo", quiet=False) as tell:
+    with staged_output(out) as stage, working("Demo", quiet=json) as tell:
         found = run_demo(seed=seed or 0, progress=tell) if synthetic else run_real_demo(progress=tell)
         say(tell, WRITING)
         write_demo(stage, found.outcomes)
+    if json:
+        from lawful.show.files.document import compare_document
+
+        told = {"synthetic": synthetic, "out": str(out.resolve()), "fits": compare_document(found.outcomes)["fits"]}
+        print_document({"schema": "lawful.demo/1", **told})
+        return
     show([*(_parts(found) if isinstance(found, Demo) else _real_parts(found)), "", *_where(out)])
 
 

@@ -150,8 +150,10 @@ class VerbCommand(TyperCommand):
         if not ctx.resilient_parsing:
             # Asked here and not of click: which of its releases call a missing argument missing depends on typer's.
             given, *_ = self.make_parser(ctx).parse_args(list(args))
-            absent = [p for p in self.get_params(ctx) if p.required and not _given(given.get(p.name))]
-            if absent and not any(given.get(name) for name in ("help", "show_help")):
+            params = self.get_params(ctx)
+            absent = [p for p in params if p.required and not _given(given.get(p.name))]
+            answered = any(p.is_eager and given.get(p.name) is True for p in params)  # --help, whatever its name is
+            if absent and not answered:
                 raise UnsupportedError(self._missing(ctx, absent))
         return super().parse_args(ctx, args)
 

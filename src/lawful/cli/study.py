@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lawful.cli import options as o
 from lawful.cli.splice import VerbCommand
-from lawful.cli.terminal import console, show
+from lawful.cli.terminal import console, print_document, show
 
 if TYPE_CHECKING:  # NumPy and joblib are loaded by the command, not by --help
     from lawful.studies.runner import Progress
@@ -40,18 +41,26 @@ Scheduler = Annotated[
 
 
 @study.command("list", cls=VerbCommand)
-def list_studies() -> None:
+def list_studies(json: o.Json = False) -> None:
     """
     List the studies with what they ask.
 
     \b
     Examples:
       lawful study list
+      lawful study list --json
     """
     from rich.table import Table
 
     from lawful.studies.study import LONG, all_studies
 
+    if json:
+        listed = [
+            {"number": one.number, "name": one.name, "question": one.question, "data": list(one.data)}
+            for one in all_studies()
+        ]
+        print_document({"schema": "lawful.studies/1", "studies": listed})
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("", "name", "question", "reads"):
         table.add_column(head, justify="right" if head == "" else "left", no_wrap=head == "name", overflow="fold")
@@ -71,6 +80,7 @@ def run(
     data: Data = None,
     redraw: Redraw = False,
     scheduler: Scheduler = None,
+    json: o.Json = False,
 ) -> None:
     """
     Run studies: tables, figures, findings and a gallery. The same command goes on where a stopped run ended.
@@ -92,10 +102,15 @@ def run(
     if redraw:
         outcomes = redraw_studies(names, out, jobs=jobs)
     else:
-        with _progress() as tell:
+        with _progress(quiet=json) as tell:
             outcomes = run_studies(
                 names, out, quick=quick, jobs=jobs, seed=seed, data=data, scheduler=scheduler, progress=tell
             )
+    gallery = str((out / "index.html").resolve())
+    if json:
+        told = [{"number": one.study.number, "name": one.study.name, "outcome": one.sentence} for one in outcomes]
+        print_document({"schema": "lawful.study-run/1", "studies": told, "gallery": gallery})
+        return
     printer = console()
     for one in outcomes:
         spent = f" ({one.seconds:.1f} s of CPU)" if one.state == "done" and not redraw else ""
@@ -106,15 +121,15 @@ def run(
         took = time.perf_counter() - start
         text = f"\nComputed and drawn in {took:.0f} s, {sum(fresh):.0f} s of CPU in all."
         printer.print(text, soft_wrap=True, markup=False)
-    printer.print(f"\nGallery: {(out / 'index.html').resolve()}", soft_wrap=True, markup=False)
+    printer.print(f"\nGallery: {gallery}", soft_wrap=True, markup=False)
 
 
 @contextmanager
-def _progress() -> Iterator[Progress | None]:
+def _progress(*, quiet: bool) -> Iterator[Progress | None]:
     """Bar of chunks done on a terminal; nothing where no one watches."""
     import sys
 
-    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+    if quiet or not (sys.stdout.isatty() and sys.stderr.isatty()):
         yield None
         return
     from rich.console import Console
