@@ -75,6 +75,7 @@ MATRIX = {
     "dial": "level budget json out",
     "indifference": "budget json out",
     "lack-of-fit": "seed json out",
+    "bench": "json out",
     "explore": "budget json out",
 }
 
@@ -390,6 +391,7 @@ TWINS = {
     "report": "lawful.Analysis.report",
     "explore": "lawful.explore",
     "audit": "lawful.audit",
+    "bench": "lawful.forecasting.bench.bench",
     "coverage": "lawful.Fit.coverage",
     "profile": "lawful.Fit.profile",
     "dial": "lawful.Fit.dial",
@@ -420,6 +422,7 @@ WITHIN = {
     "Fit.plot": "fit --figures",
     "Fit.summary": "fit",
     "Fit.sheets": "fit",
+    "Fit.judge": "fit",
     "Fit.to_frame": "fit --json",
     "Analysis.allocate": "allocate",
     "Analysis.save": "fit --out",
