@@ -208,7 +208,9 @@ def test_every_other_verb_gives_the_same_under_other_names(plain: lawful.Analysi
     assert b == pytest.approx(a, abs=0.06)
     a, b = (diagnose(fit) for fit in (one, other))
     assert [n.code for n in a] == [n.code for n in b]
-    a, b = (optimise(fit, budget=1e22, constraints=Constraints(unique_tokens=1e9)).params for fit in (one, other))
+    # Ten epochs; at thousands of epochs the loss of this surface is the same to rounding over several percent of N.
+    few = Constraints(unique_tokens=float(one.surface.optimum(1e22).tokens) / 10)
+    a, b = (optimise(fit, budget=1e22, constraints=few).params for fit in (one, other))
     assert b == pytest.approx(a, rel=1e-4)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import AnyArray, Array
-from lawful.laws.surface import Surface, log_ratio
+from lawful.laws.surface import Optima, Surface
 
 DECISIONS = ("params", "loss")
 """What a sweep is planned for: ln N* (and with it ln D*), or the loss there, at the target budget."""
@@ -39,7 +39,7 @@ def decision_slope(surface: Surface, target: float, decision: str, centre: Centr
         # At the optimum a change of N* does not change the loss, so only the direct effect is left.
         return np.asarray(sensitivities(surface, np.array([best.params]), np.array([best.tokens]), centre)[0])
     alpha, beta = surface["alpha"], surface["beta"]
-    total, log_g = alpha + beta, float(log_ratio(surface.coefficients))
+    total, log_g = alpha + beta, float(Optima.of(surface.coefficients).log_g)
     log_nd = float(np.log(surface.cost.product(target)))
     by_alpha = (1 / alpha - log_g - beta * log_nd / total) / total + centre.log_n / total
     by_beta = (-1 / beta - log_g + alpha * log_nd / total) / total - centre.log_d / total

@@ -20,7 +20,7 @@ from lawful.data.runs import Runs
 from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.methods import FitMethods
 from lawful.laws.law import NATS, terms_of
-from lawful.laws.surface import Point, Surface, log_ratio
+from lawful.laws.surface import Optima, Point, Surface
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
 """The ways to fit that the field knows."""
@@ -85,10 +85,8 @@ class Frontier:
         """Return the frontier of a surface with two terms (non-finite where A or B is 0); NaN for other laws."""
         if surface.law.terms is None:
             return cls(*[float("nan")] * 4)
-        a, b = surface.exponents
-        log10_g = float(log_ratio(terms_of(surface.law, surface.coefficients))) / np.log(10)
-        log10_unit = float(np.log10(surface.cost.product(1.0)))
-        return cls(a, b, log10_g + a * log10_unit, -log10_g + b * log10_unit)
+        found = Optima.of(terms_of(surface.law, surface.coefficients)).frontier(surface.cost)
+        return cls(**{name: float(value) for name, value in found.items()})
 
     def params(self, budget: ArrayLike) -> Any:
         """Compute-optimal parameters at a budget in FLOPs."""

@@ -26,17 +26,43 @@ class Point(NamedTuple):
     loss: Any
 
 
-def frontier_exponents(k: Coefficients) -> tuple[Any, Any]:
-    """Return a = beta/(alpha+beta) and b = alpha/(alpha+beta), the exponents of N* and D*."""
-    total = k["alpha"] + k["beta"]
-    return k["beta"] / total, k["alpha"] / total
+class Optima(NamedTuple):
+    """
+    Where a law with two powers has its optimum: ln N* = ln G + a ln(N·D) and ln D* = -ln G + b ln(N·D).
 
+    At the optimum alpha A / N^alpha = beta B / D^beta, so that a = beta/(alpha+beta), b = alpha/(alpha+beta)
+    and G = (alpha A / (beta B))^(1/(alpha+beta)) (Hoffmann et al. 2022, equation 4). Everything broadcasts,
+    and may be complex; ln G is not finite where A or B is 0.
+    """
 
-def log_ratio(k: Coefficients) -> Any:
-    """Return ln G, G = (alpha A / (beta B))^(1/(alpha+beta)), so N* = G (N*D*)^a."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(k["alpha"] * k["A"]) - np.log(k["beta"] * k["B"])
-    return ratio / (k["alpha"] + k["beta"])
+    a: Any
+    b: Any
+    log_g: Any
+
+    @classmethod
+    def of_logs(cls, log_a: Any, log_b: Any, alpha: Any, beta: Any) -> Optima:
+        """Return them from ln A, ln B and the exponents."""
+        total = alpha + beta
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_g = (np.log(alpha) + log_a - np.log(beta) - log_b) / total
+            return cls(beta / total, alpha / total, log_g)
+
+    @classmethod
+    def of(cls, terms: Coefficients) -> Optima:
+        """Return them from A, B, alpha and beta by name."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_a, log_b = np.log(terms["A"]), np.log(terms["B"])
+        return cls.of_logs(log_a, log_b, terms["alpha"], terms["beta"])
+
+    def at(self, log_nd: Any) -> tuple[Any, Any]:
+        """Return ln N* and ln D* at ln(N·D)."""
+        with np.errstate(invalid="ignore"):
+            return self.log_g + self.a * log_nd, self.b * log_nd - self.log_g
+
+    def frontier(self, cost: Cost) -> dict[str, Any]:
+        """Return a, b, log10_a0 and log10_b0 of N* = 10^log10_a0 C^a and D* = 10^log10_b0 C^b."""
+        size, tokens = (value / np.log(10) for value in self.at(np.log(cost.product(1.0))))
+        return {"a": self.a, "b": self.b, "log10_a0": size, "log10_b0": tokens}
 
 
 def values_for(law: Law, params: Any, tokens: Any, cost: Cost, unique: Any = None) -> tuple[Any, ...]:
@@ -70,12 +96,9 @@ def optimum_of(law: Law, k: Coefficients, budget: ArrayLike, cost: Cost, unique:
     """
     if law.terms is None:
         return numeric_optimum(law, k, budget, cost, unique)
-    terms = law.terms(k)
-    a, b = frontier_exponents(terms)
-    log_g, log_nd = log_ratio(terms), np.log(cost.product(budget))
+    log_n, log_d = Optima.of(law.terms(k)).at(np.log(cost.product(budget)))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        params = np.exp(log_g + a * log_nd)
-        tokens = np.exp(-log_g + b * log_nd)
+        params, tokens = np.exp(log_n), np.exp(log_d)
         return Point(params, tokens, law.loss(k, *values_for(law, params, tokens, cost)))
 
 
@@ -126,7 +149,7 @@ def budget_of(law: Law, k: Coefficients, loss: ArrayLike, cost: Cost) -> Any:
     if not law.two_powers:
         return _budget_by_search(law, k, loss, cost)
     k = law.as_two_powers(k)
-    alpha, beta, log_g = k["alpha"], k["beta"], log_ratio(k)
+    alpha, beta, log_g = k["alpha"], k["beta"], Optima.of(k).log_g
     gap = np.asarray(loss, float) - k["E"]
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = k["A"] * np.exp(-alpha * log_g) + k["B"] * np.exp(beta * log_g)
@@ -319,7 +342,7 @@ class Surface(SurfaceMethods):
     @property
     def exponents(self) -> tuple[float, float]:
         """Exponents (a, b) of N*(C) and D*(C)."""
-        a, b = frontier_exponents(terms_of(self.law, self.coefficients))
+        a, b, _ = Optima.of(terms_of(self.law, self.coefficients))
         return float(a), float(b)
 
     def optimum(self, budget: ArrayLike, *, unique: float | None = None) -> Point:

@@ -10,7 +10,7 @@ from lawful.approach2.bias import correct_isoflop, correct_vertices, frontier_th
 from lawful.design.plan import study_surface
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.parabola import fit_parabola
-from lawful.laws.surface import Surface
+from lawful.laws.surface import Optima, Surface
 from lawful.studies import sweeps
 from lawful.studies.batch import fit_rows
 from lawful.studies.study import Config, Study, Tables, Task
@@ -76,10 +76,7 @@ def _noisy(
     }
     found = {name: line["log10_a0"] + line["a"] * at for name, line in lines.items()}
     k = dict(zip(truth.law.names, fits.x.T, strict=True))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = k["alpha"] + k["beta"]
-        log_g = (np.log10(k["alpha"] * k["A"]) - np.log10(k["beta"] * k["B"])) / total
-    found["vpnls"] = log_g + k["beta"] / total * np.log10(float(truth.cost.product(config["budget"])))
+    found["vpnls"] = Optima.of(k).at(np.log(truth.cost.product(config["budget"])))[0] / np.log(10)
     true = float(np.log10(truth.optimum(config["budget"]).params))
     both = np.isfinite(np.stack(list(found.values()))).all(axis=0)
     rows = []

@@ -16,10 +16,10 @@ from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_draws
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import envelope_draws, isoflop_draws
-from lawful.estimate.result import Fit, Frontier, FrontierFit, estimate_rows, surface_fit
+from lawful.estimate.result import Fit, FrontierFit, estimate_rows, surface_fit
 from lawful.estimate.solvers import prepare, resolve
 from lawful.laws.law import FRONTIER_NAMES, terms_of
-from lawful.laws.surface import optimum_of, values_for
+from lawful.laws.surface import Optima, optimum_of, values_for
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import equal_noise, linearise, sandwich_error
 from lawful.uncertainty.quantiles import KINDS, bca, quantiles, studentised
@@ -425,12 +425,6 @@ def frontier_of(k: Mapping[str, Array], fit: Fit) -> dict[str, Array]:
     """Exponents and intercepts of the frontier of every draw, NaN where A or B is 0."""
     if fit.surface.law.terms is None:
         return dict.fromkeys(FRONTIER_NAMES, np.full(len(next(iter(k.values()))), np.nan))
-    k = terms_of(fit.surface.law, k)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = k["alpha"] + k["beta"]
-        log10_g = (np.log10(k["alpha"] * k["A"]) - np.log10(k["beta"] * k["B"])) / total
-    log10_g = np.where(np.isfinite(log10_g), log10_g, np.nan)
-    unit = np.log10(fit.surface.cost.product(1.0))
-    a, b = k["beta"] / total, k["alpha"] / total
-    a, b = np.where(np.isfinite(log10_g), a, np.nan), np.where(np.isfinite(log10_g), b, np.nan)
-    return Frontier(a, b, log10_g + a * unit, -log10_g + b * unit).to_dict()  # type: ignore[arg-type,return-value]
+    found = Optima.of(terms_of(fit.surface.law, k))
+    known = np.isfinite(found.log_g)
+    return {name: np.where(known, value, np.nan) for name, value in found.frontier(fit.surface.cost).items()}

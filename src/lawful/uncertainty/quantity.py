@@ -14,7 +14,7 @@ from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import form_coefficients
 from lawful.laws.law import FRONTIER_NAMES, Law, terms_of
-from lawful.laws.surface import evaluate, frontier_exponents, log_ratio, optimum_of, values_for
+from lawful.laws.surface import Optima, evaluate, optimum_of, values_for
 
 AT_BUDGET = ("params", "tokens", "loss")
 """Quantities at the optimum of a budget."""
@@ -156,24 +156,17 @@ def working_values(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Co
         if quantity.point is not None:
             x, y = np.log(quantity.point)
             return e + z[:, 1 + i] * np.exp(alpha * (centre[i] - x)) + z[:, 1 + j] * np.exp(beta * (centre[j] - y))
-        log_g = (np.log(alpha) + log_a - np.log(beta) - log_b) / (alpha + beta)
-        a, b = beta / (alpha + beta), alpha / (alpha + beta)
-        unit = np.log((cost or Cost()).product(1.0))
-        simple = {
-            "a": a + 0 * log_g,
-            "b": b + 0 * log_g,
-            "log10_a0": (log_g + a * unit) / np.log(10),
-            "log10_b0": (b * unit - log_g) / np.log(10),
-        }
-        if name in simple:
-            return simple[name]
-        product = np.log((cost or Cost()).product(quantity.budget or 1.0))
-        size, tokens = log_g + a * product, b * product - log_g
-        if name == "params":
-            return size
-        if name == "tokens":
-            return tokens
-        return e + np.exp(log_a - alpha * size) + np.exp(log_b - beta * tokens)
+        known = _optimal(quantity, Optima.of_logs(log_a, log_b, alpha, beta), cost or Cost())
+        if name != "loss":
+            return known[name]
+        return e + np.exp(log_a - alpha * known["params"]) + np.exp(log_b - beta * known["tokens"])
+
+
+def _optimal(quantity: Quantity, optima: Optima, cost: Cost) -> dict[str, Any]:
+    """Working values of the frontier, and of N* and D* at the quantity's budget; NaN where A or B is 0."""
+    size, tokens = optima.at(np.log(cost.product(quantity.budget or 1.0)))
+    found = {name: value + 0 * optima.log_g for name, value in optima.frontier(cost).items()}
+    return {**found, "params": size, "tokens": tokens}
 
 
 def _working_of_form(quantity: Quantity, law: Law, z: Any, centre: Array, cost: Cost) -> Any:
@@ -197,22 +190,10 @@ def _working_at(quantity: Quantity, law: Law, k: Mapping[str, Any], cost: Cost) 
             return evaluate(law, k, values_for(law, *quantity.point, cost))
         if law.terms is None:
             return _working_on_line(quantity, law, k, cost)
-        terms = terms_of(law, k)
-        a, b = frontier_exponents(terms)
-        log_g, unit = log_ratio(terms), np.log(cost.product(1.0))
-        simple = {
-            "a": a + 0 * log_g,
-            "b": b + 0 * log_g,
-            "log10_a0": (log_g + a * unit) / np.log(10),
-            "log10_b0": (b * unit - log_g) / np.log(10),
-        }
-        if name in simple:
-            return simple[name]
-        product = np.log(cost.product(quantity.budget or 1.0))
-        size, tokens = log_g + a * product, b * product - log_g
-        if name == "loss":
-            return evaluate(law, k, values_for(law, np.exp(size), np.exp(tokens), cost))
-        return size if name == "params" else tokens
+        known = _optimal(quantity, Optima.of(terms_of(law, k)), cost)
+        if name != "loss":
+            return known[name]
+        return evaluate(law, k, values_for(law, np.exp(known["params"]), np.exp(known["tokens"]), cost))
 
 
 def _working_on_line(quantity: Quantity, law: Law, k: Mapping[str, Any], cost: Cost) -> Any:
