@@ -22,7 +22,7 @@ from lawful.show.report.decision import decision_sentences
 from lawful.show.report.report import report_html
 from lawful.show.report.report_card import card_facts, unstated_facts
 from lawful.show.report.report_tables import report_tables, run_label
-from lawful.show.report.report_words import check_facts, coefficient_rows, data_facts
+from lawful.show.report.report_words import check_facts, coefficient_sheet, data_facts
 from lawful.sources.read import read_runs
 
 HOSTILE = "<script>alert(1)</script>"
@@ -125,16 +125,16 @@ def test_without_draws_there_are_no_intervals() -> None:
 
 def test_a_frontier_has_exponents_but_no_coefficients_and_no_loss(analyses: dict[str, Analysis]) -> None:
     found = analyses["approach2"]
-    assert [row[0] for row in coefficient_rows(found)] == ["a", "b", "log10_a0", "log10_b0"]
+    assert [name.text for name, _ in coefficient_sheet(found).rows] == ["a", "b", "log10_a0", "log10_b0"]
     sentence = decision_sentences(found)[0]
     assert "expected loss" not in sentence
     assert re.search(r"; on the VPNLS surface of these runs that choice wastes [\d.e]+ FLOPs \([\d.]+%\)\.$", sentence)
 
 
 def test_a_held_coefficient_says_so() -> None:
-    rows = {row[0]: row for row in coefficient_rows(analyse(runs_of(), fixed={"E": 1.69}, draws=20))}
-    assert rows["E"][1:3] == ("1.690", "held fixed")
-    assert " to " in rows["alpha"][2]
+    cells = {name.text: cell for name, cell in coefficient_sheet(analyse(runs_of(), fixed={"E": 1.69}, draws=20)).rows}
+    assert (cells["E"].text, cells["E"].span) == ("1.690", "fixed")
+    assert " to " in cells["alpha"].span
 
 
 def test_a_surface_without_an_optimum_gives_a_sentence_instead_of_numbers(analyses: dict[str, Analysis]) -> None:

@@ -155,6 +155,22 @@ def _html_parts(sheet: Sheet) -> Iterator[str]:
         yield f"<ul>\n{said}\n</ul>"
 
 
+def page_rows(sheet: Sheet) -> list[dict[str, tuple[str, str]]]:
+    """
+    Return the rows of a sheet for a page: by head the text of a cell, and its small print, an interval for most.
+
+    Examples
+    --------
+    >>> from lawful.core.sheet import Cell, row
+    >>> page_rows(Sheet("", columns=("Name", "Value"), rows=(row("E", Cell(1.69, "nats", 1.6, 1.8)),)))
+    [{'Name': ('E', ''), 'Value': ('1.69', '1.60 to 1.80')}]
+    """
+    return [
+        {head: (cell.text, cell.small or cell.span) for head, cell in zip(sheet.columns, row, strict=True)}
+        for row in sheet.rows
+    ]
+
+
 def markdown(*sheets: Sheet) -> str:
     """
     Return sheets as Markdown, tables with bars.

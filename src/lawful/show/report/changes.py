@@ -12,6 +12,7 @@ import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
+from lawful.core.sheet import Cell, Sheet, row
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
 from lawful.errors import UnsupportedError
@@ -125,38 +126,36 @@ def _places(rows: Counter[tuple[float, float, float]]) -> Counter[tuple[float, f
     return places
 
 
-def setting_rows(changes: Changes) -> list[dict[str, Any]]:
+def setting_sheet(changes: Changes) -> Sheet:
     """Return a row per setting of the fits, and whether it differs."""
     rows = [
-        _row(changes, "File", [saved.path for saved in changes.fits]),
-        _row(changes, "Source", [_said_source(a) for a in changes.analyses]),
-        _row(changes, "Runs", [str(len(a.fit.runs)) for a in changes.analyses]),
-        _row(changes, "Budgets", [str(a.fit.runs.budgets.size) for a in changes.analyses]),
-        _row(changes, "Largest budget", [format_flops(float(a.fit.runs.budgets.max())) for a in changes.analyses]),
-        _row(changes, "Check before the fit", [_said_check(saved) for saved in changes.fits]),
-        _row(changes, "Method", [a.method for a in changes.analyses]),
+        _row("File", [saved.path for saved in changes.fits]),
+        _row("Source", [_said_source(a) for a in changes.analyses]),
+        _row("Runs", [str(len(a.fit.runs)) for a in changes.analyses]),
+        _row("Budgets", [str(a.fit.runs.budgets.size) for a in changes.analyses]),
+        _row("Largest budget", [format_flops(float(a.fit.runs.budgets.max())) for a in changes.analyses]),
+        _row("Check before the fit", [_said_check(saved) for saved in changes.fits]),
+        _row("Method", [a.method for a in changes.analyses]),
     ]
     surfaces = [a.fit if a.fit.surface is not None else None for a in changes.analyses]
     rows += [
-        _row(changes, "Law", ["none" if f is None else f.surface.law.name for f in surfaces]),
-        _row(changes, "Objective", ["lines" if f is None else str(f.objective) for f in surfaces]),
+        _row("Law", ["none" if f is None else f.surface.law.name for f in surfaces]),
+        _row("Objective", ["lines" if f is None else str(f.objective) for f in surfaces]),
         _row(
-            changes,
             "Held fixed",
             [
                 "none" if f is None else ", ".join(f"{k} = {v:g}" for k, v in f.fixed.items()) or "none"
                 for f in surfaces
             ],
         ),
-        _row(changes, "Intervals", [_said_intervals(a) for a in changes.analyses]),
-        _row(changes, "Status", [a.fit.status.key.replace("_", " ") for a in changes.analyses]),
+        _row("Intervals", [_said_intervals(a) for a in changes.analyses]),
+        _row("Status", [a.fit.status.key.replace("_", " ") for a in changes.analyses]),
     ]
-    return rows
+    return Sheet("How each fit was made", (), ("Setting", *changes.names, "Changed"), tuple(rows))
 
 
-def _row(changes: Changes, name: str, values: Sequence[str]) -> dict[str, Any]:
-    cells = {letter: (value, "") for letter, value in zip(changes.names, values, strict=True)}
-    return {"Setting": (name, ""), **cells, "Changed": ("yes" if len(set(values)) > 1 else "no", "")}
+def _row(name: str, values: Sequence[str]) -> tuple[Cell, ...]:
+    return row(name, *values, "yes" if len(set(values)) > 1 else "no")
 
 
 def _said_source(analysis: Analysis) -> str:
@@ -248,12 +247,8 @@ def changes_document(changes: Changes) -> dict[str, Any]:
             "decision": [change_sentence(changes)],
             "data": data_sentences(changes),
             "settings": [
-                {
-                    "name": row["Setting"][0],
-                    "values": [row[n][0] for n in changes.names],
-                    "changed": row["Changed"][0] == "yes",
-                }
-                for row in setting_rows(changes)
+                {"name": name.text, "values": [cell.text for cell in cells], "changed": changed.text == "yes"}
+                for name, *cells, changed in setting_sheet(changes).rows
             ],
             "coefficients": rows,
             "optima": tables["fit_optima"],

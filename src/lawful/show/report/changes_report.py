@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
-from lawful.estimate.result import meanings_of
+from lawful.core.numbers import format_flops, format_level
+from lawful.core.sheet import Cell, Sheet
+from lawful.decide.allocate import allocation_cells
+from lawful.estimate.result import estimates, meanings_of
 from lawful.show.figures.axes import add_legend, set_log_axis, style_axes, widen
 from lawful.show.figures.figure_data import Table, rows_where
 from lawful.show.figures.frontier import AXIS_NAMES
@@ -18,15 +20,13 @@ from lawful.show.report.changes import (
     Changes,
     change_sentence,
     changes_tables,
-    coefficient_values,
     data_sentences,
     overlap,
-    setting_rows,
+    setting_sheet,
 )
 from lawful.show.report.report import page_data, page_html
 from lawful.show.report.report_card import bibtex, card_facts, card_text, note_rows
 from lawful.show.report.report_figures import Picture, in_page_colours, static_svg
-from lawful.show.report.report_words import pair_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,11 +79,10 @@ def changes_html(changes: Changes, *, title: str | None = None, tables: Mapping[
         title=heading,
         decision=change_sentence(changes),
         sentences=data_sentences(changes),
-        settings=setting_rows(changes),
-        coefficients=coefficient_rows(changes),
-        optima={format_flops(c): optimum_rows(changes, i) for i, c in enumerate(changes.budgets)},
+        settings=setting_sheet(changes),
+        coefficients=coefficient_sheet(changes),
+        optima=[optimum_sheet(changes, i) for i in range(len(changes.budgets))],
         is_asked=changes.is_asked,
-        levels=", ".join(dict.fromkeys(format_level(a.level) for a in changes.analyses)),
         pictures=[_picture(tables, quantity) for quantity in ("params", "tokens")],
         notes={n: note_rows(a) for n, a in zip(changes.names, changes.analyses, strict=True)},
         cards=cards,
@@ -94,48 +93,50 @@ def changes_html(changes: Changes, *, title: str | None = None, tables: Mapping[
     )
 
 
-def coefficient_rows(changes: Changes) -> list[dict[str, Any]]:
+def coefficient_sheet(changes: Changes) -> Sheet:
     """Return a row per coefficient with every fit's value and interval, and for two fits whether they overlap."""
-    values = [coefficient_values(a) for a in changes.analyses]
-    rows = []
+    cells = [estimates(a.fit, None if a.sure is None else a.sure.of) for a in changes.analyses]
     meanings = {name: said for a in changes.analyses for name, said in meanings_of(a.fit).items()}
-    for name in dict.fromkeys(name for value in values for name in value):
-        ends = [
-            a.interval(name) if name in v else (np.nan, np.nan) for a, v in zip(changes.analyses, values, strict=True)
-        ]
-        cells = {n: pair_text(v.get(name), pair) for n, v, pair in zip(changes.names, values, ends, strict=True)}
-        row: dict[str, Any] = {"Name": (name, meanings.get(name, "")), **cells}
-        if len(changes.fits) == 2:
-            row["Intervals overlap"] = (overlap(*ends), "")
-        rows.append(row)
-    return rows
+    rows = []
+    for name in dict.fromkeys(name for some in cells for name in some):
+        row = [some.get(name, Cell(None)) for some in cells]
+        rows.append((Cell(name, "text", small=meanings.get(name, "")), *row, *_overlap(row)))
+    title = f"Coefficients and exponents of each fit; small print: {_levels(changes)} intervals"
+    return Sheet(title, (), ("Name", *changes.names, *_overlap_head(changes)), tuple(rows))
 
 
-def optimum_rows(changes: Changes, i: int) -> list[dict[str, Any]]:
+def optimum_sheet(changes: Changes, i: int) -> Sheet:
     """Return N*, D* and L* of every fit at one budget, and for two fits the change."""
-    some = [allocations[i] for allocations in changes.allocations]
+    some = [allocation_cells(allocations[i]) for allocations in changes.allocations]
+    two = len(changes.fits) == 2
     rows = []
     for name, symbol in QUANTITIES.items():
-        values = [getattr(a, name) for a in some]
-        ends = [(a.interval or {}).get(name) or (np.nan, np.nan) for a in some]
-        row: dict[str, Any] = {"Quantity": (symbol, "")}
-        for letter, value, pair in zip(changes.names, values, ends, strict=True):
-            if name == "loss":
-                row[letter] = pair_text(value, pair)
-            else:
-                row[letter] = (format_count(value), format_count_interval(*pair) if np.all(np.isfinite(pair)) else "")
-        if len(changes.fits) == 2:
-            row["Change"] = (_change(values[0], values[1]), "")
-            row["Intervals overlap"] = (overlap(*ends), "")
-        rows.append(row)
-    return rows
+        row = [cells.get(name, Cell(None)) for cells in some]
+        rows.append((Cell(symbol, "text"), *row, *([_change(*row)] if two else []), *_overlap(row)))
+    heads = ("Quantity", *changes.names, *(["Change"] if two else []), *_overlap_head(changes))
+    title = f"At {format_flops(changes.budgets[i])}; small print: {_levels(changes)} intervals"
+    return Sheet(title, (), heads, tuple(rows))
 
 
-def _change(one: float | None, other: float | None) -> str:
-    if one is None or other is None or not np.all(np.isfinite([one, other])) or one == 0:
-        return "n/a"
-    share = other / one - 1
-    return "0%" if share == 0 else f"{'+' if share > 0 else '−'}{format_percent(abs(share))}"
+def _levels(changes: Changes) -> str:
+    return ", ".join(dict.fromkeys(format_level(a.level) for a in changes.analyses))
+
+
+def _overlap_head(changes: Changes) -> tuple[str, ...]:
+    return ("Intervals overlap",) if len(changes.fits) == 2 else ()
+
+
+def _overlap(row: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Whether the intervals of two fits overlap; nothing to say of more."""
+    if len(row) != 2:
+        return ()
+    ends = ((np.nan if c.low is None else c.low, np.nan if c.high is None else c.high) for c in row)
+    return (Cell(overlap(*ends), "text"),)
+
+
+def _change(one: Cell, other: Cell) -> Cell:
+    known = isinstance(one.value, float) and isinstance(other.value, float) and one.value != 0
+    return Cell(other.value / one.value - 1 if known else None, "change")  # type: ignore[operator]
 
 
 def _picture(tables: Mapping[str, Table], quantity: str) -> Picture:

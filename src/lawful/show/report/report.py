@@ -11,6 +11,8 @@ from lawful.analysis.evidence import Evidence, gather
 from lawful.approach2.bias import Bias
 from lawful.core.notes import Status
 from lawful.core.numbers import format_flops, format_level
+from lawful.core.render import page_rows
+from lawful.core.sheet import Sheet
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES
 from lawful.show.bias import bias_sentences
@@ -22,14 +24,14 @@ from lawful.show.report.report_card import bibtex, card_facts, card_text, note_r
 from lawful.show.report.report_figures import budget_colours, page_colours, pictures_of
 from lawful.show.report.report_tables import embedded_tables, report_tables
 from lawful.show.report.report_words import (
-    allocation_row,
-    bias_rows,
+    allocation_sheet,
+    bias_sheet,
     check_facts,
-    coefficient_rows,
+    coefficient_sheet,
     data_facts,
     dial_sentence,
-    method_rows,
-    target_rows,
+    method_sheet,
+    target_sheets,
     valley_sentence,
 )
 from lawful.uncertainty.dial import AsymptoteDial
@@ -94,16 +96,16 @@ def report_html(
         status=fit.status.value if fit.surface is not None or fit.status is not Status.CONVERGED else "",
         facts=[*data_facts(analysis), *check_facts(evidence, flagged)],
         formula=fit.surface.law.formula if fit.surface is not None else None,
-        methods=method_rows(evidence),
-        targets=target_rows(evidence),
-        coefficients=coefficient_rows(analysis),
-        allocations=[allocation_row(a) for a in analysis.allocations],
+        methods=method_sheet(evidence),
+        targets=target_sheets(evidence),
+        coefficients=coefficient_sheet(analysis),
+        allocations=allocation_sheet(analysis.allocations),
         dial=dial_sentence(evidence.dial) if isinstance(evidence.dial, AsymptoteDial) else evidence.dial,
         valley=valley_sentence(evidence.region) if isinstance(evidence.region, Indifference) else evidence.region,
         target=format_flops(evidence.target),
         is_asked=evidence.is_asked,
         bias=bias_sentences(analysis) if isinstance(evidence.bias, Bias) else evidence.bias,
-        bias_rows=_bias_rows(evidence),
+        bias_sheet=_bias_sheet(evidence),
         level=format_level(analysis.level),
         has_draws=analysis.sure is not None,
         notes=note_rows(analysis),
@@ -114,10 +116,10 @@ def report_html(
     )
 
 
-def _bias_rows(evidence: Evidence) -> list[dict[str, tuple[str, str]]]:
+def _bias_sheet(evidence: Evidence) -> Sheet | None:
     if not isinstance(evidence.bias, Bias):
-        return []
-    return bias_rows(evidence.bias, [a.budget for a in evidence.analysis.allocations] or [evidence.target])
+        return None
+    return bias_sheet(evidence.bias, [a.budget for a in evidence.analysis.allocations] or [evidence.target])
 
 
 def page_data(tables: Mapping[str, Table], **settings: Any) -> str:
@@ -144,6 +146,7 @@ def page_html(template: str, *, budgets: tuple[list[str], list[str]] = ([], []),
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["rows"] = page_rows
     colours = [
         {**page_colours(palette), **{f"budget-{i}": colour for i, colour in enumerate(scheme)}}
         for palette, scheme in zip((LIGHT, DARK), budgets, strict=True)

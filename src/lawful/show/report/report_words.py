@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Unavailable
 from lawful.analysis.evidence import Evidence
-from lawful.approach2.bias import Bias
+from lawful.approach2.bias import PARTS, Bias, relative
 from lawful.checks.check import Checked, flags_text
 from lawful.checks.rules import SENTENCES
+from lawful.core.cost import Cost
 from lawful.core.numbers import (
-    format_count,
     format_count_interval,
     format_flops,
     format_level,
@@ -24,10 +22,11 @@ from lawful.core.numbers import (
     format_uncertain,
     format_value,
 )
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.decide.allocate import allocation_cells
 from lawful.decide.indifference import Indifference
-from lawful.estimate.result import METHOD_TITLES, meanings_of
+from lawful.estimate.result import METHOD_TITLES, estimate_rows, estimates
 from lawful.show.figures.palette import METHOD_LABELS
-from lawful.show.files.document import has_frontier
 from lawful.show.report.saved import flagged_sentence
 from lawful.uncertainty.dial import AsymptoteDial
 
@@ -39,9 +38,6 @@ MOST_VALUES = 4
 
 LONGEST_VALUES = 120
 """Names of a column's values with more characters than this in all are counted instead."""
-
-Cell = tuple[str, str]
-"""A value, and the small print under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,49 +78,35 @@ def _describe(values: Any) -> str:
     return ", ".join(different) if few else f"{len(different)} different values"
 
 
-def coefficient_rows(analysis: Analysis) -> list[tuple[str, str, str, str]]:
-    """Return name, value, interval and meaning of every coefficient and exponent, rounded by the interval."""
-    fit = analysis.fit
-    values: dict[str, float] = dict(fit.coefficients)
-    values |= fit.frontier.to_dict() if has_frontier(fit) else {}
-    held = fit.fixed
+def coefficient_sheet(analysis: Analysis) -> Sheet:
+    """Return every coefficient and exponent with its meaning and its interval."""
+    fit, sure = analysis.fit, analysis.sure
+    title = "Coefficients of the fit" + (f", with {format_level(analysis.level)} intervals" if sure else "")
+    return Sheet(title, (), ("Name", "Value"), estimate_rows(fit, None if sure is None else sure.of))
+
+
+BOUGHT = {
+    "params": "Parameters N*",
+    "tokens": "Tokens D*",
+    "tokens_per_param": "Tokens per parameter",
+    "loss": "Expected loss",
+}
+
+
+def allocation_sheet(allocations: Sequence[Allocation]) -> Sheet:
+    """Return what each budget buys."""
     rows = []
-    meanings = meanings_of(fit)
-    for name, value in values.items():
-        low, high = analysis.interval(name)
-        text, *ends = format_uncertain(float(value), low, high)
-        interval = " to ".join(ends) if np.isfinite(low) and np.isfinite(high) else ""
-        rows.append((name, text, "held fixed" if name in held else interval, meanings.get(name, "")))
-    return rows
-
-
-def allocation_row(allocation: Allocation) -> dict[str, tuple[str, str]]:
-    """Return what a budget buys as pairs of a value and the small print under it."""
-    interval = allocation.interval or {}
-
-    def ends(name: str) -> tuple[float, float] | None:
-        pair = interval.get(name)
-        return pair if pair is not None and all(np.isfinite(pair)) else None
-
-    def counts(name: str, value: float) -> tuple[str, str]:
-        pair = ends(name)
-        return format_count(value), format_count_interval(*pair) if pair else ""
-
-    loss, loss_ends = format_value(allocation.loss), ""
-    pair = ends("loss")
-    if pair and allocation.loss is not None:
-        loss, low, high = format_uncertain(allocation.loss, *pair)
-        loss_ends = f"{low} to {high}"
-    lost = allocation.deadweight
-    waste = (format_flops(lost.flops), f"{format_percent(lost.fraction)} of the budget") if lost else ("n/a", "")
-    return {
-        "Budget": (format_flops(allocation.budget), ""),
-        "Parameters N*": counts("params", allocation.params),
-        "Tokens D*": counts("tokens", allocation.tokens),
-        "Tokens per parameter": (format_count(allocation.tokens_per_param), ""),
-        "Expected loss": (loss, loss_ends),
-        f"Deadweight of {METHOD_LABELS[lost.of]}" if lost else "Deadweight": waste,
-    }
+    whose = ""
+    for one in allocations:
+        cells, lost = allocation_cells(one), one.deadweight
+        waste = Cell(None)
+        if lost is not None:
+            whose = f" of {METHOD_LABELS[lost.of]}"
+            waste = replace(cells["deadweight"], small=f"{cells['fraction'].text} of the budget")
+        bought = (cells.get(name, Cell(None)) for name in BOUGHT)
+        rows.append((Cell(one.budget, "flops"), *bought, waste))
+    heads = ("Budget, FLOPs", *BOUGHT.values(), f"Deadweight{whose}, FLOPs")
+    return Sheet("Compute-optimal choices of this fit", (), heads, tuple(rows))
 
 
 def check_facts(evidence: Evidence, flagged_before: Mapping[str, Any] | None = None) -> list[Fact]:
@@ -159,62 +141,46 @@ def check_facts(evidence: Evidence, flagged_before: Mapping[str, Any] | None = N
     return [Fact("Check", f"{said}; {fate}"), Fact("What that means", rules)]
 
 
-def pair_text(value: float | None, ends: tuple[float, float] | None = None) -> Cell:
-    """Return a value rounded by its interval, and the interval."""
-    if value is None or not np.isfinite(value):
-        return "n/a", ""
-    if ends is None or not np.all(np.isfinite(ends)):
-        return format_value(value), ""
-    text, low, high = format_uncertain(value, *ends)
-    return text, f"{low} to {high}"
-
-
-def method_rows(evidence: Evidence) -> list[dict[str, Cell]]:
+def method_sheet(evidence: Evidence) -> Sheet:
     """Return a row per method: exponents with their intervals and how the fit ended, or why there is none."""
     rows = []
     for outcome in evidence.outcomes:
         name = METHOD_TITLES[outcome.method]
         if isinstance(outcome, Unavailable):
-            reason = outcome.note.message
-            rows.append({"Method": (name, ""), "a": ("n/a", ""), "b": ("n/a", ""), "Fit": ("not fitted", reason)})
+            rows.append(row(name, None, None, Cell("not fitted", "text", small=outcome.note.message)))
             continue
-        fit = outcome.fit
-        pairs = {n: pair_text(getattr(fit.frontier, n), outcome.interval(n)) for n in ("a", "b")}
-        kind = outcome.sure.kind if outcome.sure is not None else ""
+        fit, sure = outcome.fit, outcome.sure
+        cells = estimates(fit, None if sure is None else sure.of)
         own = "this report's fit" if outcome is evidence.analysis else ""
-        how = str(fit.objective or "")
-        rows.append(
-            {
-                "Method": (name, ", ".join(part for part in (own, how) if part)),
-                **pairs,
-                "Fit": (fit.status.key.replace("_", " "), f"intervals: {kind}" if kind else ""),
-            }
-        )
-    return rows
+        how = str(fit.objective) if fit.objective is not None else ""
+        kind = "" if sure is None else f"intervals: {sure.kind}"
+        first = Cell(name, "text", small=", ".join(part for part in (own, how) if part))
+        ended = Cell(fit.status.key.replace("_", " "), "text", small=kind)
+        rows.append((first, *(cells.get(name, Cell(None)) for name in ("a", "b")), ended))
+    level = format_level(evidence.analysis.level)
+    said = f", with {level} intervals under them" if evidence.analysis.sure else ""
+    return Sheet(f"Exponents by method: N* grows as C^a, D* as C^b{said}", (), ("Method", "a", "b", "Fit"), tuple(rows))
 
 
-def target_rows(evidence: Evidence) -> dict[str, list[dict[str, Cell]]]:
+def target_sheets(evidence: Evidence) -> list[Sheet]:
     """Return per target a row per method: what each would train, and what that wastes."""
-    tables: dict[str, list[dict[str, Cell]]] = {}
+    sheets = []
     for i, asked in enumerate(evidence.analysis.allocations):
         rows = []
         for outcome in evidence.outcomes:
             if isinstance(outcome, Unavailable):
                 continue
-            row = allocation_row(outcome.allocations[i])
-            lost = outcome.allocations[i].deadweight
-            own = lost is not None and lost.of == outcome.method
-            rows.append(
-                {
-                    "Method": (METHOD_LABELS[outcome.method], ""),
-                    **{name: row[name] for name in ("Parameters N*", "Tokens D*", "Expected loss")},
-                    "Wasted by it": (format_percent(lost.fraction), format_flops(lost.flops))
-                    if lost and own
-                    else ("–", ""),
-                }
-            )
-        tables[format_flops(asked.budget)] = rows
-    return tables
+            one = outcome.allocations[i]
+            cells, wasted = allocation_cells(one), Cell(None)
+            if one.deadweight is not None and one.deadweight.of == outcome.method:
+                wasted = replace(cells["fraction"], small=f"{cells['deadweight'].text} FLOPs")
+            bought = (cells.get(name, Cell(None)) for name in ("params", "tokens", "loss"))
+            rows.append((Cell(METHOD_LABELS[outcome.method], "text"), *bought, wasted))
+        at = format_flops(asked.budget)
+        title = f"What each method would train at {at}; waste priced on the VPNLS surface"
+        heads = ("Method", "Parameters N*", "Tokens D*", "Expected loss", "Wasted by it")
+        sheets.append(Sheet(title, (), heads, tuple(rows)))
+    return sheets
 
 
 def dial_sentence(dial: AsymptoteDial) -> str:
@@ -242,24 +208,17 @@ def valley_sentence(region: Indifference) -> str:
     )
 
 
-def bias_rows(found: Bias, budgets: Sequence[float]) -> list[dict[str, Cell]]:
+def bias_sheet(found: Bias, budgets: Sequence[float]) -> Sheet:
     """Return per target what Approach 2 must get wrong without any noise, by cause, and what that costs."""
-    from lawful.approach2.bias import PARTS, relative
-    from lawful.core.cost import Cost
-
     n, d = found.lines("params"), found.lines("tokens")
     rows = []
     for budget in budgets:
         best = found.surface.optimum(budget)
         lost = float(found.surface.deadweight(budget, float(best.tokens) * 10.0 ** d.at(budget)))
-        dollars = float(Cost().dollars(lost))
-        rows.append(
-            {
-                "Budget": (format_flops(budget), ""),
-                "Error of N*": (relative(n.at(budget)).text, ""),
-                "Error of D*": (relative(d.at(budget)).text, ""),
-                **{f"of D*: {part}": (relative(d.at(budget, part)).text, "") for part in PARTS},
-                "Compute it wastes": (format_flops(lost), f"{format_percent(lost / budget)}, ${format_count(dollars)}"),
-            }
-        )
-    return rows
+        dollars = Cell(float(Cost().dollars(lost)), "dollars").text
+        causes = (relative(d.at(budget, part)) for part in PARTS)
+        waste = Cell(lost, "flops", small=f"{format_percent(lost / budget)}, {dollars}")
+        rows.append((Cell(budget, "flops"), relative(n.at(budget)), relative(d.at(budget)), *causes, waste))
+    causes_of = (f"of D*: {part}" for part in PARTS)
+    heads = ("Budget, FLOPs", "Error of N*", "Error of D*", *causes_of, "Compute it wastes, FLOPs")
+    return Sheet("Systematic error of Approach 2 on this grid, by cause", (), heads, tuple(rows))
