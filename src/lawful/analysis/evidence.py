@@ -13,6 +13,7 @@ from lawful.approach2.bias import Bias, bias
 from lawful.checks.check import Checked, check
 from lawful.core.notes import Note
 from lawful.core.objective import Objective
+from lawful.core.shown import Record
 from lawful.decide.indifference import Indifference, indifference
 from lawful.errors import LawfulError
 from lawful.estimate.result import METHODS, SURFACE_METHODS
@@ -26,7 +27,7 @@ MOST_PROFILED = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Evidence(Record):
     """
     Everything that a report shows about one analysis.
 

@@ -9,6 +9,7 @@ from typing import Any
 from lawful.analysis.analysis import Analysis, analyse
 from lawful.core.notes import Note
 from lawful.core.objective import Objective
+from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.decide.allocate import allocate
 from lawful.errors import IdentificationError
@@ -20,7 +21,7 @@ MOVED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Move(Record):
     """
     The compute-optimal choice at one budget, with all runs and with those kept.
 

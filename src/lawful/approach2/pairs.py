@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from math import log10
 
 from lawful.approach2.shift import centred_shift
+from lawful.core.shown import Record
 
 
 @dataclass(frozen=True, slots=True)
-class ExponentPair:
+class ExponentPair(Record):
     """
     A published frontier.
 
@@ -70,7 +71,7 @@ PAIRS = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class ImpliedBias:
+class ImpliedBias(Record):
     """
     What a centred ±k× sweep would misread if a published ratio of exponents were true.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from lawful.checks.spline import left_out
 from lawful.core.cost import Cost
+from lawful.core.shown import Record
 from lawful.core.typing import BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
@@ -31,7 +32,7 @@ ROUNDING = 8 * np.finfo(float).eps
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(Record):
     """
     Every number that the rules of :func:`lawful.check` use.
 
@@ -99,7 +100,7 @@ DEFAULT_THRESHOLDS = Thresholds()
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Record):
     """
     One reason to set runs aside.
 

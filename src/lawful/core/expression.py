@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from lawful.core.shown import Record
 from lawful.errors import InputError
 
 FUNCTIONS = {"log": 1, "exp": 1, "sqrt": 1, "abs": 1, "log10": 1, "log2": 1, "min": 2, "max": 2}
@@ -35,7 +36,7 @@ _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=", "=")
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(Record):
     """
     One node of a formula: a number, a name, or an operation on other nodes.
 

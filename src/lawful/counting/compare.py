@@ -37,7 +37,7 @@ LARGE_MISFIT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Optimum:
+class Optimum(Record):
     """
     The compute-optimal choice at a budget, as one convention counts it.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.counting.formulas import (
     chinchilla_flops,
@@ -58,7 +59,7 @@ SHAPE_NAMES: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Count:
+class Count(Record):
     """
     One way to count, applied to every run.
 

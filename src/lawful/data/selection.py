@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.shown import Record
 from lawful.core.typing import AnyArray, BoolArray, IntArray
 from lawful.data.columns import find_column, listed, unique_names
 from lawful.data.runs import SAME_BUDGET
@@ -22,7 +23,7 @@ VALUES_OFFERED = 10
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Record):
     """
     Clean columns with what is needed to speak about their rows.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.sheet import Cell, Sheet, row
-from lawful.core.shown import Shown
+from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.errors import IdentificationError, UnsupportedError
@@ -19,7 +19,7 @@ from lawful.laws.surface import Surface
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Record):
     """
     Tokens that a model will be served, and on what.
 
@@ -46,7 +46,7 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Constraints:
+class Constraints(Record):
     """
     What a model must respect beside its budget.
 

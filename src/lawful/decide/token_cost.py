@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 
 POWERS = np.array([1.0, 2 / 3, 1 / 3])
@@ -14,7 +15,7 @@ POWERS = np.array([1.0, 2 / 3, 1 / 3])
 
 
 @dataclass(frozen=True)
-class TokenCost:
+class TokenCost(Record):
     """
     FLOPs per token as p1 N + p2 N^(2/3) + p3 N^(1/3).
 

@@ -32,7 +32,7 @@ CANDIDATES = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Record):
     """
     What a sweep may use.
 

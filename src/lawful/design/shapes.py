@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.counting.transformer import Transformer
 from lawful.errors import UnsupportedError
@@ -16,7 +17,7 @@ BATCH_SCALE, BATCH_EXPONENT = 0.2920, 0.3271
 
 
 @dataclass(frozen=True, slots=True)
-class Shapes:
+class Shapes(Record):
     """
     What may be built: a dense decoder with gated feed-forward layers.
 
@@ -107,7 +108,7 @@ class Shapes:
 
 
 @dataclass(frozen=True, eq=False)
-class Ladder:
+class Ladder(Record):
     """
     Models by rising size.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lawful.core.shown import Record
 from lawful.core.typing import Array, BoolArray
 
 FLAT = 1e-12
@@ -57,7 +58,7 @@ class Parabolas(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Abscissae:
+class Abscissae(Record):
     """
     Abscissae with weights, made ready for parabolas through any ordinates.
 

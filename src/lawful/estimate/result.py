@@ -14,7 +14,7 @@ from lawful.core.notes import Note, Status
 from lawful.core.numbers import format_level, format_short, format_value
 from lawful.core.objective import Objective
 from lawful.core.sheet import Cell, Sheet
-from lawful.core.shown import Shown
+from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError, UnsupportedError
@@ -64,7 +64,7 @@ def losses_of(surface: Surface, runs: Runs) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Frontier:
+class Frontier(Record):
     """
     The power laws N* = 10^log10_a0 C^a and D* = 10^log10_b0 C^b that every method implies.
 
@@ -249,7 +249,7 @@ class Fit(FitMethods, Shown):
 
 
 @dataclass(frozen=True, slots=True)
-class Parabola:
+class Parabola(Record):
     """
     One IsoFLOP curve of Approach 2: least-squares parabolas of L in log10 N and in log10 D.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lawful.core.objective import AUTO, DEFAULT_DELTA, Objective
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
@@ -23,7 +24,7 @@ from lawful.laws.laws import Law
 
 
 @dataclass(frozen=True)
-class VarPro:
+class VarPro(Record):
     """
     Variable projection with non-negative least squares (VPNLS, arXiv:2603.22339).
 
@@ -69,7 +70,7 @@ class VarPro:
 
 
 @dataclass(frozen=True)
-class Joint:
+class Joint(Record):
     """
     All coefficients at once (Approach 3 of Hoffmann et al. 2022), any objective.
 

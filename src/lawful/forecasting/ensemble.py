@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.shown import Record
 from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
@@ -24,7 +25,7 @@ NOWHERE: Interval = (float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
-class Width:
+class Width(Record):
     """
     How wide a forecast is: what turns the spread of the members into an interval.
 
@@ -102,7 +103,7 @@ class Parts(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Outlook:
+class Outlook(Record):
     """
     What an average of laws says of one budget.
 
@@ -141,7 +142,7 @@ class Outlook:
 
 
 @dataclass(frozen=True, eq=False)
-class LawDraws:
+class LawDraws(Record):
     """
     Draws of what the loss may be, over laws, coefficients and discrepancy.
 
@@ -218,7 +219,7 @@ class LawDraws:
 
 
 @dataclass(frozen=True, eq=False)
-class Ensemble:
+class Ensemble(Record):
     """
     An average of laws fitted to the same runs, with the width that such averages turned out to need.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.errors import IdentificationError
 from lawful.estimate.pulled import Coupled, Pulls, fit_pulled, starts
@@ -15,7 +16,7 @@ Prior = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Record):
     """
     Weights, priors and limits of the averaged forecast.
 

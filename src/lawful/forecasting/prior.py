@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.objective import Objective, as_objective
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
@@ -58,7 +59,7 @@ def weak_prior(runs: Any, prior: Mapping[str, tuple[float, float]], objective: O
 
 
 @dataclass(frozen=True, eq=False)
-class Forecaster:
+class Forecaster(Record):
     """
     An average of forecasts of the coupled law under several weak priors on k.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.errors import UnsupportedError
 
@@ -92,7 +93,7 @@ class Screen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TwoPowers:
+class TwoPowers(Record):
     """Which coefficients of a law are A, B, alpha and beta of A/N^alpha + B/D^beta."""
 
     A: str
@@ -106,7 +107,7 @@ class TwoPowers:
 
 
 @dataclass(frozen=True)
-class Law:
+class Law(Record):
     """
     A form of L in a few columns: a sum of powers unless it brings a form of its own.
 

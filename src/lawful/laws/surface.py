@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
+from lawful.core.shown import Record
 from lawful.errors import UnsupportedError
 from lawful.laws.catalogue_kaplan import IN_FLOPS
 from lawful.laws.law import Coefficients, Law, terms_of
@@ -228,7 +229,7 @@ def deadweight_of(law: Law, k: Coefficients, budget: ArrayLike, tokens: ArrayLik
 
 
 @dataclass(frozen=True)
-class Surface(SurfaceMethods):
+class Surface(SurfaceMethods, Record):
     """
     A law with numbers: a simulated truth and a fitted estimate are the same thing.
 

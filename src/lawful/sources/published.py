@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.data.selection import Selection
 from lawful.errors import FetchError, UnsupportedError
@@ -30,7 +31,7 @@ CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedSet:
+class PublishedSet(Record):
     """
     Where a published set of runs lies, what it must hash to, and how its columns read.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Unavailable, compare
+from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.laws.surface import Surface
@@ -31,7 +32,7 @@ SOURCE = "synthetic IsoFLOP sweep (Asymmetric surface, simulated)"
 
 
 @dataclass(frozen=True)
-class Errors:
+class Errors(Record):
     """
     How far a method's choice is from the truth at one budget.
 
@@ -56,7 +57,7 @@ class Errors:
 
 
 @dataclass(frozen=True, eq=False)
-class RealDemo:
+class RealDemo(Record):
     """
     Our own sweep, what four methods made of it, what they forecast, and what came.
 
@@ -111,7 +112,7 @@ def run_real_demo(*, progress: Callable[[str], None] | None = None) -> RealDemo:
 
 
 @dataclass(frozen=True, eq=False)
-class Demo:
+class Demo(Record):
     """
     A simulated sweep, what four methods made of it, and the truth.
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.shown import Record
 from lawful.core.typing import AnyArray
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Table(Record):
     """
     Columns of equal length: float64 where every entry is a number, text otherwise.
 

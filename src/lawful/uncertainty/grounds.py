@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.shown import Record
 from lawful.core.typing import Array, IntArray
 from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
 from lawful.data.runs import Runs
@@ -61,7 +62,7 @@ WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Grounds:
+class Grounds(Record):
     """
     What profile intervals of a fit rest on.
 

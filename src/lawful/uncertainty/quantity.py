@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
@@ -32,7 +33,7 @@ COMPLEX_STEP = 1e-20
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(Record):
     """
     A number that a fit implies.
 

@@ -13,6 +13,7 @@ import numpy as np
 from lawful.analysis.analysis import Analysis
 from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
 from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
 from lawful.errors import UnsupportedError
@@ -27,7 +28,7 @@ QUANTITIES = {"params": "N*", "tokens": "D*", "loss": "L*"}
 
 
 @dataclass(frozen=True, eq=False)
-class Changes:
+class Changes(Record):
     """
     Two or more fits beside each other.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
+from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.result import Fit, FrontierFit
@@ -22,7 +23,7 @@ OURS = ("params", "tokens", "loss", "budget", "predicted_loss", "residual", "res
 
 
 @dataclass(frozen=True, eq=False)
-class SavedFit:
+class SavedFit(Record):
     """
     A fit that was loaded, with what stands beside it.
 
