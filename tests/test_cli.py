@@ -416,12 +416,12 @@ BAD_INPUT = {
     "two sizes at a budget": (
         table(ROWS[5:]),
         ("--method", "approach2"),
-        r"at least 3 model sizes at every budget; too few at 1e\+18 \(2\)",
+        r"at least 3 model sizes at every budget; too few at 1e18 \(2\)",
     ),
     "a downward parabola": (
         table(flip(ROWS, 1e19)),
         ("--method", "approach2"),
-        r"parabola at budget 1e\+19 opens downward",
+        r"parabola at budget 1e19 opens downward",
     ),
 }
 

@@ -183,12 +183,12 @@ def test_models_can_be_built(multiple):
     [
         (lambda s: plan_of(s, []), UnsupportedError, "needs distinct budgets"),
         (lambda s: plan_of(s, [1e18, 1e18]), UnsupportedError, "distinct budgets"),
-        (lambda s: plan_of(s, [1e18, 1e20], 1e20), IdentificationError, r"Three sizes at every budget take 3.03e\+20"),
+        (lambda s: plan_of(s, [1e18, 1e20], 1e20), IdentificationError, r"Three sizes at every budget take 3.03e20"),
         (lambda s: plan([1e18], target=-1, prior=s, total_flops=1e20), UnsupportedError, "A budget is a positive"),
         (
             lambda s: plan([1e18], target=1e24, prior=s, total_flops=1e20, sweep=Sweep(tokens_per_param=(1e7, 1e8))),
             UnsupportedError,
-            r"At 1e\+18 FLOPs no size has 1e\+07 to 1e\+08 tokens per parameter",
+            r"At 1e18 FLOPs no size has 1e7 to 1e8 tokens per parameter",
         ),
         (
             lambda s: plan([1e12], target=1e24, prior=s, total_flops=1e20, sweep=Sweep(shapes=Shapes())),

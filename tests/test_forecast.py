@@ -268,7 +268,7 @@ def test_a_corrected_frontier_forecasts_too(sweep):
 def test_a_parabola_without_a_minimum_is_named(sweep):
     found = lawful.fit_isoflop(sweep)
     bent = replace(found.parabolas[3], in_params=-found.parabolas[3].in_params)
-    with pytest.raises(IdentificationError, match=r"parabola at budget 3.16228e\+19 opens downward, so it has no min"):
+    with pytest.raises(IdentificationError, match=r"parabola at budget 3.16228e19 opens downward, so it has no min"):
         forecast(replace(found, parabolas=(*found.parabolas[:3], bent, found.parabolas[4])), [3e20])
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import lawful
 from lawful.analysis.moves import Move, analyse_kept, moves
+from lawful.core.numbers import format_count
 from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 
@@ -35,10 +36,10 @@ def test_a_large_move_is_told_with_both_answers(spoilt):
     assert move.budget == 1e21
     assert move.is_large
     (note,) = [note for note in analysis.notes if note.code == "check_moved"]
-    kept = f"N* at {move.params_kept:.3g} and D* at {move.tokens_kept:.3g}"
+    kept = f"N* at {format_count(move.params_kept)} and D* at {format_count(move.tokens_kept)}"
     expected = (
-        f"At 1e+21 FLOPs the 32 runs that check kept put {kept}, "
-        f"all 36 runs at {move.params_all:.3g} and {move.tokens_all:.3g}: N* moves by "
+        f"At 1e21 FLOPs the 32 runs that check kept put {kept}, "
+        f"all 36 runs at {format_count(move.params_all)} and {format_count(move.tokens_all)}: N* moves by "
     )
     assert note.message.startswith(expected)
     assert re.fullmatch(r"[+-][\d.]+%\.", note.message.removeprefix(expected))

@@ -141,7 +141,7 @@ def test_a_plan_is_a_frozen_copy() -> None:
         ({"width": np.inf}, UnsupportedError, "width is the factor k of ±k× and must be above 1, got inf."),
         ({"offset": 0.0}, UnsupportedError, "offset must be a positive factor, got 0.0."),
         ({"drift": -3.0}, UnsupportedError, "drift must be a positive factor, got -3.0."),
-        ({"budgets": [1e18], "drift": 3.0}, UnsupportedError, "there is only one (1e+18 FLOPs); use offset."),
+        ({"budgets": [1e18], "drift": 3.0}, UnsupportedError, "there is only one (1e18 FLOPs); use offset."),
         (
             {"surface": Surface({"E": 1.0, "A": 0.0, "B": 400.0, "alpha": 0.3, "beta": 0.3})},
             UnsupportedError,

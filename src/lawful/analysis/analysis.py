@@ -11,7 +11,7 @@ from lawful.analysis.methods import AnalysisMethods
 from lawful.checks.undertuned import undertuned
 from lawful.core.cost import Cost
 from lawful.core.notes import Note, Verdict
-from lawful.core.numbers import format_flops, format_level, format_scientific
+from lawful.core.numbers import format_flops, format_level, format_scientific, format_short
 from lawful.core.objective import Objective
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
@@ -399,8 +399,8 @@ def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) ->
     far = [a.budget for a in made if a.budget > 10 * top]
     if far:
         text = (
-            f"The budget {max(far):.3g} FLOPs is {max(far) / top:,.0f} times the largest of the runs "
-            f"({top:.3g}): the interval covers noise in the runs, not a law that bends."
+            f"The budget {format_short(max(far), 3)} FLOPs is {max(far) / top:,.0f} times the largest of the runs "
+            f"({format_short(top, 3)}): the interval covers noise in the runs, not a law that bends."
         )
         notes.append(Note("extrapolation", text))
     return notes

@@ -8,6 +8,7 @@ from typing import Any
 
 from lawful.analysis.analysis import Analysis, analyse
 from lawful.core.notes import Note
+from lawful.core.numbers import format_count, format_short, format_signed
 from lawful.core.objective import Objective
 from lawful.core.shown import Record
 from lawful.data.runs import Runs
@@ -142,8 +143,9 @@ def analyse_kept(
 
 def _note(move: Move, kept: int, given: int) -> Note:
     message = (
-        f"At {move.budget:.3g} FLOPs the {kept} runs that check kept put N* at {move.params_kept:.3g} and D* at "
-        f"{move.tokens_kept:.3g}, all {given} runs at {move.params_all:.3g} and {move.tokens_all:.3g}: N* moves by "
-        f"{100 * (move.params_kept / move.params_all - 1):+.3g}%."
+        f"At {format_short(move.budget, 3)} FLOPs the {kept} runs that check kept put N* at "
+        f"{format_count(move.params_kept)} and D* at {format_count(move.tokens_kept)}, all {given} runs at "
+        f"{format_count(move.params_all)} and {format_count(move.tokens_all)}: N* moves by "
+        f"{format_signed(move.params_kept / move.params_all - 1)}."
     )
     return Note("check_moved", message)

@@ -322,16 +322,19 @@ def correct_isoflop(found: FrontierFit, alpha: float, beta: float) -> FrontierFi
     at_d = correct_vertices(runs, np.log10(runs.D), np.log10(found.tokens)[None], *exponents[::-1])
     lost = np.flatnonzero(~np.isfinite(at_n + at_d)[0])
     if lost.size:
-        named = ", ".join(f"{b:.3g}" for b in found.budgets[lost][:5])
+        named = ", ".join(format_short(b, 3) for b in found.budgets[lost][:5])
         msg = (
-            f"With alpha {alpha:.3g} and beta {beta:.3g} no optimum explains the parabola at the budget {named}; "
-            f"add sizes on both sides of its minimum, or leave that budget out."
+            f"With alpha {format_short(alpha, 3)} and beta {format_short(beta, 3)} no optimum explains the "
+            f"parabola at the budget {named}; add sizes on both sides of its minimum, or leave that budget out."
         )
         raise IdentificationError(msg)
     values = frontier_through(found.budgets, at_n, at_d)
     moves = np.concatenate([at_n[0] - np.log10(found.params), at_d[0] - np.log10(found.tokens)])
     moved = float(10.0 ** np.abs(moves).max())
-    text = f"Vertices were moved by up to {moved - 1:.1%}, with alpha {alpha:.4g} and beta {beta:.4g} from a surface."
+    text = (
+        f"Vertices were moved by up to {moved - 1:.1%}, with alpha {format_short(alpha, 4)} and beta "
+        f"{format_short(beta, 4)} from a surface."
+    )
     return replace(
         found,
         frontier=Frontier(**{name: float(value[0]) for name, value in values.items()}),

@@ -15,6 +15,7 @@ import numpy as np
 
 from lawful.checks.spline import left_out
 from lawful.core.cost import Cost
+from lawful.core.numbers import format_short
 from lawful.core.shown import Record
 from lawful.core.typing import BoolArray, IntArray
 from lawful.data.runs import Runs
@@ -83,7 +84,9 @@ class Thresholds(Record):
             least = {"merge": 0.0, "min_points": 0, "spline_points": 3}.get(entry.name)
             ok = np.isfinite(value) and (value > 0 if least is None else value >= least)
             if not ok:
-                allowed = "a finite number above 0" if least is None else f"a finite number of at least {least:g}"
+                allowed = (
+                    "a finite number above 0" if least is None else f"a finite number of at least {format_short(least)}"
+                )
                 msg = f"The threshold {entry.name} must be {allowed}, got {value!r}."
                 raise UnsupportedError(msg)
         if self.curvature_level >= 1:

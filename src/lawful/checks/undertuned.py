@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.numbers import format_short
 from lawful.core.typing import Array, IntArray
 from lawful.data.runs import Runs
 from lawful.estimate.parabola import Abscissae
@@ -66,7 +67,7 @@ def undertuned(fit: Fit) -> tuple[Note, ...]:
     >>> loss[[3, 12]] += 0.03
     >>> print(undertuned(lawful.fit({"params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": loss}))[0].message)
     2 of 36 runs lie far above the curve of the budget, where none lies as far below, as undertuned runs do: \
-1 at 1e+18 FLOPs (row 4), 1 at 1e+19 FLOPs (row 13); look at how they were tuned; lawful check shows the curves.
+1 at 1e18 FLOPs (row 4), 1 at 1e19 FLOPs (row 13); look at how they were tuned; lawful check shows the curves.
     """
     runs, residuals = fit.runs, fit.residuals
     above, below = runs_above(runs, residuals), runs_above(runs, -residuals)
@@ -77,7 +78,7 @@ def undertuned(fit: Fit) -> tuple[Note, ...]:
     groups = np.unique(runs.group[found])
     row = np.arange(1, len(runs) + 1) if runs.row is None else runs.row
     where = [
-        f"{here.size} at {runs.budgets[group]:.3g} FLOPs (row {', '.join(map(str, row[here].tolist()))})"
+        f"{here.size} at {format_short(runs.budgets[group], 3)} FLOPs (row {', '.join(map(str, row[here].tolist()))})"
         for group in groups[:BUDGETS_NAMED]
         for here in (np.sort(found[runs.group[found] == group]),)
     ]

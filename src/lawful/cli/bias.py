@@ -12,6 +12,7 @@ from lawful.cli import options as o
 from lawful.cli import values
 from lawful.cli.splice import Without
 from lawful.cli.terminal import working
+from lawful.core.numbers import format_short
 from lawful.errors import UnsupportedError
 
 SomeRuns = Annotated[str | None, typer.Argument(metavar="RUNS", help="Table of runs: CSV, TSV, JSONL or Parquet.")]
@@ -66,7 +67,7 @@ def bias(
 
 def _published(width: float, total: float, output: o.Output) -> None:
     if not (width > 1 and total > 0):
-        msg = f"--width must be above 1 and --sum above 0, got {width:g} and {total:g}."
+        msg = f"--width must be above 1 and --sum above 0, got {format_short(width)} and {format_short(total)}."
         raise UnsupportedError(msg)
     from lawful.approach2.pairs import implied_bias
     from lawful.show.bias import pairs_document, pairs_sheet

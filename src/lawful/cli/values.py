@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, cast
 
+from lawful.core.numbers import format_short
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the commands, not by --help
@@ -218,5 +219,5 @@ def check_sampling(*, draws: int | None, level: float, seed: int) -> None:
 def check_level(level: float | None) -> None:
     """Refuse a level outside (0, 1); without one that of the fit is meant."""
     if level is not None and not 0 < level < 1:
-        msg = f"--level must lie between 0 and 1, got {level:g}."
+        msg = f"--level must lie between 0 and 1, got {format_short(level)}."
         raise UnsupportedError(msg)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.hardware import HARDWARE, Hardware, Rate, find_hardware
+from lawful.core.numbers import format_short
 from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 
@@ -106,7 +107,7 @@ class Cost:
     @property
     def convention(self) -> str:
         """The convention in words, as printed beside every figure of cost."""
-        return f"C = {self.flops_per_param_token:g}ND"
+        return f"C = {format_short(self.flops_per_param_token)}ND"
 
     @property
     def peak(self) -> float:
@@ -157,8 +158,8 @@ class Cost:
     def terms(self) -> str:
         """How compute becomes money, in words."""
         named = "dense bf16" if self.rate == "dense" else "bf16 with sparsity"
-        speed = f"{named} {self.peak / 1e12:g} TFLOP/s"
-        return f"{self.hardware.name}, {speed}, {self.mfu:.0%} MFU, ${self.price:g} per GPU hour"
+        speed = f"{named} {format_short(self.peak / 1e12)} TFLOP/s"
+        return f"{self.hardware.name}, {speed}, {self.mfu:.0%} MFU, ${format_short(self.price)} per GPU hour"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the terms as they stand in JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lawful.core.numbers import format_short
 from lawful.errors import UnsupportedError
 
 Rate = Literal["dense", "sparse"]
@@ -50,7 +51,7 @@ class Hardware:
             raise UnsupportedError(msg)
         peak = self.dense if rate == "dense" else self.sparse
         if peak is None:
-            msg = f"{self.name} has no sparse rate; use its dense one, {self.dense / 1e12:g} TFLOP/s."
+            msg = f"{self.name} has no sparse rate; use its dense one, {format_short(self.dense / 1e12)} TFLOP/s."
             raise UnsupportedError(msg)
         return peak
 

@@ -130,7 +130,7 @@ class Note:
 
     Examples
     --------
-    >>> Note("one_budget", "All 12 runs share the budget 1e+19.").code
+    >>> Note("one_budget", "All 12 runs share the budget 1e19.").code
     'one_budget'
     """
 

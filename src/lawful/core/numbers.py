@@ -163,6 +163,8 @@ def format_short(value: float | None, digits: int = 6) -> str:
     >>> format_short(0.31), format_short(400.0), format_short(1e21), format_short(2085.431, 3), format_short(1e-7)
     ('0.31', '400', '1e21', '2090', '1e-7')
     """
+    if value is not None and not isfinite(value):
+        return f"{value:g}"
     text = format_value(value, digits)
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from lawful.core.numbers import format_short
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
@@ -150,7 +151,7 @@ class Objective:
     def __str__(self) -> str:
         if self.delta is None:
             return self.name
-        return f"{self.name} (delta {AUTO if self.width is None else f'{self.width:g}'})"
+        return f"{self.name} (delta {AUTO if self.width is None else format_short(self.width)})"
 
 
 def as_objective(given: Objective | str | None) -> Objective | None:

@@ -336,7 +336,10 @@ def _optimum(fit: Fit, curve: TokenCost, budget: float) -> tuple[float, float]:
     values = balance(grid)
     rising = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
     if not rising.size:
-        msg = f"The optimum at {budget:.3g} FLOPs lies beyond the sizes for which the cost of a token is known."
+        msg = (
+            f"The optimum at {format_short(budget, 3)} FLOPs lies beyond the sizes for which the cost of a token is "
+            f"known."
+        )
         raise _NoAnswerError(msg)
     i = int(rising[0])
     log_n = float(brentq(balance, grid[i], grid[i + 1], xtol=1e-13, rtol=1e-13))

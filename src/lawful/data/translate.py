@@ -16,6 +16,7 @@ import numpy as np
 
 from lawful.core.expression import Expression, evaluate, parse, to_text
 from lawful.core.notes import Note
+from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, find_column, listed, normalise
 from lawful.data.selection import Table
@@ -296,7 +297,7 @@ def _cells_read(table: Table, name: str) -> tuple[Table, list[Note]]:
     first = next(str(c).strip() for c, v in zip(column.tolist(), values, strict=True) if np.isfinite(v))
     shown = float(values[np.isfinite(values)][0])
     columns = {k: (values if k == key else v) for k, v in table.columns.items()}
-    text = f"Column {key!r} was read with the units of its cells: {first!r} as {shown:.6g}."
+    text = f"Column {key!r} was read with the units of its cells: {first!r} as {format_short(shown)}."
     return replace(table, columns=columns), [Note("unit_read", text)]
 
 
@@ -327,7 +328,9 @@ def _header_read(table: Table, mapping: dict[str, str], quantity: str, known: se
     table, made = _with_column(table, quantity, scaled)
     if quantity != "unique_tokens":
         mapping[quantity] = made
-    text = f"Column {title!r} was read in {unit.word}: {quantity} = {title} × {unit.scale:.4g}.".replace("e+", "e")
+    text = f"Column {title!r} was read in {unit.word}: {quantity} = {title} × {format_short(unit.scale, 4)}.".replace(
+        "e+", "e"
+    )
     return table, [Note("unit_read", text)]
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.cost import Cost
-from lawful.core.numbers import format_scientific
+from lawful.core.numbers import format_scientific, format_short
 from lawful.core.typing import Array
 from lawful.errors import InputError
 
@@ -289,7 +289,7 @@ def _units_sentence(
         column, scale = values[quantity], scales[quantity]
         unit = "PF-days" if scale == 8.64e19 else named(scale).word
         verb = "lie between" if i == 0 else "between"
-        low, high = f"{column.min():.4g}", f"{column.max():.4g}"
+        low, high = f"{format_short(column.min(), 4)}", f"{format_short(column.max(), 4)}"
         parts.append(f"{quantity} {verb} {low} and {high} (column {given[quantity]!r}): {unit}?")
         recipes.append(_recipe(quantity, given[quantity], scale))
     said = " and ".join(parts)
@@ -332,8 +332,8 @@ def _refuse_derived(derived: str, values: Mapping[str, Array], given: Mapping[st
     recipe = _recipe(source, given[source], 1e9)
     names = " and ".join(repr(given[q]) for q in ("params", "tokens", "budget") if q in given)
     msg = (
-        f"Columns {names} give {derived} between {column.min():.3g} and {column.max():.3g} by {Cost().convention}, "
-        f"which no run has: a unit is missing. "
+        f"Columns {names} give {derived} between {format_short(column.min(), 3)} and "
+        f"{format_short(column.max(), 3)} by {Cost().convention}, which no run has: a unit is missing. "
         f"Give it, such as {recipe}, or read them as they are with `as_is`."
     )
     raise InputError(msg)
@@ -360,9 +360,9 @@ a million words: perplexity? Read it with `columns` loss='log(loss)', or as it i
     above = loss > LARGEST_LOSS
     if above.mean() > 0.1:
         msg = (
-            f"Column {key!r} lies between {loss.min():.4g} and {loss.max():.4g}, and no loss in nats is above "
-            f"{LARGEST_LOSS:.2f}, the log of a million words: perplexity? Read it with `columns` loss='log({name})', "
-            f"or as it is with `as_is`."
+            f"Column {key!r} lies between {format_short(loss.min(), 4)} and {format_short(loss.max(), 4)}, and no "
+            f"loss in nats is above {LARGEST_LOSS:.2f}, the log of a million words: perplexity? Read it with "
+            f"`columns` loss='log({name})', or as it is with `as_is`."
         )
         raise InputError(msg)
     if C is None or loss.size < RISING_RUNS or np.ptp(np.log(C)) < np.log(3.0):

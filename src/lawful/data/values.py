@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.errors import InputError
 
@@ -224,7 +225,7 @@ def offenders(row: Sequence[int] | IntArray, values: Sequence[Any]) -> str:
     "row 3 ('n/a'), row 7 (-1), row 8 (nan) and 1 more"
     """
     words = [
-        f"row {number} ({value[:30]!r})" if isinstance(value, str) else f"row {number} ({value:.6g})"
+        f"row {number} ({value[:30]!r})" if isinstance(value, str) else f"row {number} ({format_short(value)})"
         for number, value in zip(row[:FIRST_ROWS], values[:FIRST_ROWS], strict=True)
     ]
     more = len(values) - len(words)
@@ -293,14 +294,14 @@ def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
     >>> require_plausible({"tokens": np.array([1e9, 1e200])}, np.array([1, 2]))
     Traceback (most recent call last):
         ...
-    lawful.errors.InputError: The tokens of 1 of 2 runs lie outside 1e-50 to 1e+50: row 2 (1e+200); check their units.
+    lawful.errors.InputError: The tokens of 1 of 2 runs lie outside 1e-50 to 1e50: row 2 (1e200); check their units.
     """
     for name, values in columns.items():
         bad = np.flatnonzero(~plausible(values))
         if bad.size:
             msg = (
-                f"The {name} of {bad.size} of {row.size} runs lie outside {1 / LARGEST_QUANTITY:g} to "
-                f"{LARGEST_QUANTITY:g}: {offenders(row[bad], values[bad].tolist())}; check their units."
+                f"The {name} of {bad.size} of {row.size} runs lie outside {format_short(1 / LARGEST_QUANTITY)} to "
+                f"{format_short(LARGEST_QUANTITY)}: {offenders(row[bad], values[bad].tolist())}; check their units."
             )
             raise InputError(msg)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.numbers import format_short
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array
@@ -90,7 +91,7 @@ class Constraints(Record):
         }
         for name, values in given.items():
             if not is_positive(*values):
-                msg = f"{name} must be positive and finite, got {', '.join(f'{v:g}' for v in values)}."
+                msg = f"{name} must be positive and finite, got {', '.join(format_short(v) for v in values)}."
                 raise UnsupportedError(msg)
         if self.sizes is not None and len(self.sizes) == 0:
             msg = "The list of allowed sizes is empty; give at least one size, or leave it out."
@@ -321,7 +322,11 @@ def _least(value: Callable[[Array], Array], x: Array, task: Task) -> int:
     found = value(x)
     at = int(np.argmin(found))
     if not np.isfinite(found[at]):
-        what = f"the budget {task.budget:.3g}" if task.budget is not None else f"the loss {task.loss:.5g}"
+        what = (
+            f"the budget {format_short(task.budget, 3)}"
+            if task.budget is not None
+            else f"the loss {format_short(task.loss, 5)}"
+        )
         msg = f"No allowed model fits {what} FLOPs" if task.budget is not None else f"No allowed model reaches {what}"
         msg += "; relax the sizes, the tokens per parameter, the demand or the unique tokens."
         raise IdentificationError(msg)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
-from lawful.core.numbers import format_flops, format_level
+from lawful.core.numbers import format_flops, format_level, format_short
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
@@ -195,7 +195,7 @@ def _at(budget: float, sides: list[Side], prices: list[Cost], level: float) -> S
         unreached = float(np.isinf(np.broadcast_to(drawn["needed"], (n,))).mean())
         intervals = {kind: _interval(np.broadcast_to(drawn[kind], (n,)), level) for kind in KINDS}
     if not np.isfinite(float(point["needed"])):
-        text = f"A never reaches B's loss at {budget:.3g} FLOPs: it lies at or below A's irreducible loss."
+        text = f"A never reaches B's loss at {format_short(budget, 3)} FLOPs: it lies at or below A's irreducible loss."
         notes = (Note("unreached", text),)
     values = {kind: float(point[kind]) for kind in KINDS}
     return Speedup(

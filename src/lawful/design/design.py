@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lawful.core.numbers import format_flops, format_scientific, format_short, format_value
+from lawful.core.numbers import format_count, format_flops, format_scientific, format_short, format_value
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record, Shown
 from lawful.core.typing import AnyArray, Array, IntArray
@@ -82,7 +82,8 @@ class Sweep(Record):
         if not (self.reach > 1 and 0 < low < high and self.repeats >= 1 and self.spread >= 0):
             msg = (
                 "A sweep needs a reach above 1, a range of tokens per parameter, at least one run per size and a "
-                f"spread of 0 or more; got {self.reach:g}, {low:g} to {high:g}, {self.repeats} and {self.spread:g}."
+                f"spread of 0 or more; got {format_short(self.reach)}, {format_short(low)} to "
+                f"{format_short(high)}, {self.repeats} and {format_short(self.spread)}."
             )
             raise UnsupportedError(msg)
         if self.decision not in DECISIONS:
@@ -333,8 +334,9 @@ def _candidates(surface: Surface, C: Array, rules: Sweep) -> Candidates:
         least, most = max(best / rules.reach, np.sqrt(nd / high)), min(best * rules.reach, np.sqrt(nd / low))
         if least >= most:
             msg = (
-                f"At {budget:.3g} FLOPs no size has {low:g} to {high:g} tokens per parameter within "
-                f"±{rules.reach:g}× of the prior's optimum, {best:.3g}; widen the range, or use another prior."
+                f"At {format_short(budget, 3)} FLOPs no size has {format_short(low)} to {format_short(high)} "
+                f"tokens per parameter within ±{format_short(rules.reach)}× of the prior's optimum, "
+                f"{format_count(best)}; widen the range, or use another prior."
             )
             raise UnsupportedError(msg)
         parts.append(at_budget(surface, float(budget), np.geomspace(least, most, CANDIDATES), rules.shapes))
@@ -373,8 +375,9 @@ def _search(
     most = rules.runs or max(USUAL_POINTS, _grid_points(C, total)) * C.size
     if float(cost @ kept) > total or int(kept.sum()) > most:
         msg = (
-            f"Three sizes at every budget take {float(cost @ kept):.3g} FLOPs and {int(kept.sum())} runs, but "
-            f"{total:.3g} FLOPs and {most} runs are allowed; allow more, or leave the largest budget out."
+            f"Three sizes at every budget take {format_short(float(cost @ kept), 3)} FLOPs and {int(kept.sum())} "
+            f"runs, but {format_short(total, 3)} FLOPs and {most} runs are allowed; allow more, or leave the "
+            f"largest budget out."
         )
         raise IdentificationError(msg)
     limits = Limits(cost, total, most, rules.repeats, kept)

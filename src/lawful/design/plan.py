@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lawful.core.numbers import format_short
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.data.runs import Runs
@@ -215,7 +216,8 @@ def plan_isoflop(
             raise UnsupportedError(msg)
     if drift != 1 and C.size == 1:
         msg = (
-            f"drift compares the lowest budget with the highest, but there is only one ({C[0]:.3g} FLOPs); use offset."
+            f"drift compares the lowest budget with the highest, but there is only one ({format_short(C[0], 3)} "
+            f"FLOPs); use offset."
         )
         raise UnsupportedError(msg)
     zero = [name for name in surface.law.linear[1:] + surface.law.exponents if surface[name] == 0]
@@ -288,8 +290,8 @@ def simulate(surface: Surface, plan: Plan, *, noise: float = 0.0, seed: int | np
     bad = np.flatnonzero(~(L > 0))
     if bad.size:
         msg = (
-            f"Noise of {noise:g} nats makes {bad.size} of {L.size} losses zero or negative "
-            f"(first: run {bad[0]}, {L[bad[0]]:.3g}); use less noise."
+            f"Noise of {format_short(noise)} nats makes {bad.size} of {L.size} losses zero or negative "
+            f"(first: run {bad[0]}, {format_short(L[bad[0]], 3)}); use less noise."
         )
         raise InputError(msg)
     return Runs.from_arrays(plan.N, plan.D, L, C=plan.C, source="simulation")
@@ -300,6 +302,6 @@ def _require_positive(name: str, values: Array) -> None:
     if bad.size:
         msg = (
             f"{name} must be positive and finite, but {bad.size} of {values.size} values are not "
-            f"(first: entry {bad[0]}, {values[bad[0]]:g})."
+            f"(first: entry {bad[0]}, {format_short(values[bad[0]])})."
         )
         raise InputError(msg)

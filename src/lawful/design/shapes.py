@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lawful.core.numbers import format_count
 from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.counting.transformer import Transformer
@@ -74,7 +75,7 @@ class Shapes(Record):
         if index[0].size == 0:
             msg = (
                 f"No model with widths in multiples of {self.multiple} and a vocabulary of {self.vocabulary} has "
-                f"between {least:.3g} and {most:.3g} parameters; use larger budgets or no shapes."
+                f"between {format_count(least)} and {format_count(most)} parameters; use larger budgets or no shapes."
             )
             raise UnsupportedError(msg)
         order = np.argsort(params[index], kind="stable")

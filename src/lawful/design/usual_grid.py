@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lawful.core.numbers import format_short
 from lawful.core.typing import Array
 from lawful.core.validation import check_budget
 from lawful.data.runs import Runs
@@ -100,8 +101,9 @@ def plan_grid(
     cost = float(surface.cost.flops(runs.N, runs.D).sum())
     if total_flops is not None and cost > check_budget(total_flops) * (1 + 1e-9):
         msg = (
-            f"The grid of {runs.N.size} runs takes {cost:.4g} FLOPs, but {total_flops:.4g} are allowed; take fewer "
-            f"sizes or seeds, allow more, or leave the largest budget out."
+            f"The grid of {runs.N.size} runs takes {format_short(cost, 4)} FLOPs, but "
+            f"{format_short(total_flops, 4)} are allowed; take fewer sizes or seeds, allow more, or leave the "
+            f"largest budget out."
         )
         raise IdentificationError(msg)
     rules = Sweep(reach=width, repeats=int(repeats), decision=decision, shapes=shapes)
@@ -117,7 +119,7 @@ def _check_distinct(C: Array, built: list[Array], sizes: int) -> None:
         kinds = np.unique(here).size
         if kinds < sizes:
             msg = (
-                f"At {budget:.3g} FLOPs {sizes} sizes become only {kinds} models that can be built; "
+                f"At {format_short(budget, 3)} FLOPs {sizes} sizes become only {kinds} models that can be built; "
                 f"take fewer sizes, a wider grid, or any size."
             )
             raise UnsupportedError(msg)

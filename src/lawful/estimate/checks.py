@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.numbers import format_short
 from lawful.core.objective import Objective
 from lawful.errors import UnsupportedError
 from lawful.laws.law import Law
@@ -63,10 +64,13 @@ def check_bounds(law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> dict[s
             or (power and lo <= 0)
             or (name not in law.signed and not np.isfinite(lo))
         ):
-            msg = f"{name} must lie in an interval of {least} numbers, lowest first; got {lo:g} to {hi:g}."
+            msg = (
+                f"{name} must lie in an interval of {least} numbers, lowest first; got {format_short(lo)} to "
+                f"{format_short(hi)}."
+            )
             raise UnsupportedError(msg)
         if name in law.exponents and law.separable and not np.isfinite(hi):
-            msg = f"The upper bound of {name} must be finite; got {hi:g}."
+            msg = f"The upper bound of {name} must be finite; got {format_short(hi)}."
             raise UnsupportedError(msg)
         merged[name] = (lo, hi)
     return merged

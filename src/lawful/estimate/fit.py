@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 import numpy as np
 
 from lawful.core.notes import Note, Status
+from lawful.core.numbers import format_short
 from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective, as_objective
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
@@ -131,7 +132,7 @@ def fit(
     own_notes = []
     if objective.delta == AUTO:
         objective = settle_delta(table, law, objective, solver, pins)
-        text = f"delta = {objective.width:.3g}: 1.345 times the scale of the residuals, to a fixed point."
+        text = f"delta = {format_short(objective.width, 3)}: 1.345 times the scale of the residuals, to a fixed point."
         own_notes.append(Note("delta_auto", text))
     problem = prepare(table, law, objective, solver.bounds, pins, getattr(solver, "prior", None))
     answer = solve(problem, solver)
@@ -224,9 +225,9 @@ def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, f
         if unknown and np.ptp(np.log(values)) < 1e-9:
             verb = "is not identified" if len(unknown) == 1 else "are not identified"
             msg = (
-                f"All {values.size} runs have the same {COLUMN_WORDS.get(column, repr(column))} ({values[0]:.6g}), so "
-                f"{' and '.join(unknown)} {verb}; add runs at other values of {column} or hold "
-                f"{' and '.join(unknown)} fixed (`fixed`)."
+                f"All {values.size} runs have the same {COLUMN_WORDS.get(column, repr(column))} "
+                f"({format_short(values[0])}), so {' and '.join(unknown)} {verb}; add runs at other values of "
+                f"{column} or hold {' and '.join(unknown)} fixed (`fixed`)."
             )
             raise IdentificationError(msg)
 
@@ -235,12 +236,12 @@ def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed
     """What the reader should know of this answer."""
     notes = []
     if fixed:
-        held = ", ".join(f"{name} = {value:g}" for name, value in fixed.items())
+        held = ", ".join(f"{name} = {format_short(value)}" for name, value in fixed.items())
         notes.append(Note("pinned", f"Held fixed at the user's request: {held}."))
     if runs.budgets.size == 1:
         text = (
-            f"All {len(runs)} runs share the budget {runs.budgets[0]:.3g} FLOPs, so nothing here tests how "
-            f"the optimum moves with compute; add a second budget."
+            f"All {len(runs)} runs share the budget {format_short(runs.budgets[0], 3)} FLOPs, so nothing here "
+            f"tests how the optimum moves with compute; add a second budget."
         )
         notes.append(Note("one_budget", text))
     logs = np.log(np.stack([runs.N, runs.D]))
@@ -267,7 +268,7 @@ def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed
         elif lower < upper and (z[i] <= lower or z[i] >= upper) and not (i >= m and z[i - m + 1] == 0.0):
             side = "lower" if z[i] <= lower else "upper"
             bound = lower if side == "lower" else upper
-            text = f"{name} sits on its {side} bound {bound:g}; widen it if it should not."
+            text = f"{name} sits on its {side} bound {format_short(bound)}; widen it if it should not."
             notes.append(Note("at_bound", text))
     return notes
 
@@ -286,6 +287,6 @@ def _form_notes(law: Law, problem: FormProblem, z: Array, fixed: Mapping[str, fl
         else:
             side = "lower" if z[i] <= low else "upper"
             bound = values[i] if np.isfinite(values[i]) else bounds[name][side == "upper"]
-            text = f"{name} sits on its {side} bound {bound:g}; widen it if it should not."
+            text = f"{name} sits on its {side} bound {format_short(bound)}; widen it if it should not."
             notes.append(Note("at_bound", text))
     return notes

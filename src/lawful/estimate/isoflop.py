@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.numbers import format_short
 from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
@@ -161,15 +162,15 @@ def fit_isoflop(runs: Any) -> FrontierFit:
         if not (curve_n > 0 and curve_d > 0):
             shape = "opens downward" if min(curve_n, curve_d) < 0 else "is flat"
             msg = (
-                f"The IsoFLOP parabola at budget {budget:.6g} {shape}, so Approach 2 has no optimum there; "
+                f"The IsoFLOP parabola at budget {format_short(budget)} {shape}, so Approach 2 has no optimum there; "
                 f"add sizes on both sides of the minimum, or leave that budget out."
             )
             raise IdentificationError(msg)
     flat = np.flatnonzero((np.abs(in_n.at[0]) > FARTHEST) | (np.abs(in_d.at[0]) > FARTHEST))
     if flat.size:
         msg = (
-            f"The IsoFLOP parabola at budget {table.budgets[flat[0]]:.6g} is so flat that its minimum lies beyond any "
-            f"model; add sizes on both sides of the minimum, or leave that budget out."
+            f"The IsoFLOP parabola at budget {format_short(table.budgets[flat[0]])} is so flat that its minimum "
+            f"lies beyond any model; add sizes on both sides of the minimum, or leave that budget out."
         )
         raise IdentificationError(msg)
     frontier = _frontier(np.log10(table.budgets), in_n.at, in_d.at)
@@ -179,7 +180,7 @@ def fit_isoflop(runs: Any) -> FrontierFit:
     if outside:
         text = (
             f"At {len(outside)} of {g} budgets the parabola's minimum lies outside the sampled sizes: "
-            f"{', '.join(f'{b:.3g}' for b in outside[:5])} FLOPs."
+            f"{', '.join(format_short(b, 3) for b in outside[:5])} FLOPs."
         )
         notes.append(Note("not_bracketed", text))
     if g == 2:
@@ -209,7 +210,7 @@ def check_parabolas(runs: Runs) -> None:
     sizes = runs.sizes_per_budget
     short = np.flatnonzero(sizes < 3)
     if short.size:
-        named = ", ".join(f"{runs.budgets[i]:.6g} ({sizes[i]})" for i in short[:5])
+        named = ", ".join(f"{format_short(runs.budgets[i])} ({sizes[i]})" for i in short[:5])
         more = f" and {short.size - 5} more" if short.size > 5 else ""
         msg = (
             f"Approach 2 needs at least 3 model sizes at every budget; too few at {named}{more}: "
@@ -230,7 +231,7 @@ def check_budgets(runs: Runs, method: str) -> None:
     if runs.budgets.size < 2:
         msg = (
             f"{method} needs at least 2 budgets, but all {len(runs)} runs share the budget "
-            f"{runs.budgets[0]:.6g} FLOPs; add a budget, or fit a surface with vpnls or approach3."
+            f"{format_short(runs.budgets[0])} FLOPs; add a budget, or fit a surface with vpnls or approach3."
         )
         raise IdentificationError(msg)
 
@@ -326,7 +327,7 @@ def fit_envelope(runs: Any) -> FrontierFit:
     if not kept.all():
         text = (
             f"{int((~kept).sum())} of {kept.size} budgets were left out: their best run is no better than one "
-            f"at a smaller budget ({', '.join(f'{b:.3g}' for b in table.budgets[~kept][:5])} FLOPs)."
+            f"at a smaller budget ({', '.join(format_short(b, 3) for b in table.budgets[~kept][:5])} FLOPs)."
         )
         notes.append(Note("envelope_dropped", text))
     if kept.sum() < 2:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.numbers import format_short
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
@@ -97,7 +98,7 @@ def optimum_losses(fit: FrontierFit) -> Array:
         if not curve.in_params[2] > 0:
             shape = "opens downward" if curve.in_params[2] < 0 else "is flat"
             msg = (
-                f"The IsoFLOP parabola at budget {curve.budget:.6g} {shape}, so it has no minimum to draw a "
+                f"The IsoFLOP parabola at budget {format_short(curve.budget)} {shape}, so it has no minimum to draw a "
                 f"curve of the loss through; add sizes on both sides of the minimum, or leave that budget out."
             )
             raise IdentificationError(msg)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.numbers import format_short
 from lawful.core.shown import Record
 from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
@@ -418,14 +419,15 @@ def _warnings(budget: float, beyond: float, spread: float) -> tuple[Note, ...]:
     notes = []
     if beyond > ORDER_OF_MAGNITUDE:
         text = (
-            f"The budget {budget:.3g} FLOPs is {beyond:,.0f} times the largest of the runs: take the forecast as an "
-            f"order of magnitude (on public sweeps 90% intervals held about three quarters of the runs so far out)."
+            f"The budget {format_short(budget, 3)} FLOPs is {beyond:,.0f} times the largest of the runs: take the "
+            f"forecast as an order of magnitude (on public sweeps 90% intervals held about three quarters of the "
+            f"runs so far out)."
         )
         notes.append(Note("order_of_magnitude", text))
     if spread > DISAGREE:
         text = (
-            f"The laws disagree at {budget:.3g} FLOPs: their losses spread by {spread:.1%}, so there is an interval "
-            f"and no single number."
+            f"The laws disagree at {format_short(budget, 3)} FLOPs: their losses spread by {spread:.1%}, so there "
+            f"is an interval and no single number."
         )
         notes.append(Note("laws_disagree", text))
     return tuple(notes)

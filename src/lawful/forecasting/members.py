@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lawful.core.numbers import format_short
 from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.errors import IdentificationError
@@ -108,11 +109,15 @@ def check_enough(N: Array, D: Array, C: Array) -> None:
     short = [
         (N.size < LEAST_RUNS, f"{N.size} runs", f"{LEAST_RUNS} runs"),
         (sizes < LEAST_SIZES, f"{sizes} model size{'s' * (sizes != 1)}", f"{LEAST_SIZES} model sizes"),
-        (spread < LEAST_RANGE, f"compute that spans a factor {spread:.3g}", f"a factor {LEAST_RANGE:g} of compute"),
+        (
+            spread < LEAST_RANGE,
+            f"compute that spans a factor {format_short(spread, 3)}",
+            f"a factor {format_short(LEAST_RANGE)} of compute",
+        ),
         (
             ratios < LEAST_RATIOS,
-            f"one ratio of tokens to parameters (within a factor {ratios:.3g})",
-            f"ratios that differ by a factor {LEAST_RATIOS:g}",
+            f"one ratio of tokens to parameters (within a factor {format_short(ratios, 3)})",
+            f"ratios that differ by a factor {format_short(LEAST_RATIOS)}",
         ),
     ]
     for lacking, found, needed in short:

@@ -62,8 +62,8 @@ def entry_of(fit: Fit | FrontierFit, made: Sequence[Forecast], *, now: datetime 
         near = np.abs(np.log(fit.runs.N / one.params)) + np.abs(np.log(fit.runs.D / one.tokens)) < SAME_RUN
         if near.any():
             msg = (
-                f"A run of {one.params:.4g} parameters on {one.tokens:.4g} tokens is among the fitted ones; "
-                f"a forecast is of runs that do not exist yet."
+                f"A run of {format_count(one.params)} parameters on {format_count(one.tokens)} tokens is among the "
+                f"fitted ones; a forecast is of runs that do not exist yet."
             )
             raise UnsupportedError(msg)
     model = optimum_curve(fit) if fit.surface is None else fit

@@ -16,6 +16,7 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
+from lawful.core.numbers import format_short
 from lawful.core.typing import Array, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among
 from lawful.data.columns import listed, normalise, unique_names
@@ -113,8 +114,9 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
     convention = _convention(np.array([median]))[0]
     if not convention:
         message = (
-            f"The numbers in column {names[0]!r}, such as {stated[has][0]:g}, were not taken for budgets: total FLOPs "
-            f"({measured}) are {median:.3g} times them in the median run, where 1 (total) or 3 (forward) is expected."
+            f"The numbers in column {names[0]!r}, such as {format_short(stated[has][0])}, were not taken for "
+            f"budgets: total FLOPs ({measured}) are {format_short(median, 3)} times them in the median run, where "
+            f"1 (total) or 3 (forward) is expected."
         )
         return table, dict(roles), [Note("budget_in_name", message)]
     note = Note("budget_in_name", _said(names[0], convention, measured, median))
@@ -166,10 +168,10 @@ def _convention(ratio: Array) -> list[str]:
 
 def _said(key: str, convention: str, measured: str, median: float) -> str:
     factor = CONVENTIONS[convention]
-    taken = f"multiplied by {factor:g}" if factor != 1 else "taken as they stand"
+    taken = f"multiplied by {format_short(factor)}" if factor != 1 else "taken as they stand"
     return (
         f"The budgets stand in the runs' names (column {key!r}) in {convention} FLOPs, since total FLOPs ({measured}) "
-        f"are {median:.3g} times them in the median run; they were {taken}."
+        f"are {format_short(median, 3)} times them in the median run; they were {taken}."
     )
 
 

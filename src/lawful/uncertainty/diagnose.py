@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.numbers import format_short
 from lawful.core.typing import Array, BoolArray
 from lawful.estimate import newton
 from lawful.estimate.result import Fit
@@ -140,8 +141,8 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
         notes.append(_uneven(float(found.power[0]), float(found.error[0])))
     if found.narrow[0]:
         text = (
-            f"Only {found.inside[0]:.0%} of the runs lie within Huber's delta of {width:g}: it is far below their "
-            f"noise, and the fit is one of least absolute deviations; delta 'auto' follows the noise."
+            f"Only {found.inside[0]:.0%} of the runs lie within Huber's delta of {format_short(width)}: it is far "
+            f"below their noise, and the fit is one of least absolute deviations; delta 'auto' follows the noise."
         )
         notes.append(Note("narrow_delta", text))
     return tuple(notes)

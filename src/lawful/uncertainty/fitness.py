@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.numbers import format_short
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, IntArray
@@ -181,18 +182,18 @@ def _notes(own: _Replicates, p_budgets: float | None, together: LawTest) -> tupl
     said = []
     if own.p is not None and own.p < REFUSED:
         said.append(
-            f"replicates refuse the law: it misses {own.model:.3g} beyond their own scatter of {own.pure:.3g} "
-            f"(F = {own.f:.3g}, p = {own.p:.1g})"
+            f"replicates refuse the law: it misses {format_short(own.model, 3)} beyond their own scatter of "
+            f"{format_short(own.pure, 3)} (F = {format_short(own.f, 3)}, p = {format_short(own.p, 1)})"
         )
     if p_budgets is not None and p_budgets < REFUSED:
-        said.append(f"residuals differ between budgets more than chance allows (p = {p_budgets:.1g})")
+        said.append(f"residuals differ between budgets more than chance allows (p = {format_short(p_budgets, 1)})")
     if together.p is not None:
         if not together.refused:
             return ()
         names = [WORDS[name] for name, p in together.each.items() if p < REFUSED] or ["the tests together"]
         said.append(
-            f"the residuals refuse the law (joint p = {together.p:.1g}) by {', '.join(names)}; bends would add "
-            f"{together.missed:.2g} nats (root mean square)"
+            f"the residuals refuse the law (joint p = {format_short(together.p, 1)}) by {', '.join(names)}; bends "
+            f"would add {format_short(together.missed, 2)} nats (root mean square)"
         )
     if not said:
         return ()

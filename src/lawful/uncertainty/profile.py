@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
-from lawful.core.numbers import format_flops, format_level
+from lawful.core.numbers import format_flops, format_level, format_short
 from lawful.core.sheet import Sheet, quantity
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
@@ -328,7 +328,11 @@ def _notes(quantity: Quantity, is_open: tuple[bool, bool], ends: Interval, bette
     notes = []
     for side, gone, end in zip(("below", "above"), is_open, ends, strict=True):
         if gone:
-            where = f"it ends at the bound {end:.4g}" if np.isfinite(end) and end > 0 else "it has no end there"
+            where = (
+                f"it ends at the bound {format_short(end, 4)}"
+                if np.isfinite(end) and end > 0
+                else "it has no end there"
+            )
             text = f"The data do not bound {quantity.name} from {side}: {where}."
             notes.append(Note("open_interval", text))
     if better:

@@ -55,7 +55,7 @@ class Quantity(Record):
     Examples
     --------
     >>> Quantity("params", budget=1e24)
-    Quantity(name='params', budget=1e+24, point=None)
+    Quantity(name='params', budget=1e24, point=None)
     >>> Quantity("loss")
     Traceback (most recent call last):
         ...

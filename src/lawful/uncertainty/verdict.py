@@ -10,7 +10,7 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note, Verdict
-from lawful.core.numbers import format_count, format_flops, format_value
+from lawful.core.numbers import format_count, format_flops, format_short, format_value
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit as fit_law
@@ -203,7 +203,9 @@ def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float]) -> tuple[Note,
     if better is None:
         return Note("lack_of_fit", f"{said}; no other law could be fitted to compare."), True, None
     again = lack_of_fit(better)
-    judged = f"refused as well (p = {again.p:.1g})" if again.p is not None and again.refused else "not refused"
+    judged = (
+        f"refused as well (p = {format_short(again.p, 1)})" if again.p is not None and again.refused else "not refused"
+    )
     sure = Intervals(fit, "profile", LEVEL, cluster=INDEPENDENT)
     moved, words = False, []
     for budget in budgets:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lawful.checks.check import Checked
 from lawful.checks.rules import INVALID, KEPT, SENTENCES
-from lawful.core.numbers import format_power
+from lawful.core.numbers import format_power, format_short
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.parabola import fit_parabola
@@ -197,7 +197,7 @@ def _pin(ax: Axes, params: Any, loss: Any, reason: Any) -> None:
             transform=ax.get_xaxis_transform(),
         )
         ax.annotate(
-            ("↑" if up else "↓") + (f"{loss[i]:.3g}" if beyond.size <= MOST_NUMBERED else ""),
+            ("↑" if up else "↓") + (f"{format_short(loss[i], 3)}" if beyond.size <= MOST_NUMBERED else ""),
             (params[i], 0.95 if up else 0.05),
             xycoords=ax.get_xaxis_transform(),
             xytext=(0, -5 if up else 5),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.core.numbers import format_power
+from lawful.core.numbers import format_power, format_short
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.show.figures.axes import (
@@ -349,4 +349,4 @@ def _pin_far_points(ax: Axes, place: Any, values: Any, palette: Palette) -> None
                 "va": "center",
                 "fontsize": FONT_SIZE - 1,
             }
-            ax.annotate(f"{value:.3g}", (x, y), color=palette.ink, **shift)
+            ax.annotate(f"{format_short(value, 3)}", (x, y), color=palette.ink, **shift)

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
-from lawful.core.numbers import format_count, format_count_interval, format_flops, format_level, format_percent
+from lawful.core.numbers import (
+    format_count,
+    format_count_interval,
+    format_flops,
+    format_level,
+    format_percent,
+    format_short,
+)
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record
 from lawful.data.runs import Runs
@@ -145,7 +152,7 @@ def setting_sheet(changes: Changes) -> Sheet:
         _row(
             "Held fixed",
             [
-                "none" if f is None else ", ".join(f"{k} = {v:g}" for k, v in f.fixed.items()) or "none"
+                "none" if f is None else ", ".join(f"{k} = {format_short(v)}" for k, v in f.fixed.items()) or "none"
                 for f in surfaces
             ],
         ),

@@ -9,7 +9,7 @@ import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.core.notes import NOTE_CODES
-from lawful.core.numbers import format_level, format_scientific, format_value
+from lawful.core.numbers import format_level, format_scientific, format_short, format_value
 from lawful.estimate.result import METHOD_TITLES, Fit
 from lawful.show.report.report_words import Fact
 
@@ -29,17 +29,19 @@ def card_facts(analysis: Analysis) -> list[Fact]:
             Fact("Law", fit.surface.law.formula),
             Fact("Coefficients", _digits(fit.surface.coefficients)),
             Fact("Objective", f"{objective.name}, {format_scientific(fit.value, 7)} per run (weighted mean)"),
-            Fact("Delta", "none" if objective.width is None else f"{objective.width:g}"),
+            Fact("Delta", "none" if objective.width is None else f"{format_short(objective.width)}"),
             Fact("Residual sum of squares", format_scientific(fit.rss, 5)),
             Fact(
                 "Solver",
-                f"{solver}, up to {fit.solver.max_iter} iterations, tolerance {fit.solver.tolerance:g}",
+                f"{solver}, up to {fit.solver.max_iter} iterations, tolerance {format_short(fit.solver.tolerance)}",
             ),
             Fact("Starts", _starts(fit)),
             Fact("Bounds", _bounds(fit)),
         ]
         if fit.fixed:
-            facts.append(Fact("Held fixed", ", ".join(f"{name} = {value:g}" for name, value in fit.fixed.items())))
+            facts.append(
+                Fact("Held fixed", ", ".join(f"{name} = {format_short(value)}" for name, value in fit.fixed.items()))
+            )
     facts += [Fact("Frontier", _digits(fit.frontier.to_dict())), Fact("Status", fit.status.key)]
     if draws is None:
         if analysis.sure is None:
@@ -76,7 +78,8 @@ def _bounds(fit: Fit) -> str:
     """Write the box that the coefficients were searched in."""
     box = {**fit.surface.law.bounds, **getattr(fit.solver, "bounds", {})}
     return ", ".join(
-        f"{name} ≥ {low:g}" if np.isinf(high) else f"{name} in [{low:g}, {high:g}]" for name, (low, high) in box.items()
+        f"{name} ≥ {format_short(low)}" if np.isinf(high) else f"{name} in [{format_short(low)}, {format_short(high)}]"
+        for name, (low, high) in box.items()
     )
 
 
