@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.analysis.predictions import predict_points
 from lawful.core.cost import Cost
 from lawful.core.render import columns, grid, html, markdown, page_rows, terminal, text
 from lawful.core.sheet import FORMATS, KINDS, Cell, Sheet, row
@@ -66,6 +67,7 @@ def records(sweep: tuple[Any, Any], analysis: Any) -> dict[str, Any]:
         lawful.deadweight(fit, analysis.isoflop, 1e23, draws=50), made, score(made, 2.0), planned,
         check_plan(planned, studies=20), lawful.check(runs), lawful.conventions(runs, budgets=[1e22]),
         lawful.audit(runs, methods=["vpnls", "approach2"], last=1, draws=20), lawful.bias(truth, runs),
+        predict_points(analysis, {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]}),
     ]  # fmt: skip
     return {type(record).__name__: record for record in found}
 

@@ -328,9 +328,7 @@ def _header_read(table: Table, mapping: dict[str, str], quantity: str, known: se
     table, made = _with_column(table, quantity, scaled)
     if quantity != "unique_tokens":
         mapping[quantity] = made
-    text = f"Column {title!r} was read in {unit.word}: {quantity} = {title} × {format_short(unit.scale, 4)}.".replace(
-        "e+", "e"
-    )
+    text = f"Column {title!r} was read in {unit.word}: {quantity} = {title} × {format_short(unit.scale, 4)}."
     return table, [Note("unit_read", text)]
 
 
