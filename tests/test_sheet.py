@@ -26,6 +26,7 @@ from lawful.decide.constraints import Constraints, optimise
 from lawful.decide.indifference import indifference
 from lawful.design.plan import Plan, study_surface
 from lawful.design.rehearsal import check_plan
+from lawful.forecasting.bench import bench, simulated_sets
 from lawful.forecasting.forecast import forecast, score
 from lawful.show.report.report import report_html
 from lawful.uncertainty.bootstrap import bootstrap
@@ -67,6 +68,7 @@ def records(sweep: tuple[Any, Any], analysis: Any) -> dict[str, Any]:
         lawful.deadweight(fit, analysis.isoflop, 1e23, draws=50), made, score(made, 2.0), planned,
         check_plan(planned, studies=20), lawful.check(runs), lawful.conventions(runs, budgets=[1e22]),
         lawful.audit(runs, methods=["vpnls", "approach2"], last=1, draws=20), lawful.bias(truth, runs),
+        bench(simulated_sets()[:1], ["chinchilla"], kinds=["top quarter"]),
         predict_points(analysis, {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]}),
     ]  # fmt: skip
     return {type(record).__name__: record for record in found}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.sheet import Cell, Sheet, row
-from lawful.core.shown import Shown
+from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array
 from lawful.errors import IdentificationError, LawfulError, UnsupportedError
 from lawful.forecasting.ensemble import Ensemble
@@ -29,7 +29,7 @@ RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Row(Record):
     """
     One forecaster on one split of one set.
 
@@ -82,7 +82,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
+class Paired(Record):
     """
     Mean of a score over sets, one forecaster less the first, with an interval over families.
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from lawful.core.objective import ObjectiveName
+from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
@@ -21,7 +22,7 @@ Ends = tuple[Array, Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
+class Guess(Record):
     """
     What a forecaster says.
 

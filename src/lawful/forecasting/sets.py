@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.shown import Record
 from lawful.core.typing import Array, BoolArray
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, InputError
@@ -145,7 +146,7 @@ SOURCES = (
 
 
 @dataclass(frozen=True, slots=True)
-class HoldOutSet:
+class HoldOutSet(Record):
     """
     Runs to forecast some of from the others.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lawful.core.shown import Record
 from lawful.core.typing import AnyArray, Array
 from lawful.errors import IdentificationError
 from lawful.forecasting.ensemble import WIDTH, Width
@@ -26,7 +27,7 @@ FREEDOM_GRID = (1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Misses:
+class Misses(Record):
     """
     Forecast runs, one entry each, with what was known before they came.
 

@@ -11,6 +11,7 @@ import numpy as np
 from lawful.core.cost import Cost
 from lawful.core.notes import Note, Verdict
 from lawful.core.numbers import format_count, format_flops, format_short, format_value
+from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit as fit_law
@@ -41,7 +42,7 @@ BETTER_LAW = "skaling"
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class Judgement(Record):
     """
     What an answer is worth.
 
