@@ -303,15 +303,15 @@ def lowest(case, function, box, *, size=45, rounds=9, keep=5):
     return float(best)
 
 
-def height_at(case, name, value, *, point, product):
+def height_at(case, name, value, *, point, product, size=45):
     """Least sum of squares with a quantity held at a value, everything else free."""
     logs = np.log(case.box)
     if name in HELD:
-        return lowest(case, lambda q: HELD[name](case, value, *np.exp(q.T)), logs)
+        return lowest(case, lambda q: HELD[name](case, value, *np.exp(q.T)), logs, size=size)
     if name == "loss_at":
-        return lowest(case, lambda q: _at_point(case, value, *np.exp(q.T), point), logs)
+        return lowest(case, lambda q: _at_point(case, value, *np.exp(q.T), point), logs, size=size)
     if name == "params":
-        return lowest(case, lambda q: _at_size(case, value, *np.exp(q.T), product), logs)
+        return lowest(case, lambda q: _at_size(case, value, *np.exp(q.T), product), logs, size=size)
     if name == "loss":
         box = np.concatenate([logs, [[product / 2 - 12, product / 2 + 12]]])
         return lowest(case, lambda q: _at_level(case, value, *np.exp(q[:, :2].T), product, q[:, 2]), box, size=25)

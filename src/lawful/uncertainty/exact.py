@@ -47,7 +47,7 @@ SHRINK = 0.36
 SETTLED = 2e-5
 """Gain of a round, relative to the width, below which shrunken stencils have settled."""
 
-WINDOW = (13, 25)
+WINDOW = (9, 15)
 """Points along and across the last steps towards the end of an exponent."""
 
 Values = Callable[[Node, float], Extreme]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lawful.core.notes import Verdict
 from lawful.core.numbers import (
     format_count,
     format_count_interval,
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 AS_GOOD = 5e-7
 """A smaller share of the budget than this is no waste worth a sentence."""
+
+
+SOUND = (Verdict.SUPPORTED, Verdict.EXTRAPOLATED)
+"""Verdicts that need no sentence beside the decision: the notes speak of extrapolation."""
 
 
 def decision_sentences(analysis: Analysis) -> list[str]:
@@ -47,8 +52,10 @@ def decision_sentences(analysis: Analysis) -> list[str]:
     >>> print(decision_sentences(analysis)[0].split(";")[0])
     At 5.76e23 FLOPs train 72.2B parameters on 1.33T tokens, expected loss 1.974 nats per token
     """
+    doubt = [] if analysis.verdict in SOUND else [f"Verdict: {analysis.verdict.value}; the notes say why."]
     if analysis.allocations:
-        return [allocation_sentence(allocation, level=analysis.level) for allocation in analysis.allocations]
+        said = [allocation_sentence(allocation, level=analysis.level) for allocation in analysis.allocations]
+        return [*said, *doubt]
     frontier = analysis.fit.frontier
     grows = []
     for symbol, name, value in (("N*", "a", frontier.a), ("D*", "b", frontier.b)):
@@ -56,7 +63,7 @@ def decision_sentences(analysis: Analysis) -> list[str]:
         text, low, high = format_uncertain(value, *ends)
         sure = f" ({format_level(analysis.level)} interval {low} to {high})" if np.all(np.isfinite(ends)) else ""
         grows.append(f"{symbol} grows as C^{text}{sure}")
-    return [f"No budget was given; over these runs {grows[0]} and {grows[1]}."]
+    return [f"No budget was given; over these runs {grows[0]} and {grows[1]}.", *doubt]
 
 
 def allocation_sentence(allocation: Allocation, *, level: float) -> str:
