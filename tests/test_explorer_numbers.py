@@ -16,7 +16,7 @@ from lawful.design.plan import STUDY_SURFACES
 from lawful.design.toy_runs import REGIONS, TARGET
 from lawful.laws.laws import PUBLISHED
 from lawful.show.explorer import SEEDS
-from lawful.studies.toy import toy_fit
+from lawful.studies.s15_toy_extrapolation import toy_fit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.design.toy_runs import REGIONS, toy_runs
+from lawful.design.toy_runs import REGIONS, TARGET, TRUTH, toy_runs
+from lawful.estimate.fit import fit
+from lawful.estimate.result import Fit
+from lawful.laws.surface import Surface
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
-from lawful.studies.toy import toy_fit
 from lawful.studies.verdicts import Comparison
 
 if TYPE_CHECKING:
@@ -35,6 +37,29 @@ def squares(region: str, decimals: int, milliloss: float, alpha: float, beta: fl
     basis = np.stack([(runs.N / 1e9) ** -alpha, (runs.D / 1e10) ** -beta], axis=1)
     amount = np.linalg.lstsq(basis, runs.L - e, rcond=None)[0]
     return float(((runs.L - e - basis @ amount) ** 2).sum())
+
+
+def toy_fit(region: str, decimals: int, milliloss: float) -> tuple[Fit, dict[str, Any]]:
+    """Fit the toy by squares and forecast the target; exponents, E, a, and the error of the loss there."""
+    truth = Surface.named(TRUTH)
+    found = fit(toy_runs(region, decimals, milliloss))
+    a, _ = truth.exponents
+    # At 6 FLOPs N·D is 1, so this N is G, and N = G (N·D)^a gives the tokens for which the target is optimal.
+    log_g = np.log(truth.optimum(6.0).params)
+    tokens = float(np.exp((np.log(TARGET) - log_g) / a) / TARGET)
+    error = float(found.surface.loss(TARGET, tokens) - truth.loss(TARGET, tokens))
+    k = found.surface
+    return found, {
+        "region": region,
+        "decimals": decimals,
+        "milliloss": milliloss,
+        "alpha": k["alpha"],
+        "beta": k["beta"],
+        "E": k["E"],
+        "a": k.exponents[0],
+        "tokens": tokens,
+        "loss_error": error,
+    }
 
 
 def tasks(_: Config) -> list[Task]:
