@@ -19,8 +19,14 @@ from lawful.errors import InputError, OutputError, UnsupportedError
 from lawful.laws.surface import Surface
 from lawful.show.files.artifact import save_fit
 from lawful.show.files.bundle import write_fit
-from lawful.show.report.changes import change_sentence, changes_document, changes_of, changes_tables, data_sentences
-from lawful.show.report.changes_report import changes_html
+from lawful.show.report.changes import (
+    change_sentence,
+    changes_document,
+    changes_html,
+    changes_of,
+    changes_tables,
+    data_sentences,
+)
 from lawful.show.report.reporting import write_report
 from lawful.show.report.saved import SavedFit, load_saved
 from lawful.sources.read import read_runs
@@ -176,7 +182,7 @@ def test_json_without_out_writes_nothing(
         (["nowhere.json"], 1, "There is no file 'nowhere.json'; check the path."),
         (["{fit}", "--out", "page.json"], 1, "A report is a page, so --out ends in .html, got 'page.json'."),
         (["{fit}", "--budget", "-1"], 2, "-1"),
-        ([], 2, "Missing argument"),
+        ([], 2, "lawful report needs FIT.json"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -19,10 +19,9 @@ from lawful.estimate.result import METHODS, Fit
 from lawful.laws.surface import Surface
 from lawful.show.files.bundle import write_fit
 from lawful.show.report.decision import decision_sentences
+from lawful.show.report.pictures import report_tables, run_label
 from lawful.show.report.report import report_html
-from lawful.show.report.report_card import card_facts, unstated_facts
-from lawful.show.report.report_tables import report_tables, run_label
-from lawful.show.report.report_words import check_facts, coefficient_sheet, data_facts
+from lawful.show.report.words import card_facts, check_facts, coefficient_sheet, data_facts, unstated_facts
 from lawful.sources.read import read_runs
 
 HOSTILE = "<script>alert(1)</script>"

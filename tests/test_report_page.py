@@ -16,11 +16,10 @@ from lawful.analysis.analysis import Analysis, analyse
 from lawful.core.numbers import format_count, format_flops
 from lawful.design.plan import plan_isoflop, simulate
 from lawful.laws.surface import Surface
-from lawful.show.report.changes import changes_of
-from lawful.show.report.changes_report import changes_html
+from lawful.show.report.changes import changes_html, changes_of
 from lawful.show.report.report import report_html
-from lawful.show.report.report_card import bibtex
 from lawful.show.report.saved import SavedFit
+from lawful.show.report.words import bibtex
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

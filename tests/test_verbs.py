@@ -522,5 +522,5 @@ class TestWords:
             lawful.fit(str(table))
 
 
-COMMANDS_SHOWN = {"datasets.py", "report_words.py"}
+COMMANDS_SHOWN = {"datasets.py", "words.py"}
 """Files that show commands to type, flag by flag."""

@@ -4,15 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lawful.core.numbers import format_count, format_flops, format_value
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes
+from lawful.show.figures.figure_data import Table
 from lawful.show.figures.palette import LIGHT, MARKERS, METHOD_LABELS, Palette
-from lawful.show.report.report_tables import valley_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+REGION_POINTS = 161
+REGION_ROOM = 2.0
+"""The valley is drawn this many times beyond the indifferent sizes on either side."""
+
+
+def valley_table(fit: Fit, region: Indifference) -> Table:
+    """Return the loss along a budget, over the indifferent sizes and somewhat beyond."""
+    low, high = region.params
+    params = np.geomspace(low / REGION_ROOM, high * REGION_ROOM, REGION_POINTS)
+    params = np.unique(np.concatenate([params, [low, region.best[0], high]]))
+    tokens = np.asarray(fit.surface.cost.tokens(budget=region.budget, params=params))
+    loss = np.asarray(fit.surface.at_params(region.budget, params).loss)
+    inside = (params >= low) & (params <= high)
+    return {
+        "budget": np.full(params.size, region.budget),
+        "params": params,
+        "tokens": tokens,
+        "loss": loss,
+        "excess": loss - region.best[2],
+        "inside": inside.astype(float),
+    }
 
 
 def plot_indifference(

@@ -19,8 +19,8 @@ from lawful.show.figures.figures import figures_of, save_figure
 from lawful.show.files.artifact import artifact_document
 from lawful.show.files.document import compare_document, dumps, groups_document
 from lawful.show.files.output import MANIFEST, files_under
+from lawful.show.report.pictures import report_tables
 from lawful.show.report.report import report_html
-from lawful.show.report.report_tables import report_tables
 
 if TYPE_CHECKING:
     from lawful.checks.check import Checked

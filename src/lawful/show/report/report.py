@@ -20,18 +20,21 @@ from lawful.show.figures.figure_data import Table
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
 from lawful.show.report.decision import decision_sentences
 from lawful.show.report.embedded import asset, library, page_json
-from lawful.show.report.report_card import bibtex, card_facts, card_text, note_rows, unstated_facts
-from lawful.show.report.report_figures import budget_colours, page_colours, pictures_of
-from lawful.show.report.report_tables import embedded_tables, report_tables
-from lawful.show.report.report_words import (
+from lawful.show.report.pictures import budget_colours, embedded_tables, page_colours, pictures_of, report_tables
+from lawful.show.report.words import (
     allocation_sheet,
     bias_sheet,
+    bibtex,
+    card_facts,
+    card_text,
     check_facts,
     coefficient_sheet,
     data_facts,
     dial_sentence,
     method_sheet,
+    note_rows,
     target_sheets,
+    unstated_facts,
     valley_sentence,
 )
 from lawful.uncertainty.dial import AsymptoteDial

@@ -14,14 +14,12 @@ from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.figures.figure_data import Table
 from lawful.show.files.bundle import write_tables
 from lawful.show.files.document import strict
-from lawful.show.report.changes import Changes, changes_document, changes_of, changes_tables
-from lawful.show.report.changes_report import changes_html
+from lawful.show.report.changes import Changes, changes_document, changes_html, changes_of, changes_tables
 from lawful.show.report.decision import decision_sentences
+from lawful.show.report.pictures import report_tables
 from lawful.show.report.report import report_html
-from lawful.show.report.report_card import card_facts, unstated_facts
-from lawful.show.report.report_tables import report_tables
-from lawful.show.report.report_words import check_facts, data_facts
 from lawful.show.report.saved import SavedFit, load_saved
+from lawful.show.report.words import card_facts, check_facts, data_facts, unstated_facts
 
 REPORT_SCHEMA = "lawful.report/1"
 
