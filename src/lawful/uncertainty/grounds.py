@@ -20,7 +20,7 @@ from lawful.laws.law import Law
 from lawful.uncertainty.exact import Ends, ExactProfile
 from lawful.uncertainty.faces import Design
 from lawful.uncertainty.lawtest import gap_labels
-from lawful.uncertainty.linear import NOISES, Linearised, linearise
+from lawful.uncertainty.linear import NOISES, Linearised, Working, linearise, work
 from lawful.uncertainty.quantity import Quantity, gradient
 from lawful.uncertainty.shared import NEIGHBOURS, Shared, shared_error, usable
 
@@ -97,6 +97,11 @@ class Grounds(Record):
         return linearise(self.problem, self.z)
 
     @cached_property
+    def working(self) -> Working:
+        """Working model of uneven noise, which all quantities share."""
+        return work(self.linear)
+
+    @cached_property
     def profile(self) -> ExactProfile:
         """
         The exact profile; for other objectives than squares, that of their pseudo-data.
@@ -135,7 +140,8 @@ class Grounds(Record):
             return reach**2 * self.profile.least / self.freedom, reach, self.shared.freedom
         law, at = self.law, self.linear
         slope = np.nan_to_num(gradient(quantity, law, self.z, self.problem.centre, cost))
-        spread, even = NOISES[noise](at, slope), float(at.variance[0])
+        model = None if noise == "equal" else self.working
+        spread, even = NOISES[noise](at, slope, model), float(at.variance[0])
         ratio = float(spread.ratio[0])
         own = at.freedom[0] / self.freedom
         # Where slopes are all but collinear, or a term is gone, the linearisation says nothing of the noise.
