@@ -19,5 +19,8 @@ BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
 """A column of a table: numbers or labels."""
 
+Columns = dict[str, AnyArray]
+"""A table by its columns, all of one length."""
+
 Interval = tuple[float, float]
 """Both ends, lower first."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lawful.core.numbers import format_flops, format_level
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
-from lawful.core.typing import Array, BoolArray
+from lawful.core.typing import Array, BoolArray, Columns
 from lawful.core.validation import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
@@ -68,7 +67,7 @@ class Coverage(Shown):
     level: float
     repeats: int
     draws: int
-    table: Mapping[str, NDArray[np.generic]]
+    table: Columns
 
     def of(self, interval: str, quantity: str) -> float:
         """
@@ -250,7 +249,7 @@ def _all_ends(
 
 def _table(
     quantities: list[Quantity], truth: list[float], hits: dict[str, list[BoolArray]], widths: dict[str, list[Array]]
-) -> dict[str, NDArray[np.generic]]:
+) -> Columns:
     columns: dict[str, list[object]] = {name: [] for name in COLUMNS}
     for kind, parts in hits.items():
         held, wide = np.concatenate(parts, axis=1), np.concatenate(widths[kind], axis=1)

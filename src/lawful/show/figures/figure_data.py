@@ -7,13 +7,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from lawful.core.typing import AnyArray, Array, IntArray
+from lawful.core.typing import Array, Columns, IntArray
 from lawful.estimate.result import Fit, FrontierFit, Parabola
 
 if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis
 
-Table = dict[str, AnyArray]
 
 CURVE_POINTS = 61
 LINE_POINTS = 81
@@ -27,7 +26,7 @@ SAME_RUN = 1e-6
 """Relative difference in log N below which an envelope point is one of the runs."""
 
 
-def figure_tables(analysis: Analysis) -> dict[str, Table]:
+def figure_tables(analysis: Analysis) -> dict[str, Columns]:
     """
     Return everything that the figures of an analysis show, as tables of equal-length columns.
 
@@ -51,11 +50,11 @@ def figure_tables(analysis: Analysis) -> dict[str, Table]:
     return dict(known)
 
 
-_MADE: WeakKeyDictionary[Analysis, dict[str, Table]] = WeakKeyDictionary()
+_MADE: WeakKeyDictionary[Analysis, dict[str, Columns]] = WeakKeyDictionary()
 """Tables of analyses that are still in use: every figure of a report is drawn from the same ones."""
 
 
-def _make_tables(analysis: Analysis) -> dict[str, Table]:
+def _make_tables(analysis: Analysis) -> dict[str, Columns]:
     residuals = _residuals(analysis)
     return {
         "isoflop_runs": _runs(analysis),
@@ -69,7 +68,7 @@ def _make_tables(analysis: Analysis) -> dict[str, Table]:
     }
 
 
-def rows_where(table: Table, **values: Any) -> Table:
+def rows_where(table: Columns, **values: Any) -> Columns:
     """
     Return the rows whose columns have the given values.
 
@@ -97,23 +96,23 @@ def parabolas_of(analysis: Analysis) -> tuple[Parabola, ...]:
     return next((f.parabolas for f in reversed(frontiers_of(analysis)) if f.surface is None), ())
 
 
-def _stack(rows: list[Table], columns: tuple[str, ...]) -> Table:
+def _stack(rows: list[Columns], columns: tuple[str, ...]) -> Columns:
     """Concatenate tables with the same columns; an empty list gives an empty table."""
     if rows:
         return {name: np.concatenate([row[name] for row in rows]) for name in columns}
     return {name: np.array([], dtype=str if name == "source" else float) for name in columns}
 
 
-def _runs(analysis: Analysis) -> Table:
+def _runs(analysis: Analysis) -> Columns:
     runs = analysis.fit.runs
     return {"budget": runs.budgets[runs.group], "params": runs.N, "tokens": runs.D, "loss": runs.L}
 
 
-def _curves(analysis: Analysis) -> Table:
+def _curves(analysis: Analysis) -> Columns:
     """Trace the loss along each budget: the fitted law, and the parabolas of Approach 2."""
     fit, runs = analysis.fit, analysis.fit.runs
     columns = ("source", "budget", "params", "loss")
-    rows: list[Table] = []
+    rows: list[Columns] = []
 
     def add(source: str, budget: float, params: Array, loss: Any) -> None:
         same = np.full(params.size, 1.0)
@@ -150,11 +149,11 @@ def _span(sampled: Array, optimum: float) -> Array:
     return np.geomspace(low, high, CURVE_POINTS)
 
 
-def _optima(analysis: Analysis) -> Table:
+def _optima(analysis: Analysis) -> Columns:
     """Find the compute-optimal size at each training budget, by the fit and by Approach 2."""
     fit, runs = analysis.fit, analysis.fit.runs
     columns = ("source", "budget", "params", "loss")
-    rows: list[Table] = []
+    rows: list[Columns] = []
     if fit.surface is not None:
         budgets = runs.budgets[_shown_groups(runs.sizes_per_budget)]
         params = np.asarray(fit.frontier.params(budgets))
@@ -186,14 +185,14 @@ def _loss_of_run(fit: FrontierFit, params: float, tokens: float) -> float:
     return float(runs.L[nearest]) if distance[nearest] < SAME_RUN else float("nan")
 
 
-def _finite(table: Table) -> Table:
+def _finite(table: Columns) -> Columns:
     """Keep the rows whose numbers are all finite."""
     numbers = [column for name, column in table.items() if name != "source"]
     keep = np.all(np.isfinite(numbers), axis=0)
     return {name: column[keep] for name, column in table.items()}
 
 
-def _points(analysis: Analysis) -> Table:
+def _points(analysis: Analysis) -> Columns:
     """Collect the optima per budget that the lines of Approach 1 and 2 go through."""
     columns = ("source", "budget", "params", "tokens", "bracketed")
     rows = []
@@ -206,7 +205,7 @@ def _points(analysis: Analysis) -> Table:
     return _stack(rows, columns)
 
 
-def _lines(analysis: Analysis) -> Table:
+def _lines(analysis: Analysis) -> Columns:
     """Trace N* and D* from below the smallest budget to beyond the largest target, with the band of the draws."""
     trained = analysis.fit.runs.budgets
     targets = [a.budget for a in analysis.allocations]
@@ -232,7 +231,7 @@ def _bands(analysis: Analysis, grid: Array) -> Array:
     return np.concatenate([sure.band(name, grid).T for name in ("params", "tokens")])
 
 
-def _targets(analysis: Analysis) -> Table:
+def _targets(analysis: Analysis) -> Columns:
     """Collect the allocations asked for, with their intervals, and what Approach 2 makes of the same budgets."""
     columns = ("source", "budget", "params", "params_low", "params_high", "tokens", "tokens_low", "tokens_high")
     none = (np.nan, np.nan)
@@ -252,7 +251,7 @@ def _targets(analysis: Analysis) -> Table:
     return {name: column if name == "source" else column.astype(float) for name, column in table.items()}
 
 
-def _residuals(analysis: Analysis) -> Table:
+def _residuals(analysis: Analysis) -> Columns:
     """Subtract fitted from observed loss per run, against the law or, for Approach 2, the parabola of its budget."""
     fit, runs = analysis.fit, analysis.fit.runs
     values = np.full(len(runs), np.nan)
@@ -267,7 +266,7 @@ def _residuals(analysis: Analysis) -> Table:
     return {name: column[keep] for name, column in table.items()}
 
 
-def _medians(residuals: Table) -> Table:
+def _medians(residuals: Columns) -> Columns:
     budgets = np.unique(residuals["budget"])
     medians = [float(np.median(residuals["residual"][residuals["budget"] == b])) for b in budgets]
     return {"budget": budgets, "residual": np.array(medians, float)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.core.numbers import format_power, format_short
+from lawful.core.typing import Columns
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.show.figures.axes import (
@@ -20,7 +21,7 @@ from lawful.show.figures.axes import (
     widen,
 )
 from lawful.show.figures.curve_figure import has_curve, plot_curve
-from lawful.show.figures.figure_data import Table, figure_tables, parabolas_of, rows_where
+from lawful.show.figures.figure_data import figure_tables, parabolas_of, rows_where
 from lawful.show.figures.frontier import plot_frontier
 from lawful.show.figures.palette import CROWDED, FONT_SIZE, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
 
@@ -280,7 +281,7 @@ def _budget_bar(ax: Axes, budgets: Any, palette: Palette) -> None:
         spine.set_visible(False)
 
 
-def _isoflop_legend(ax: Axes, curves: Table, palette: Palette) -> None:
+def _isoflop_legend(ax: Axes, curves: Columns, palette: Palette) -> None:
     from matplotlib.lines import Line2D
 
     dot = Line2D([], [], linestyle="none", marker="o", markersize=4, color=palette.muted, label="runs")
@@ -297,7 +298,7 @@ def _curve_label(source: str) -> str:
     return f"{METHOD_LABELS[source]} {'parabolas' if source == 'approach2' else 'law'}"
 
 
-def _strip_positions(table: Table) -> tuple[Any, Any]:
+def _strip_positions(table: Columns) -> tuple[Any, Any]:
     """Return a horizontal place per run, ordered by model size within its budget, and the budgets."""
     budgets = np.unique(table["budget"])
     place = np.empty(table["budget"].size)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lawful.core.numbers import format_count, format_level, format_power
+from lawful.core.typing import Columns
 from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes, widen
-from lawful.show.figures.figure_data import Table, figure_tables, rows_where
+from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.labels import place_labels
 from lawful.show.figures.palette import CROWDED, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
 
@@ -96,7 +97,7 @@ def plot_frontier(
     return ax
 
 
-def _optima_per_budget(ax: Axes, points: Table, quantity: str, palette: Palette) -> list[Artist]:
+def _optima_per_budget(ax: Axes, points: Columns, quantity: str, palette: Palette) -> list[Artist]:
     """Draw the optima that a line of Approach 1 or 2 goes through; hollow where the sizes do not bracket it."""
     source = str(points["source"][0])
     handles: list[Artist] = []
@@ -118,7 +119,7 @@ def _optima_per_budget(ax: Axes, points: Table, quantity: str, palette: Palette)
     return handles
 
 
-def _mark_targets(ax: Axes, targets: Table, quantity: str, palette: Palette) -> None:
+def _mark_targets(ax: Axes, targets: Columns, quantity: str, palette: Palette) -> None:
     """Mark each target budget and write what every method makes of it."""
     labels: list[tuple[float, float, str, str, int]] = []
     for budget in dict.fromkeys(targets["budget"].tolist()):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lawful.core.numbers import format_count, format_flops, format_value
+from lawful.core.typing import Columns
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes
-from lawful.show.figures.figure_data import Table
 from lawful.show.figures.palette import LIGHT, MARKERS, METHOD_LABELS, Palette
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ REGION_ROOM = 2.0
 """The valley is drawn this many times beyond the indifferent sizes on either side."""
 
 
-def valley_table(fit: Fit, region: Indifference) -> Table:
+def valley_table(fit: Fit, region: Indifference) -> Columns:
     """Return the loss along a budget, over the indifferent sizes and somewhat beyond."""
     low, high = region.params
     params = np.geomspace(low / REGION_ROOM, high * REGION_ROOM, REGION_POINTS)

@@ -12,9 +12,9 @@ import numpy as np
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Outcome
 from lawful.analysis.evidence import gather
+from lawful.core.typing import Columns
 from lawful.data.runs import Runs
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.show.figures.figure_data import Table
 from lawful.show.figures.figures import figures_of, save_figure
 from lawful.show.files.artifact import artifact_document
 from lawful.show.files.document import compare_document, dumps, groups_document
@@ -72,7 +72,7 @@ def write_report_files(folder: Path, analysis: Analysis, checked: Checked | None
     write_tables(folder / "tables", tables)
 
 
-def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
+def write_tables(folder: Path, tables: Mapping[str, Columns]) -> None:
     """Write tables as CSV, one file each; every number reads back as the same number."""
     folder.mkdir(exist_ok=True)
     for name, table in tables.items():

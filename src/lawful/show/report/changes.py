@@ -21,12 +21,13 @@ from lawful.core.numbers import (
 )
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record
+from lawful.core.typing import Columns
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation, allocation_cells
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import estimates, meanings_of
 from lawful.show.figures.axes import add_legend, set_log_axis, style_axes, widen
-from lawful.show.figures.figure_data import Table, figure_tables, rows_where
+from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.frontier import AXIS_NAMES
 from lawful.show.figures.palette import DARK, LIGHT, Palette
 from lawful.show.files.document import strict
@@ -202,10 +203,10 @@ def overlap(one: tuple[float, float], other: tuple[float, float]) -> str:
     return "yes" if one[0] <= other[1] and other[0] <= one[1] else "no"
 
 
-def changes_tables(changes: Changes) -> dict[str, Table]:
+def changes_tables(changes: Changes) -> dict[str, Columns]:
     """Return the tables that a comparison shows: coefficients, optima at the budgets, and frontiers, by fit."""
 
-    def stacked(parts: Sequence[Table]) -> Table:
+    def stacked(parts: Sequence[Columns]) -> Columns:
         fit = np.concatenate(
             [np.full(len(next(iter(p.values()))), n) for n, p in zip(changes.names, parts, strict=True)]
         )
@@ -324,7 +325,7 @@ def fit_colours(palette: Palette) -> list[str]:
     return [own["vpnls"], own["approach2"], own["approach1"], *more]
 
 
-def changes_html(changes: Changes, *, title: str | None = None, tables: Mapping[str, Table] | None = None) -> str:
+def changes_html(changes: Changes, *, title: str | None = None, tables: Mapping[str, Columns] | None = None) -> str:
     """
     Return a comparison of fits as one self-contained HTML page.
 
@@ -420,7 +421,7 @@ def _change(one: Cell, other: Cell) -> Cell:
     return Cell(other.value / one.value - 1 if known else None, "change")  # type: ignore[operator]
 
 
-def _picture(tables: Mapping[str, Table], quantity: str) -> Picture:
+def _picture(tables: Mapping[str, Columns], quantity: str) -> Picture:
     name = f"fits-{quantity}"
     title = "Compute-optimal model size" if quantity == "params" else "Compute-optimal tokens"
     caption = f"{title} against compute, by fit. Bands: intervals. Points: the budgets compared."
@@ -429,7 +430,7 @@ def _picture(tables: Mapping[str, Table], quantity: str) -> Picture:
     return Picture(name, title, svg, caption, ("fit_optima", "fit_frontiers"))
 
 
-def plot_fits(tables: Mapping[str, Table], quantity: str, ax: Axes) -> Axes:
+def plot_fits(tables: Mapping[str, Columns], quantity: str, ax: Axes) -> Axes:
     """Draw the frontiers of all fits in one figure."""
     lines, optima = tables["fit_frontiers"], tables["fit_optima"]
     colours = fit_colours(LIGHT)

@@ -17,13 +17,14 @@ from lawful.checks.check import Checked, row_numbers
 from lawful.checks.rules import KEPT
 from lawful.core.cost import Cost
 from lawful.core.numbers import format_flops, format_level, format_value
+from lawful.core.typing import Columns
 from lawful.data.columns import normalise
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
 from lawful.decide.indifference import Indifference
 from lawful.show.figures.axes import drawing, figure_of, new_axes
 from lawful.show.figures.dial_figure import plot_dial
-from lawful.show.figures.figure_data import Table, figure_tables, parabolas_of
+from lawful.show.figures.figure_data import figure_tables, parabolas_of
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette
 from lawful.show.figures.valley_figure import plot_indifference, valley_table
@@ -42,7 +43,7 @@ RUN_NAMES = ("run", "name", "runname", "runid", "id", "label", "model", "modelna
 NOWHERE = (float("nan"), float("nan"))
 
 
-def report_tables(evidence: Evidence) -> dict[str, Table]:
+def report_tables(evidence: Evidence) -> dict[str, Columns]:
     """
     Return every table that a report shows, as columns of equal length.
 
@@ -107,7 +108,7 @@ def run_label(runs: Runs) -> tuple[str, list[str]] | None:
     return None
 
 
-def _runs(evidence: Evidence) -> Table:
+def _runs(evidence: Evidence) -> Columns:
     analysis = evidence.analysis
     runs = analysis.fit.runs
     table = dict(figure_tables(analysis)["isoflop_runs"])
@@ -124,7 +125,7 @@ def _runs(evidence: Evidence) -> Table:
     return table
 
 
-def _residuals(table: Table) -> Table:
+def _residuals(table: Columns) -> Columns:
     """Give every residual its place: the column of its budget, and within it from small to large models."""
     place = np.empty(table["budget"].size)
     for column, budget in enumerate(np.unique(table["budget"])):
@@ -143,7 +144,7 @@ def _found(evidence: Evidence) -> list[Analysis]:
     return [outcome for outcome in evidence.outcomes if isinstance(outcome, Analysis)]
 
 
-def _methods(evidence: Evidence) -> Table:
+def _methods(evidence: Evidence) -> Columns:
     """Return the exponents of every method with their intervals; for one that could not be fitted, why."""
     table: dict[str, Any] = {"method": np.array([outcome.method for outcome in evidence.outcomes])}
     for name in ("a", "b"):
@@ -154,14 +155,14 @@ def _methods(evidence: Evidence) -> Table:
     return table
 
 
-def _method_targets(evidence: Evidence) -> Table:
+def _method_targets(evidence: Evidence) -> Columns:
     found = _found(evidence)
     rows = [(a.method, allocation) for a in found for allocation in a.allocations]
     table = allocation_table([allocation for _, allocation in rows])
     return {"method": np.array([method for method, _ in rows]), **table}
 
 
-def coefficient_table(analysis: Analysis) -> Table:
+def coefficient_table(analysis: Analysis) -> Columns:
     """Return every coefficient and exponent with the ends of its interval."""
     fit = analysis.fit
     values: dict[str, float] = dict(fit.coefficients)
@@ -175,7 +176,7 @@ def coefficient_table(analysis: Analysis) -> Table:
     }
 
 
-def allocation_table(allocations: Sequence[Allocation]) -> Table:
+def allocation_table(allocations: Sequence[Allocation]) -> Columns:
     """Return allocations as columns: the optimum per budget, its intervals, and what Approach 2 would waste."""
     lost = [a.deadweight for a in allocations]
     table: dict[str, Any] = {"budget": np.array([a.budget for a in allocations], float)}
@@ -190,7 +191,7 @@ def allocation_table(allocations: Sequence[Allocation]) -> Table:
     return table
 
 
-def _region(region: Indifference, analysis: Analysis) -> Table:
+def _region(region: Indifference, analysis: Analysis) -> Columns:
     """Return the region in one row, with the choice of Approach 2 on the same surface beside the optimum."""
     fit, isoflop = analysis.fit, analysis.isoflop
     other = np.nan if isoflop is None else float(isoflop.frontier.params(region.budget))
@@ -213,7 +214,7 @@ def _region(region: Indifference, analysis: Analysis) -> Table:
     return {name: np.array([value]) for name, value in values.items()}
 
 
-def _bias(found: Bias, evidence: Evidence) -> Table:
+def _bias(found: Bias, evidence: Evidence) -> Columns:
     """Return what Approach 2 must get wrong at each target, by cause, and the compute that costs."""
     targets = np.array([a.budget for a in evidence.analysis.allocations] or [evidence.target])
     table: dict[str, Any] = {"budget": targets}
@@ -227,7 +228,7 @@ def _bias(found: Bias, evidence: Evidence) -> Table:
     return {**table, "deadweight": lost, "deadweight_fraction": lost / targets, "dollars": Cost().dollars(lost)}
 
 
-def embedded_tables(tables: Mapping[str, Table]) -> dict[str, Any]:
+def embedded_tables(tables: Mapping[str, Columns]) -> dict[str, Any]:
     """
     Return tables as a page carries them: columns as lists, long ones thinned evenly.
 

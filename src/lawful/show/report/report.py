@@ -13,10 +13,10 @@ from lawful.core.notes import Status
 from lawful.core.numbers import format_flops, format_level
 from lawful.core.render import page_rows
 from lawful.core.sheet import Sheet
+from lawful.core.typing import Columns
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES
 from lawful.show.bias import bias_sentences
-from lawful.show.figures.figure_data import Table
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
 from lawful.show.report.decision import decision_sentences
 from lawful.show.report.embedded import asset, library, page_json
@@ -45,7 +45,7 @@ def report_html(
     *,
     title: str | None = None,
     evidence: Evidence | None = None,
-    tables: Mapping[str, Table] | None = None,
+    tables: Mapping[str, Columns] | None = None,
     flagged: Mapping[str, Any] | None = None,
 ) -> str:
     """
@@ -125,7 +125,7 @@ def _bias_sheet(evidence: Evidence) -> Sheet | None:
     return bias_sheet(evidence.bias, [a.budget for a in evidence.analysis.allocations] or [evidence.target])
 
 
-def page_data(tables: Mapping[str, Table], **settings: Any) -> str:
+def page_data(tables: Mapping[str, Columns], **settings: Any) -> str:
     """Return what the scripts of a page draw from, as JSON that HTML cannot misread."""
     return page_json({"tables": embedded_tables(tables), "labels": METHOD_LABELS, **settings})
 

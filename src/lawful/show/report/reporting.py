@@ -9,9 +9,9 @@ from typing import Any
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.evidence import Evidence, gather
+from lawful.core.typing import Columns
 from lawful.errors import InputError, OutputError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.show.figures.figure_data import Table
 from lawful.show.files.bundle import write_tables
 from lawful.show.files.document import strict
 from lawful.show.report.changes import Changes, changes_document, changes_html, changes_of, changes_tables
@@ -35,7 +35,7 @@ class _Material:
 
     fits: tuple[SavedFit, ...]
     shown: Evidence | Changes
-    tables: Mapping[str, Table]
+    tables: Mapping[str, Columns]
 
 
 def write_report(
