@@ -66,7 +66,7 @@ class TestPublished:
         assert checked.kept_of("llama_3__raw_loss").N.tolist() == llama.kept.N.tolist()
 
     def test_llama_3_through_the_grouped_stages(self, llama):
-        truth = lawful.fit(llama.runs)
+        truth = lawful.fit(llama.runs, method="vpnls")
         stages = (
             (),
             ("exact_duplicate", "near_duplicate_params", "too_few_points"),

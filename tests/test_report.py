@@ -171,7 +171,7 @@ def test_a_column_of_many_values_is_counted_and_one_of_few_is_named() -> None:
 
 def test_published_runs_give_the_published_decision(shared_data: Path) -> None:
     runs = read_runs(shared_data / "isoflops.csv", select={"experiment": "llama_3__raw_loss"})
-    found = analyse(runs, budgets=[3.8e25], draws=50)
+    found = analyse(runs, method="vpnls", budgets=[3.8e25], draws=50)
     sentence = decision_sentences(found)[0]
     assert sentence.startswith("At 3.8e25 FLOPs train 622B parameters on 10.2T tokens (90% interval ")
     assert "Approach 2 would have chosen 393B parameters on 16.1T tokens and wasted 2.39e24 FLOPs (6.3%)" in sentence

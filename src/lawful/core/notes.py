@@ -92,6 +92,7 @@ NOTE_CODES: dict[str, str] = {
     "pinned": "A coefficient was held fixed at the user's request.",
     "recipe": "A quantity was worked out from columns by a formula.",
     "replicates_flagged": "Check took seeds of one run for duplicates and kept the best of them.",
+    "robust": "Squares would be led by a few runs, so a robust objective was taken.",
     "set_aside": "Rows were set aside, each with a reason.",
     "several_experiments": "The table holds several experiments that were fitted as one.",
     "shared_error": "Runs share an error, which the intervals allow for.",

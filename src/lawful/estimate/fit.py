@@ -18,7 +18,8 @@ from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, losses_of
-from lawful.estimate.solvers import Problem, Solver, VarPro, as_solver, prepare, resolve, solve
+from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
+from lawful.estimate.steady import steadied
 from lawful.laws.formula import degenerate
 from lawful.laws.laws import DEFAULT_LAW, Law, find_law
 from lawful.laws.surface import Surface
@@ -68,7 +69,8 @@ def fit(
     objective : Objective or str, optional
         What to minimise: ``squared``, ``huber``, ``log-squared`` or ``log-huber``. If not given,
         squared error of the loss with VPNLS, Huber 1e-3 of the log loss with Approach 3 (as
-        Hoffmann et al. 2022 did).
+        Hoffmann et al. 2022 did); with ``auto`` squares, unless they would be led by runs far from
+        the rest, where a robust fit takes over and a note ``robust`` says so.
     fixed : mapping of str to float, optional
         Coefficients to hold at a value.
     bounds : mapping of str to (float, float), optional
@@ -125,8 +127,17 @@ def fit(
     table, pins = as_runs(runs), dict(fixed or {})
     law = find_law(law, table.labels) if isinstance(law, str) else law
     solver = check_solver(as_solver(method, law, objective, bounds), law)
+    if method == "auto" and objective is None and isinstance(solver, VarPro):
+        squares = _fit_surface(table, law, Objective.squared(), solver, pins)
+        robust = Joint(solver.bounds)
+        return steadied(squares, lambda runs, goal: _fit_surface(runs, law, goal, robust, pins))
     if objective is None:
         objective = Objective.squared() if isinstance(solver, VarPro) else Objective.log_huber()
+    return _fit_surface(table, law, objective, solver, pins)
+
+
+def _fit_surface(table: Runs, law: Law, objective: Objective, solver: Solver, pins: Mapping[str, float]) -> Fit:
+    """Fit a law to runs by one solver and one objective."""
     objective = check_objective(solver, objective)
     check_identified(table, law, solver.bounds, pins)
     own_notes = []

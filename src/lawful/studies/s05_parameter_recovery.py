@@ -45,7 +45,7 @@ def solve(method: str, runs: Runs, moved: Array | float = 1.0) -> methods.Answer
     """Fit one set of runs by one method; Approach 3 from its start times ``moved``."""
     design, y = methods.Design(np.log(runs.N), np.log(runs.D)), runs.L
     if method == "lawful":
-        found = fit(runs)
+        found = fit(runs, method="vpnls")
         end: methods.End = "converged" if found.status.key == "converged" else "iterations"
         return methods.Answer(np.array([found.surface[n] for n in NAMES]), end, 0)
     jacobian: methods.Jacobian = "3-point" if method.endswith("3-point") else "analytic"

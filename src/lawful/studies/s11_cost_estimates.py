@@ -98,7 +98,7 @@ def approach3(runs: Runs) -> Surface:
 
 def truths(llama: Runs) -> dict[str, Surface]:
     """Return the four surfaces taken for the truth, one of them VPNLS's of the Llama 3 runs."""
-    return {"llama-3": fit(llama).surface, **{name: study_surface(name) for name in SIMULATED}}
+    return {"llama-3": fit(llama, method="vpnls").surface, **{name: study_surface(name) for name in SIMULATED}}
 
 
 def simulated(config: Config, llama: Runs) -> Table:
@@ -136,7 +136,7 @@ def grids(config: Config, llama: Runs) -> Table:
 def empirical(config: Config, runs: Runs) -> Tables:
     """Approach 2 on the Llama 3 runs, priced on two surfaces of the same runs; and resampled within budgets."""
     target = config["target"]
-    surfaces = {"VPNLS": fit(runs).surface, "Approach 3": approach3(runs)}
+    surfaces = {"VPNLS": fit(runs, method="vpnls").surface, "Approach 3": approach3(runs)}
     frontier = fit_isoflop(runs).frontier
     rows = [
         {
@@ -171,7 +171,7 @@ def causes(config: Config, runs: Runs) -> Table:
     The parabola's bias on exactly these sizes; noise of the size of the residuals on the same sizes, simulated
     and refitted; and Approach 2 itself with and without the runs that the published quality control flags.
     """
-    target, surface = float(config["target"]), fit(runs).surface
+    target, surface = float(config["target"]), fit(runs, method="vpnls").surface
 
     def lost(tokens: float) -> float:
         return 100 * float(surface.deadweight(target, tokens)) / target
@@ -208,9 +208,9 @@ def filtering(runs: Runs, name: str) -> Table:
     reasons = real.flags(runs, name)
     target = TARGETS[name]
     truth = {
-        "all_runs": fit(runs).surface,
+        "all_runs": fit(runs, method="vpnls").surface,
         "approach3": approach3(runs),
-        "clean_runs": fit(runs.take(reasons == "none")).surface,
+        "clean_runs": fit(runs.take(reasons == "none"), method="vpnls").surface,
     }
     rows, gone = [], np.zeros(len(runs), dtype=bool)
     for stage, codes in STAGES.items():

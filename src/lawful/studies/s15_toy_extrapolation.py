@@ -42,7 +42,7 @@ def squares(region: str, decimals: int, milliloss: float, alpha: float, beta: fl
 def toy_fit(region: str, decimals: int, milliloss: float) -> tuple[Fit, dict[str, Any]]:
     """Fit the toy by squares and forecast the target; exponents, E, a, and the error of the loss there."""
     truth = Surface.named(TRUTH)
-    found = fit(toy_runs(region, decimals, milliloss))
+    found = fit(toy_runs(region, decimals, milliloss), method="vpnls")
     a, _ = truth.exponents
     # At 6 FLOPs N·D is 1, so this N is G, and N = G (N·D)^a gives the tokens for which the target is optimal.
     log_g = np.log(truth.optimum(6.0).params)
