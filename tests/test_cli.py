@@ -555,7 +555,7 @@ class TestUsage:
 
     def test_missing_arguments(self, call, tmp_path):
         assert call("fit")[0] == 2
-        assert call("predict", tmp_path / "fit.json", "--params", "1e9")[0] == 2
+        assert call("predict", tmp_path / "fit.json")[0] == 2
         code, out, err = call("allocate", tmp_path, "--budget", "1e9", "--params", "1", "--tokens-per-param", "2")
         assert (code, out) == (2, "")
         assert "give one of them" in err

@@ -66,7 +66,7 @@ MATRIX = {
     "isoflops": "reading json out",
     "plan": "reading weights check seed budget json out",
     "forecast": "reading level budget json",
-    "predict": "reading level json out",
+    "predict": "reading level budget json out",
     "allocate": "level budget json out",
     "deadweight": "draws level seed budget json out",
     "speedup": "draws level seed budget json out",

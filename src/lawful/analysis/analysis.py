@@ -16,7 +16,7 @@ from lawful.core.objective import Objective
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
 from lawful.core.validation import check_budget, check_draws, check_level
-from lawful.data.runs import Runs
+from lawful.data.runs import COMPLETE, Runs
 from lawful.data.table import as_runs
 from lawful.decide.allocate import Allocation, allocate, allocation_sheet, withheld
 from lawful.decide.deadweight import deadweight
@@ -240,10 +240,12 @@ UNITS = {"params": "N", "tokens": "D"}
 def source_sentence(runs: Runs) -> str:
     """Say which runs were fitted: how many, at which budgets, from where."""
     budgets = runs.budgets
+    chosen = "".join(f", {column}={value}" for column, value in runs.selection.items())
+    if not runs.has("C"):
+        return f"{runs.source}{chosen}: {len(runs)} runs"
     span = format_flops(float(budgets[0]))
     if budgets.size > 1:
         span = f"{format_scientific(float(budgets[0]))} to {format_flops(float(budgets[-1]))}"
-    chosen = "".join(f", {column}={value}" for column, value in runs.selection.items())
     groups = "budget" if budgets.size == 1 else "budgets"
     return f"{runs.source}{chosen}: {len(runs)} runs, {budgets.size} {groups} ({span})"
 
@@ -315,7 +317,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     kind = _kind(intervals, draws)
     draws = DEFAULT_DRAWS if draws is None else check_draws(draws)
     targets = [check_budget(b) for b in budgets]
-    table = as_runs(runs)
+    table = as_runs(runs, ())
     tell = progress or (lambda _: None)
     tell("fitting")
     found = fit(table, method=method, law=law, objective=objective, fixed=fixed, bounds=bounds)
@@ -375,6 +377,8 @@ def _isoflop_beside(found: Fit | FrontierFit) -> tuple[FrontierFit | None, list[
     """Approach 2 on the same runs, or the note that says why not."""
     if found.surface is None and found.method == "approach2":
         return found, []
+    if not all(map(found.runs.has, COMPLETE)):
+        return None, []
     try:
         return fit_isoflop(found.runs), []
     except IdentificationError as error:
@@ -392,7 +396,8 @@ def _surface_beside(runs: Runs) -> Fit | None:
 def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) -> list[Note]:
     """Budgets far beyond the data, and surfaces without an interior optimum."""
     notes = []
-    if found.surface is not None and any(found.surface.coefficients.get(name) == 0 for name in ("A", "B")):
+    terms = None if found.surface is None else found.surface.law.terms
+    if terms is not None and found.surface is not None and 0 in [terms(found.coefficients)[name] for name in "AB"]:
         text = "A or B is zero, so the fitted surface has no interior compute-optimal point."
         notes.append(Note("no_optimum", text))
     top = float(found.runs.C.max())

@@ -95,6 +95,7 @@ def gather(analysis: Analysis, *, checked: Checked | None = None) -> Evidence:
         Where something cannot be had, the sentence that says why stands in its place.
     """
     fit = analysis.fit
+    fit.runs.require()
     target = max([a.budget for a in analysis.allocations], default=float(fit.runs.budgets.max()))
     region = _indifference(analysis, target)
     return Evidence(

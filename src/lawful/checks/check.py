@@ -260,6 +260,7 @@ def check(
     >>> fit = lawful.fit(checked.kept)
     """
     if isinstance(table, Runs):
+        table.require()
         if select or columns or weights:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)

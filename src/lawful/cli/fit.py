@@ -69,7 +69,7 @@ def _fit_one(
 
     with output.staged() as stage, working(f"Fitting {asked['method']}", quiet=output.json) as tell:
         checked = reading.checked(path) if reading.check else None
-        runs, given = (reading.read(path), None) if checked is None else (checked.kept, checked.runs)
+        runs, given = (reading.read(path, ()), None) if checked is None else (checked.kept, checked.runs)
         analysis, moves = _analyse(runs, given, {**asked, "progress": tell})
         more = _check_document(checked, {None: moves})
         if stage is not None:
@@ -109,7 +109,9 @@ def _fit_groups(
     with output.staged() as stage, working(f"Fitting {asked['method']} by {by}", quiet=output.json) as tell:
         checked = reading.checked(path, by) if reading.check else None
         groups: dict[str, Any] = (
-            read_groups(path, by=by, **reading.words()) if checked is None else dict.fromkeys(checked.names, checked)
+            read_groups(path, by=by, **reading.words(), needs=())
+            if checked is None
+            else dict.fromkeys(checked.names, checked)
         )
         found = {value: _outcome(value, runs, {**asked, "progress": tell}) for value, runs in groups.items()}
         outcomes = {value: outcome for value, (outcome, _) in found.items()}

@@ -166,13 +166,13 @@ class Reading:
         handling = {"as_is": self.as_is, "best_of_cell": self.best_of_cell, "where": self.where}
         return {**asked, "weights": self.weights, **handling, "drop": values.parse_rows(self.drop)}
 
-    def read(self, path: str) -> Runs:
-        """Read the runs; with --check those that the check keeps."""
+    def read(self, path: str, needs: Sequence[str] | None = None) -> Runs:
+        """Read the runs that have the columns needed; with --check those that the check keeps."""
         if self.check:
             return self.checked(path).kept
         from lawful.sources.read import read_runs
 
-        runs: Runs = read_runs(path, **self.words())
+        runs: Runs = read_runs(path, **self.words(), needs=needs)
         return runs
 
     def checked(self, path: str, by: str | None = None) -> Checked:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
 
 OneParams = Annotated[str | None, typer.Option("--params", metavar="N", help="Model size: 7e9 or 7B.")]
 OneTokens = Annotated[str | None, typer.Option("--tokens", metavar="D", help="Training tokens: 2e12 or 2T.")]
+OneBudget = Annotated[
+    str | None, typer.Option("--budget", metavar="C", help="Training FLOPs, in place of one of the two: 1e24.")
+]
 Points = Annotated[
     str | None,
     typer.Option(
@@ -77,6 +80,7 @@ def predict(
     *,
     params: OneParams = None,
     tokens: OneTokens = None,
+    budget: OneBudget = None,
     points: Points = None,
     reading: Annotated[o.Reading, Without("weights", "check")],
     level: o.LevelOrSaved = None,
@@ -85,31 +89,34 @@ def predict(
     """
     Predict the loss of one run from a saved fit, or of every run of a table, with intervals.
 
+    Two of --params, --tokens and --budget say which run; a law of one column needs that alone.
     With --points the folder of --out gets predicted.csv: the table with the losses and their intervals behind it.
 
     \b
     Examples:
       lawful predict result/fit.json --params 7B --tokens 2T
+      lawful predict hestness/fit.json --tokens 2T
       lawful predict result/fit.json --points candidates.csv --out predicted
     """
     if points is not None:
-        if params or tokens:
-            msg = "--points has the params and tokens of every run; leave --params and --tokens out."
+        if params or tokens or budget:
+            msg = "--points has the params and tokens of every run; leave --params, --tokens and --budget out."
             raise UnsupportedError(msg)
         _predict_table(fit, points, reading, level, output)
         return
-    if params is None or tokens is None:
+    if params is None and tokens is None and budget is None:
         msg = "A run has parameters and tokens; give --params and --tokens, or a table with --points."
         raise UnsupportedError(msg)
     reading.needs_table("--points")
-    size, data = values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)
+    size, data = values.parse_optional("--params", params), values.parse_optional("--tokens", tokens)
+    spent = values.parse_optional("--budget", budget)
     values.check_level(level)
     from lawful.show.choices import predict_sentence
     from lawful.show.files.artifact import load
     from lawful.show.files.document import predict_document
 
     with output.answering("predict") as answer:
-        document = predict_document(load(fit), size, data, level=level)
+        document = predict_document(load(fit), size, data, budget=spent, level=level)
         answer(lambda: document, lambda: [predict_sentence(document)])
 
 

@@ -274,7 +274,9 @@ def find_column(name: str, keys: Sequence[str], header: Sequence[str], *, asked:
     return found[0]
 
 
-def recognise(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None = None) -> dict[str, str]:
+def recognise(
+    keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None = None, *, least: int = 2
+) -> dict[str, str]:
     """
     Find the columns of params, tokens, loss and budget.
 
@@ -285,11 +287,13 @@ def recognise(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, 
     mapping : mapping of str to str, optional
         Quantity (params, tokens, loss, budget or N, D, L, C) to column; it wins
         over the recognised names.
+    least : int
+        How many of params, tokens and budget are needed; two imply the third.
 
     Returns
     -------
     dict of str to str
-        Quantity to one of ``keys``: the loss and at least two of the others.
+        Quantity to one of ``keys``: the loss and at least so many of the others.
 
     Raises
     ------
@@ -305,8 +309,8 @@ def recognise(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, 
     {'params': 'N', 'loss': 'val_loss', 'budget': 'flops'}
     """
     found = _known(keys, header, mapping)
-    if "loss" not in found or len(found) < 3:
-        raise InputError(_missing(keys, found))
+    if "loss" not in found or len(found) < 1 + least:
+        raise InputError(missing_sentence(keys, found))
     return found
 
 
@@ -424,7 +428,8 @@ def suggestion(keys: Sequence[str], lacking: Sequence[str]) -> str:
     return ""
 
 
-def _missing(keys: Sequence[str], found: Mapping[str, str]) -> str:
+def missing_sentence(keys: Sequence[str], found: Mapping[str, str]) -> str:
+    """Say which quantities a table lacks, and how to name a column for one."""
     given = " and ".join(f"{quantity} ({key!r})" for quantity, key in found.items()) or "none of them"
     lacking = [quantity for quantity in ACCEPTED if quantity not in found]
     if "loss" in lacking:

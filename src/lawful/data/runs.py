@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
-from lawful.data.columns import UNIQUE_NAMES, listed, normalise
+from lawful.data.columns import UNIQUE_NAMES, listed, missing_sentence, normalise
 from lawful.data.methods import RunsMethods
 from lawful.data.values import column_values, quantity_values, require_plausible, require_positive, require_weights
 from lawful.errors import InputError
@@ -24,6 +24,30 @@ BUDGET_TOLERANCE = 0.10
 
 SAME_BUDGET = 1e-9
 """Relative difference below which two nominal budgets are the same number, rounded differently."""
+
+
+COMPLETE = ("N", "D", "C")
+"""What runs have unless a law of one column needs less."""
+
+
+def completed(n: Array, d: Array, c: Array) -> tuple[Array, Array, Array]:
+    """
+    Work out the third of N, D and C where two are known; NaN stands for what is not known.
+
+    Examples
+    --------
+    >>> n, d, c = completed(np.array([1e8]), np.array([np.nan]), np.array([1.2e18]))
+    >>> d.tolist()
+    [2000000000.0]
+    """
+    cost = Cost()
+    if np.isnan(c[0]):
+        c = np.asarray(cost.flops(n, d))
+    if np.isnan(n[0]):
+        n = np.asarray(cost.params(budget=c, tokens=d))
+    if np.isnan(d[0]):
+        d = np.asarray(cost.tokens(budget=c, params=n))
+    return n, d, c
 
 
 def group_budgets(C: Array, tolerance: float = BUDGET_TOLERANCE) -> tuple[IntArray, Array]:
@@ -168,7 +192,8 @@ class Runs(RunsMethods):
     Parameters
     ----------
     N, D, L, C : array, shape (n,)
-        Parameters, tokens, loss (nats per token) and FLOPs.
+        Parameters, tokens, loss (nats per token) and FLOPs; all NaN where the table does not say
+        (:meth:`has`), which laws that do not read them allow.
     weight : array, shape (n,)
         Non-negative weights.
     group : int array, shape (n,)
@@ -218,8 +243,8 @@ class Runs(RunsMethods):
     @classmethod
     def from_arrays(
         cls,
-        N: ArrayLike,
-        D: ArrayLike,
+        N: ArrayLike | None,
+        D: ArrayLike | None,
         L: ArrayLike,
         *,
         C: ArrayLike | None = None,
@@ -232,8 +257,11 @@ class Runs(RunsMethods):
 
         Parameters
         ----------
-        N, D, L : array_like, shape (n,)
-            Parameters, tokens and loss (nats per token), > 0.
+        N, D : array_like, shape (n,), or None
+            Parameters and tokens, > 0. Of N, D and C two imply the third; laws of one column need
+            that column alone, and the others are then not known.
+        L : array_like, shape (n,)
+            Loss (nats per token), > 0.
         C : array_like, shape (n,), optional
             Training FLOPs, > 0. A given C is nominal, so its distinct values are the
             budgets; a derived one is grouped within 10%.
@@ -261,19 +289,22 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
         # Copies: freezing must not reach into an array of the caller.
         clean = {name: column_values(name, values) for name, values in given.items() if values is not None}
         sizes = {name: values.size for name, values in clean.items()}
-        if len(set(sizes.values())) > 1 or not sizes["N"]:
+        if len(set(sizes.values())) > 1 or not sizes["L"]:
             told = ", ".join(f"{size} in {name}" for name, size in sizes.items())
             msg = f"Runs need one entry per run in every array, and at least one run; got {told}."
             raise InputError(msg)
-        row = record.pop("row", np.arange(1, sizes["N"] + 1, dtype=np.intp))
+        row = record.pop("row", np.arange(1, sizes["L"] + 1, dtype=np.intp))
         values = {name: quantity_values(name, array, row) for name, array in clean.items()}
         w = values.pop("weight", np.ones(row.size))
         require_weights("weight", w, row)
         require_positive(values, row)
-        n, d, loss = values["N"], values["D"], values["L"]
-        require_plausible({"params": n, "tokens": d, "loss": loss}, row)
-        c = values.get("C", Cost().flops(n, d))
-        if groups is None:
+        n, d, c = completed(*(values.get(name, np.full(row.size, np.nan)) for name in ("N", "D", "C")))
+        loss = values["L"]
+        known = {name: x for name, x in (("params", n), ("tokens", d), ("loss", loss)) if not np.isnan(x[0])}
+        require_plausible(known, row)
+        if groups is None and np.isnan(c[0]):
+            groups = np.zeros(row.size, dtype=np.intp), np.array([np.nan])
+        elif groups is None:
             groups = group_budgets(c) if C is None else distinct_budgets(c)[:2]
         for array in (n, d, loss, c, w, *groups, row):
             array.setflags(write=False)
@@ -283,7 +314,47 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
         return self.N.size
 
     def __repr__(self) -> str:
-        return f"Runs({len(self)} runs, {self.budgets.size} budgets, source={self.source!r})"
+        known = [name for name in COMPLETE if self.has(name)]
+        what = f"{self.budgets.size} budgets" if self.has("C") else f"{' and '.join(known) or 'loss'} alone"
+        return f"Runs({len(self)} runs, {what}, source={self.source!r})"
+
+    def has(self, name: str) -> bool:
+        """
+        Whether a column that a law may name is known: N, D, C, U or one of the table.
+
+        Examples
+        --------
+        >>> runs = Runs.from_arrays(None, [2e9, 1e9], [3.1, 3.2])
+        >>> runs.has("D"), runs.has("N"), runs.has("U")
+        (True, False, False)
+        """
+        if name in COMPLETE:
+            return not np.isnan(getattr(self, name)[0])
+        return bool(self._labels_of(name))
+
+    def require(self, needs: Sequence[str] = COMPLETE, also: str = "") -> Runs:
+        """
+        Return the runs if they have these columns.
+
+        Parameters
+        ----------
+        needs : sequence of str
+            N, D, C, U or columns of the table.
+        also : str
+            A further remedy for the sentence.
+
+        Raises
+        ------
+        InputError
+            Says which are missing, and what to do.
+        """
+        lacking = [name for name in needs if not self.has(name)]
+        if set(lacking) & set(COMPLETE):
+            sentence = missing_sentence(list(self.table or self.columns.values()), self.columns or {"loss": "L"})
+            raise InputError(sentence.removesuffix(".") + also + ".")
+        for name in lacking:
+            self.label_of(name)
+        return self
 
     @property
     def sizes_per_budget(self) -> IntArray:
@@ -326,8 +397,8 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
         >>> runs.column("U")
         array([1.e+09])
         """
-        if name in ("N", "D", "C"):
-            return np.asarray(getattr(self, name))
+        if name in COMPLETE:
+            return np.asarray(getattr(self.require((name,)), name))
         label = self.label_of(name)
         try:
             values = np.asarray(self.labels[label], dtype=float)
@@ -351,13 +422,16 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
         InputError
             If the table has no such column.
         """
-        wanted = {normalise(n) for n in UNIQUE_NAMES} if name == "U" else {name}
-        found = [key for key in self.labels if key in wanted or (name == "U" and normalise(key) in wanted)]
+        found = self._labels_of(name)
         if not found:
             what = f"unique tokens ({', '.join(UNIQUE_NAMES)})" if name == "U" else f"{name!r}"
             msg = f"The law needs a column of {what}, and the runs have none; their columns are {listed(self.labels)}."
             raise InputError(msg)
         return found[0]
+
+    def _labels_of(self, name: str) -> list[str]:
+        wanted = {normalise(n) for n in UNIQUE_NAMES} if name == "U" else {name}
+        return [key for key in self.labels if key in wanted or (name == "U" and normalise(key) in wanted)]
 
     def with_notes(self, *notes: Note) -> Runs:
         """Return the same runs with notes added."""

@@ -26,6 +26,7 @@ from lawful.data.columns import (
     TRAINING_LOSSES,
     find_column,
     listed,
+    missing_sentence,
     normalise,
     recognise,
     unique_names,
@@ -71,12 +72,20 @@ class Handling:
         Condition on columns that the kept rows meet: ``loss < 4 and lr == 3e-4``.
     drop : tuple of int
         Rows left out, counted from 1 as messages count them.
+    needs : tuple of str, optional
+        Columns that will be read: N, D, C, U or others of the table; two of N, D and C if not given.
     """
 
     as_is: bool = False
     best_of_cell: bool = False
     where: str | None = None
     drop: tuple[int, ...] = ()
+    needs: tuple[str, ...] | None = None
+
+    @property
+    def least(self) -> int:
+        """How many of N, D and C the table has to have: two imply the third."""
+        return 2 if self.needs is None else 0
 
 
 AS_ALWAYS = Handling()
@@ -141,7 +150,7 @@ def runs_from_columns(
     >>> list(runs.labels)
     ['lr']
     """
-    table, roles, said = opened(columns, source, header, mapping)
+    table, roles, said = opened(columns, source, header, mapping, least=handling.least)
     rows, more = narrowed(select_rows(table, roles, select or {}), roles, handling)
     return table_runs(rows, roles, weights=weights, prepare=prepare, notes=[*said, *more], handling=handling)
 
@@ -186,11 +195,16 @@ def narrowed(table: Table, roles: Mapping[str, str], handling: Handling) -> tupl
 
 
 def opened(
-    columns: Mapping[str, Any], source: str, header: Sequence[str] | None, mapping: Mapping[str, str] | None
+    columns: Mapping[str, Any],
+    source: str,
+    header: Sequence[str] | None,
+    mapping: Mapping[str, str] | None,
+    *,
+    least: int = 2,
 ) -> tuple[Table, dict[str, str], list[Note]]:
     """Clean columns whose quantities are known: recipes worked out, stated units read."""
     table, mapping, said = translate(open_table(columns, source, header), mapping or {})
-    roles = recognise(table.keys, table.header, mapping)
+    roles = recognise(table.keys, table.header, mapping, least=least)
     return table, roles, [*said, *_choices(table, roles, mapping)]
 
 
@@ -248,7 +262,7 @@ def groups_from_columns(
     >>> {name: len(runs) for name, runs in groups_from_columns(table, by="data").items()}
     {'web': 2, 'books': 1}
     """
-    table, roles, said = opened(columns, source, header, mapping)
+    table, roles, said = opened(columns, source, header, mapping, least=handling.least)
     key = find_column(by, table.keys, table.header, asked="by")
     rows, more = narrowed(select_rows(table, roles, select or {}), roles, handling)
     return _split(rows, key, roles, weights, prepare, [*said, *more], handling)
@@ -275,7 +289,8 @@ def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
     >>> {name: len(group) for name, group in groups_of(as_runs(table), "data").items()}
     {'web': 2, 'books': 1}
     """
-    own = {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C, "weight": runs.weight}
+    own = {"params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": runs.L, "weight": runs.weight}
+    own = {name: values for name, values in own.items() if not np.isnan(values[0])}
     columns = dict(runs.table) or {**own, **runs.labels}
     roles = dict(runs.columns) or {name: name for name in own}
     weights = roles.pop("weight", None)
@@ -317,7 +332,7 @@ def _split(
     return groups
 
 
-def as_runs(table: Any) -> Runs:
+def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
     """
     Take whatever a caller has for a table of runs: the door of every verb.
 
@@ -325,6 +340,8 @@ def as_runs(table: Any) -> Runs:
     ----------
     table : Runs, path, DataFrame, mapping of str to array_like, or list of records
         Runs pass through; anything else is read as :func:`lawful.read_runs` reads it.
+    needs : sequence of str, optional
+        Columns that the verb reads; N, D and C if not given.
 
     Returns
     -------
@@ -341,7 +358,9 @@ def as_runs(table: Any) -> Runs:
     >>> as_runs({"N": [1e8, 2e8], "D": [2e9, 1e9], "loss": [3.1, 3.2]})
     Runs(2 runs, 1 budgets, source='table')
     """
-    return table if isinstance(table, Runs) else Runs.read(table)
+    if not isinstance(table, Runs):
+        return Runs.read(table, needs=needs)
+    return table.require() if needs is None else table.require(needs)
 
 
 def columns_of(table: Any) -> tuple[dict[str, Any], list[str]]:
@@ -472,13 +491,21 @@ def table_runs(
         used["weight"] = find_column(weights, table.keys, table.header, asked="weights")
         weight = quantity_values(used["weight"], table.columns[used["weight"]], table.row)
         require_weights(used["weight"], weight, table.row)
-    N, D, C = _third(given, roles, table.row, said)
-    require_plausible({"params": N, "tokens": D, "loss": given["loss"]}, table.row)
+    sizes = _third(given, roles, table.row, said)
+    require_plausible({q: v for q, v in {**sizes, "loss": given["loss"]}.items() if q != "budget"}, table.row)
+    N, D, C = (sizes.get(name) for name in ("params", "tokens", "budget"))
     if not handling.as_is:
-        derived = next((q for q in ("params", "tokens", "budget") if q not in roles), None)
-        require_units({"params": N, "tokens": D, "budget": C}, roles, derived=derived)
+        require_units(sizes, roles, derived=next((q for q in sizes if q not in roles), None))
         require_loss(given["loss"], C, roles["loss"])
     labels = {key: column for key, column in table.columns.items() if key not in used.values()}
+    if N is None or D is None or C is None:
+        if handling.best_of_cell:
+            raise InputError(missing_sentence(table.keys, roles))
+        found = _several_experiments(labels, table.selection)
+        runs = Runs.from_arrays(
+            N, D, given["loss"], C=C, weight=weight, **_kept_of(table, labels, used, [*said, *found])
+        )
+        return runs.require(handling.needs or ())
     cell = cells_of(N, D)
     tuned = tuned_columns(labels, cell)
     if handling.best_of_cell:
@@ -493,23 +520,26 @@ def table_runs(
     groups = _budget_groups(C, N, roles.get("budget"), said)
     said += _several_experiments(labels, table.selection)
     said += checkpoint_notes(labels, N, D)
+    kept_of = _kept_of(table, labels, used, said)
+    runs = Runs.from_arrays(N, D, given["loss"], C=C, weight=weight, groups=groups, **kept_of)
+    return runs.require(handling.needs or ())
+
+
+def _kept_of(
+    table: Table, labels: Mapping[str, AnyArray], used: Mapping[str, str], notes: Sequence[Note]
+) -> dict[str, Any]:
+    """What runs keep of the table that they come from."""
     for column in table.columns.values():
         column.setflags(write=False)
-    return Runs.from_arrays(
-        N,
-        D,
-        given["loss"],
-        C=C,
-        weight=weight,
-        groups=groups,
-        labels=labels,
-        columns=used,
-        selection=table.selection,
-        source=table.source,
-        notes=tuple(said),
-        table=table.columns,
-        row=table.row,
-    )
+    return {
+        "labels": labels,
+        "columns": used,
+        "selection": table.selection,
+        "source": table.source,
+        "notes": tuple(notes),
+        "table": table.columns,
+        "row": table.row,
+    }
 
 
 def third_quantity(given: Mapping[str, Array]) -> tuple[str, Array]:
@@ -532,11 +562,12 @@ def third_quantity(given: Mapping[str, Array]) -> tuple[str, Array]:
         return "budget", cost.flops(given["params"], given["tokens"])
 
 
-def _third(
-    given: Mapping[str, Array], roles: Mapping[str, str], row: IntArray, notes: list[Note]
-) -> tuple[Array, Array, Array]:
-    """N, D and C, the missing one derived; the only conversion between them is that of Cost."""
+def _third(given: Mapping[str, Array], roles: Mapping[str, str], row: IntArray, notes: list[Note]) -> dict[str, Array]:
+    """Params, tokens and budget, a third one derived; the only conversion between them is that of Cost."""
     cost = Cost()
+    known = {name: given[name] for name in ("params", "tokens", "budget") if name in given}
+    if len(known) < 2:
+        return known
     name, derived = third_quantity(given)
     bad = np.flatnonzero(~(np.isfinite(derived) & (derived > 0)))
     if bad.size:
@@ -548,15 +579,14 @@ def _third(
     if name in given:
         with np.errstate(over="ignore"):
             notes += _flops_mismatch(derived / given["budget"], roles["budget"])
-        return given["params"], given["tokens"], given["budget"]
+        return known
     sources = " and ".join(repr(roles[q]) for q in ("params", "tokens", "budget") if q in roles)
     message = (
         f"The table has no {name} column: {name} {'was' if name == 'budget' else 'were'} derived from "
         f"{cost.convention}, out of columns {sources}."
     )
     notes.append(Note("derived_column", message))
-    full = {**given, name: derived}
-    return full["params"], full["tokens"], full["budget"]
+    return {**known, name: derived}
 
 
 def _flops_mismatch(ratio: Array, key: str) -> list[Note]:

@@ -11,7 +11,7 @@ from lawful.core.notes import Note, Status
 from lawful.core.numbers import format_short
 from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective, as_objective
 from lawful.core.typing import Array
-from lawful.data.runs import Runs
+from lawful.data.runs import COMPLETE, Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_solver
@@ -21,7 +21,7 @@ from lawful.estimate.result import Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
 from lawful.laws.formula import degenerate
-from lawful.laws.laws import DEFAULT_LAW, Law, find_law
+from lawful.laws.laws import DEFAULT_LAW, LAWS, Law, find_law
 from lawful.laws.surface import Surface
 
 COLUMN_WORDS = {"N": "model size N", "D": "token count D"}
@@ -124,8 +124,9 @@ def fit(
     if isinstance(method, str) and method in FRONTIER_VERBS:
         given = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
         return _fit_frontier(runs, method, [name for name, value in given.items() if value])
-    table, pins = as_runs(runs), dict(fixed or {})
+    table, pins = as_runs(runs, ()), dict(fixed or {})
     law = find_law(law, table.labels) if isinstance(law, str) else law
+    check_columns(table, law)
     solver = check_solver(as_solver(method, law, objective, bounds), law)
     if method == "auto" and objective is None and isinstance(solver, VarPro):
         squares = _fit_surface(table, law, Objective.squared(), solver, pins)
@@ -212,6 +213,21 @@ def settle_delta(runs: Runs, law: Law, objective: Objective, solver: Solver, fix
     return Objective(name, wider)
 
 
+def check_columns(runs: Runs, law: Law) -> Runs:
+    """
+    Return the runs if they have the columns that a law reads.
+
+    Raises
+    ------
+    InputError
+        Says which are missing, and which laws the columns that are there would serve.
+    """
+    missing = [name for name in law.columns if name in COMPLETE and not runs.has(name)]
+    served = [other.name for other in LAWS.values() if all(runs.has(column) for column in other.columns)]
+    also = f"; or fit a law of the columns that are there: {', '.join(served)}" if missing and served else ""
+    return runs.require(law.columns, also)
+
+
 def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, float]) -> None:
     """
     Refuse runs that cannot determine the free coefficients.
@@ -249,7 +265,7 @@ def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed
     if fixed:
         held = ", ".join(f"{name} = {format_short(value)}" for name, value in fixed.items())
         notes.append(Note("pinned", f"Held fixed at the user's request: {held}."))
-    if runs.budgets.size == 1:
+    if runs.budgets.size == 1 and runs.has("C") and law.allocates:
         text = (
             f"All {len(runs)} runs share the budget {format_short(runs.budgets[0], 3)} FLOPs, so nothing here "
             f"tests how the optimum moves with compute; add a second budget."
@@ -258,10 +274,10 @@ def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed
     logs = np.log(np.stack([runs.N, runs.D]))
     away = logs - logs.mean(axis=1, keepdims=True)
     (n_n, n_d), (_, d_d) = away @ away.T
-    if n_d > 0.9999 * np.sqrt(n_n * d_d) > 0:
+    if law.allocates and n_d > 0.9999 * np.sqrt(n_n * d_d) > 0:
         text = "N and D rise together in all runs, so the terms in N and D can hardly be told apart."
         notes.append(Note("collinear_sizes", text))
-    for column in ("N", "D"):
+    for column in {"N", "D"} & set(law.columns):
         distinct = np.unique(getattr(runs, column)[runs.weight > 0]).size
         if distinct == 2:
             text = f"Only 2 distinct values of {column}: its coefficient and exponent are not identified separately."

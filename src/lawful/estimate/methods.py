@@ -32,9 +32,11 @@ class FitMethods:
     Options are those of the verb that each method names.
     """
 
-    def predict(self: Any, params: Any, tokens: Any, *, unique: Any = None) -> Any:
+    def predict(self: Any, params: Any = None, tokens: Any = None, *, budget: Any = None, unique: Any = None) -> Any:
         """
         Loss in nats per token of N parameters on D tokens, from the surface.
+
+        Two of params, tokens and budget say which run; a law of one column needs that alone.
 
         Raises
         ------
@@ -43,7 +45,7 @@ class FitMethods:
         """
         from lawful.estimate.result import surface_fit
 
-        return surface_fit(self, " to predict a loss").surface.loss(params, tokens, unique=unique)
+        return surface_fit(self, " to predict a loss").surface.loss(params, tokens, budget=budget, unique=unique)
 
     def allocate(self: Any, budget: float, **options: Any) -> Allocation:
         """Spend a budget in FLOPs; see :func:`lawful.decide.allocate.allocate`."""

@@ -296,9 +296,9 @@ def _refitted(fit: Fit, params: float, tokens: float, allowed: float) -> Interva
 
 def with_run(runs: Runs, params: float, tokens: float) -> Runs:
     """Return the numbers of runs with one more, whose loss is not known yet and stands as 1."""
-    added = {name: np.append(getattr(runs, name), value) for name, value in (("N", params), ("D", tokens), ("L", 1.0))}
-    C = np.append(runs.C, Cost().flops(params, tokens))
-    return Runs.from_arrays(added["N"], added["D"], added["L"], C=C, weight=np.append(runs.weight, 1.0))
+    new = {"N": params, "D": tokens, "C": Cost().flops(params, tokens)}
+    n, d, c = (np.append(getattr(runs, name), value) if runs.has(name) else None for name, value in new.items())
+    return Runs.from_arrays(n, d, np.append(runs.L, 1.0), C=c, weight=np.append(runs.weight, 1.0))
 
 
 def score(made: Forecast, measured: float) -> Score:

@@ -46,6 +46,9 @@ def two_terms(n: Array, d: Array) -> Any:
     x, y = np.log(n), np.log(d)
     mx, my = x.mean(), y.mean()
 
+    # The law is g = (A N^-alpha + B D^-beta)^k. With the first term taken out at the middle (mx, my) of the runs,
+    # g = amount (e^(-alpha (x - mx)) + e^(rho - beta (y - my)))^k: amount = (A e^(-alpha mx))^k is linear, and what is
+    # left has no large numbers. Searched are a = k alpha and b = k beta, the exponents that the loss itself shows.
     def basis(s: Array, *, constant: bool = True) -> Array:
         a, b, rho, k = (s[:, i, None] for i in range(4))
         inside = np.logaddexp(-a / k * (x - mx), rho - b / k * (y - my))
@@ -55,7 +58,7 @@ def two_terms(n: Array, d: Array) -> Any:
     def coefficients(amount: Array, s: Array) -> dict[str, Any]:
         a, b, rho, k = s.T
         with np.errstate(divide="ignore"):
-            level = np.log(amount) / k
+            level = np.log(amount) / k  # ln A - alpha mx
         return {
             "A": np.exp(level + a / k * mx),
             "B": np.exp(level + rho + b / k * my),
@@ -157,6 +160,8 @@ def nested(k: Coefficients, n: Any, d: Any) -> Any:
 
 
 def _nested_terms(k: Coefficients) -> Coefficients:
+    # The loss rises with (A N^-alpha)^(1/q) + (B D^-beta)^(1/q), again a sum of two powers, with exponents over q:
+    # their ratio, and with it a = beta/(alpha+beta), does not depend on q.
     q = k["q"]
     return {"A": k["A"] ** (1 / q), "B": k["B"] ** (1 / q), "alpha": k["alpha"] / q, "beta": k["beta"] / q}
 
@@ -206,6 +211,8 @@ def _envelope_screen(d: Array, n: Array) -> Screen:
     y, x = np.log(d), np.log(n)
     my, mx = y.mean(), x.mean()
 
+    # With eta = 1 the error e decides the shape and eps0 alone is linear; e is written by its level at the middle of
+    # the runs, the log ratio of both terms there, and the floor relative to the first.
     def errors(s: Array) -> Array:
         alpha, beta, level, rho, floor = (s[:, i, None] for i in range(5))
         total = np.exp(-alpha * (y - my)) + np.exp(rho - beta * (x - mx)) + np.exp(floor)

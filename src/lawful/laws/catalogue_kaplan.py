@@ -91,6 +91,7 @@ def kaplan_nd(k: Coefficients, n: Any, d: Any) -> Any:
 
 
 def _nd_terms(k: Coefficients) -> Coefficients:
+    # L^(1/alphaD) = Nc^p N^-p + Dc D^-1 with p = alphaN/alphaD (equation 1.5): two powers, beta = 1.
     p = k["alphaN"] / k["alphaD"]
     return {"A": k["Nc"] ** p, "B": k["Dc"], "alpha": p, "beta": 1.0 + 0.0 * p}
 
@@ -205,6 +206,9 @@ def frontier_b(k: Coefficients = TABLE5["kaplan-ns"], batch: Coefficients = BATC
     >>> print(f"{found['alphaC']:.4f} {found['N0'] * 1e21 ** found['aN']:.3g}")
     0.0525 3.1e+09
     """
+    # At the critical batch a run of S_min steps takes C_min = 6 N S_min B(L), B = Bstar L^(-1/alphaB). Minimising
+    # L(N, S_min) at a given C_min makes the S term alphaN/alphaS of the N term, L* = (Nc/N)^alphaN (1 + alphaN/alphaS);
+    # put back, every quantity is a power of C_min with 1/alphaC = 1/alphaS + 1/alphaB + 1/alphaN (appendix B).
     an, a_s, ab = k["alphaN"], k["alphaS"], batch["alphaB"]
     ac = 1 / (1 / a_s + 1 / ab + 1 / an)
     ratio = 1 + an / a_s
@@ -250,6 +254,8 @@ def pearce_song(k: Coefficients, n: Any, d: Any) -> Any:
 def _pearce_screen(n: Array, d: Array) -> Screen:
     y = np.log(d)
 
+    # Given omega this is Chinchilla's law in the total count, so E, A and B are linear; searched are the exponents
+    # and ln omega.
     def columns(s: Array) -> tuple[Array, Array]:
         total = np.log(total_params(n, np.exp(s[:, 2:3])))
         return total, total.mean(axis=1)

@@ -28,7 +28,11 @@ def _at_least(value: Any, least: float) -> Any:
 
 
 def worth(unique: Any, repeats: Any, scale: Any) -> Any:
-    """Return what repeats are worth in unique units: u + u R* (1 - exp(-r/R*)); exactly u without repeats."""
+    """
+    Return what repeats are worth in unique units, u + u R* (1 - e^(-r/R*)); exactly u without repeats.
+
+    The i-th repeat is worth e^(-i/R*) of the first use; the sum over r repeats is this integral (equations 5 and 6).
+    """
     return unique + unique * scale * -np.expm1(-repeats / scale)
 
 
@@ -39,7 +43,12 @@ def effective_tokens(k: Coefficients, d: Any, u: Any) -> Any:
 
 
 def matched_params(k: Coefficients, tokens: Any) -> Any:
-    """Compute-optimal parameters U_N for this many unique tokens, G (G U)^(beta/alpha)."""
+    """
+    Compute-optimal parameters U_N for this many unique tokens, G (G U)^(beta/alpha).
+
+    From D* = (C/6)^b / G the budget whose optimum has D* = U is C/6 = (G U)^(1/b), and N* = G (C/6)^a with
+    a/b = beta/alpha.
+    """
     alpha, beta = k["alpha"], k["beta"]
     log_g = (np.log(alpha * k["A"]) - np.log(beta * k["B"])) / (alpha + beta)
     return np.exp(log_g + beta / alpha * (log_g + np.log(tokens)))
@@ -175,5 +184,6 @@ def best_epochs(k: Coefficients, params: Any, unique: Any) -> Any:
     7.5154
     """
     n, u = np.asarray(params, float), np.asarray(unique, float)
+    # dL/dR at fixed N and U with D = U (1 + R): beta B U^-beta (1 + R)^(-beta-1) = P (N/U)^kappa where delta = 1.
     ratio = k["beta"] * k["B"] * u ** -k["beta"] / (k["P"] * (n / u) ** k["kappa"])
     return np.maximum(ratio ** (1 / (1 + k["beta"])), 1.0)

@@ -462,6 +462,8 @@ class Law(Record):
             return found
         if hasattr(self.form, "slopes"):  # a formula differentiates itself
             return dict(self.form.slopes(coefficients, *values))
+        # L(k + i h) = L(k) + i h L'(k) - h² L''(k)/2 + ...: the imaginary part over h is the slope, its error of
+        # order h² is below rounding, and nothing is subtracted.
         step = 1e-25
         found = {}
         for name in self.names:

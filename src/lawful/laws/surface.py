@@ -82,6 +82,38 @@ def values_for(law: Law, params: Any, tokens: Any, cost: Cost, unique: Any = Non
     return tuple(known[column] for column in law.columns)
 
 
+def point_of(law: Law, cost: Cost, params: Any = None, tokens: Any = None, budget: Any = None) -> tuple[Any, Any]:
+    """
+    N and D of runs, of which two of params, tokens and budget are known; NaN for what the law does not read.
+
+    A law of compute alone takes any N and D of that budget.
+
+    Raises
+    ------
+    UnsupportedError
+        If all three are given, or what the law reads is missing.
+    """
+    law.require_predicts()
+    given = {"params": params, "tokens": tokens, "budget": budget}
+    known = {name: np.asarray(value, float) for name, value in given.items() if value is not None}
+    if len(known) == 3:
+        msg = "Of params, tokens and budget two imply the third; leave one out."
+        raise UnsupportedError(msg)
+    if list(known) == ["budget"] and law.columns == ("C",):
+        known["params"] = np.sqrt(cost.product(known["budget"]))
+    if len(known) == 2 and "params" not in known:
+        known["params"] = cost.params(budget=known["budget"], tokens=known["tokens"])
+    if len(known) == 2 and "tokens" not in known:
+        known["tokens"] = cost.tokens(budget=known["budget"], params=known["params"])
+    reads = {"N": ("params",), "D": ("tokens",), "U": ("tokens",), "C": ("params", "tokens")}
+    missing = [column for column in law.columns if not set(reads[column]) <= set(known)]
+    if missing:
+        words = " and ".join(dict.fromkeys("budget" if c == "C" else reads[c][0] for c in law.columns))
+        msg = f"The {law.name} law predicts from {words}; give {'that' if ' and ' not in words else 'these'}."
+        raise UnsupportedError(msg)
+    return known.get("params", np.asarray(np.nan)), known.get("tokens", np.asarray(np.nan))
+
+
 def optimum_of(law: Law, k: Coefficients, budget: ArrayLike, cost: Cost, unique: float | None = None) -> Point:
     """
     Optimum of a law at a budget; coefficients and budgets broadcast.
@@ -334,9 +366,31 @@ class Surface(SurfaceMethods, Record):
     def __getitem__(self, name: str) -> float:
         return self.coefficients[name]
 
-    def loss(self, params: ArrayLike, tokens: ArrayLike, *, unique: ArrayLike | None = None) -> Any:
-        """Loss in nats per token of N parameters trained on D tokens, of which some are unique (all by default)."""
-        n, d = np.asarray(params, float), np.asarray(tokens, float)
+    def loss(
+        self,
+        params: ArrayLike | None = None,
+        tokens: ArrayLike | None = None,
+        *,
+        budget: ArrayLike | None = None,
+        unique: ArrayLike | None = None,
+    ) -> Any:
+        """
+        Loss in nats per token of N parameters trained on D tokens, of which some are unique (all by default).
+
+        Two of params, tokens and budget imply the third; what the law does not read may be left out.
+
+        Raises
+        ------
+        UnsupportedError
+            If something that the law reads is missing, or all three are given.
+
+        Examples
+        --------
+        >>> curve = Surface(dict(E=0, A=11.9, alpha=0.066), lawful.LAWS["hestness"])
+        >>> print(f"{curve.loss(tokens=1e8):.4f}")
+        3.5281
+        """
+        n, d = point_of(self.law, self.cost, params, tokens, budget)
         u = None if unique is None else np.asarray(unique, float)
         return self.law.loss(self.coefficients, *values_for(self.law, n, d, self.cost, u))
 

@@ -102,6 +102,9 @@ def predict_sentence(document: Mapping[str, Any]) -> str:
     loss = Cell(document["loss"], "nats", *(interval["loss"] if interval else ()))
     single = f", one new run {Cell(None, 'nats', *new_run['loss']).span}" if new_run else ""
     said = f" ({format_level(document['level'])} interval {loss.span}{single})" if interval else ""
-    params, tokens = format_count(document["params"]), format_count(document["tokens"])
-    cost = f"{format_flops(document['budget'])}, {document['convention']}"
-    return f"Loss of {params} parameters on {tokens} tokens: {loss.text}{said}; {cost}"
+    params, tokens, budget = (document[name] for name in ("params", "tokens", "budget"))
+    sizes = [f"{format_count(params)} parameters"] if params is not None else []
+    sizes += [f"{format_count(tokens)} tokens"] if tokens is not None else []
+    if budget is None or not sizes:
+        return f"Loss at {sizes[0] if sizes else format_flops(budget)}: {loss.text}{said}"
+    return f"Loss of {' on '.join(sizes)}: {loss.text}{said}; {format_flops(budget)}, {document['convention']}"

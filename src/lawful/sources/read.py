@@ -29,6 +29,7 @@ def read_runs(
     best_of_cell: bool = False,
     where: str | None = None,
     drop: Sequence[int] = (),
+    needs: Sequence[str] | None = None,
 ) -> Runs:
     """
     Read training runs.
@@ -59,6 +60,9 @@ def read_runs(
         Keep the runs that meet a condition on columns: ``loss < 4 and lr == 3e-4``.
     drop : sequence of int
         Rows to leave out, counted from 1 as messages count them.
+    needs : sequence of str, optional
+        Columns that will be read: N, D, C, U or others of the table, such as ``law.columns``. Two of
+        params, tokens and budget if not given.
 
     Returns
     -------
@@ -110,7 +114,7 @@ row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands 
         source=source,
         header=header,
         prepare=budgets_from_names,
-        handling=Handling(as_is, best_of_cell, where, tuple(drop)),
+        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs)),
     )
 
 
@@ -125,13 +129,14 @@ def read_groups(
     best_of_cell: bool = False,
     where: str | None = None,
     drop: Sequence[int] = (),
+    needs: Sequence[str] | None = None,
 ) -> dict[str, Runs]:
     """
     Read the runs of several experiments, one ``Runs`` per value of a column.
 
     Parameters
     ----------
-    table, select, columns, weights, as_is, best_of_cell, where, drop
+    table, select, columns, weights, as_is, best_of_cell, where, drop, needs
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -162,7 +167,7 @@ def read_groups(
         source=source,
         header=header,
         prepare=budgets_from_names,
-        handling=Handling(as_is, best_of_cell, where, tuple(drop)),
+        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs)),
     )
 
 
@@ -189,10 +194,13 @@ def to_frame(runs: Runs) -> pd.DataFrame:
     >>> to_frame(runs).columns.tolist()
     ['N', 'lr', 'flops', 'loss', 'params', 'tokens', 'budget']
     """
+    import numpy as np
     import pandas as pd
 
     data: dict[str, Any] = {**runs.table, **runs.labels}
     for name, values in zip(ACCEPTED, (runs.N, runs.D, runs.L, runs.C), strict=True):
+        if np.isnan(values[0]):
+            continue
         if runs.columns.get(name) == name and name in data:
             continue
         data[f"{name}_used" if name in data else name] = values

@@ -117,7 +117,8 @@ class Draws(Shown):
     @property
     def _on_lines(self) -> bool:
         """Whether optima are found along budget lines, for want of a frontier in closed form."""
-        return self.fit.surface is not None and self.fit.surface.law.terms is None
+        law = None if self.fit.surface is None else self.fit.surface.law
+        return law is not None and law.allocates and law.terms is None
 
     def _at_optimum(self, name: str, budget: float) -> Array:
         """Params, tokens or loss at the optimum of a budget, NaN where there is none."""

@@ -13,10 +13,11 @@ from lawful.core.numbers import format_short
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, IntArray
+from lawful.data.runs import COMPLETE
 from lawful.estimate.result import Fit, surface_fit
 from lawful.uncertainty.delta import delta
 from lawful.uncertainty.grounds import first_of_copies, groupings
-from lawful.uncertainty.lawtest import LawTest, Residuals, law_test
+from lawful.uncertainty.lawtest import UNTESTED, LawTest, Residuals, law_test
 from lawful.uncertainty.linear import Linearised, working_variances
 
 SAME = 1e-9
@@ -152,12 +153,16 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     used = weight > 0
     residual = at.residual[0] * np.sqrt(weight)
     free = int(at.free[0].sum())
-    groups = replicate_groups(fit.runs.N, fit.runs.D)
+    # What the table does not say tells no runs apart.
+    sizes, tokens = (np.nan_to_num(getattr(fit.runs, name), nan=1.0) for name in ("N", "D"))
+    groups = replicate_groups(sizes, tokens)
     own = _compare(residual[used], groups[used], free)
     root = np.sqrt(weight)[None] * at.slope[0]
     hat = root.T @ at.inverse[0] @ root
     p_budgets = _across(residual[used], hat[np.ix_(used, used)], fit.runs.group[used], np.random.default_rng(seed))
-    together = law_test(_residuals(fit, at), seed=seed, coupled=fit.surface.law.two_powers)
+    together = UNTESTED
+    if all(map(fit.runs.has, COMPLETE)):
+        together = law_test(_residuals(fit, at), seed=seed, coupled=fit.surface.law.two_powers)
     notes = _notes(own, p_budgets, together)
     return LackOfFit(*own, p_budgets, notes, together.p, together.each, together.missed)
 

@@ -96,6 +96,10 @@ class LawTest(NamedTuple):
         return self.p is not None and self.p < REFUSED
 
 
+UNTESTED = LawTest(None, {}, None, 0.0)
+"""Where the residuals leave nothing to judge by."""
+
+
 def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
     """
     Judge a law by its residuals.
@@ -120,7 +124,7 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
     residual = at.residual * root
     residual = residual - basis @ (basis.T @ residual)
     if free < FEWEST_FREE or np.abs(residual).max() <= EXACT * np.abs(root * (at.reducible + 1.0)).max():
-        return LawTest(None, {}, None, 0.0)
+        return UNTESTED
     leverage = (basis**2).sum(axis=1)
     noise = residual / np.sqrt(np.maximum(1.0 - leverage, 1e-3))
     signs = np.random.default_rng(seed).integers(0, 2, (DRAWS, n)) * 2.0 - 1.0

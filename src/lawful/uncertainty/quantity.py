@@ -15,7 +15,7 @@ from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import form_coefficients
 from lawful.laws.law import FRONTIER_NAMES, Law, terms_of
-from lawful.laws.surface import Optima, evaluate, optimum_of, values_for
+from lawful.laws.surface import Optima, evaluate, optimum_of, point_of, values_for
 
 AT_BUDGET = ("params", "tokens", "loss")
 """Quantities at the optimum of a budget."""
@@ -45,7 +45,7 @@ class Quantity(Record):
     budget : float, optional
         FLOPs, for the quantities at a budget.
     point : (float, float), optional
-        N and D, for ``loss_at``.
+        N and D, for ``loss_at``; NaN for one that the law does not read.
 
     Raises
     ------
@@ -76,7 +76,7 @@ class Quantity(Record):
         if (self.name == AT_POINT) != (self.point is not None):
             msg = f"{AT_POINT!r} needs a point (N, D), and only it; got {self.point!r} for {self.name!r}."
             raise UnsupportedError(msg)
-        given = (self.budget, *(self.point or ()))
+        given = (self.budget, *(v for v in self.point or () if not np.isnan(v)))
         if not is_positive(*(v for v in given if v is not None)):
             wrong = self.budget if self.point is None else self.point
             msg = f"A budget, N and D are positive, finite numbers, got {wrong!r}."
@@ -96,8 +96,8 @@ class Quantity(Record):
         derived += (AT_POINT,) if law.predicts else ()
         if self.name in AT_BUDGET:
             law.require_allocates()
-        if self.name == AT_POINT:
-            law.require_predicts()
+        if self.point is not None:
+            point_of(law, Cost(), *(None if np.isnan(v) else v for v in self.point))
         if self.name not in (*law.names, *derived):
             msg = f"The {law.name} law has no quantity {self.name!r}; it has {', '.join((*law.names, *derived))}."
             raise UnsupportedError(msg)

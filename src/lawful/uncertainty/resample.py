@@ -65,8 +65,10 @@ def choose_scheme(runs: Runs, scheme: str, cluster: str | None = None) -> tuple[
         if len(distinct(runs.labels[cluster])[0]) < 2:
             msg = f"All runs share one value of {cluster!r}, so there are no clusters to resample."
             raise UnsupportedError(msg)
-    if scheme == "within-budget" and not (runs.sizes_per_budget >= 3).any():
-        text = "No budget holds 3 model sizes, so whole rows were resampled instead of rows within budgets."
+    sized = runs.has("N") and runs.has("C")
+    if scheme == "within-budget" and not (sized and (runs.sizes_per_budget >= 3).any()):
+        why = "No budget holds 3 model sizes" if sized else "The runs have no budgets of sizes"
+        text = f"{why}, so whole rows were resampled instead of rows within budgets."
         return "rows", (Note("bootstrap_rows", text),)
     return scheme, ()
 

@@ -228,8 +228,8 @@ def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float]) -> tuple[Note,
 
 
 def _coupled(fit: Fit) -> Fit | None:
-    """Return the coupled law on the same runs; None where it cannot be fitted or is the law already."""
-    if fit.surface.law.name == BETTER_LAW:
+    """Return the coupled law on the same runs; None where it cannot be fitted or the law has no two separate powers."""
+    if not fit.surface.law.two_powers:
         return None
     try:
         return fit_law(fit.runs, law=BETTER_LAW, objective=fit.objective)

@@ -42,6 +42,8 @@ def write_fit(
     """
     Write one analysis into a folder: ``runs.csv``, figures, ``report.html`` with its ``tables/``, and ``fit.json``.
 
+    Runs of a table without N or budgets get no figures and no report.
+
     Parameters
     ----------
     folder : Path
@@ -58,9 +60,11 @@ def write_fit(
         The check that chose the runs.
     """
     write_runs(folder / "runs.csv", analysis.fit)
-    if with_figures != "none":
-        write_figures(folder, analysis)
-    write_report_files(folder, analysis, checked)
+    # Figures and report are drawn along budgets, which a table of one column does not have.
+    if analysis.fit.runs.has("N") and analysis.fit.runs.has("C"):
+        if with_figures != "none":
+            write_figures(folder, analysis)
+        write_report_files(folder, analysis, checked)
     write_document(folder / "fit.json", {**artifact_document(analysis, scale=scale), **(more or {})})
 
 

@@ -18,6 +18,7 @@ from lawful.decide.allocate import Allocation
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.laws import CHINCHILLA
+from lawful.laws.surface import point_of
 
 if TYPE_CHECKING:
     from lawful.analysis.predictions import Predictions
@@ -244,9 +245,16 @@ def groups_document(by: str, outcomes: Mapping[str, Outcome], *, scale: Mapping[
     return {"schema": GROUPS_SCHEMA, "by": by, "groups": groups}
 
 
-def predict_document(analysis: Analysis, params: float, tokens: float, *, level: float | None = None) -> Document:
+def predict_document(
+    analysis: Analysis,
+    params: float | None = None,
+    tokens: float | None = None,
+    *,
+    budget: float | None = None,
+    level: float | None = None,
+) -> Document:
     """
-    Return the loss of one run with its interval (schema ``lawful.predict/1``).
+    Return the loss of one run with its interval (schema ``lawful.predict/1``); what the law does not read is null.
 
     Raises
     ------
@@ -259,17 +267,21 @@ def predict_document(analysis: Analysis, params: float, tokens: float, *, level:
         raise IdentificationError(msg)
     at = analysis.level if level is None else level
     sure = None if analysis.sure is None else analysis.sure.at_level(at)
-    point = (params, tokens)
+    law, cost = fit.surface.law, fit.surface.cost
+    found = point_of(law, cost, params, tokens, budget)
+    point = (float(found[0]), float(found[1]))
+    # A law of compute alone says nothing about how the budget is divided.
+    shown = (None, None) if params is None and tokens is None else point
     interval = None if sure is None else {"loss": sure.of("loss_at", point=point)}
     new_run = None if sure is None else {"loss": sure.prediction(point=point)}
     document: Document = strict(
         {
             "schema": PREDICT_SCHEMA,
             "method": fit.method,
-            "params": params,
-            "tokens": tokens,
-            "budget": float(fit.surface.cost.flops(params, tokens)),
-            "loss": float(fit.surface.loss(params, tokens)),
+            "params": shown[0],
+            "tokens": shown[1],
+            "budget": float(cost.flops(*point)),
+            "loss": float(fit.surface.loss(*point)),
             "level": at,
             "interval": interval,
             "prediction": new_run,
