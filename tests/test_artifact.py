@@ -15,6 +15,7 @@ from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import InputError, OutputError
 from lawful.show.files.artifact import artifact_document, load
 from lawful.show.files.bundle import write_fit, write_runs
+from lawful.show.files.document import sealed
 
 METHODS = ("vpnls", "approach1", "approach2", "approach3")
 
@@ -86,7 +87,7 @@ def test_failed_draws_survive(analyses, tmp_path):
     document = json.loads(path.read_text())
     for values in (*document["draws"]["coefficients"].values(), *document["draws"]["frontier"].values()):
         values[0] = None
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(sealed(document)))
     draws = load(path).draws
     assert (draws.failed, len(draws)) == (1, 30)
     assert all(map(math.isfinite, draws.interval("alpha")))
@@ -121,7 +122,7 @@ def test_a_damaged_file_is_one_sentence(analyses, tmp_path, case):
     path = analyses["vpnls"].save(tmp_path / "fit.json")
     document = json.loads(path.read_text())
     BROKEN[case](document)
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(sealed(document)))
     with pytest.raises(InputError, match=r"is a damaged fit .*; fit the runs again\.$"):
         lawful.load(path)
 

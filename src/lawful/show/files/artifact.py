@@ -18,7 +18,7 @@ from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
 from lawful.core.typing import AnyArray
 from lawful.data.runs import Runs
-from lawful.errors import InputError, OutputError, UnsupportedError
+from lawful.errors import InputError, LawfulError, OutputError, UnsupportedError
 from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.laws.formula import Formula, described
@@ -26,7 +26,7 @@ from lawful.laws.formula import law as law_of
 from lawful.laws.law import Law
 from lawful.laws.laws import LAWS
 from lawful.laws.surface import Surface
-from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, strict
+from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, is_sealed, sealed, strict
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals
 
@@ -76,7 +76,7 @@ def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str,
     >>> again.surface.coefficients == fit.surface.coefficients
     True
     """
-    text = dumps(artifact_document(result, scale=scale))
+    text = dumps(sealed(artifact_document(result, scale=scale)))
     file = Path(path)
     try:
         file.write_text(text + "\n", encoding="utf-8")
@@ -160,7 +160,7 @@ def load(path: str | Path) -> Analysis:
     document = _read(path)
     try:
         return _decode(document)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, UnsupportedError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, LawfulError) as error:
         msg = f"The file {str(path)!r} is a damaged fit ({type(error).__name__}: {error}); fit the runs again."
         raise InputError(msg) from None
 
@@ -240,7 +240,24 @@ def _read(path: str | Path) -> Document:
             "save the fit itself (lawful fit --out DIR, or save_fit)."
         )
         raise InputError(msg)
+    _check_seal(path, document)
     return dict(document)
+
+
+UNSEALED = ("0.1.0",)
+"""Versions whose files have no seal."""
+
+
+def _check_seal(path: str | Path, document: Document) -> None:
+    """Refuse a file that is not as it was written."""
+    whole = is_sealed(document)
+    maker = document.get("provenance")
+    old = isinstance(maker, dict) and maker.get("lawful") in UNSEALED
+    if whole or (whole is None and old):
+        return
+    why = "was changed after it was written: its seal does not match" if whole is False else "has lost its seal"
+    msg = f"The file {str(path)!r} {why}; fit the runs again, or take an untouched copy."
+    raise InputError(msg)
 
 
 def _not_ours(path: str | Path, schema: object) -> str:

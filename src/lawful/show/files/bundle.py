@@ -17,7 +17,7 @@ from lawful.data.runs import Runs
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.figures.figures import figures_of, save_figure
 from lawful.show.files.artifact import artifact_document
-from lawful.show.files.document import compare_document, dumps, groups_document
+from lawful.show.files.document import compare_document, dumps, groups_document, sealed
 from lawful.show.files.output import MANIFEST, files_under
 from lawful.show.report.pictures import report_tables
 from lawful.show.report.report import report_html
@@ -140,7 +140,7 @@ def folder_name(value: str, used: set[str]) -> str:
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document with the list of the files around it, by which a later run knows what to replace."""
     files = sorted({*files_under(path.parent), path.name})
-    path.write_text(dumps({**document, MANIFEST: files}) + "\n", encoding="utf-8")
+    path.write_text(dumps(sealed({**document, MANIFEST: files})) + "\n", encoding="utf-8")
 
 
 def write_figures(folder: Path, analysis: Analysis) -> None:

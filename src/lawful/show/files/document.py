@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
@@ -69,6 +70,37 @@ def strict(value: Any) -> Any:
 def dumps(document: Mapping[str, Any]) -> str:
     """Return a document as JSON text that any strict parser reads; floats keep every digit."""
     return json.dumps(strict(document), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+SEAL = "seal"
+"""Key of the hash over all the rest of a file."""
+
+
+def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a document with a seal: the SHA-256 of everything else in it.
+
+    Examples
+    --------
+    >>> kept = sealed({"alpha": 0.34})
+    >>> is_sealed(kept), is_sealed({**kept, "alpha": 0.35}), is_sealed({"alpha": 0.34})
+    (True, False, None)
+    """
+    plain = strict({k: v for k, v in document.items() if k != SEAL})
+    return {**plain, SEAL: _hash_of(plain)}
+
+
+def is_sealed(document: Mapping[str, Any]) -> bool | None:
+    """Tell whether a document is as it was sealed; None where it has no seal."""
+    if SEAL not in document:
+        return None
+    return bool(document[SEAL] == _hash_of({k: v for k, v in document.items() if k != SEAL}))
+
+
+def _hash_of(plain: Mapping[str, Any]) -> str:
+    # Through text and back, so that what is hashed is what a reader of the file sees.
+    text = json.dumps(json.loads(json.dumps(plain, allow_nan=False)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_scale(scale: Mapping[str, float] | None) -> dict[str, float]:
