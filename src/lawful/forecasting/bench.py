@@ -11,7 +11,7 @@ import numpy as np
 
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record, Shown
-from lawful.core.typing import Array
+from lawful.core.typing import Array, BoolArray
 from lawful.errors import IdentificationError, LawfulError, UnsupportedError
 from lawful.forecasting.ensemble import Ensemble
 from lawful.forecasting.guesses import FORECASTERS, Forecaster, Guess, forecasters_of
@@ -45,7 +45,7 @@ class Row(Record):
     miss : float
         Median of its absolute value.
     coverage50, coverage90 : float
-        Share of the held-out runs inside; NaN without intervals.
+        Share of the held-out runs inside, among those for which every forecaster with intervals has one; NaN without.
     score50, score90 : float
         Mean interval score over the observed loss (Gneiting & Raftery 2007); smaller is better.
     silent : int
@@ -287,14 +287,16 @@ def bench(
         altered += [one.name] if one.altered else []
         made: dict[tuple[str, bytes], tuple[Guess | str, float]] = {}
         for split in splits(one.runs, kinds):
+            key = split.train.tobytes() + split.test.tobytes()
             for name, forecast in named.items():
-                key = (name, split.train.tobytes() + split.test.tobytes())
-                if key not in made:
-                    made[key] = _run(forecast, one, split)
-                guess, seconds = made[key]
-                rows.append(_scored(one, split, name, guess, seconds))
-                if isinstance(guess, Guess) and guess.ensemble is not None and one.truth is None:
-                    past.add(one, split, guess.ensemble)
+                if (name, key) not in made:
+                    made[name, key] = _run(forecast, one, split)
+            guesses = {name: made[name, key] for name in named}
+            shared = _with_intervals([guess for guess, _ in guesses.values()], int(split.test.sum()))
+            rows += [_scored(one, split, name, *guess, shared) for name, guess in guesses.items()]
+            averages = (g.ensemble for g, _ in guesses.values() if isinstance(g, Guess) and g.ensemble is not None)
+            for found in averages if one.truth is None else ():
+                past.add(one, split, found)
     if not rows:
         msg = "None of the sets leaves enough runs to fit and to forecast under the splits asked for."
         raise UnsupportedError(msg)
@@ -313,7 +315,17 @@ def _run(forecast: Forecaster, one: HoldOutSet, split: Split) -> tuple[Guess | s
     return guess, perf_counter() - start
 
 
-def _scored(one: HoldOutSet, split: Split, name: str, guess: Guess | str, seconds: float) -> Row:
+def _with_intervals(guesses: Sequence[Guess | str], count: int) -> BoolArray:
+    """Held-out runs for which every forecaster with intervals has one: intervals are compared on those."""
+    shared = np.ones(count, bool)
+    for guess in guesses:
+        if isinstance(guess, Guess):
+            for low, high in guess.intervals.values():
+                shared &= np.isfinite(low) & np.isfinite(high)
+    return shared
+
+
+def _scored(one: HoldOutSet, split: Split, name: str, guess: Guess | str, seconds: float, shared: BoolArray) -> Row:
     runs, test = one.runs, split.test
     start = (one.name, one.family, split.kind, name, int(split.train.sum()), int(test.sum()))
     beyond = float(runs.C[test].max() / runs.C[split.train].max())
@@ -326,11 +338,10 @@ def _scored(one: HoldOutSet, split: Split, name: str, guess: Guess | str, second
         if level not in guess.intervals:
             continue
         low, high = (np.asarray(end, float) for end in guess.intervals[level])
-        known = np.isfinite(low) & np.isfinite(high)
-        silent = int((~known).sum())
-        if not known.any():
+        silent = int((~(np.isfinite(low) & np.isfinite(high))).sum())
+        if not shared.any():
             continue
-        observed, low, high = runs.L[test][known], low[known], high[known]
+        observed, low, high = runs.L[test][shared], low[shared], high[shared]
         outside = np.maximum(np.maximum(low - observed, observed - high), 0.0)
         word = f"{100 * level:.0f}"
         held[f"coverage{word}"] = float((outside == 0.0).mean())

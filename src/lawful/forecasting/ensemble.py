@@ -31,24 +31,25 @@ class Width(Record):
     How wide a forecast is: what turns the spread of the members into an interval.
 
     With S the spread of ln L over the members, h = ln(C/C_max) beyond the runs, c the standard error of the
-    coefficients and s the noise of one run, the standard deviation of ln L is the root of
-    ``(law S)^2 + (coefficients c)^2 + distance^2 (h + offset) + s^2``, and the error follows ``scale``
-    times Student's t with ``freedom`` degrees. That of ln N* has the terms of the second row, without noise.
+    coefficients and s the noise of one run, the error of ln L is that of Student's t with ``freedom`` degrees times
+    ``scale`` times the root of ``(law S)^2 + (coefficients c)^2 + distance^2 (h + offset) + s^2``. The error
+    of ln N* is Gaussian and has the first three terms, with weights of its own.
 
     Attributes
     ----------
     law, coefficients, distance, offset, scale, freedom : float
-        For the loss, made by :func:`lawful.forecasting.widths.derive` from public sweeps.
+        For the loss. The scale and the degrees of freedom are made by :func:`lawful.forecasting.widths.derive` from
+        public sweeps (docs/forecast.md); the weights of the first two terms are left at 1, since no sweep can tell.
     law_size, coefficients_size, distance_size, scale_size : float
         For N*: from simulated runs whose optimum is known, and from the lowest points of parabolas through budgets
         of public sweeps that were held out.
     """
 
-    law: float = 1.3
+    law: float = 1.0
     coefficients: float = 1.0
     distance: float = 0.004
     offset: float = 0.25
-    scale: float = 1.15
+    scale: float = 0.75
     freedom: float = 3.0
     law_size: float = 0.8
     coefficients_size: float = 0.4
