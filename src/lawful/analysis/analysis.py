@@ -25,6 +25,7 @@ from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, fit_sheet
 from lawful.estimate.solvers import Solver
+from lawful.forecasting.averaged import Averaged, averaged
 from lawful.laws.laws import DEFAULT_LAW, Law
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.diagnose import diagnose
@@ -64,6 +65,10 @@ class Analysis(AnalysisMethods, Shown):
         What the answer is worth; worked out when it is first asked for if not given.
     asked : tuple of float
         Budgets that a loaded analysis was asked about, which its verdict speaks of.
+    average : Averaged or None
+        Method ``auto``: the forecast that averages over laws, whose N*, D* and L* lead the decision.
+    unaveraged : str
+        Why ``auto`` has none; empty where it has, or was not asked.
 
     Examples
     --------
@@ -85,6 +90,8 @@ class Analysis(AnalysisMethods, Shown):
     intervals: Intervals | None = None
     judged: Judgement | None = None
     asked: tuple[float, ...] = ()
+    average: Averaged | None = None
+    unaveraged: str = ""
 
     def __repr__(self) -> str:
         asked = ", ".join(format_scientific(one.budget) for one in self.allocations) or "none"
@@ -99,6 +106,11 @@ class Analysis(AnalysisMethods, Shown):
         scale : mapping of str to float, optional
             Units of ``params`` and ``tokens`` that A and B refer to; as counted by default.
         """
+        shown = (*self.average_sheets(), self.fit_sheet(scale), *self.allocation_sheets(self.allocations))
+        return (*shown[:-1], replace(shown[-1], notes=self.notes))
+
+    def fit_sheet(self, scale: Mapping[str, float] | None = None) -> Sheet:
+        """Return the fit with its intervals, without notes; ``scale`` as for :meth:`sheets`."""
         sure, fit = self.sure, self.fit
         closing: tuple[str, ...] = ()
         units = {name: unit for name, unit in (scale or {}).items() if unit != 1.0}
@@ -110,9 +122,15 @@ class Analysis(AnalysisMethods, Shown):
             closing = (f"A and B refer to {said}.",)
         first = fit_sheet(fit, sure, self.judgement)
         first = replace(first, sentences=(*first.sentences, source_sentence(self.runs)), notes=())
-        first = replace(first, closing=(*first.closing, *closing))
-        *others, last = (first, *self.allocation_sheets(self.allocations))
-        return (*others, replace(last, notes=self.notes))
+        return replace(first, closing=(*first.closing, *closing))
+
+    def average_sheets(self) -> tuple[Sheet, ...]:
+        """Return the averaged forecast at every budget, or why there is none; nothing where it was not asked for."""
+        if self.average is not None:
+            return tuple(replace(sheet, notes=()) for sheet in self.average.sheets())
+        if self.unaveraged and self.allocations:
+            return (Sheet(f"No forecast that averages over laws: {self.unaveraged}"),)
+        return ()
 
     def allocation_sheets(self, allocations: Sequence[Allocation], *, level: float | None = None) -> tuple[Sheet, ...]:
         """Return decisions, each beside what Approach 2 would choose where that was priced."""
@@ -325,6 +343,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     isoflop, why = _isoflop_beside(found)
     notes.extend(why)
     truth = found if found.surface is not None else _surface_beside(table)
+    plain = method == "auto" and not (objective or fixed or bounds) and getattr(law, "name", law) == DEFAULT_LAW
+    average, unaveraged = _average_beside(table, targets, level) if plain else (None, "")
     tell(f"{draws} bootstrap refits" if kind in SCHEMES else "intervals")
     sure = intervals_of(found, kind, level=level, draws=draws, seed=seed, cluster=cluster)
     notes.extend(sure.notes if sure else ())
@@ -335,10 +355,14 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     made = tuple(_as_judged(one, judged, table) for one in made)
     notes.extend(judged.notes)
     notes.extend(_allocation_notes(found, made))
+    notes.extend(average.notes if average else ())
+    notes.extend(_disjoint(made, average))
     if found.surface is not None and found.surface.law.two_powers:
         notes.extend(diagnose(found))
         notes.extend(undertuned(found))
-    return Analysis(found, drawn, made, isoflop, truth, tuple(notes), level, sure, judged)
+    return Analysis(
+        found, drawn, made, isoflop, truth, tuple(notes), level, sure, judged, average=average, unaveraged=unaveraged
+    )
 
 
 def _as_judged(allocation: Allocation, judged: Judgement, runs: Runs) -> Allocation:
@@ -391,6 +415,30 @@ def _surface_beside(runs: Runs) -> Fit | None:
         return fit(runs)
     except IdentificationError:
         return None
+
+
+def _average_beside(runs: Runs, budgets: Sequence[float], level: float) -> tuple[Averaged | None, str]:
+    """Average over laws on the same runs, or why there is none."""
+    try:
+        return averaged(runs, budgets, level), ""
+    except IdentificationError as error:
+        return None, str(error)
+
+
+def _disjoint(made: tuple[Allocation, ...], average: Averaged | None) -> list[Note]:
+    """Intervals of L* of one law and of the average of laws that do not meet."""
+    notes = []
+    for one, seen in zip(made, () if average is None else average.outlooks, strict=False):
+        ends = (one.interval or {}).get("loss", NOWHERE)
+        low, high = seen.interval["loss"]
+        if ends[0] > high or ends[1] < low:
+            text = (
+                f"At {one.budget:.3g} FLOPs the interval of L* under one law alone, {ends[0]:.4g} to {ends[1]:.4g}, "
+                f"and that of the average of laws, {low:.4g} to {high:.4g}, do not meet: the runs do not settle the "
+                f"law, and the average is the one to plan with."
+            )
+            notes.append(Note("laws_disagree", text))
+    return notes
 
 
 def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) -> list[Note]:

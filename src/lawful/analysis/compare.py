@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lawful.analysis.analysis import Analysis, analyse, source_sentence
@@ -15,8 +15,9 @@ from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.decide.allocate import allocation_cells
-from lawful.errors import LawfulError, UnsupportedError
+from lawful.errors import IdentificationError, LawfulError, UnsupportedError
 from lawful.estimate.result import METHODS, SURFACE_METHODS, check_method
+from lawful.forecasting.averaged import Averaged, MethodRecord, averaged, method_records, own_record, records_sheet
 from lawful.laws.laws import DEFAULT_LAW, Law, find_law
 
 
@@ -133,6 +134,25 @@ def compare(
     return tuple(found)
 
 
+def average_beside(
+    runs: Runs, budgets: Sequence[float], level: float
+) -> tuple[Averaged | str, tuple[MethodRecord, ...]]:
+    """Average over laws on runs that were compared, and how each method did on the budgets held out of them."""
+    try:
+        found = averaged(runs, budgets, level)
+    except IdentificationError as error:
+        return str(error), ()
+    record = found.record or own_record(runs)
+    return replace(found, record=record), method_records(runs, record)
+
+
+def average_sheets(average: Averaged | str, records: Sequence[MethodRecord]) -> tuple[Sheet, ...]:
+    """Return the averaged forecast, or why there is none, and the records of the methods."""
+    if isinstance(average, str):
+        return (Sheet(f"No forecast that averages over laws: {average}"),)
+    return (*average.sheets(), *((records_sheet(records),) if records else ()))
+
+
 def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tuple[Sheet, ...]:
     """
     Return all methods side by side: coefficients, exponents, decisions, and who cannot run.
@@ -160,7 +180,7 @@ def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tu
     names = dict.fromkeys(name for cells in columns.values() for name in cells if not name.startswith("log10_"))
     rss = [name for name in names if name == "RSS"]
     first = _side_by_side("The same runs, fitted by every method.", columns, [*(n for n in names if n != "RSS"), *rss])
-    units = next((a.sheets(scale)[0].closing[-1:] for a in found if a.fit.surface is not None), ()) if scale else ()
+    units = next((a.fit_sheet(scale).closing[-1:] for a in found if a.fit.surface is not None), ()) if scale else ()
     sheets = [Sheet(first.title, said, first.columns, first.rows, None, units)]
     budgets = [one.budget for one in found[0].allocations] if found else []
     for i, budget in enumerate(budgets):
@@ -175,7 +195,7 @@ def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tu
 
 
 def _estimates(one: Analysis, scale: Scale) -> dict[str, Cell]:
-    cells = {str(name.value): cell for name, cell in one.sheets(scale)[0].rows}
+    cells = {str(name.value): cell for name, cell in one.fit_sheet(scale).rows}
     return cells | ({"RSS": Cell(one.fit.rss)} if one.fit.surface is not None else {})
 
 

@@ -47,11 +47,12 @@ def fit(
       lawful fit runs.csv --check --budget '30 days on 1024 h100'
     """
     asked = {**fitting.words(), **sampling.words(), "budgets": values.parse_budgets(budget)}
+    named, asked["method"] = asked["method"], fitting.method.value
     units = o.parse_scale(scale)
     if by is None:
-        _fit_one(runs, reading, asked, units, output)
+        _fit_one(runs, named, reading, asked, units, output)
     else:
-        _fit_groups(runs, by, reading, asked, units, output)
+        _fit_groups(runs, by, named, reading, asked, units, output)
 
 
 def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[Analysis, tuple[Move, ...]]:
@@ -63,11 +64,11 @@ def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[
 
 
 def _fit_one(
-    path: str, reading: o.Reading, asked: Mapping[str, Any], units: Mapping[str, float], output: o.Output
+    path: str, named: str, reading: o.Reading, asked: Mapping[str, Any], units: Mapping[str, float], output: o.Output
 ) -> None:
     from lawful.show.files.document import fit_document
 
-    with output.staged() as stage, working(f"Fitting {asked['method']}", quiet=output.json) as tell:
+    with output.staged() as stage, working(f"Fitting {named}", quiet=output.json) as tell:
         checked = reading.checked(path) if reading.check else None
         runs, given = (reading.read(path, ()), None) if checked is None else (checked.kept, checked.runs)
         analysis, moves = _analyse(runs, given, {**asked, "progress": tell})
@@ -100,20 +101,26 @@ def _write_checked(stage: Path, checked: Checked | None) -> None:
 
 
 def _fit_groups(
-    path: str, by: str, reading: o.Reading, asked: Mapping[str, Any], units: Mapping[str, float], output: o.Output
+    path: str,
+    by: str,
+    named: str,
+    reading: o.Reading,
+    asked: Mapping[str, Any],
+    units: Mapping[str, float],
+    output: o.Output,
 ) -> None:
     from lawful.analysis.compare import group_sheets
     from lawful.show.files.document import groups_document
     from lawful.sources.read import read_groups
 
-    with output.staged() as stage, working(f"Fitting {asked['method']} by {by}", quiet=output.json) as tell:
+    with output.staged() as stage, working(f"Fitting {named} by {by}", quiet=output.json) as tell:
         checked = reading.checked(path, by) if reading.check else None
         groups: dict[str, Any] = (
             read_groups(path, by=by, **reading.words(), needs=())
             if checked is None
             else dict.fromkeys(checked.names, checked)
         )
-        found = {value: _outcome(value, runs, {**asked, "progress": tell}) for value, runs in groups.items()}
+        found = {value: _outcome(value, named, runs, {**asked, "progress": tell}) for value, runs in groups.items()}
         outcomes = {value: outcome for value, (outcome, _) in found.items()}
         more = _check_document(checked, {value: moves for value, (_, moves) in found.items()})
         _require_one(outcomes.values(), f"No group of {by!r} can be fitted")
@@ -129,7 +136,7 @@ def _fit_groups(
 
 
 def _outcome(
-    group: str, source: Runs | Checked, asked: Mapping[str, Any]
+    group: str, named: str, source: Runs | Checked, asked: Mapping[str, Any]
 ) -> tuple[Analysis | Unavailable, tuple[Move, ...]]:
     """Return an analysis, or the reason that stands in its place when these runs cannot support one."""
     from lawful.analysis.compare import Unavailable
@@ -145,7 +152,7 @@ def _outcome(
         count = len(runs)
         return _analyse(runs, given, asked)
     except (InputError, IdentificationError) as error:
-        return Unavailable(asked["method"], Note("unavailable", str(error)), count), ()
+        return Unavailable(named, Note("unavailable", str(error)), count), ()
 
 
 def _require_one(outcomes: Iterable[Analysis | Unavailable], what: str) -> None:
@@ -177,18 +184,23 @@ def compare(
       lawful compare runs.csv --select experiment=llama_3 --json
       lawful compare runs.csv --check --budget 1e24
     """
+    from lawful.analysis.compare import average_beside, average_sheets, comparison_sheets
     from lawful.analysis.compare import compare as compare_methods
-    from lawful.analysis.compare import comparison_sheets
     from lawful.show.files.document import compare_document
 
     asked = {"law": fitting.law, **fitting.how(), **sampling.words(), "budgets": values.parse_budgets(budget)}
     units = o.parse_scale(scale)
     with output.staged() as stage, working("Fitting four ways", quiet=output.json) as tell:
-        outcomes = compare_methods(reading.read(runs), **asked, progress=tell)
+        table = reading.read(runs)
+        outcomes = compare_methods(table, **asked, progress=tell)
         _require_one(outcomes, "No method can run on these runs")
+        average, records = average_beside(table, asked["budgets"], sampling.level)
         if stage is not None:
             from lawful.show.files.bundle import write_comparison
 
             say(tell, WRITING)
-            write_comparison(stage, outcomes, scale=units)
-    output.give(lambda: compare_document(outcomes, scale=units), lambda: comparison_sheets(outcomes, scale=units))
+            write_comparison(stage, outcomes, scale=units, average=average, records=records)
+    output.give(
+        lambda: compare_document(outcomes, scale=units, average=average, records=records),
+        lambda: (*average_sheets(average, records), *comparison_sheets(outcomes, scale=units)),
+    )

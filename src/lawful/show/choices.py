@@ -12,6 +12,7 @@ from lawful.core.numbers import format_count, format_flops, format_level, format
 from lawful.core.sheet import Cell, Sheet
 from lawful.decide.allocate import Allocation
 from lawful.decide.constraints import Constrained
+from lawful.forecasting.averaged import AVERAGE, outlook_sheet
 from lawful.show.files.document import allocate_document, strict
 
 
@@ -73,12 +74,17 @@ def choices_sheets(
 ) -> list[Sheet]:
     """Return allocations and the choices under constraints, with what each costs."""
     sheets = list(analysis.allocation_sheets(allocations, level=level))
+    if analysis.average is not None and sheets:
+        seen = (outlook_sheet(analysis.average.ensemble.outlook(one.budget, level)) for one in allocations)
+        sheets = [sheet for pair in zip(seen, sheets, strict=True) for sheet in pair]
     spent = [one.budget for one in allocations] + [one.total for one in constrained]
     sheets += [sheet for one in constrained for sheet in one.sheets()]
     if cost is None:
         return sheets
     lines = [cost_line(cost, flops, count) for flops in spent]
-    return [replace(sheet, closing=(*sheet.closing, line)) for sheet, line in zip(sheets, lines, strict=True)]
+    priced = [sheet for sheet in sheets if sheet.columns[-1:] != (AVERAGE,)]
+    costs = dict(zip(map(id, priced), lines, strict=True))
+    return [replace(one, closing=(*one.closing, costs[id(one)])) if id(one) in costs else one for one in sheets]
 
 
 def cost_line(cost: Cost, flops: float, count: int) -> str:
@@ -106,5 +112,17 @@ def predict_sentence(document: Mapping[str, Any]) -> str:
     sizes = [f"{format_count(params)} parameters"] if params is not None else []
     sizes += [f"{format_count(tokens)} tokens"] if tokens is not None else []
     if budget is None or not sizes:
-        return f"Loss at {sizes[0] if sizes else format_flops(budget)}: {loss.text}{said}"
-    return f"Loss of {' on '.join(sizes)}: {loss.text}{said}; {format_flops(budget)}, {document['convention']}"
+        one_law = f"Loss at {sizes[0] if sizes else format_flops(budget)}: {loss.text}{said}"
+    else:
+        cost = f"{format_flops(budget)}, {document['convention']}"
+        one_law = f"Loss of {' on '.join(sizes)}: {loss.text}{said}; {cost}"
+    average = document.get("auto")
+    if average is None:
+        return one_law
+    ends = average["interval"]["loss"]
+    if average["far_from_valley"]:
+        return f"{one_law}. No interval of the average of laws: the run lies too far from the compute-optimal size."
+    single = Cell(None, "nats", *average["prediction"]["loss"]).span
+    several = Cell(average["loss"], "nats", *ends)
+    head = f"Average of laws: {several.text} ({format_level(document['level'])} interval {several.span}, one new run"
+    return f"{head} {single}).\n{one_law}"

@@ -19,8 +19,12 @@ from lawful.core.objective import Objective
 from lawful.core.typing import AnyArray
 from lawful.data.runs import Runs
 from lawful.errors import InputError, LawfulError, OutputError, UnsupportedError
+from lawful.estimate.pulled import Coupled
 from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
+from lawful.forecasting.averaged import Averaged, OwnRecord
+from lawful.forecasting.ensemble import Ensemble, Width
+from lawful.forecasting.members import Members
 from lawful.laws.formula import Formula, described
 from lawful.laws.formula import law as law_of
 from lawful.laws.law import Law
@@ -181,6 +185,7 @@ def artifact_document(result: Analysis | AnyFit, *, scale: Mapping[str, float] |
         "runs": strict(_encode_runs(fit)),
         "sure": None if analysis.sure is None else {"kind": analysis.sure.kind, "level": analysis.sure.level},
         "draws": None if analysis.draws is None else strict(_encode_draws(analysis.draws)),
+        "average": None if analysis.average is None else strict(_encode_average(analysis.average)),
     }
 
 
@@ -465,4 +470,33 @@ def _decode(document: Document) -> Analysis:
         # Intervals are computed again: what is stored is which kind, at which level.
         intervals=sure and Intervals(fit, sure["kind"], sure["level"], draws, draws.notes if draws else ()),
         asked=tuple(float(one["budget"]) for one in document.get("allocations") or ()),
+        average=_decode_average(document.get("average"), runs),
+        unaveraged=(document.get("auto") or {}).get("reason") or "",
     )
+
+
+def _encode_average(average: Averaged) -> Document:
+    """The laws of an average as they were fitted, and the constants of its width."""
+    found, record = average.ensemble, average.record
+    members = found.members
+    return {
+        "laws": members.laws._asdict(),
+        **{name: getattr(members, name) for name in MEMBER_NUMBERS},
+        "width": asdict(found.width),
+        "flops_per_param_token": found.cost.flops_per_param_token,
+        "record": record and {one.name: getattr(record, one.name) for one in fields(record)},
+    }
+
+
+def _decode_average(document: Mapping[str, Any] | None, runs: Runs) -> Averaged | None:
+    if document is None:
+        return None
+    laws: dict[str, Any] = {name: np.array(value) for name, value in document["laws"].items()}
+    laws["scale"] = float(laws["scale"])
+    members = Members(Coupled(**laws), **{name: document[name] for name in MEMBER_NUMBERS})
+    cost, record = Cost(document["flops_per_param_token"]), document["record"]
+    return Averaged(Ensemble(runs, members, Width(**document["width"]), cost), record and OwnRecord(**record))
+
+
+MEMBER_NUMBERS = ("central", "noise", "power", "failed")
+"""What is kept of the members of an average besides their laws."""

@@ -83,12 +83,12 @@ def write_tables(folder: Path, tables: Mapping[str, Columns]) -> None:
         write_columns(folder / f"{name}.csv", table)
 
 
-def write_comparison(folder: Path, outcomes: Sequence[Outcome], *, scale: Mapping[str, float] | None = None) -> None:
-    """Write ``compare.json``, and the report of the VPNLS fit where there is one."""
+def write_comparison(folder: Path, outcomes: Sequence[Outcome], **options: Any) -> None:
+    """Write ``compare.json`` (options of its document), and the report of the VPNLS fit where there is one."""
     for outcome in outcomes:
         if isinstance(outcome, Analysis) and outcome.method == "vpnls":
             write_report_files(folder, outcome)
-    write_document(folder / "compare.json", compare_document(outcomes, scale=scale))
+    write_document(folder / "compare.json", compare_document(outcomes, **options))
 
 
 def write_demo(folder: Path, outcomes: Sequence[Outcome]) -> None:

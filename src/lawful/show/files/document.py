@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from lawful.core.validation import positive
 from lawful.decide.allocate import Allocation
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
+from lawful.forecasting.averaged import Averaged, MethodRecord, outlook_document
 from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import point_of
 
@@ -222,11 +224,19 @@ def fit_document(analysis: Analysis, *, scale: Mapping[str, float] | None = None
         "notes": _notes(analysis.notes),
         "intervals": intervals_document(analysis, units),
         "allocations": [allocation_document(a) for a in analysis.allocations],
+        "auto": average_block(analysis.average or analysis.unaveraged or None),
         "scale": units,
         "convention": surface.surface.cost.convention if surface else Cost().convention,
     }
     result: Document = strict(document)
     return result
+
+
+def average_block(average: Averaged | str | None) -> Document | None:
+    """Return an average of laws, or the reason why there is none, as it stands in JSON; ``None`` if not asked for."""
+    if isinstance(average, str):
+        return {"available": False, "reason": average, "record": None, "forecasts": []}
+    return None if average is None else average.to_dict()
 
 
 def unavailable_document(outcome: Unavailable) -> Document:
@@ -245,6 +255,7 @@ def unavailable_document(outcome: Unavailable) -> Document:
         "notes": _notes([outcome.note]),
         "intervals": None,
         "allocations": None,
+        "auto": None,
         "scale": None,
         "convention": Cost().convention,
     }
@@ -257,7 +268,13 @@ def outcome_document(outcome: Outcome, *, scale: Mapping[str, float] | None = No
     return fit_document(outcome, scale=scale)
 
 
-def compare_document(outcomes: Iterable[Outcome], *, scale: Mapping[str, float] | None = None) -> Document:
+def compare_document(
+    outcomes: Iterable[Outcome],
+    *,
+    scale: Mapping[str, float] | None = None,
+    average: Averaged | str | None = None,
+    records: Sequence[MethodRecord] = (),
+) -> Document:
     """
     Return what ``lawful compare --json`` prints (schema ``lawful.compare/1``).
 
@@ -267,8 +284,18 @@ def compare_document(outcomes: Iterable[Outcome], *, scale: Mapping[str, float] 
         What :func:`lawful.compare` returned, in its order.
     scale : mapping of str to float, optional
         As in :func:`fit_document`.
+    average : Averaged or str, optional
+        The average of laws on the same runs, or why there is none.
+    records : sequence of MethodRecord
+        How each method did on held-out budgets.
     """
-    return {"schema": COMPARE_SCHEMA, "fits": [outcome_document(o, scale=scale) for o in outcomes]}
+    document: Document = {
+        "schema": COMPARE_SCHEMA,
+        "fits": [outcome_document(o, scale=scale) for o in outcomes],
+        "auto": strict(average_block(average)),
+        "held_out": [strict(asdict(one)) for one in records],
+    }
+    return document
 
 
 def groups_document(by: str, outcomes: Mapping[str, Outcome], *, scale: Mapping[str, float] | None = None) -> Document:
@@ -317,10 +344,34 @@ def predict_document(
             "level": at,
             "interval": interval,
             "prediction": new_run,
+            "auto": average_at(analysis, *point, at),
             "convention": fit.surface.cost.convention,
         }
     )
     return document
+
+
+def average_of(analysis: Analysis, allocations: Sequence[Allocation], level: float) -> list[Document] | None:
+    """Return what the average of laws says of each budget; ``None`` where the fit has none."""
+    if analysis.average is None:
+        return None
+    found = analysis.average.ensemble
+    return [outlook_document(found.outlook(one.budget, level)) for one in allocations]
+
+
+def average_at(analysis: Analysis, params: float, tokens: float, level: float) -> Document | None:
+    """Return what the average of laws says of one run; ``None`` where the fit has none."""
+    if analysis.average is None:
+        return None
+    found = analysis.average.ensemble
+    return {
+        "loss": found.loss(params, tokens),
+        "interval": {"loss": found.interval(params, tokens, level, run=False)},
+        "prediction": {"loss": found.interval(params, tokens, level)},
+        "parts": found.parts(params, tokens)._asdict(),
+        "spread": found.spread(params, tokens),
+        "far_from_valley": bool(found.is_far(params, tokens)),
+    }
 
 
 def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, level: float) -> Document:
@@ -334,6 +385,7 @@ def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, 
             "level": level,
             "verdict": analysis.verdict.value,
             "allocations": [allocation_document(a) for a in allocations],
+            "auto": average_of(analysis, allocations, level),
             "convention": cost.convention,
         }
     )

@@ -1,0 +1,128 @@
+"""Method auto through the verbs: its block in every document, its first line, saved and loaded again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lawful
+from lawful.analysis.analysis import Analysis, analyse
+from lawful.cli.app import main
+from lawful.core.render import text
+from lawful.data.runs import Runs
+from lawful.forecasting.averaged import averaged, method_records
+from lawful.forecasting.sets import coupled
+from lawful.show.files.artifact import load
+from lawful.show.files.document import average_block, compare_document, fit_document, predict_document
+
+TARGET = 1e22
+
+
+@pytest.fixture(scope="module")
+def runs() -> Runs:
+    truth = coupled(0.5)
+    return lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth), noise=0.003)
+
+
+@pytest.fixture(scope="module")
+def found(runs: Runs) -> Analysis:
+    return analyse(runs, budgets=[TARGET], draws=0)
+
+
+def test_the_first_line_is_the_decision_of_the_average(found: Analysis) -> None:
+    first, second = text(*found.sheets()).splitlines()[:2]
+    assert first.startswith("At 1e22 FLOPs, 10 times beyond the runs: N* ")
+    assert "D* " in first
+    assert "L* " in first
+    assert second.startswith(
+        "Held out: the 9 runs of most compute, forecast from the other 27, came with a median error"
+    )
+    assert found.average is not None
+    record = found.average.record
+    assert record is not None
+    assert f"{record.hits} of {record.intervals} lay inside" in second
+
+
+def test_its_decision_is_near_the_truth_where_one_law_alone_is_not(found: Analysis) -> None:
+    best = coupled(0.5).optimum(TARGET)
+    assert found.average is not None
+    made = found.average.outlooks[0]
+    low, high = made.prediction
+    assert low < best.loss < high
+    assert abs(made.loss / best.loss - 1) < 0.02
+    low, high = made.interval["params"]
+    assert low < best.params < high
+
+
+def test_the_document_has_the_block_and_keeps_the_fit(found: Analysis, runs: Runs) -> None:
+    document = fit_document(found)
+    assert document["method"] == "vpnls"
+    block = document["auto"]
+    assert block["available"]
+    assert set(block["record"]) == {"fitted", "held", "beyond", "error", "miss", "hits", "intervals"}
+    one = block["forecasts"][0]
+    assert set(one["parts"]) == {"noise", "coefficients", "law", "discrepancy"}
+    assert one["interval"]["loss"][0] < one["loss"] < one["interval"]["loss"][1]
+    named = fit_document(analyse(runs, method="vpnls", budgets=[TARGET], draws=0))
+    assert named.pop("auto") is None
+    document.pop("auto")
+    for both in (document, named):
+        both["notes"] = [note for note in both["notes"] if note["code"] != "laws_disagree"]
+    assert document == named
+
+
+@pytest.mark.parametrize(
+    "options", [{"law": "skaling"}, {"fixed": {"E": 1.7}}, {"objective": "huber"}, {"method": "approach2"}]
+)
+def test_what_is_asked_by_name_stays_as_it_is(runs: Runs, options: dict[str, object]) -> None:
+    named = analyse(runs, budgets=[TARGET], draws=0, **options)  # type: ignore[arg-type]
+    assert named.average is None
+    assert named.unaveraged == ""
+
+
+def test_too_few_runs_have_a_reason_and_the_one_law(runs: Runs) -> None:
+    few = runs.take(np.arange(0, len(runs), 5))
+    seen = analyse(few, budgets=[TARGET], draws=0)
+    assert seen.average is None
+    assert "at least 10 runs" in seen.unaveraged
+    assert text(*seen.sheets()).startswith("No forecast that averages over laws: ")
+    assert fit_document(seen)["auto"] == average_block(seen.unaveraged)
+
+
+def test_a_saved_average_is_the_same_again(found: Analysis, tmp_path: Path) -> None:
+    again = load(found.save(tmp_path / "fit.json"))
+    assert again.average is not None
+    assert found.average is not None
+    one, two = (each.ensemble.outlook(1e23) for each in (found.average, again.average))
+    assert (one.params, one.loss, one.prediction, one.interval) == (two.params, two.loss, two.prediction, two.interval)
+    assert again.average.record == found.average.record
+    document = predict_document(again, one.params, one.tokens)
+    assert document["auto"]["loss"] == one.loss
+    assert tuple(document["auto"]["prediction"]["loss"]) == one.prediction
+
+
+def test_compare_has_the_average_and_the_record_of_every_method(runs: Runs) -> None:
+    made = averaged(runs, [TARGET])
+    records = method_records(runs, made.record)
+    assert [one.method for one in records] == ["auto", "vpnls", "approach1", "approach2", "approach3"]
+    assert all(one.fitted == 27 and one.miss is not None for one in records)
+    held = np.sort(runs.C)[27:]
+    train, test = runs.take(held.min() > runs.C), runs.take(held.min() <= runs.C)
+    one_law = lawful.fit(train, method="vpnls").surface.loss(test.N, test.D) / test.L - 1
+    assert records[1].error == pytest.approx(np.median(one_law))
+    document = compare_document((), average=made, records=records)
+    assert document["auto"]["forecasts"][0]["budget"] == TARGET
+    assert [row["method"] for row in document["held_out"]] == [one.method for one in records]
+
+
+def test_the_shell_leads_with_the_average(found: Analysis, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = found.save(tmp_path / "fit.json")
+    assert main(["allocate", str(path), "--budget", "1e23"]) == 0
+    assert capsys.readouterr().out.startswith("At 1e23 FLOPs, 100 times beyond the runs: N* ")
+    assert main(["allocate", str(path), "--budget", "1e23", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["auto"][0]["beyond"] == pytest.approx(100)
+    assert main(["predict", str(path), "--params", "3e9", "--tokens", "6e11"]) == 0
+    assert capsys.readouterr().out.startswith("Average of laws: ")
