@@ -126,3 +126,18 @@ def test_the_shell_leads_with_the_average(found: Analysis, tmp_path: Path, capsy
     assert json.loads(capsys.readouterr().out)["auto"][0]["beyond"] == pytest.approx(100)
     assert main(["predict", str(path), "--params", "3e9", "--tokens", "6e11"]) == 0
     assert capsys.readouterr().out.startswith("Average of laws: ")
+
+
+def test_a_forecast_of_an_average_goes_into_the_ledger(
+    found: Analysis, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, ledger = found.save(tmp_path / "fit.json"), tmp_path / "ours.jsonl"
+    assert main(["forecast", str(path), "--budget", "1e23", "--ledger", str(ledger), "--json"]) == 0
+    entry = json.loads(capsys.readouterr().out)
+    assert found.average is not None
+    made = found.average.ensemble.outlook(1e23)
+    assert entry["forecaster"] == "auto"
+    assert entry["forecasts"][0]["params"] == pytest.approx(made.params)
+    assert tuple(entry["forecasts"][0]["prediction"]) == pytest.approx(made.prediction)
+    assert main(["forecast", str(path), "--params", "1e8", "--tokens", "1e14", "--ledger", str(ledger)]) == 1
+    assert "more than a factor 10 from the compute-optimal size" in capsys.readouterr().err

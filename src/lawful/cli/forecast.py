@@ -41,8 +41,9 @@ def forecast(
     """
     Write down what a run will reach before it exists; score the forecast when it does.
 
-    Fits of every method forecast compute-optimal runs; approach1 and approach2 take the loss from a curve in compute
-    through the optima of their budgets (4 at least) and say nothing about runs of other --params and --tokens.
+    A fit by method auto forecasts by its average of laws. Fits of every method forecast compute-optimal runs;
+    approach1 and approach2 take the loss from a curve in compute through the optima of their budgets (4 at least)
+    and say nothing about runs of other --params and --tokens.
 
     \b
     Examples:
@@ -64,13 +65,18 @@ def forecast(
     points = []
     if params is not None and tokens is not None:
         points.append((values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)))
+    from lawful.forecasting.averaged import averaged_forecasts
     from lawful.forecasting.forecast import forecast as make
-    from lawful.show.files.artifact import load_fit
+    from lawful.show.files.artifact import load
     from lawful.show.ledger import append_entry, entry_of, entry_sheet
 
-    fit = load_fit(source)
-    made = make(fit, budgets, points=points, level=sampling.level)
-    entry = entry_of(fit, made)
+    analysis = load(source)
+    fit, average = analysis.fit, analysis.average
+    if average is None or not (budgets or points):
+        made, forecaster = make(fit, budgets, points=points, level=sampling.level), fit.method
+    else:
+        made, forecaster = averaged_forecasts(average.ensemble, budgets, points, sampling.level), "auto"
+    entry = entry_of(fit, made, forecaster=forecaster)
     append_entry(ledger, entry)
     if json:
         print_document(entry)

@@ -15,7 +15,8 @@ from lawful.core.shown import Record, Shown
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, LawfulError
 from lawful.estimate.result import SURFACE_METHODS
-from lawful.forecasting.ensemble import DISAGREE, Ensemble, Outlook, ensemble
+from lawful.forecasting.ensemble import DISAGREE, FAR_FROM_VALLEY, Ensemble, Outlook, ensemble
+from lawful.forecasting.forecast import Forecast
 from lawful.forecasting.holdout import forecast_frontier, forecast_surface
 from lawful.forecasting.sets import splits
 from lawful.laws.laws import DEFAULT_LAW, find_law
@@ -170,6 +171,35 @@ def averaged(runs: Runs, budgets: Sequence[float] = (), level: float = 0.9) -> A
     found = ensemble(runs)
     made = tuple(found.outlook(budget, level) for budget in budgets)
     return Averaged(found, own_record(found.runs) if budgets else None, made)
+
+
+def averaged_forecasts(
+    found: Ensemble, budgets: Sequence[float] = (), points: Sequence[tuple[float, float]] = (), level: float = 0.9
+) -> tuple[Forecast, ...]:
+    """
+    Forecast runs before they exist by the average of laws: compute-optimal ones at budgets, then others.
+
+    Raises
+    ------
+    IdentificationError
+        If a run lies too far from the compute-optimal size for an interval.
+    """
+    made = [(float(c), float(found.params(c)), float(found.tokens(c)), True) for c in budgets]
+    made += [(float(found.cost.flops(n, d)), float(n), float(d), False) for n, d in points]
+    out = []
+    for budget, params, tokens, optimal in made:
+        if found.is_far(params, tokens):
+            msg = (
+                f"A run of {params:.4g} parameters on {tokens:.4g} tokens lies more than a factor "
+                f"{FAR_FROM_VALLEY:g} from the compute-optimal size, where the average of laws has no interval that "
+                f"holds; forecast a run nearer to it, or fit one law by name (vpnls, approach3)."
+            )
+            raise IdentificationError(msg)
+        low, high = (float(end) for end in found.interval(params, tokens, level))
+        error = float(found.loss(params, tokens) * found.parts(params, tokens).total(run=True) * found.width.scale)
+        loss = float(found.loss(params, tokens))
+        out.append(Forecast(budget, params, tokens, loss, (low, high), error, level, optimal))
+    return tuple(out)
 
 
 @dataclass(frozen=True)

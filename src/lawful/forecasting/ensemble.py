@@ -49,9 +49,9 @@ class Width(Record):
     coefficients: float = 1.0
     distance: float = 0.004
     offset: float = 0.25
-    scale: float = 0.75
+    scale: float = 0.786
     freedom: float = 3.0
-    law_size: float = 0.8
+    law_size: float = 0.6
     coefficients_size: float = 0.4
     distance_size: float = 0.12
     scale_size: float = 1.0

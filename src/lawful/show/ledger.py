@@ -33,7 +33,9 @@ OPTIMUM_TOLERANCE = 0.03
 """Runs within this fraction of a budget are runs at that budget: they have whole steps and whole layers."""
 
 
-def entry_of(fit: Fit | FrontierFit, made: Sequence[Forecast], *, now: datetime | None = None) -> dict[str, Any]:
+def entry_of(
+    fit: Fit | FrontierFit, made: Sequence[Forecast], *, now: datetime | None = None, forecaster: str = ""
+) -> dict[str, Any]:
     """
     Return one ledger entry: forecasts with all that is needed to hold their maker to them.
 
@@ -44,6 +46,8 @@ def entry_of(fit: Fit | FrontierFit, made: Sequence[Forecast], *, now: datetime 
     made : sequence of Forecast
     now : datetime, optional
         When; this moment by default.
+    forecaster : str
+        ``auto`` where the average of laws forecast, and the fit stands beside it; that of the fit by default.
 
     Returns
     -------
@@ -75,6 +79,7 @@ def entry_of(fit: Fit | FrontierFit, made: Sequence[Forecast], *, now: datetime 
             "data": {"sha256": fit.runs.sha256, "n_runs": len(fit.runs), "source": fit.runs.source},
             "law": model.surface.law.name,
             "method": fit.method,
+            "forecaster": forecaster or fit.method,
             "settings": {
                 "objective": str(model.objective),
                 "fixed": dict(model.fixed),
