@@ -92,6 +92,19 @@ def test_too_few_runs_have_a_reason_and_the_one_law(runs: Runs) -> None:
     assert fit_document(seen)["auto"] == average_block(seen.unaveraged)
 
 
+def test_where_the_optimum_is_not_told_the_average_is_silent_too() -> None:
+    truth = lawful.Surface.named("chinchilla")
+    sizes = np.repeat(np.geomspace(2e7, 5e9, 8), 3)
+    ratio = np.tile([400.0, 600.0, 900.0], 8)  # all far beyond the twenty or so tokens per parameter that are best
+    rng = np.random.default_rng(5)
+    losses = truth.loss(sizes, ratio * sizes) * np.exp(0.002 * rng.standard_normal(sizes.size))
+    seen = analyse(Runs.from_arrays(sizes, ratio * sizes, losses), budgets=[1e23], draws=0)
+    assert seen.judged is not None
+    assert seen.judged.reason == "outside"
+    assert seen.average is None
+    assert seen.unaveraged.startswith("the runs do not tell")
+
+
 def test_a_saved_average_is_the_same_again(found: Analysis, tmp_path: Path) -> None:
     again = load(found.save(tmp_path / "fit.json"))
     assert again.average is not None

@@ -354,6 +354,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     judged = judge(found, targets, cluster=AUTO if cluster is None or kind == "cluster" else cluster)
     made = tuple(_as_judged(one, judged, table) for one in made)
     notes.extend(judged.notes)
+    if average and judged.reason not in ("", "wide") and any(judged.withholds(c, table) for c in targets):
+        average, unaveraged = None, "the runs do not tell the compute-optimal size; the note not_identified says why."
     notes.extend(_allocation_notes(found, made))
     notes.extend(average.notes if average else ())
     notes.extend(_disjoint(made, average))
