@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lawful.cli.app import main
 from lawful.errors import OutputError
 from lawful.show.files.output import staged_output
 
@@ -116,3 +119,13 @@ def test_a_read_only_parent_is_known_at_once(tmp_path):
             write(tmp_path / "out")
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_table_of_one_column_is_written_with_the_curve_of_its_law(tmp_path: Path) -> None:
+    tokens = np.geomspace(1e7, 1e10, 9)
+    losses = 1.2 + 60 / tokens**0.25 + np.random.default_rng(3).normal(0, 0.01, 9)
+    rows = "\n".join(f"{d:.8g},{loss:.8g}" for d, loss in zip(tokens, losses, strict=True))
+    (tmp_path / "curve.csv").write_text(f"tokens,loss\n{rows}\n", encoding="utf-8")
+    assert main(["fit", str(tmp_path / "curve.csv"), "--law", "hestness", "--out", str(tmp_path / "out")]) == 0
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"curve.png", "curve.svg", "fit.json", "runs.csv"}

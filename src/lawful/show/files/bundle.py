@@ -15,6 +15,7 @@ from lawful.analysis.evidence import gather
 from lawful.core.typing import Columns
 from lawful.data.runs import Runs
 from lawful.estimate.result import Fit, FrontierFit
+from lawful.show.figures.curve_figure import has_curve
 from lawful.show.figures.figures import figures_of, save_figure
 from lawful.show.files.artifact import artifact_document
 from lawful.show.files.document import compare_document, dumps, groups_document, sealed
@@ -42,7 +43,7 @@ def write_fit(
     """
     Write one analysis into a folder: ``runs.csv``, figures, ``report.html`` with its ``tables/``, and ``fit.json``.
 
-    Runs of a table without N or budgets get no figures and no report.
+    Runs of a table without N or budgets get no report, and as a figure the curve of their law.
 
     Parameters
     ----------
@@ -60,10 +61,12 @@ def write_fit(
         The check that chose the runs.
     """
     write_runs(folder / "runs.csv", analysis.fit)
-    # Figures and report are drawn along budgets, which a table of one column does not have.
-    if analysis.fit.runs.has("N") and analysis.fit.runs.has("C"):
-        if with_figures != "none":
-            write_figures(folder, analysis)
+    # A report is drawn along budgets, which a table of one column does not have; a curve is drawn over that column.
+    along_budgets = analysis.fit.runs.has("N") and analysis.fit.runs.has("C")
+    curve = isinstance(analysis.fit, Fit) and has_curve(analysis.fit)
+    if with_figures != "none" and (along_budgets or curve):
+        write_figures(folder, analysis)
+    if along_budgets:
         write_report_files(folder, analysis, checked)
     write_document(folder / "fit.json", {**artifact_document(analysis, scale=scale), **(more or {})})
 
