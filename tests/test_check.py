@@ -404,7 +404,7 @@ def sweeps(draw):
 @given(sweeps())
 def test_every_dropped_row_has_one_reason_and_the_rest_is_untouched(runs):
     table = {"params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": runs.L, "run": np.arange(len(runs))}
-    checked = lawful.check(table)
+    checked = lawful.check(table, as_is=True)  # these losses need not fall with compute
     assert set(checked.reason) <= {KEPT, *SENTENCES}
     assert sum(checked.counts.values()) == checked.outlier.sum()
     shown = checked.table

@@ -26,6 +26,7 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis, analyse
     from lawful.analysis.compare import compare
+    from lawful.analysis.look import look
     from lawful.approach2.bias import bias
     from lawful.checks.check import check
     from lawful.core.cost import Cost
@@ -95,6 +96,7 @@ _HOME = {
     "fit_isoflop": "lawful.estimate.isoflop",
     "isoflop_points": "lawful.sources.isoflops",
     "load": "lawful.show.files.artifact",
+    "look": "lawful.analysis.look",
     "plan": "lawful.design.design",
     "read_runs": "lawful.sources.read",
     "simulate": "lawful.design.plan",
@@ -216,6 +218,7 @@ __all__ = [
     "fit_isoflop",
     "isoflop_points",
     "load",
+    "look",
     "plan",
     "read_runs",
     "simulate",

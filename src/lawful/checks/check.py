@@ -18,7 +18,7 @@ from lawful.core.notes import Note
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
-from lawful.data.columns import find_column, listed, normalise
+from lawful.data.columns import SEED_NAMES, find_column, listed, normalise
 from lawful.data.runs import Runs
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs, third_quantity
@@ -33,9 +33,6 @@ ROWS_NAMED = 6
 
 WHOLE = ""
 """Name of the only experiment of a table."""
-
-SEED_NAMES = frozenset({"seed", "random_seed", "replicate", "replica", "trial"})
-"""Columns that tell the replicates of a run apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -347,13 +344,16 @@ class _Given:
     valid: BoolArray
     labels: Mapping[str, AnyArray]
     build: Callable[[IntArray, Mapping[str, str]], Runs]
+    measures: Sequence[AnyArray]
 
 
 def _from_runs(runs: Runs) -> _Given:
     columns = dict(runs.table) or {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C, **runs.labels}
     rows = Table(columns, list(columns), row_numbers(runs), runs.source, runs.selection)
     # Not read anew: these runs know their budget groups.
-    return _Given(rows, np.ones(len(runs), dtype=bool), runs.labels, lambda index, _: runs.take(index))
+    return _Given(
+        rows, np.ones(len(runs), dtype=bool), runs.labels, lambda index, _: runs.take(index), (runs.N, runs.group)
+    )
 
 
 def _from_table(
@@ -370,7 +370,8 @@ def _from_table(
     def build(index: IntArray, chosen: Mapping[str, str]) -> Runs:
         return table_runs(rows.take(index, chosen), roles, weights=weights, notes=notes, handling=handling)
 
-    return _Given(rows, _valid(rows, roles), labels, build)
+    measures = [rows.columns[roles[quantity]] for quantity in ("params", "budget") if quantity in roles]
+    return _Given(rows, _valid(rows, roles), labels, build, measures)
 
 
 def _valid(rows: Table, roles: Mapping[str, str]) -> BoolArray:
@@ -400,7 +401,7 @@ def _numbers(key: str, rows: Table) -> Array:
 def _experiments(given: _Given, by: str | None) -> tuple[str | None, IntArray, list[str]]:
     """Return the column that tells experiments apart, the experiment of each row, and their names."""
     if by is None:
-        key = experiment_column(given.labels, given.rows.selection)
+        key = experiment_column(given.labels, given.rows.selection, given.measures)
     else:
         key = find_column(by, given.rows.keys, given.rows.header, asked="by")
     if key is None:

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -31,6 +31,7 @@ from lawful.cli import (
     report,
     speedup,
     study,
+    sureness,
     use,
 )
 from lawful.cli.splice import VerbCommand, spliced
@@ -50,8 +51,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-VERBS = {
-    START: (demo.demo, fit.fit, check.check, fit.compare),
+VERBS: dict[str, tuple[Callable[..., None], ...]] = {
+    START: (demo.demo, look.look, fit.fit, check.check, fit.compare),
     DECIDE: (use.allocate, use.predict, forecast.forecast, speedup.deadweight, speedup.speedup),
     PLAN: (plan.plan,),
     LOOK: (
@@ -60,10 +61,10 @@ VERBS = {
         audit.audit,
         bench.bench,
         coverage.coverage,
-        look.profile,
-        look.dial,
-        look.indifference,
-        look.lack_of_fit,
+        sureness.profile,
+        sureness.dial,
+        sureness.indifference,
+        sureness.lack_of_fit,
         bias.bias,
         conventions.conventions,
         isoflops.isoflops,
@@ -98,6 +99,7 @@ def root(
     \b
     Examples:
       lawful demo
+      lawful look runs.csv
       lawful fit runs.csv --budget 3.8e25 --out result
       lawful compare runs.csv --budget 3.8e25
       lawful check runs.csv --out checked

@@ -1,101 +1,44 @@
-"""``lawful profile``, ``dial``, ``indifference`` and ``lack-of-fit``: how much of an answer the runs decide."""
+"""``lawful look``: what a table is, what it supports, and what to run next."""
 
 # ruff: noqa: D301 - typer reads a verb's flags off its signature and its help off its docstring
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lawful.cli import options as o
-from lawful.cli import values
 from lawful.cli.splice import Without
 from lawful.cli.terminal import working
+from lawful.errors import InputError
 
-Quantity = Annotated[
-    str,
-    typer.Option("--quantity", metavar="NAME", help="A coefficient, a, b, or params, tokens, loss at --budget."),
-]
-Epsilon = Annotated[
-    str | None,
-    typer.Option("--within", metavar="X", help="Loss in nats that does not matter. Default: one run's noise."),
-]
-OnlyLevel = Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed")]
-OnlySeed = Annotated[o.Sampling, Without("draws", "intervals", "cluster", "level")]
-NoFigures = Annotated[o.Output, Without("figures")]
+if TYPE_CHECKING:
+    from lawful.analysis.look import Look
 
 
-def profile(
-    fit: o.FitPath, *, quantity: Quantity, budget: o.Budget = None, sampling: OnlyLevel, output: NoFigures
-) -> None:
+def look(runs: o.RunsPath, *, reading: Annotated[o.Reading, Without("check")], output: o.Output) -> None:
     """
-    Say how the misfit rises along one quantity with everything else refitted, and where its interval ends.
+    Say what a table is: its columns and units, budgets, cells, what can be done with it, and the command to run next.
 
     \b
     Examples:
-      lawful profile result/fit.json --quantity alpha
-      lawful profile result/fit.json --quantity params --budget 1e24 --level 0.95 --json
+      lawful look runs.csv
+      lawful look runs.csv --columns tokens='steps*batch_size*seq_len'
+      lawful look runs.csv --select experiment=llama_3 --out looked
     """
-    at = None if budget is None else values.parse_budget("--budget", budget)
-    from lawful.show.files.artifact import load_fit
-    from lawful.show.files.document import profile_document
-    from lawful.uncertainty.profile import profile as take_profile
+    from lawful.analysis.look import look as look_at
+    from lawful.show.look import look_document, write_look
 
-    with output.answering("profile") as answer, working("Profiling", quiet=output.json):
-        found = take_profile(load_fit(fit), quantity, budget=at, level=sampling.level)
-        answer(lambda: profile_document(found), found.sheets)
-
-
-def dial(fit: o.FitPath, *, budget: o.NeededBudget, sampling: OnlyLevel, output: NoFigures) -> None:
-    """
-    Turn the irreducible loss through its interval, and say how the optimum and its loss at a budget follow.
-
-    \b
-    Examples:
-      lawful dial result/fit.json --budget 3.8e25
-    """
-    at = values.parse_budget("--budget", budget)
-    from lawful.show.files.artifact import load_fit
-    from lawful.show.files.document import dial_document
-    from lawful.uncertainty.dial import asymptote_dial
-
-    with output.answering("dial") as answer, working("Refitting", quiet=output.json):
-        found = asymptote_dial(load_fit(fit), at, level=sampling.level)
-        answer(lambda: dial_document(found), found.sheets)
+    with output.staged() as stage, working("Looking", quiet=output.json):
+        found = look_at(runs, **reading.words())
+        if stage is not None:
+            write_look(stage, found, with_figures=output.with_figures)
+    output.give(lambda: look_document(found), lambda: _parts(found))
+    if found.refused:
+        raise InputError(found.refused)
 
 
-def indifference(fit: o.FitPath, *, budget: o.NeededBudget, within: Epsilon = None, output: NoFigures) -> None:
-    """
-    Say which sizes are as good as the optimum at a budget, within the noise of one run or a loss that you name.
-
-    \b
-    Examples:
-      lawful indifference result/fit.json --budget 3.8e25
-      lawful indifference result/fit.json --budget '30 days on 1024 h100' --within 0.01
-    """
-    at, epsilon = values.parse_budget("--budget", budget), values.parse_optional("--within", within)
-    from lawful.decide.indifference import indifference as valley
-    from lawful.show.files.artifact import load_fit
-    from lawful.show.files.document import indifference_document
-
-    with output.answering("indifference") as answer:
-        found = valley(o.with_surface(load_fit(fit)), at, epsilon)
-        answer(lambda: indifference_document(found), found.sheets)
-
-
-def lack_of_fit(fit: o.FitPath, *, sampling: OnlySeed, output: NoFigures) -> None:
-    """
-    Test the law against its own residuals: seeds of one run, and means across budgets.
-
-    \b
-    Examples:
-      lawful lack-of-fit result/fit.json
-    """
-    from lawful.show.files.artifact import load_fit
-    from lawful.show.files.document import lack_of_fit_document
-    from lawful.uncertainty.fitness import lack_of_fit as test_law
-
-    with output.answering("lack-of-fit") as answer, working("Testing", quiet=output.json):
-        found = test_law(o.with_surface(load_fit(fit)), seed=sampling.seed)
-        answer(lambda: lack_of_fit_document(found), found.sheets)
+def _parts(found: Look) -> list[Any]:
+    """Return what was found; the command stands in one line, to be copied."""
+    *first, last = found.sheets()
+    return [*first, replace(last, closing=()), "", f"Next: {found.next}"]

@@ -26,7 +26,7 @@ def console() -> Console:
 
 
 def show(parts: Iterable[Sheet | RenderableType]) -> None:
-    """Print sheets, an empty line before each but the first, and what else rich can print."""
+    """Print sheets, an empty line before each but the first, and what else rich can print; texts are not wrapped."""
     from rich.text import Text
 
     from lawful.core.render import terminal
@@ -35,7 +35,7 @@ def show(parts: Iterable[Sheet | RenderableType]) -> None:
     out = console()
     for i, part in enumerate(parts):
         if not isinstance(part, Sheet):
-            out.print(Text(part) if isinstance(part, str) else part)
+            out.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
             continue
         for line in (*([""] if i else []), *terminal(part)):
             out.print(line)

@@ -8,7 +8,9 @@ import numpy as np
 
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
+from lawful.data.checkpoints import row_codes
 from lawful.data.columns import listed, normalise
+from lawful.data.runs import Runs
 from lawful.data.values import distinct
 
 TUNED = (
@@ -42,6 +44,9 @@ TUNED = (
 
 SAME_CELL = 1e-3
 """Relative difference within which two sizes, or two counts of tokens, are one."""
+
+COPIED = 0.9
+"""Share of the runs with repeated N and D from which equal losses are copies, and not rounding."""
 
 SHARE = 0.5
 """Share of the cells with several runs in which a tuned column must vary."""
@@ -84,6 +89,28 @@ def tuned_columns(labels: Mapping[str, AnyArray], cell: IntArray) -> list[str]:
         if varies >= SHARE * several.size:
             found.append(key)
     return found
+
+
+def first_of_copies(runs: Runs) -> IntArray:
+    """
+    Positions of the runs less copies of earlier ones.
+
+    A copy repeats another row in every column. Under other labels it repeats N, D and the loss to the last
+    digit, and so do most rows that share their N and D: seeds of one run would not.
+
+    Examples
+    --------
+    >>> seeds = {"seed": np.array([0, 1, 0])}
+    >>> first_of_copies(Runs.from_arrays([1e8] * 3, [2e9] * 3, [3.1, 3.2, 3.1], labels=seeds)).tolist()
+    [0, 1]
+    """
+    numbers = [runs.N, runs.D, runs.L, runs.C, runs.weight]
+    plain = row_codes(numbers)
+    repeated, same = (np.bincount(codes)[codes] > 1 for codes in (row_codes(numbers[:2]), plain))
+    if not same.any():
+        return np.arange(len(runs), dtype=np.intp)
+    codes = plain if same.sum() > COPIED * repeated.sum() else row_codes([*numbers, *runs.labels.values()])
+    return np.sort(np.unique(codes, return_index=True)[1])
 
 
 def best_of_cells(loss: Array, cell: IntArray) -> BoolArray:

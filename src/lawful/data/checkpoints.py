@@ -19,6 +19,9 @@ SETTING_NAMES = ("peak_lr", "learning_rate", "lr", "max_lr", "batch_size", "seed
 PROGRESS_NAMES = ("portion_steps_elapsed", "portion_elapsed", "fraction_of_training", "progress")
 """Columns with the share of a run's steps that a checkpoint had behind it."""
 
+EVEN_STEPS, LEAST_STEPS = 0.02, 5
+"""Rows of one size whose tokens grow by equal steps, to this fraction, and so many of them, are those of one curve."""
+
 UNFINISHED = 1.0 - 1e-6
 """A share of steps below this is a checkpoint before the end."""
 
@@ -110,4 +113,31 @@ def checkpoint_notes(labels: Mapping[str, AnyArray], N: Array, D: Array) -> list
                 f"checkpoints of a training curve have; unless each was annealed on its own, {why}."
             )
             return [Note("unannealed", message)]
+        return []
+    count, sizes = even_curves(labels, N, D)
+    if count > sizes / 2:
+        message = (
+            f"The rows of {count:,} of {sizes:,} model sizes stand at equal steps of tokens, as checkpoints of a "
+            f"training curve do, and no column names their run; unless each was annealed on its own, {why}."
+        )
+        return [Note("unannealed", message)]
     return []
+
+
+def even_curves(labels: Mapping[str, AnyArray], N: Array, D: Array) -> tuple[int, int]:
+    """
+    Count the curves of one size and setting whose tokens grow by equal steps, and the curves in all.
+
+    Examples
+    --------
+    >>> even_curves({}, np.full(6, 1e8), 1e9 * np.arange(1, 7)), even_curves({}, np.full(6, 1e8), 2.0 ** np.arange(6))
+    ((1, 1), (0, 1))
+    """
+    code = row_codes([N, *(labels[key] for key in named_among(SETTING_NAMES, labels))])
+    order = np.lexsort((D, code))
+    parts = np.split(D[order], np.cumsum(np.bincount(code))[:-1])
+    even = 0
+    for tokens in parts:
+        steps = np.diff(np.unique(tokens))
+        even += steps.size + 1 >= LEAST_STEPS and np.ptp(steps) <= EVEN_STEPS * steps.mean()
+    return int(even), len(parts)

@@ -176,8 +176,32 @@ HOURS = ("gpu_hours", "gpu_hrs", "gpuhours", "h100_hours", "a100_hours", "accele
 
 SYMBOLS = {"N": "params", "D": "tokens", "L": "loss", "C": "budget"}
 
-EXPERIMENT_NAMES = ("experiment", "dataset", "source", "sweep", "model_family", "family", "corpus", "study")
+EXPERIMENT_NAMES = (
+    "experiment",
+    "dataset",
+    "source",
+    "sweep",
+    "model_family",
+    "family",
+    "corpus",
+    "study",
+    "dataset_name",
+    "experiment_name",
+    "domain",
+    "data_mix",
+    "mixture",
+    "architecture",
+    "arch",
+    "model_type",
+    "recipe",
+    "group",
+    "tag",
+    "tags",
+)
 """Columns that tell experiments apart, the first that varies being the one that is named in a note."""
+
+SEED_NAMES = ("seed", "random_seed", "replicate", "replica", "trial")
+"""Columns that tell the replicates of a run apart."""
 
 LISTED = 20
 """Columns named in a message before the rest is counted."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lawful.analysis.look import Look
     from lawful.checks.check import Checked
     from lawful.data.runs import Runs
 
@@ -37,6 +38,12 @@ class RunsMethods:
         from lawful.checks.check import check
 
         return check(self, **options)
+
+    def look(self: Any) -> Look:
+        """Say what these runs are and what they support; see :func:`lawful.look`."""
+        from lawful.analysis.look import look
+
+        return look(self)
 
     def groups(self: Any, by: str) -> dict[str, Runs]:
         """Return the runs of every value of a column of the table, in order of first appearance."""

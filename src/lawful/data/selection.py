@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Table(Record):
         Where the table came from.
     selection : mapping of str to str
         What was asked for to get these rows.
+    made : mapping of str to (str, tuple of str)
+        Column that was worked out to the formula it is, and the columns in that.
     """
 
     columns: Mapping[str, AnyArray]
@@ -46,6 +48,7 @@ class Table(Record):
     row: IntArray
     source: str
     selection: Mapping[str, str]
+    made: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:

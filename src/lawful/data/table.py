@@ -19,7 +19,7 @@ from lawful.core.expression import parse
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.cells import best_of_cells, cells_of, kept_note, sweep_note, tuned_columns
-from lawful.data.checkpoints import checkpoint_notes
+from lawful.data.checkpoints import checkpoint_notes, row_codes
 from lawful.data.columns import (
     ALSO,
     EXPERIMENT_NAMES,
@@ -518,7 +518,7 @@ def table_runs(
     else:
         said += sweep_note(tuned, cell)
     groups = _budget_groups(C, N, roles.get("budget"), said)
-    said += _several_experiments(labels, table.selection)
+    said += _several_experiments(labels, table.selection, (N, groups[0]))
     said += checkpoint_notes(labels, N, D)
     kept_of = _kept_of(table, labels, used, said)
     runs = Runs.from_arrays(N, D, given["loss"], C=C, weight=weight, groups=groups, **kept_of)
@@ -617,26 +617,39 @@ def _budget_groups(C: Array, N: Array, key: str | None, notes: list[Note]) -> tu
     return near, centres
 
 
-def experiment_column(labels: Mapping[str, AnyArray], selection: Mapping[str, str]) -> str | None:
+def experiment_column(
+    labels: Mapping[str, AnyArray], selection: Mapping[str, str], measures: Sequence[AnyArray] = ()
+) -> str | None:
     """
     Return the column that tells the experiments of a table apart; None if there is one experiment.
 
-    A column that the user selected values of tells nothing apart: the mixture was asked for.
+    A column that the user selected values of tells nothing apart: the mixture was asked for. Nor does one that names
+    the values of a measure (sizes, budgets), one by one: ``d12`` is a size and no experiment.
 
     Examples
     --------
     >>> experiment_column({"seed": np.array([1, 2]), "dataset": np.array(["web", "books"], dtype=object)}, {})
     'dataset'
+    >>> experiment_column({"arch": np.array(["s", "m", "s"], dtype=object)}, {}, [np.array([1e8, 2e8, 1e8])])
     """
     by_name = {normalise(key): key for key in reversed(list(labels))}
     for key in (by_name[name] for name in EXPERIMENT_NAMES if name in by_name):
-        if 2 <= len(distinct(labels[key])[0]) <= MOST_EXPERIMENTS:
+        values, codes = distinct(labels[key])
+        if 2 <= len(values) <= MOST_EXPERIMENTS and not any(_same_parts(codes, m) for m in measures):
             return None if key in selection else key
     return None
 
 
-def _several_experiments(labels: Mapping[str, AnyArray], selection: Mapping[str, str]) -> list[Note]:
-    key = experiment_column(labels, selection)
+def _same_parts(codes: IntArray, measure: AnyArray) -> bool:
+    """Whether two ways to take rows apart are one and the same."""
+    counts = {int(row_codes(columns).max()) for columns in ([codes], [measure], [codes, measure])}
+    return len(counts) == 1
+
+
+def _several_experiments(
+    labels: Mapping[str, AnyArray], selection: Mapping[str, str], measures: Sequence[AnyArray]
+) -> list[Note]:
+    key = experiment_column(labels, selection, measures)
     if key is None:
         return []
     values, _ = distinct(labels[key])

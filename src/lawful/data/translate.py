@@ -143,7 +143,8 @@ def _recipes(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str,
         formula = parse(str(text))
         quantity = quantity_of(given)
         values = computed(formula, table)
-        table, key = _with_column(table, quantity, values)
+        parts = [find_column(w, table.keys, _loose(w, table), asked="columns") for w in sorted(formula.names)]
+        table, key = _with_column(table, quantity, values, to_text(formula), parts)
         done[given] = key
         notes.append(Note("recipe", f"{quantity} = {to_text(formula)}, as asked."))
     return table, done, notes
@@ -246,13 +247,14 @@ def _cells(column: AnyArray) -> AnyArray | None:
     return None if plain else np.array(values, float)
 
 
-def _with_column(table: Table, name: str, values: AnyArray) -> tuple[Table, str]:
-    """Add a column under a name, made distinct where it is taken."""
+def _with_column(table: Table, name: str, values: AnyArray, formula: str, parts: Sequence[str]) -> tuple[Table, str]:
+    """Add a column under a name, made distinct where it is taken, that is a formula of some others."""
     key, count = name, 0
     while key in table.columns or key in table.header:
         count += 1
         key = f"{name}_read" if count == 1 else f"{name}_read{count}"
-    return replace(table, columns={**table.columns, key: values}, header=[*table.header, key]), key
+    made = {**table.made, key: (formula, tuple(parts))}
+    return replace(table, columns={**table.columns, key: values}, header=[*table.header, key], made=made), key
 
 
 def _known(names: Sequence[str]) -> set[str]:
@@ -325,10 +327,11 @@ def _header_read(table: Table, mapping: dict[str, str], quantity: str, known: se
     stated = table.columns[key].dtype.kind == "O" and _cells(table.columns[key]) is not None
     # A cell that states its own unit (7.6B under "tokens (B)") has had it.
     scaled = values if stated else values * unit.scale
-    table, made = _with_column(table, quantity, scaled)
+    formula = f"{title} × {format_short(unit.scale, 4)}"
+    table, made = _with_column(table, quantity, scaled, formula, [key])
     if quantity != "unique_tokens":
         mapping[quantity] = made
-    text = f"Column {title!r} was read in {unit.word}: {quantity} = {title} × {format_short(unit.scale, 4)}."
+    text = f"Column {title!r} was read in {unit.word}: {quantity} = {formula}."
     return table, [Note("unit_read", text)]
 
 
@@ -350,7 +353,7 @@ def _losses(table: Table, mapping: dict[str, str]) -> tuple[Table, dict[str, str
                 f"not above 1: {offenders(table.row[bad], values[bad].tolist())}."
             )
             raise InputError(msg)
-        table, key = _with_column(table, "loss", np.log(values))
+        table, key = _with_column(table, "loss", np.log(values), f"log({ppl[0]})", ppl)
         return (
             table,
             {**mapping, "loss": key},

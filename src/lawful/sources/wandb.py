@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import log, sqrt
 
 import numpy as np
@@ -123,7 +124,7 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
     keep, aside = _set_aside(table, _convention(ratio), has, convention)
     key = unique_names([*table.keys, "budget"])[-1]
     columns = {**table.columns, key: stated * CONVENTIONS[convention]}
-    whole = Table(columns, [*table.header, key], table.row, table.source, table.selection)
+    whole = replace(table, columns=columns, header=[*table.header, key])
     return whole.take(keep, {}), {**roles, "budget": key}, [note, *aside]
 
 

@@ -13,10 +13,11 @@ from lawful.core.numbers import format_short
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, IntArray
+from lawful.data.cells import first_of_copies
 from lawful.data.runs import COMPLETE
 from lawful.estimate.result import Fit, surface_fit
 from lawful.uncertainty.delta import delta
-from lawful.uncertainty.grounds import first_of_copies, groupings
+from lawful.uncertainty.grounds import groupings
 from lawful.uncertainty.lawtest import UNTESTED, LawTest, Residuals, law_test
 from lawful.uncertainty.linear import Linearised, working_variances
 

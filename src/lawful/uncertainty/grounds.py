@@ -11,6 +11,7 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.shown import Record
 from lawful.core.typing import Array, IntArray
+from lawful.data.cells import first_of_copies
 from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
@@ -41,9 +42,6 @@ ROUNDING = 1e-7
 
 MOST_UNEVEN = 10.0
 """Factor on the variance, by which uneven noise may scale an interval, beyond which it is not believed."""
-
-COPIED = 0.9
-"""Share of the runs with repeated N and D from which equal losses are copies, and not rounding."""
 
 COEFFICIENTS = ("E", "A", "B", "alpha", "beta")
 """Names of the coefficients of two powers, in the order of the law's own."""
@@ -292,17 +290,3 @@ def groupings(runs: Runs) -> dict[str, IntArray]:
     found["budget"] = gap_labels(np.log(runs.C), SAME_GROUP)
     found["size"] = gap_labels(np.log(runs.N), SAME_GROUP)
     return found
-
-
-def first_of_copies(runs: Runs) -> IntArray:
-    """
-    Positions of the runs less copies of earlier ones.
-
-    A copy repeats another row in every column. Under other labels it repeats N, D and the loss to the last
-    digit, and so do most rows that share their N and D: seeds of one run would not.
-    """
-    numbers = [runs.N, runs.D, runs.L, runs.C, runs.weight]
-    every, plain = row_codes([*numbers, *runs.labels.values()]), row_codes(numbers)
-    repeated, same = (np.bincount(codes)[codes] > 1 for codes in (row_codes([runs.N, runs.D]), plain))
-    codes = plain if same.sum() > COPIED * repeated.sum() else every
-    return np.sort(np.unique(codes, return_index=True)[1])

@@ -1,0 +1,456 @@
+"""look(): what a table is. Its columns and units, its design, the verbs it supports, and what to run next."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lawful.approach2.bias import bias
+from lawful.checks.check import check
+from lawful.core.notes import Note, Verdict
+from lawful.core.numbers import format_count, format_scientific, format_short
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Record, Shown
+from lawful.counting.counts import find_counts
+from lawful.data.cells import cells_of, first_of_copies, tuned_columns
+from lawful.data.columns import listed
+from lawful.data.runs import Runs
+from lawful.data.seen import Seen, named_roles, seen_columns
+from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
+from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs
+from lawful.data.translate import loss_unit
+from lawful.data.values import distinct, value_text
+from lawful.errors import LawfulError, UnsupportedError
+from lawful.estimate.fit import fit
+from lawful.estimate.isoflop import fit_envelope, fit_isoflop
+from lawful.forecasting.audit import origins
+from lawful.sources.isoflops import isoflop_points
+from lawful.sources.read import load_columns
+from lawful.sources.wandb import budgets_from_names
+from lawful.uncertainty.verdict import judge
+
+MOST_BUDGETS = 12
+"""Budgets in the table of budgets before the rest is counted."""
+
+TRIED_ON = 20_000
+"""Runs that the verbs are tried on, at most; of more, as many at even distances."""
+
+BEYOND = 10.0
+"""The budget of the next command is this many times the largest of the runs."""
+
+FROM_A_FIT = "allocate, predict, forecast, coverage, report"
+"""Verbs that take a saved fit, or make one."""
+
+
+@dataclass(frozen=True)
+class Support(Record):
+    """
+    Whether a verb can be had on a table.
+
+    Attributes
+    ----------
+    verb : str
+        As the shell has it.
+    supported : bool
+    why : str
+        What it finds, or why it cannot.
+    """
+
+    verb: str
+    supported: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Budget(Record):
+    """
+    The runs of one budget.
+
+    Attributes
+    ----------
+    budget : float
+        FLOPs.
+    runs, sizes : int
+        Runs, and distinct model sizes among them.
+    params, ratio, loss : (float, float)
+        Ranges of parameters, of tokens per parameter and of the loss.
+    """
+
+    budget: float
+    runs: int
+    sizes: int
+    params: tuple[float, float]
+    ratio: tuple[float, float]
+    loss: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Look(Shown):
+    """
+    What a table is, as :func:`lawful.look` found it.
+
+    Attributes
+    ----------
+    source : str
+        Where the table came from.
+    rows : int
+        Rows of the table.
+    columns : tuple of Seen
+        Every column, and what it is taken for.
+    runs : Runs or None
+        The runs; None where the table is refused.
+    refused : str
+        Why the table is no table of runs, with the remedy; empty where it is one.
+    budgets : tuple of Budget
+        Ascending.
+    cells, repeated : int
+        Cells of one N and D, and those of several runs.
+    copies : int
+        Rows that repeat another one and tell nothing new.
+    tuned : tuple of str
+        Hyper-parameters that vary inside cells.
+    experiment : str or None
+        Column that tells experiments apart.
+    experiments : tuple of str
+        Its values.
+    verbs : tuple of Support
+        What was tried, and what came of it.
+    next : str
+        The command to run next.
+    notes : tuple of Note
+        What was derived or assumed.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+    >>> found = lawful.look({"N": runs.N, "D": runs.D, "loss": runs.L})
+    >>> [f"{column.name}: {column.taken_for}" for column in found.columns]
+    ['N: params', 'D: tokens', 'loss: loss']
+    >>> found.next
+    'lawful fit runs.csv --budget 1e21 --out result'
+    """
+
+    source: str
+    rows: int
+    columns: tuple[Seen, ...]
+    runs: Runs | None
+    refused: str
+    budgets: tuple[Budget, ...] = ()
+    cells: int = 0
+    repeated: int = 0
+    copies: int = 0
+    tuned: tuple[str, ...] = ()
+    experiment: str | None = None
+    experiments: tuple[str, ...] = ()
+    verbs: tuple[Support, ...] = ()
+    next: str = ""
+    notes: tuple[Note, ...] = ()
+
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Return the columns, the design, the budgets and the verbs."""
+        heads = ("column", "taken for", "unit", "values")
+        rows = tuple(row(_short(c.name), c.taken_for, c.unit or "-", c.values) for c in self.columns)
+        title = f"{self.source}: {self.rows:,} row{'s' * (self.rows != 1)}, {len(self.columns)} columns."
+        first = Sheet(title, (), heads, rows, "")
+        if self.runs is None:
+            return (replace(first, closing=(f"Next: {self.next}",)),)
+        verbs = tuple(row(v.verb, v.supported, v.why) for v in self.verbs)
+        closing = (f"Next: {self.next}",)
+        last = Sheet("What these runs support.", (), ("verb", "works", "what it says"), verbs, "", closing, self.notes)
+        return (first, self._design(self.runs), self._by_budget(), last)
+
+    def _design(self, runs: Runs) -> Sheet:
+        facts = [
+            row("runs", f"{len(runs):,}" + (f" of {self.rows:,} rows" if len(runs) != self.rows else "")),
+            row("budgets", f"{len(self.budgets):,}, {_span(runs.budgets, format_scientific)} FLOPs"),
+            row("model sizes", f"{np.unique(runs.N).size:,}, {_span(runs.N, format_count)} parameters"),
+            row("tokens per parameter", _span(runs.D / runs.N, lambda v: format_short(v, 3))),
+            row("loss", f"{_span(runs.L, lambda v: format_short(v, 4))} {loss_unit(runs.columns.get('loss', 'loss'))}"),
+            row("cells of one N and D", f"{self.cells:,}, {self.repeated:,} of them with several runs"),
+        ]
+        if self.copies:
+            facts.append(row("copies", f"{self.copies:,} rows repeat another one to the last digit: nothing new"))
+        if self.tuned:
+            facts.append(row("hyper-parameters", f"{listed(self.tuned)} varies inside cells"))
+        if self.experiment is not None:
+            named = listed(self.experiments, VALUES_OFFERED)
+            facts.append(row("experiments", f"{len(self.experiments)} by {self.experiment}: {named}"))
+        return Sheet("The runs.", (), ("", "what there is"), tuple(facts))
+
+    def _by_budget(self) -> Sheet:
+        rows = tuple(
+            row(
+                Cell(b.budget, "flops"),
+                Cell(b.runs, "integer"),
+                Cell(b.sizes, "integer"),
+                _span(b.params, format_count),
+                _span(b.ratio, lambda v: format_short(v, 3)),
+                _span(b.loss, lambda v: format_short(v, 4)),
+            )
+            for b in self.budgets[:MOST_BUDGETS]
+        )
+        more = len(self.budgets) - MOST_BUDGETS
+        closing = (f"And {more:,} more budgets.",) if more > 0 else ()
+        heads = ("budget", "runs", "sizes", "parameters", "tokens per parameter", "loss")
+        return Sheet("By budget (FLOPs).", (), heads, rows, "", closing)
+
+
+def look(
+    table: Any,
+    *,
+    select: Selection | None = None,
+    columns: Mapping[str, str] | None = None,
+    weights: str | None = None,
+    as_is: bool = False,
+    best_of_cell: bool = False,
+    where: str | None = None,
+    drop: Sequence[int] = (),
+) -> Look:
+    """
+    Say what a table is, what can be done with it, and what to run next.
+
+    Parameters
+    ----------
+    table : path, paths, pandas DataFrame, mapping of str to array_like, or Runs
+        As for :func:`lawful.read_runs`. A table that it refuses is looked at all the same: ``refused`` says why.
+    select, columns, weights, as_is, best_of_cell, where, drop
+        As for :func:`lawful.read_runs`.
+
+    Returns
+    -------
+    Look
+        Columns, units, budgets, cells, experiments, verbs, and the next command.
+
+    Raises
+    ------
+    InputError
+        If there is no table at all: no such file, or nothing in it.
+    UnsupportedError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> found = lawful.look({"params": [21.8, 350.0, 700.0], "tokens": [7.6, 30.0, 90.0], "loss": [3.9, 3.1, 2.8]})
+    >>> found.refused[:77]
+    "Params lie between 21.8 and 700 (column 'params'): millions? and tokens betwe"
+    >>> found.next
+    "lawful look runs.csv --columns params='params*1e6' --columns tokens='tokens*1e9'"
+    """
+    asked = {"columns": columns, "select": select, "weights": weights, "as_is": as_is, "best_of_cell": best_of_cell}
+    options = _flags({**asked, "where": where, "drop": drop})
+    if isinstance(table, Runs):
+        if options:
+            msg = "These runs were read already; give options of reading when reading their table."
+            raise UnsupportedError(msg)
+        return _looked(table, "runs.csv", "")
+    data, header, source = load_columns(table)
+    given, raw = _argument(table), open_table(data, source, header)
+    opening, roles = raw, named_roles(raw)
+    handling = Handling(as_is, best_of_cell, where, tuple(drop))
+    try:
+        opening, roles, said = opened(data, source, header, columns)
+        rows, more = narrowed(select_rows(opening, roles, select or {}), roles, handling)
+        notes = [*said, *more]
+        runs = table_runs(rows, roles, weights=weights, prepare=budgets_from_names, notes=notes, handling=handling)
+    except UnsupportedError:
+        raise
+    except LawfulError as error:
+        seen = seen_columns(opening, roles)
+        following = _remedied(str(error), given, options)
+        return Look(source, raw.row.size, seen, None, str(error), next=following)
+    return _looked(runs, given, options, opening)
+
+
+def _looked(runs: Runs, given: str, options: str, table: Table | None = None) -> Look:
+    if table is None:
+        own = {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C}
+        columns = dict(runs.table) or {**own, **runs.labels}
+        table = Table(columns, list(columns), np.arange(1, len(runs) + 1, dtype=np.intp), runs.source, {})
+    roles = dict(runs.columns) or {name: name for name in ("params", "tokens", "loss", "budget")}
+    cell = cells_of(runs.N, runs.D)
+    experiment = experiment_column(runs.labels, runs.selection, (runs.N, runs.group))
+    values = () if experiment is None else tuple(value_text(v) for v in distinct(runs.labels[experiment])[0])
+    verbs = supported(runs)
+    found = Look(
+        source=runs.source,
+        rows=table.row.size,
+        columns=seen_columns(table, roles),
+        runs=runs,
+        refused="",
+        budgets=_budgets(runs),
+        cells=int(cell.max()) + 1,
+        repeated=int((np.bincount(cell) > 1).sum()),
+        copies=len(runs) - first_of_copies(runs).size,
+        tuned=tuple(tuned_columns(runs.labels, cell)),
+        experiment=experiment,
+        experiments=values,
+        verbs=verbs,
+        notes=runs.notes,
+    )
+    return _with_next(found, given, options)
+
+
+def _budgets(runs: Runs) -> tuple[Budget, ...]:
+    order = np.argsort(runs.group, kind="stable")
+    found = []
+    for i in np.split(order, np.cumsum(np.bincount(runs.group, minlength=runs.budgets.size))[:-1]):
+        N, D, L = runs.N[i], runs.D[i], runs.L[i]
+        spans = [(float(v.min()), float(v.max())) for v in (N, D / N, L)]
+        found.append(Budget(float(runs.budgets[runs.group[i[0]]]), i.size, np.unique(N).size, *spans))
+    return tuple(found)
+
+
+def supported(runs: Runs) -> tuple[Support, ...]:
+    """
+    Try the verbs on some runs, each in its cheapest form.
+
+    Examples
+    --------
+    >>> runs = lawful.read_runs({"N": [1e8, 2e8, 4e8], "D": [2e9, 1e9, 5e8], "loss": [3.1, 3.0, 3.2]})
+    >>> [verb.verb for verb in supported(runs) if verb.supported]
+    ['check', 'conventions']
+    """
+    if len(runs) > TRIED_ON:
+        runs = runs.take(np.unique(np.linspace(0, len(runs) - 1, TRIED_ON).astype(np.intp)))
+    tries: tuple[tuple[str, Callable[[Runs], str]], ...] = (
+        ("check", _checked),
+        ("fit", _fitted),
+        (FROM_A_FIT, _decided),
+        ("fit --method approach1", lambda runs: _exponent(fit_envelope(runs))),
+        ("fit --method approach2", lambda runs: _exponent(fit_isoflop(runs))),
+        ("bias", _biased),
+        ("audit", _held_out),
+        ("isoflops", _curves),
+        ("conventions", _counted),
+    )
+    found = []
+    for verb, attempt in tries:
+        try:
+            found.append(Support(verb, supported=True, why=attempt(runs)))
+        except LawfulError as error:
+            found.append(Support(verb, supported=False, why=re.sub(r"`(\w+)`", _as_flag, str(error))))
+    return tuple(found)
+
+
+def _as_flag(match: re.Match[str]) -> str:
+    return f"--{match[1].replace('_', '-')}"
+
+
+def _checked(runs: Runs) -> str:
+    checked = check(runs)
+    kept = int((~checked.outlier).sum())
+    return f"keeps {kept:,} of {len(checked):,} runs"
+
+
+def _fitted(runs: Runs) -> str:
+    judged = judge(fit(runs))
+    why = next((note.message for note in judged.notes if note.code == "lack_of_fit"), "")
+    return f"{judged.verdict.value}{': ' if why else ''}{why}"
+
+
+def _decided(runs: Runs) -> str:
+    judged = judge(fit(runs))
+    if judged.verdict is Verdict.NOT_IDENTIFIED:
+        raise LawfulError(next((note.message for note in judged.notes), "The optimum is not identified."))
+    return "N*, D* and the loss at a budget"
+
+
+def _exponent(found: Any) -> str:
+    return f"N* grows as C^{format_short(found.frontier.a, 3)}"
+
+
+def _biased(runs: Runs) -> str:
+    bias(fit(runs))
+    return "what Approach 2 gets wrong on these sizes"
+
+
+def _held_out(runs: Runs) -> str:
+    _, held, values = origins(runs, "budget", 1, rolling=False)[0]
+    return f"forecasts the {held.size:,} runs at {format_scientific(float(values[0]))} FLOPs from the others"
+
+
+def _curves(runs: Runs) -> str:
+    if not any(note.code == "unannealed" for note in runs.notes):
+        msg = "Each row looks like a finished run, so there are no training curves to take points off."
+        raise LawfulError(msg)
+    quantities = {"params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": runs.L}
+    points = isoflop_points({**quantities, **{k: v for k, v in runs.labels.items() if k not in quantities}})
+    return f"{len(points):,} points at {points.budgets.size:,} budgets"
+
+
+def _counted(runs: Runs) -> str:
+    params, flops, _ = find_counts(runs)
+    ways = " or ".join(count.name for count in params)
+    return f"N counted as {ways}, C in {len(flops)} way{'s' * (len(flops) != 1)}"
+
+
+def _with_next(found: Look, given: str, options: str) -> Look:
+    """The command to run next: what the table needs first, or else the fit."""
+    codes = {note.code for note in found.notes}
+    works = {verb.verb: verb.supported for verb in found.verbs}
+    top = found.budgets[-1].budget * BEYOND
+    asked = f"--budget {format_scientific(float(f'{top:.1g}'))} --out result"
+    if "unannealed" in codes and works["isoflops"]:
+        command = f"isoflops {given}{options} --out points.csv"
+    elif found.tuned:
+        command = f"look {given}{options} --best-of-cell"
+    elif found.experiment is not None:
+        command = f"fit {given}{options} --by {shlex.quote(found.experiment)} {asked}"
+    elif not works["fit"]:
+        command = f"check {given}{options}"
+    else:
+        command = f"fit {given}{options} {asked}"
+    return replace(found, next=f"lawful {command}")
+
+
+def _remedied(sentence: str, given: str, options: str) -> str:
+    """The command that the sentence of a refusal asks for."""
+    recipes = re.findall(r"`columns` (\w+=(?:'[^']*'|[^\s',;]+))", sentence)
+    if recipes:
+        return f"lawful look {given}{options}" + "".join(f" --columns {recipe.rstrip('.')}" for recipe in recipes)
+    if "with `check`" in sentence:
+        return f"lawful check {given}{options}"
+    return f"lawful look {given}{options} --columns QUANTITY=COLUMN"
+
+
+def _argument(table: Any) -> str:
+    """The table as the shell names it."""
+    if isinstance(table, (list, tuple)) and all(isinstance(one, (str, os.PathLike)) for one in table):
+        return " ".join(shlex.quote(os.fspath(one)) for one in table)
+    return shlex.quote(os.fspath(table)) if isinstance(table, (str, os.PathLike)) else "runs.csv"
+
+
+def _flags(options: Mapping[str, Any]) -> str:
+    """Options of a reading as flags, an empty text for none."""
+    words: list[str] = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif name == "columns" and value:
+            words += [f"{flag} {quantity}={shlex.quote(text)}" for quantity, text in value.items()]
+        elif name == "select" and value:
+            for column, wanted in value.items():
+                several = [wanted] if isinstance(wanted, (str, int, float)) else list(wanted)
+                words += [f"{flag} {shlex.quote(f'{column}={value_text(one)}')}" for one in several]
+        elif name == "drop" and len(value):
+            words.append(f"{flag} {','.join(map(str, value))}")
+        elif value and isinstance(value, str):
+            words.append(f"{flag} {shlex.quote(value)}")
+    return "".join(f" {word}" for word in words)
+
+
+def _span(values: Any, write: Callable[[float], str]) -> str:
+    low, high = write(float(np.min(values))), write(float(np.max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 40 else f"{name[:37]}..."
