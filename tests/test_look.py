@@ -122,6 +122,13 @@ def test_what_is_no_table_and_what_makes_no_sense_is_raised(tmp_path):
         lawful.look(lawful.read_runs(sweep()), where="loss < 3")
 
 
+def test_runs_of_one_column_name_the_laws_that_take_them():
+    frame = sweep(sizes=2)
+    found = lawful.look({"budget": 6 * frame.N * frame.D, "loss": frame.loss})
+    assert works(found) == {"fit --law compute": True, "fit --law kaplan-c": True, "every other verb": False}
+    assert "the table lacks N and D." in str(found)
+
+
 def test_runs_look_at_themselves():
     runs = lawful.read_runs(sweep())
     assert runs.look().budgets == lawful.look(sweep()).budgets
@@ -152,6 +159,8 @@ KINDS = {
     "pooled": (lambda: pd.concat([sweep().assign(domain="web"), sweep(5).assign(domain="code")]), "fit "),
     "curves": (lambda: curves(sweep()), "isoflops "),
     "crashed": (lambda: sweep().assign(loss=lambda f: f.loss.where(f.index != 4)), "check "),
+    "one column": (lambda: sweep(sizes=1)[["N", "loss"]], "fit "),
+    "a curve": (lambda: sweep(sizes=1).assign(budget=lambda f: 6 * f.N * f.D)[["budget", "loss"]], "fit "),
     "one budget": (lambda: sweep(budgets=(2e19,)), "fit "),
 }
 
@@ -184,6 +193,7 @@ def test_json_and_a_picture(tmp_path, capsys):
     assert (document["n_rows"], document["n_runs"], document["n_sizes"]) == (21, 21, sweep().N.nunique())
     assert len(document["budgets"]) == 3
     written = json.loads((tmp_path / "out" / "look.json").read_text())
+    assert written.pop("seal")
     assert written.pop("files") == sorted(p.name for p in (tmp_path / "out").iterdir())
     assert written == document
     assert (tmp_path / "out" / "look.png").stat().st_size > 10_000
@@ -191,7 +201,7 @@ def test_json_and_a_picture(tmp_path, capsys):
 
 def test_json_of_a_refused_table(tmp_path, capsys):
     path = tmp_path / "runs.csv"
-    sweep()[["N", "loss"]].to_csv(path, index=False)
+    sweep()[["N", "D"]].to_csv(path, index=False)
     assert main(["look", str(path), "--json"]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["refused"].startswith("Runs need the loss and two of params, tokens and budget")

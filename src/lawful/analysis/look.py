@@ -20,7 +20,7 @@ from lawful.core.shown import Record, Shown
 from lawful.counting.counts import find_counts
 from lawful.data.cells import cells_of, first_of_copies, tuned_columns
 from lawful.data.columns import listed
-from lawful.data.runs import Runs
+from lawful.data.runs import COMPLETE, Runs
 from lawful.data.seen import Seen, named_roles, seen_columns
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs
@@ -30,6 +30,7 @@ from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.forecasting.audit import origins
+from lawful.laws.laws import LAWS
 from lawful.sources.isoflops import isoflop_points
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
@@ -164,17 +165,27 @@ class Look(Shown):
         verbs = tuple(row(v.verb, v.supported, v.why) for v in self.verbs)
         closing = (f"Next: {self.next}",)
         last = Sheet("What these runs support.", (), ("verb", "works", "what it says"), verbs, "", closing, self.notes)
-        return (first, self._design(self.runs), self._by_budget(), last)
+        return (first, self._design(self.runs), *([self._by_budget()] if self.budgets else []), last)
 
     def _design(self, runs: Runs) -> Sheet:
         facts = [
             row("runs", f"{len(runs):,}" + (f" of {self.rows:,} rows" if len(runs) != self.rows else "")),
-            row("budgets", f"{len(self.budgets):,}, {_span(runs.budgets, format_scientific)} FLOPs"),
-            row("model sizes", f"{np.unique(runs.N).size:,}, {_span(runs.N, format_count)} parameters"),
-            row("tokens per parameter", _span(runs.D / runs.N, lambda v: format_short(v, 3))),
             row("loss", f"{_span(runs.L, lambda v: format_short(v, 4))} {loss_unit(runs.columns.get('loss', 'loss'))}"),
-            row("cells of one N and D", f"{self.cells:,}, {self.repeated:,} of them with several runs"),
         ]
+        for name, head, write in (
+            ("C", "compute", format_scientific),
+            ("N", "model sizes", format_count),
+            ("D", "tokens", format_count),
+        ):
+            if runs.has(name):
+                values = getattr(runs, name)
+                facts.append(row(head, f"{np.unique(values).size:,} distinct, {_span(values, write)}"))
+        if self.budgets:
+            facts += [
+                row("budgets", f"{len(self.budgets):,}, {_span(runs.budgets, format_scientific)} FLOPs"),
+                row("tokens per parameter", _span(runs.D / runs.N, lambda v: format_short(v, 3))),
+                row("cells of one N and D", f"{self.cells:,}, {self.repeated:,} of them with several runs"),
+            ]
         if self.copies:
             facts.append(row("copies", f"{self.copies:,} rows repeat another one to the last digit: nothing new"))
         if self.tuned:
@@ -254,17 +265,28 @@ def look(
     given, raw = _argument(table), open_table(data, source, header)
     opening, roles = raw, named_roles(raw)
     handling = Handling(as_is, best_of_cell, where, tuple(drop))
-    try:
-        opening, roles, said = opened(data, source, header, columns)
+
+    def reading(handling: Handling) -> tuple[Table, Runs]:
+        nonlocal opening, roles
+        opening, roles, said = opened(data, source, header, columns, least=handling.least)
         rows, more = narrowed(select_rows(opening, roles, select or {}), roles, handling)
         notes = [*said, *more]
         runs = table_runs(rows, roles, weights=weights, prepare=budgets_from_names, notes=notes, handling=handling)
+        return opening, runs
+
+    try:
+        opening, runs = reading(handling)
     except UnsupportedError:
         raise
     except LawfulError as error:
-        seen = seen_columns(opening, roles)
-        following = _remedied(str(error), given, options)
-        return Look(source, raw.row.size, seen, None, str(error), next=following)
+        sentence = str(error)
+        following = _remedied(sentence, given, options)
+        if not following.endswith("=COLUMN"):
+            return Look(source, raw.row.size, seen_columns(opening, roles), None, sentence, next=following)
+        try:  # one column and the loss are enough for some laws
+            opening, runs = reading(replace(handling, needs=()))
+        except LawfulError:
+            return Look(source, raw.row.size, seen_columns(opening, roles), None, sentence, next=following)
     return _looked(runs, given, options, opening)
 
 
@@ -274,21 +296,22 @@ def _looked(runs: Runs, given: str, options: str, table: Table | None = None) ->
         columns = dict(runs.table) or {**own, **runs.labels}
         table = Table(columns, list(columns), np.arange(1, len(runs) + 1, dtype=np.intp), runs.source, {})
     roles = dict(runs.columns) or {name: name for name in ("params", "tokens", "loss", "budget")}
-    cell = cells_of(runs.N, runs.D)
-    experiment = experiment_column(runs.labels, runs.selection, (runs.N, runs.group))
+    whole = all(map(runs.has, COMPLETE))
+    cell = cells_of(runs.N, runs.D) if whole else np.zeros(len(runs), dtype=np.intp)
+    experiment = experiment_column(runs.labels, runs.selection, (runs.N, runs.group) if whole else ())
     values = () if experiment is None else tuple(value_text(v) for v in distinct(runs.labels[experiment])[0])
-    verbs = supported(runs)
+    verbs = supported(runs) if whole else of_one_column(runs)
     found = Look(
         source=runs.source,
         rows=table.row.size,
         columns=seen_columns(table, roles),
         runs=runs,
         refused="",
-        budgets=_budgets(runs),
-        cells=int(cell.max()) + 1,
-        repeated=int((np.bincount(cell) > 1).sum()),
+        budgets=_budgets(runs) if whole else (),
+        cells=int(cell.max()) + 1 if whole else 0,
+        repeated=int((np.bincount(cell) > 1).sum()) if whole else 0,
         copies=len(runs) - first_of_copies(runs).size,
-        tuned=tuple(tuned_columns(runs.labels, cell)),
+        tuned=tuple(tuned_columns(runs.labels, cell)) if whole else (),
         experiment=experiment,
         experiments=values,
         verbs=verbs,
@@ -330,13 +353,42 @@ def supported(runs: Runs) -> tuple[Support, ...]:
         ("isoflops", _curves),
         ("conventions", _counted),
     )
+    return tuple(_tried(verb, attempt, runs) for verb, attempt in tries)
+
+
+def of_one_column(runs: Runs) -> tuple[Support, ...]:
+    """
+    Try the laws of one column on runs that have no other.
+
+    Examples
+    --------
+    >>> runs = Runs.from_arrays(None, None, [3.5, 3.2, 3.0, 2.9], C=[1e18, 1e19, 1e20, 1e21])
+    >>> [verb.verb for verb in of_one_column(runs) if verb.supported]
+    ['fit --law compute', 'fit --law kaplan-c']
+    """
     found = []
-    for verb, attempt in tries:
-        try:
-            found.append(Support(verb, supported=True, why=attempt(runs)))
-        except LawfulError as error:
-            found.append(Support(verb, supported=False, why=re.sub(r"`(\w+)`", _as_flag, str(error))))
+    for name, law in LAWS.items():
+        if len(law.columns) == 1 and law.columns[0] in COMPLETE and runs.has(law.columns[0]):
+            found.append(_tried(f"fit --law {name}", _law_tried(name), runs))
+    lacking = " and ".join(name for name in COMPLETE if not runs.has(name))
+    why = f"They need the sizes and tokens of the runs; the table lacks {lacking}."
+    found.append(Support("every other verb", supported=False, why=why))
     return tuple(found)
+
+
+def _law_tried(name: str) -> Callable[[Runs], str]:
+    def attempt(runs: Runs) -> str:
+        fit(runs, law=name)
+        return LAWS[name].formula
+
+    return attempt
+
+
+def _tried(verb: str, attempt: Callable[[Runs], str], runs: Runs) -> Support:
+    try:
+        return Support(verb, supported=True, why=attempt(runs))
+    except LawfulError as error:
+        return Support(verb, supported=False, why=re.sub(r"`(\w+)`", _as_flag, str(error)))
 
 
 def _as_flag(match: re.Match[str]) -> str:
@@ -395,6 +447,9 @@ def _with_next(found: Look, given: str, options: str) -> Look:
     """The command to run next: what the table needs first, or else the fit."""
     codes = {note.code for note in found.notes}
     works = {verb.verb: verb.supported for verb in found.verbs}
+    if not found.budgets:
+        law = next((verb for verb in works if works[verb]), "fit --law compute")
+        return replace(found, next=f"lawful {law.replace('fit', f'fit {given}{options}', 1)} --out result")
     top = found.budgets[-1].budget * BEYOND
     asked = f"--budget {format_scientific(float(f'{top:.1g}'))} --out result"
     if "unannealed" in codes and works["isoflops"]:

@@ -647,7 +647,7 @@ def _same_parts(codes: IntArray, measure: AnyArray) -> bool:
 
 
 def _several_experiments(
-    labels: Mapping[str, AnyArray], selection: Mapping[str, str], measures: Sequence[AnyArray]
+    labels: Mapping[str, AnyArray], selection: Mapping[str, str], measures: Sequence[AnyArray] = ()
 ) -> list[Note]:
     key = experiment_column(labels, selection, measures)
     if key is None:

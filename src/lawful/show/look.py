@@ -52,7 +52,7 @@ def look_document(found: Look) -> Document:
 
 def write_look(folder: Path, found: Look, *, with_figures: str = "png+svg") -> None:
     """
-    Write ``look.json``, and ``look.png`` and ``look.svg`` where the table is one of runs.
+    Write ``look.json``, and ``look.png`` and ``look.svg`` where the runs have sizes and tokens.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def write_look(folder: Path, found: Look, *, with_figures: str = "png+svg") -> N
     with_figures : {"png+svg", "none"}
         Figure files to write.
     """
-    if found.runs is not None and with_figures != "none":
+    if found.runs is not None and found.budgets and with_figures != "none":
         figure = plot_look(found.runs)
         for suffix in ("png", "svg"):
             save_figure(figure, folder / f"look.{suffix}")
