@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -111,3 +113,44 @@ def test_a_name_that_is_neither_law_nor_formula(table):
 def test_the_loss_may_have_another_name():
     assert loss_column("loss_validation = L0 + A/N^a") == "loss_validation"
     assert loss_column("L(N, D) = E + A/N^a") is None
+
+
+def test_ties_are_priced(table):
+    found = lawful.fit(table, fixed={"alpha": "beta"})
+    assert set(found.surface.law.names) == {"E", "A", "B", "beta"}
+    (note,) = [n for n in found.notes if n.code == "tied"]
+    assert "alpha = beta" in note.message
+    assert "F = " in note.message
+    half = lawful.fit(table, fixed={"a": 0.5})
+    assert "beta" not in half.surface.law.names
+    with pytest.raises(UnsupportedError, match="is held between 0 and 1"):
+        lawful.fit(table, fixed={"a": 1.5})
+
+
+def test_a_formula_needs_no_sizes_and_names_its_loss(tmp_path, capsys):
+    from lawful.cli import main
+
+    rng = np.random.default_rng(6)
+    width, experts = rng.choice([256.0, 512.0, 1024.0, 2048.0], 40), rng.choice([1.0, 4.0, 16.0, 64.0], 40)
+    err = 1.4 + 9 / (width**0.4 * experts**0.1) + rng.normal(0, 0.002, 40)
+    rows = "\n".join(f"{w},{x},{e}" for w, x, e in zip(width, experts, err, strict=True))
+    (tmp_path / "moe.csv").write_text(f"width,experts,val_err\n{rows}\n", encoding="utf-8")
+    text = "val_err = L0 + B/(width^alpha*experts^beta)"
+    found = lawful.fit(tmp_path / "moe.csv", law=text)
+    assert found.surface["beta"] == pytest.approx(0.1, abs=0.01)
+    command = [
+        "fit",
+        str(tmp_path / "moe.csv"),
+        "--law",
+        text,
+        "--bounds",
+        "beta=-0.5:1.5",
+        "--objective",
+        "squared",
+        "--json",
+    ]
+    assert main(command) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["coefficients"] == pytest.approx(dict(found.surface.coefficients), rel=1e-6)
+    assert main([*command[:-1], "--fix", "alpha=beta"]) == 0
+    assert "alpha = beta" in capsys.readouterr().out

@@ -48,7 +48,7 @@ def fit(
     """
     asked = {**fitting.words(), **sampling.words(), "budgets": values.parse_budgets(budget)}
     named, asked["method"] = asked["method"], fitting.method.value
-    units = o.parse_scale(scale)
+    units, reading = o.parse_scale(scale), reading.for_law(fitting.law)
     if by is None:
         _fit_one(runs, named, reading, asked, units, output)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -160,6 +160,14 @@ class Reading:
             msg = f"{' and '.join(given)} would read the table of {option}; give that too, or leave it out."
             raise UnsupportedError(msg)
 
+    def for_law(self, law: str) -> Reading:
+        """Return the same for a formula, which may name the column of its loss."""
+        from lawful.laws.formula import is_formula, loss_column
+
+        left = loss_column(law) if is_formula(law) else None
+        named = any(text.strip().casefold().startswith(("loss=", "l=")) for text in values.split(self.columns))
+        return self if left is None or named else replace(self, columns=[*(self.columns or []), f"loss={left}"])
+
     def words(self) -> dict[str, Any]:
         """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""
         asked = {"columns": values.parse_columns(self.columns), "select": values.parse_selection(self.select)}
@@ -221,7 +229,12 @@ class Fitting:
     ] = None
     fix: Annotated[
         list[str] | None,
-        typer.Option("--fix", metavar="NAME=VALUE", help="Hold a coefficient: E=1.69.", rich_help_panel=FITTING),
+        typer.Option(
+            "--fix",
+            metavar="NAME=VALUE",
+            help="Hold a coefficient, E=1.69, or tie it: alpha=beta.",
+            rich_help_panel=FITTING,
+        ),
     ] = None
     bounds: Annotated[
         list[str] | None,
@@ -259,7 +272,7 @@ class Fitting:
         """Return the objective and what holds the coefficients, as :func:`lawful.analyse` takes them."""
         return {
             "objective": self.goal,
-            "fixed": values.parse_numbers("--fix", values.split(self.fix)),
+            "fixed": values.parse_pins("--fix", values.split(self.fix)),
             "bounds": values.parse_ranges("--bounds", self.bounds),
         }
 

@@ -98,6 +98,22 @@ def parse_pairs(option: str, values: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
+def parse_pins(option: str, values: Sequence[str]) -> dict[str, float | str]:
+    """
+    Read NAME=NUMBER texts, or NAME=FORMULA of other coefficients.
+
+    Examples
+    --------
+    >>> parse_pins("--fix", ["E=1.69", "alpha=beta"])
+    {'E': 1.69, 'alpha': 'beta'}
+    """
+    found: dict[str, float | str] = {}
+    for name, text in parse_pairs(option, values).items():
+        is_tie = re.match(r"[^\W\d]", text) is not None and text.casefold() not in ("nan", "inf", "infinity")
+        found[name] = text if is_tie else parse_number(f"{option} {name}", text)
+    return found
+
+
 def parse_numbers(option: str, values: Sequence[str]) -> dict[str, float]:
     """Read NAME=NUMBER texts."""
     return {name: parse_number(f"{option} {name}", text) for name, text in parse_pairs(option, values).items()}

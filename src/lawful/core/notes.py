@@ -96,6 +96,7 @@ NOTE_CODES: dict[str, str] = {
     "set_aside": "Rows were set aside, each with a reason.",
     "several_experiments": "The table holds several experiments that were fitted as one.",
     "shared_error": "Runs share an error, which the intervals allow for.",
+    "tied": "Coefficients were tied to each other at the user's request.",
     "tied_checkpoints": "Repeated checkpoints leave the loss of some points open.",
     "token_cost": "FLOPs per token were taken as a smooth curve of the model size that some runs lie off.",
     "unannealed": "Rows are checkpoints of unfinished runs, whose loss lies above that of an annealed run.",

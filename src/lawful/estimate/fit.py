@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
@@ -20,7 +21,7 @@ from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
-from lawful.laws.formula import degenerate
+from lawful.laws.formula import degenerate, is_formula, loss_column, parted, tied_law
 from lawful.laws.laws import DEFAULT_LAW, LAWS, Law, find_law
 from lawful.laws.surface import Surface
 
@@ -50,7 +51,7 @@ def fit(
     law: Law | str = DEFAULT_LAW,
     method: str | Solver = "auto",
     objective: Objective | str | None = None,
-    fixed: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float | str] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> Fit | FrontierFit:
     """
@@ -71,8 +72,9 @@ def fit(
         squared error of the loss with VPNLS, Huber 1e-3 of the log loss with Approach 3 (as
         Hoffmann et al. 2022 did); with ``auto`` squares, unless they would be led by runs far from
         the rest, where a robust fit takes over and a note ``robust`` says so.
-    fixed : mapping of str to float, optional
-        Coefficients to hold at a value.
+    fixed : mapping of str to float or str, optional
+        Coefficients to hold at a value, or tied to a formula of others: ``{"alpha": "beta"}``. ``{"a": 0.5}`` holds the
+        exponent of N* of a law of two powers.
     bounds : mapping of str to (float, float), optional
         Bounds that replace the law's own, by coefficient.
 
@@ -122,11 +124,15 @@ def fit(
     """
     objective = as_objective(objective)
     if isinstance(method, str) and method in FRONTIER_VERBS:
-        given = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
-        return _fit_frontier(runs, method, [name for name, value in given.items() if value])
-    table, pins = as_runs(runs, ()), dict(fixed or {})
+        asked = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
+        return _fit_frontier(runs, method, [name for name, value in asked.items() if value])
+    table = _table_for(runs, law)
     law = find_law(law, table.labels) if isinstance(law, str) else law
     check_columns(table, law)
+    pins, ties = parted(law, fixed or {})
+    if ties:
+        given: dict[str, Any] = {"method": method, "objective": objective, "fixed": pins, "bounds": bounds}
+        return _fit_tied(table, law, ties, given)
     solver = check_solver(as_solver(method, law, objective, bounds), law)
     if method == "auto" and objective is None and isinstance(solver, VarPro):
         squares = _fit_surface(table, law, Objective.squared(), solver, pins)
@@ -135,6 +141,42 @@ def fit(
     if objective is None:
         objective = Objective.squared() if isinstance(solver, VarPro) else Objective.log_huber()
     return _fit_surface(table, law, objective, solver, pins)
+
+
+def _table_for(runs: Any, law: Law | str) -> Runs:
+    """Read the runs; a formula may name the column of its loss, and needs no other column than its own."""
+    left = loss_column(law) if isinstance(law, str) and is_formula(law) else None
+    if left is None or isinstance(runs, Runs):
+        return as_runs(runs, ())
+    return Runs.read(runs, columns={"loss": left}, needs=())
+
+
+def _fit_tied(table: Runs, law: Law, ties: Mapping[str, str], given: Mapping[str, Any]) -> Fit:
+    """
+    Fit a law in which coefficients are formulas of others, and say what the ties cost against the law without.
+
+    With k ties, RSS of the tied and of the free fit and n - p degrees of freedom of the free one,
+    F = ((RSS_tied - RSS_free)/k) / (RSS_free/(n - p)).
+    """
+    from scipy.special import fdtrc
+
+    tied = tied_law(law, ties)
+    names = set(tied.names)
+    kept = {**given, "fixed": {k: v for k, v in (given["fixed"] or {}).items() if k in names}}
+    kept["bounds"] = {k: v for k, v in (given["bounds"] or {}).items() if k in names} or None
+    found: Fit = fit(table, law=tied, **kept)
+    free: Fit = fit(table, law=law, **given)
+    freedom, count = len(table) - len(law.identifiable), len(law.names) - len(tied.names)
+    said = ", ".join(f"{name} = {text}" for name, text in ties.items())
+    text = f"Tied at the user's request: {said}."
+    if freedom > 0 and free.rss > 0 and count > 0:
+        ratio = max(found.rss - free.rss, 0.0) / count / (free.rss / freedom)
+        p = float(fdtrc(count, freedom, ratio))
+        text = (
+            f"{text[:-1]}; that raises the sum of squares from {free.rss:.4g} to {found.rss:.4g} (F = {ratio:.3g}, "
+            f"p = {p:.2g})."
+        )
+    return replace(found, notes=(*found.notes, Note("tied", text)))
 
 
 def _fit_surface(table: Runs, law: Law, objective: Objective, solver: Solver, pins: Mapping[str, float]) -> Fit:

@@ -12,7 +12,7 @@ import numpy as np
 from lawful.core.expression import Expression, Tape, name, parse, substitute, to_text
 from lawful.core.typing import Array
 from lawful.errors import InputError, UnsupportedError
-from lawful.laws.law import EXPONENT_BOX, Box, Coefficients, Curvature, Differentiated, Law
+from lawful.laws.law import EXPONENT_BOX, FRONTIER_NAMES, Box, Coefficients, Curvature, Differentiated, Law
 from lawful.laws.projection import Signs, Split, link_of, split, written_out
 
 QUANTITIES = {
@@ -380,6 +380,55 @@ def expression_of(law_: Law) -> Expression:
         msg = f"The {law_.name} law is not written as a formula of its coefficients, so none can be tied to another."
         raise UnsupportedError(msg)
     return found
+
+
+def parted(law_: Law, fixed: Mapping[str, float | str]) -> tuple[dict[str, float], dict[str, str]]:
+    """
+    Part what is held into numbers and ties.
+
+    The exponent a = beta/(alpha + beta) of N*, held at a number, ties beta to alpha; so does b = 1 - a.
+
+    Raises
+    ------
+    UnsupportedError
+        If a or b is held of a law that is not one of two powers, or not between 0 and 1.
+
+    Examples
+    --------
+    >>> from lawful.laws.laws import LAWS
+    >>> parted(LAWS["chinchilla"], {"E": 1.7, "a": 0.5, "B": "A"})
+    ({'E': 1.7}, {'beta': 'alpha*1.0', 'B': 'A'})
+    """
+    pins: dict[str, float] = {}
+    ties: dict[str, str] = {}
+    for word, value in fixed.items():
+        if isinstance(value, str):
+            ties[word] = value
+        elif word in FRONTIER_NAMES[:2] and word not in law_.names:
+            share = float(value) if word == "a" else 1.0 - float(value)
+            if not (law_.two_powers and 0 < share < 1):
+                msg = f"{word} of the frontier is held between 0 and 1, for a law of the form E + A/N^alpha + B/D^beta."
+                raise UnsupportedError(msg)
+            alpha, beta = law_.terms.alpha, law_.terms.beta  # type: ignore[union-attr]
+            ties[beta] = f"{alpha}*{share / (1.0 - share)!r}"
+        else:
+            pins[word] = float(value)
+    return pins, ties
+
+
+def tied_law(law_: Law, ties: Mapping[str, str]) -> Law:
+    """
+    The law with coefficients replaced by formulas of others.
+
+    Examples
+    --------
+    >>> from lawful.laws.laws import LAWS
+    >>> tied_law(LAWS["chinchilla"], {"alpha": "beta"}).names
+    ('A', 'B', 'E', 'beta')
+    """
+    text = f"{_sides(law_.name)[0] or 'loss'} = {to_text(expression_of(law_))}"
+    labels = [c for c in law_.columns if c not in "NDCU"]
+    return law(text, labels, bounds={k: v for k, v in law_.bounds.items() if k not in ties}, ties=ties)
 
 
 def degenerate(law_: Law) -> list[tuple[str, str]]:
