@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -95,3 +97,39 @@ def test_the_smallest_parabola_through_two_sizes_is_that_of_polyfit() -> None:
     with pytest.warns(np.exceptions.RankWarning):
         bend, tilt, _ = np.polyfit(np.repeat(x, weight.astype(int)), np.repeat(y, weight.astype(int)), 2)
     np.testing.assert_allclose(smallest_vertex(x, y, weight), (-tilt / (2 * bend), bend), rtol=1e-9)
+
+
+def exact_parabola(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Vertex and curvature of the same numbers in rational arithmetic: Cramer's rule on the normal equations."""
+    rows = [(Fraction(float(a)), Fraction(float(b)), Fraction(float(c))) for a, b, c in zip(x, y, weight, strict=True)]
+    s = [sum(w * a**k for a, _, w in rows) for k in range(5)]
+    t = [sum(w * b * a**k for a, b, w in rows) for k in range(3)]
+
+    def det(m: list[list[Fraction]]) -> Fraction:
+        (a, b, c), (d, e, f), (g, h, i) = m
+        return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+
+    gram = [[s[i + j] for j in range(3)] for i in range(3)]
+    _, tilt, bend = (
+        det([[t[i] if j == k else gram[i][j] for j in range(3)] for i in range(3)]) / det(gram) for k in range(3)
+    )
+    return float(-tilt / (2 * bend)), float(bend)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("steep", [1e-2, 1e-6, 1e-9])
+def test_a_shallow_parabola_keeps_its_digits_under_uneven_weights(seed: int, steep: float) -> None:
+    """
+    The curvature is a millionth of the level and weights differ a thousandfold, as counts and L^-2 may make them.
+
+    Sums of weighted losses cancel all but the last digits there; what rounding leaves of them must meet numbers as
+    small as the parabola itself, not the level of 3 nats.
+    """
+    rng = np.random.default_rng(seed)
+    x = np.sort(rng.uniform(8, 10, 9))
+    y = 3.0 + steep * ((x - 9.1) ** 2 + 0.1 * rng.standard_normal(9))
+    weight = 10 ** rng.uniform(-3, 0, 9)
+    found = fit_parabola(x, y, weight)
+    vertex, bend = exact_parabola(x, y, weight)
+    assert float(found.curvature) == pytest.approx(bend, rel=1e-11)
+    assert float(found.vertex) == pytest.approx(vertex, rel=1e-12)
