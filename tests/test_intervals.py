@@ -41,6 +41,15 @@ def test_the_default_allows_for_noise_that_follows_the_loss(power):
 
     assert half() == pytest.approx(spread, rel=SPREAD)
     assert half(noise="equal") < (1 - SPREAD) * spread
+    linear = [one.intervals("delta").of("B") for one in fits[:40]]
+    told = np.median([np.log(high / low) / 2 for low, high in linear]) / stats.norm.ppf(0.95)
+    assert told == pytest.approx(spread, rel=SPREAD)
+    # The loss of one small model, whose interval is worked out elsewhere.
+    small = (1e7, 1e9)
+    spread = np.std([float(one.surface.loss(*small)) for one in fits])
+    ends = [one.intervals(cluster="none").of("loss_at", point=small) for one in fits[:40]]
+    told = np.median(np.ptp(ends, axis=1)) / 2 / stats.norm.ppf(0.95)
+    assert told == pytest.approx(spread, rel=SPREAD)
 
 
 def test_a_new_run_of_a_linear_law_has_the_textbook_interval():
@@ -135,3 +144,12 @@ def test_huber_intervals_are_as_wide_as_squares_on_gaussian_noise():
     for name, budget in (("alpha", None), ("loss", 1e23)):
         ratio = np.ptp(huber.intervals().of(name, budget=budget)) / np.ptp(squared.intervals().of(name, budget=budget))
         assert 0.75 < ratio < 1.45
+
+
+@pytest.mark.parametrize("options", [{}, {"bounds": {"A": (50.0, 5000.0)}}], ids=["exact", "by refits"])
+def test_a_profile_that_finds_a_lower_misfit_than_the_fit_says_so(options):
+    """Once where the profile is exact, once where it walks (bounds on A); a fit that is right raises nothing."""
+    given_up = lawful.VarPro(max_iter=0, starts=1)
+    for method, said in ((given_up, True), ("vpnls", False)):
+        shape = fitted(0.01, 2, method=method, **options).profile("alpha", points=0)
+        assert ("better_optimum" in [note.code for note in shape.notes]) == said

@@ -19,7 +19,7 @@ from lawful.estimate.result import Fit, surface_fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.laws.law import Law
 from lawful.uncertainty.delta import answer
-from lawful.uncertainty.grounds import AUTO, Grounds, grounds
+from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds
 from lawful.uncertainty.linear import NOISES, Spread, linearise
 from lawful.uncertainty.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
@@ -228,7 +228,7 @@ def profile(
         reach=reach,
         freedom=freedom,
         ratio=rise / reach**2,
-        notes=_notes(quantity, ends.open, (interval[0], interval[1]), _better(rests)),
+        notes=_notes(quantity, ends.open, (interval[0], interval[1]), _better(fit)),
     )
 
 
@@ -240,11 +240,16 @@ def _is_held(quantity: Quantity, law: Law, problem: Problem | FormProblem) -> bo
     return quantity.name in law.names and bool(pinned[law.names.index(quantity.name)])
 
 
-def _better(rests: Grounds) -> bool:
-    """Whether the profile has a lower misfit than the fit, beyond rounding; pseudo-data may, where squares may not."""
-    at, problem = rests.linear, rests.problem
-    if rests.shared is not None or problem.log or problem.delta is not None:
+def _better(fit: Fit) -> bool:
+    """
+    Whether the profile has a lower misfit than the fit, beyond rounding; pseudo-data may, where squares may not.
+
+    The fit takes its runs as independent, and what it missed looks like an error that they share.
+    """
+    rests = grounds(fit, INDEPENDENT)
+    if rests is None or rests.problem.log or rests.problem.delta is not None:
         return False
+    at = rests.linear
     return rests.profile.least < float((at.weight * at.residual**2).sum()) * (1 - BETTER)
 
 
