@@ -308,6 +308,20 @@ def _(rounds):
         return fitted(sweep(), law="loss = E + A/(params^alpha + K) + B/tokens^beta").notes
 
 
+@case("already_run", 1e8, 1.01e8)
+def _(params):
+    runs = {"params": [1e8, 2e8], "tokens": [2e9, 4e9], "loss": [3.4, 3.1]}
+    pool, target = {"params": [params, 4e8], "tokens": [2e9, 8e9]}, {"params": [2e9], "tokens": [1e10]}
+    return lawful.next_run(runs, pool, cost="params", target=target, spend=1e9).notes
+
+
+@case("pool_thinned", 1501, 1500)
+def _(candidates):
+    pool = {"params": np.geomspace(3e8, 1e9, candidates), "tokens": np.full(candidates, 1e10)}
+    runs = {"params": [1e8, 2e8], "tokens": [2e9, 4e9], "loss": [3.4, 3.1]}
+    return lawful.next_run(runs, pool, cost="params", target={"params": [2e9], "tokens": [1e10]}, spend=4e8).notes
+
+
 @case("not_separable", "A*K/params^alpha", "A/(params^alpha + K)")
 def _(term):
     return fitted(sweep(), law=f"loss = E + {term} + B/tokens^beta").notes

@@ -21,6 +21,7 @@ from lawful.cli.splice import VerbCommand
 
 PACKAGE = Path(lawful.__file__).parent
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "synthetic_sweep.csv"
+POOL = EXAMPLE.with_name("next_pool.csv")
 
 
 def leaves(name="lawful", command=None):
@@ -66,6 +67,7 @@ MATRIX = {
     "conventions": "reading weights check fitting holding method budget json out",
     "isoflops": "reading json out",
     "plan": "reading weights check seed budget json out",
+    "next": "law json out",
     "forecast": "reading level budget json",
     "predict": "reading level budget json out",
     "allocate": "level budget json out",
@@ -309,6 +311,7 @@ START = {
     "conventions": ["conventions", EXAMPLE],
     "isoflops": ["isoflops", EXAMPLE],
     "plan": ["plan", "--prior", "besiroglu", "--layout", "grid", "--given", EXAMPLE],
+    "next": ["next", EXAMPLE, "--pool", POOL, "--cost", "budget", "--target", "params=7B,tokens=2T"],
     "forecast": ["forecast", "FIT"],
     "predict": ["predict", "FIT", "--params", "7B", "--tokens", "2T"],
     "allocate": ["allocate", "FIT"],
@@ -366,7 +369,9 @@ def test_strict_json_of_every_verb(capsys, saved, tmp_path, monkeypatch):
             needed.add("--budget")
         rest = [part for name in sorted(needed) if name in NEEDED for part in (name, NEEDED[name])]
         args = [str(saved) if part == "FIT" else str(part) for part in start]
-        folder = [] if verb in ("plan", "isoflops", "report", "explore", "forecast") else ["--out", f"{verb}-out"]
+        folder = (
+            [] if verb in ("plan", "next", "isoflops", "report", "explore", "forecast") else ["--out", f"{verb}-out"]
+        )
         assert (
             main([*args, *rest, *folder, *(["--no-figures"] if "--figures" in FLAGS[verb] else []), "--json"]) == 0
         ), verb
@@ -392,6 +397,7 @@ TWINS = {
     "deadweight": "lawful.deadweight",
     "speedup": "lawful.speedup",
     "plan": "lawful.plan",
+    "next": "lawful.next_run",
     "report": "lawful.Analysis.report",
     "explore": "lawful.explore",
     "audit": "lawful.audit",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lawful.decide.deadweight import deadweight
     from lawful.decide.speedup import speedup
     from lawful.design.design import plan
+    from lawful.design.next_run import next_run
     from lawful.design.plan import Plan, simulate
     from lawful.errors import FetchError, IdentificationError, InputError, LawfulError, OutputError, UnsupportedError
     from lawful.estimate.fit import fit
@@ -97,6 +98,7 @@ _HOME = {
     "isoflop_points": "lawful.sources.isoflops",
     "load": "lawful.show.files.artifact",
     "look": "lawful.analysis.look",
+    "next_run": "lawful.design.next_run",
     "plan": "lawful.design.design",
     "read_runs": "lawful.sources.read",
     "simulate": "lawful.design.plan",
@@ -219,6 +221,7 @@ __all__ = [
     "isoflop_points",
     "load",
     "look",
+    "next_run",
     "plan",
     "read_runs",
     "simulate",

@@ -27,6 +27,7 @@ from lawful.cli import (
     forecast,
     isoflops,
     look,
+    next_run,
     plan,
     report,
     speedup,
@@ -54,7 +55,7 @@ app = typer.Typer(
 VERBS: dict[str, tuple[Callable[..., None], ...]] = {
     START: (demo.demo, look.look, fit.fit, check.check, fit.compare),
     DECIDE: (use.allocate, use.predict, forecast.forecast, speedup.deadweight, speedup.speedup),
-    PLAN: (plan.plan,),
+    PLAN: (plan.plan, next_run.next_),
     LOOK: (
         report.report,
         explore.explore,
@@ -74,7 +75,9 @@ VERBS: dict[str, tuple[Callable[..., None], ...]] = {
 
 for _panel, _verbs in VERBS.items():
     for _verb in _verbs:
-        app.command(_verb.__name__.replace("_", "-"), cls=VerbCommand, rich_help_panel=_panel)(spliced(_verb))
+        app.command(_verb.__name__.strip("_").replace("_", "-"), cls=VerbCommand, rich_help_panel=_panel)(
+            spliced(_verb)
+        )
 app.add_typer(datasets.app, name="datasets", rich_help_panel=LOOK)
 app.add_typer(study.study, name="study", rich_help_panel=LOOK)
 

@@ -105,6 +105,10 @@ def parse_scale(scale: Sequence[str] | None) -> dict[str, float]:
     return check_scale(values.parse_numbers("--scale", values.split(scale)))
 
 
+LAW_HELP = "Law of the catalogue, such as skaling, or a formula: 'loss = E + A/params^alpha + C*experts^-gamma'."
+"""Help of --law, one law or several."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """Which rows and columns of a table are the runs."""
@@ -207,7 +211,7 @@ class Fitting:
         typer.Option(
             "--law",
             metavar="LAW",
-            help="Law of the catalogue, such as skaling, or a formula: 'loss = E + A/params^alpha + C*experts^-gamma'.",
+            help=LAW_HELP,
             rich_help_panel=FITTING,
         ),
     ] = "chinchilla"

@@ -46,6 +46,7 @@ class Verdict(StrEnum):
 
 
 NOTE_CODES: dict[str, str] = {
+    "already_run": "Candidates of a pool were left out, since they have been run.",
     "approach2_unavailable": "Approach 2 cannot run on these runs.",
     "at_bound": "A coefficient of the answer sits on a bound.",
     "best_of_cell": "The best run of every N and D was kept.",
@@ -90,6 +91,7 @@ NOTE_CODES: dict[str, str] = {
     "order_of_magnitude": "The budget lies so far beyond the runs that a forecast is an order of magnitude.",
     "outliers": "Some residuals are too far out for Gaussian noise.",
     "pinned": "A coefficient was held fixed at the user's request.",
+    "pool_thinned": "Of a large pool of candidates only every few in order of cost were weighed.",
     "recipe": "A quantity was worked out from columns by a formula.",
     "replicates_flagged": "Check took seeds of one run for duplicates and kept the best of them.",
     "robust": "Squares would be led by a few runs, so a robust objective was taken.",

@@ -332,7 +332,7 @@ def recognise(
     >>> recognise(["N", "flops", "val_loss"], ["N", "flops", "val_loss"])
     {'params': 'N', 'loss': 'val_loss', 'budget': 'flops'}
     """
-    found = _known(keys, header, mapping)
+    found = known_quantities(keys, header, mapping)
     if "loss" not in found or len(found) < 1 + least:
         raise InputError(missing_sentence(keys, found))
     return found
@@ -354,7 +354,7 @@ def recognise_points(
     >>> recognise_points(["N", "note", "flops"], ["N", "note", "flops"])
     {'params': 'N', 'budget': 'flops'}
     """
-    found = {quantity: key for quantity, key in _known(keys, header, mapping).items() if quantity != "loss"}
+    found = {quantity: key for quantity, key in known_quantities(keys, header, mapping).items() if quantity != "loss"}
     if len(found) < 2:
         lacking = next(quantity for quantity in ("params", "tokens", "budget") if quantity not in found)
         msg = (
@@ -365,8 +365,22 @@ def recognise_points(
     return found
 
 
-def _known(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None) -> dict[str, str]:
-    """Quantities by the names their columns are known by, or that were named for them."""
+def known_quantities(
+    keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """
+    Find what there is of params, tokens, loss and budget, by known names or as named.
+
+    Raises
+    ------
+    UnsupportedError, InputError
+        As :func:`recognise`, but nothing has to be there.
+
+    Examples
+    --------
+    >>> known_quantities(["experts", "flops"], ["experts", "flops"])
+    {'budget': 'flops'}
+    """
     chosen = _chosen(keys, header, mapping or {})
     free = [(key, title) for key, title in zip(keys, header, strict=True) if key not in chosen.values()]
     found: dict[str, str] = {}
