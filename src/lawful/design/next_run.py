@@ -270,7 +270,14 @@ def next_run(
 
     Examples
     --------
-    See :class:`NextRun`.
+    Three runs are too few for Chinchilla's law, so the next ones spread over the columns:
+
+    >>> runs = {"params": [1e8, 2e8, 4e8], "tokens": [2e9, 4e9, 8e9], "loss": [3.4, 3.1, 2.9]}
+    >>> pool = {"params": [4e8, 4e8, 8e8], "tokens": [4e9, 2e10, 1e10], "gpu_hours": [3.0, 15.0, 15.0]}
+    >>> found = lawful.next_run(
+    ...     runs, pool, cost="gpu_hours", target={"params": [4e9], "tokens": [8e10]}, spend=30.0)
+    >>> len(found.runs), found.sentence.partition(":")[0]
+    (1, 'Go on')
     """
     done, candidates, wanted = (
         read_points(given, what)
