@@ -146,7 +146,7 @@ class NextRun(Shown):
     >>> found = lawful.next_run(
     ...     {"params": N, "tokens": D, "loss": loss}, pool, cost="6*params*tokens", target=target, spend=3e21)
     >>> [one.row for one in found.runs], found.stop
-    ([3], False)
+    ([6], False)
     """
 
     runs: tuple[Candidate, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from lawful.errors import UnsupportedError
+from lawful.laws.catalogue_columns import COLUMN_LAWS
 from lawful.laws.catalogue_coupled import CHINCHILLA, NESTED, ROSENFELD, ROSENFELD_ENVELOPE, SKALING
 from lawful.laws.catalogue_curves import AMARI, COMPUTE_LAW, HESTNESS, HESTNESS_REGIONS
 from lawful.laws.catalogue_kaplan import KAPLAN, PEARCE_SONG
@@ -15,6 +16,7 @@ from lawful.laws.law import EXPONENT_BOX, Coefficients, Law, Screen, sum_of_powe
 
 __all__ = [
     "CHINCHILLA",
+    "COLUMN_LAWS",
     "COMPUTE_LAW",
     "DEFAULT_LAW",
     "EXPONENT_BOX",
@@ -46,7 +48,7 @@ LAWS: dict[str, Law] = {
         LOVELACE,
     )
 }
-"""The catalogue, by name."""
+"""The catalogue, by name. Laws of more columns stand in :data:`~lawful.laws.catalogue_columns.COLUMN_LAWS`."""
 
 DEFAULT_LAW = "chinchilla"
 """The law that is fitted unless another is asked for."""
@@ -98,9 +100,10 @@ def find_law(name: str, columns: Collection[str] = ()) -> Law:
     >>> find_law("skaling").names
     ('E', 'A', 'B', 'alpha', 'beta', 'k')
     """
-    if name in LAWS:
-        return LAWS[name]
+    known = LAWS | COLUMN_LAWS
+    if name in known:
+        return known[name]
     if is_formula(name):
         return law_of(name, columns)
-    msg = f"Unknown law {name!r}; choose one of {', '.join(LAWS)}, or write it as a formula."
+    msg = f"Unknown law {name!r}; choose one of {', '.join(known)}, or write it as a formula."
     raise UnsupportedError(msg)

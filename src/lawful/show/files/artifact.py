@@ -28,7 +28,7 @@ from lawful.forecasting.members import Members
 from lawful.laws.formula import Formula, described
 from lawful.laws.formula import law as law_of
 from lawful.laws.law import Law
-from lawful.laws.laws import LAWS
+from lawful.laws.laws import COLUMN_LAWS, LAWS, find_law
 from lawful.laws.surface import Surface
 from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, is_sealed, sealed, strict
 from lawful.uncertainty.bootstrap import Draws
@@ -376,7 +376,7 @@ def _encode_law(law: Law) -> Document | None:
     UnsupportedError
         If the law is a function of Python, which no file can hold.
     """
-    if LAWS.get(law.name) == law:
+    if (LAWS | COLUMN_LAWS).get(law.name) == law:
         return None
     if isinstance(law.form, Formula):
         written = f"{law.name.partition('=')[0].strip() or 'loss'} = {described(law)}"
@@ -393,7 +393,7 @@ def _encode_law(law: Law) -> Document | None:
 def _decode_law(document: Mapping[str, Any]) -> Law:
     record = document.get("law_record")
     if record is None:
-        return LAWS[document["law"]]
+        return find_law(document["law"])
     if "formula" in record:
         made = law_of(record["formula"], record["columns"], bounds=_thawed(record["box"]))
         named: Law = replace(made, name=document["law"])
