@@ -23,7 +23,8 @@ SPREAD = 0.2
 
 def fitted(noise, seed=0, **options):
     errors = noise * np.random.default_rng([seed, 21]).standard_normal(N.size)
-    relative = str(options.get("objective", "")).startswith("log")
+    options = {"objective": "squared", **options}  # the default may turn to a robust one by itself
+    relative = str(options["objective"]).startswith("log")
     return lawful.fit(lawful.Runs.from_arrays(N, D, MEAN * np.exp(errors) if relative else MEAN + errors), **options)
 
 

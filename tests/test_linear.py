@@ -29,6 +29,11 @@ PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=TRUTH)
 MEAN = lawful.simulate(TRUTH, PLAN)
 
 
+def squares(runs, **options):
+    """Fit by squares unless asked otherwise: the default may turn to a robust objective by itself."""
+    return lawful.fit(runs, **{"objective": "squared", **options})
+
+
 def at_optimum(found):
     problem = prepare(found.runs, found.surface.law, found.objective, found.solver.bounds, found.fixed)
     z = answer(found, problem)
@@ -45,7 +50,7 @@ def noisy(seed=1, noise=0.01, weight=None):
 def test_influence_is_what_a_refit_says_of_a_run_that_moves(objective, name, budget):
     """A curved law adds the curvature times the residuals, so the noise is kept small beside the move."""
     runs = noisy(noise=1e-5)
-    found = lawful.fit(runs, objective=objective)
+    found = squares(runs, objective=objective)
     problem, z, at = at_optimum(found)
     slope = gradient(Quantity(name, budget), found.surface.law, z, problem.centre)
     told = influence(at, slope)[0]
@@ -54,7 +59,7 @@ def test_influence_is_what_a_refit_says_of_a_run_that_moves(objective, name, bud
         for side in (1, -1):
             moved = runs.L.copy()
             moved[i] = moved[i] * np.exp(side * 1e-4) if objective.startswith("log") else moved[i] + side * 1e-4
-            again = lawful.fit(Runs.from_arrays(runs.N, runs.D, moved), objective=objective).surface
+            again = squares(Runs.from_arrays(runs.N, runs.D, moved), objective=objective).surface
             value = again["alpha"] if budget is None else getattr(again.optimum(budget), name)
             ends.append(np.log(value) if name == "params" else value)
         assert told[i] == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=5e-3, abs=5e-3 * np.abs(told).max())
@@ -62,7 +67,7 @@ def test_influence_is_what_a_refit_says_of_a_run_that_moves(objective, name, bud
 
 def test_leverages_add_up_to_the_free_coefficients():
     for options, count in (({}, 5), ({"fixed": {"E": 1.69}}, 4), ({"bounds": {"alpha": (0.01, 0.2)}}, 4)):
-        problem, z, at = at_optimum(lawful.fit(noisy(), **options))
+        problem, z, at = at_optimum(squares(noisy(), **options))
         assert int(free_coefficients(problem, z).sum()) == count
         assert at.leverage.sum() == pytest.approx(count, rel=1e-6)
         assert float(at.freedom[0]) == 27 - count
@@ -72,8 +77,8 @@ def test_leverages_add_up_to_the_free_coefficients():
 def test_weights_of_whole_numbers_are_repeated_runs():
     times = np.random.default_rng(5).integers(1, 4, 27)
     runs = noisy(weight=times.astype(float))
-    found = lawful.fit(runs)
-    again = lawful.fit(Runs.from_arrays(*(np.repeat(v, times) for v in (runs.N, runs.D, runs.L))))
+    found = squares(runs)
+    again = squares(Runs.from_arrays(*(np.repeat(v, times) for v in (runs.N, runs.D, runs.L))))
     (_, _, one), (_, _, two) = at_optimum(found), at_optimum(again)
     np.testing.assert_allclose(np.repeat(one.leverage[0] / times, times), two.leverage[0], rtol=1e-5)
     # The variance of a run of weight one: the same sum of squares, over the degrees of freedom of 27 runs.
@@ -82,14 +87,14 @@ def test_weights_of_whole_numbers_are_repeated_runs():
 
 def test_corrected_residuals_have_the_spread_of_the_noise_and_the_last_power_is_the_jackknife():
     held = {"alpha": TRUTH["alpha"], "beta": TRUTH["beta"]}
-    found = lawful.fit(noisy(), fixed=held)
+    found = squares(noisy(), fixed=held)
     _, _, at = at_optimum(found)
     for i in (0, 12, 26):
         keep = np.arange(27) != i
-        left = lawful.fit(Runs.from_arrays(*(v[keep] for v in (found.runs.N, found.runs.D, found.runs.L))), fixed=held)
+        left = squares(Runs.from_arrays(*(v[keep] for v in (found.runs.N, found.runs.D, found.runs.L))), fixed=held)
         out = found.runs.L[i] - float(left.surface.loss(found.runs.N[i], found.runs.D[i]))
         assert corrected_residuals(at, 1.0)[0, i] == pytest.approx(out, rel=1e-5)
-    many = np.array([corrected_residuals(at_optimum(lawful.fit(noisy(s), fixed=held))[2], 0.5)[0] for s in range(200)])
+    many = np.array([corrected_residuals(at_optimum(squares(noisy(s), fixed=held))[2], 0.5)[0] for s in range(200)])
     # 5400 squares of one standard deviation each: their mean is known to 2%.
     assert (many**2).mean() == pytest.approx(0.01**2, rel=0.06)
 
@@ -101,7 +106,7 @@ def test_standard_errors_are_the_spread_of_simulated_answers():
     held = {"alpha": TRUTH["alpha"], "beta": TRUTH["beta"]}
     answers, said = [], []
     for seed in range(200):
-        found = lawful.fit(noisy(seed, noise), fixed=held)
+        found = squares(noisy(seed, noise), fixed=held)
         _, _, at = at_optimum(found)
         slope = np.eye(5)[[1]]
         answers.append(found.surface["A"] * np.exp(-TRUTH["alpha"] * np.log(MEAN.N).mean()))
@@ -117,7 +122,7 @@ def test_standard_errors_are_the_spread_of_simulated_answers():
 def test_what_residuals_show_of_each_variance_is_what_simulation_says():
     """(M phi M)_ii under the working variances, M = 1 - H."""
     above = MEAN.L - TRUTH["E"]
-    found = lawful.fit(noisy(3, 0.004 * (above / above.mean()) ** 2), fixed={"alpha": 0.34, "beta": 0.28})
+    found = squares(noisy(3, 0.004 * (above / above.mean()) ** 2), fixed={"alpha": 0.34, "beta": 0.28})
     _, _, at = at_optimum(found)
     model = work(at)
     X = at.slope[0][:3].T
@@ -128,7 +133,7 @@ def test_what_residuals_show_of_each_variance_is_what_simulation_says():
 
 def test_the_power_of_the_noise_is_the_one_of_greatest_likelihood():
     above = MEAN.L - TRUTH["E"]
-    found = lawful.fit(noisy(4, 0.004 * (above / above.mean()) ** 1.5))
+    found = squares(noisy(4, 0.004 * (above / above.mean()) ** 1.5))
     _, _, at = at_optimum(found)
     u = np.log(at.reducible[0]) - np.log(at.reducible[0]).mean()
     square = at.residual[0] ** 2 / (1 - at.leverage[0])
@@ -150,7 +155,7 @@ def test_hubers_standard_error_is_the_spread_of_simulated_answers():
     for delta in (0.0134, 0.003):
         answers, said = [], []
         for seed in range(150):
-            found = lawful.fit(noisy(seed), fixed=held, objective=Objective("huber", delta))
+            found = squares(noisy(seed), fixed=held, objective=Objective("huber", delta))
             _, _, at = at_optimum(found)
             answers.append(found.surface["E"])
             said.append(float(equal_noise(at, np.eye(5)[[0]]).error[0]))

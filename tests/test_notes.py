@@ -253,6 +253,18 @@ def fitted(table: Any, **options: Any) -> Any:
     return lawful.fit(table, **options)
 
 
+@case("robust", 0.3, 0.003)
+def _(nats):
+    table = sweep()
+    lifted = table["loss"] + nats * np.isin(np.arange(21), (0, 6, 13))
+    return fitted({**table, "loss": lifted}).notes
+
+
+@case("tied", {"beta": "alpha"}, {})
+def _(ties):
+    return fitted(sweep(), fixed=ties).notes
+
+
 @case("pinned", {"E": 1.69}, {})
 def _(held):
     return fitted(sweep(), fixed=held).notes
