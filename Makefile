@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all fuzz check format docs tree bench bare clean
+.PHONY: help demo test test-slow test-all fuzz check check-js format docs tree bench bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,11 @@ check: .venv/.dev  ## Lint, check formatting and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	@$(MAKE) --no-print-directory check-js
+
+check-js:  ## Lint and type-check the JavaScript of the pages, where node is found
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory .ci/js/node_modules/.done && npm run --silent --prefix .ci/js check; \
+	else echo "The JavaScript was not checked: npm is not found (install Node 20 or later)."; fi
 
 format: .venv/.dev  ## Sort imports and reformat
 	.venv/bin/ruff check --fix .
@@ -51,7 +56,7 @@ bare:  ## Install without extras into a new environment and use it
 	rm -rf .venv-bare
 
 clean:  ## Remove environments, caches and build products
-	rm -rf .venv .venv-bare build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-bare .ci/js/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -69,6 +74,10 @@ clean:  ## Remove environments, caches and build products
 .venv/.docs: pyproject.toml | .venv/bin/python
 	$(PIP) --editable '.[docs]'
 	@touch $@ .venv/.runtime
+
+.ci/js/node_modules/.done: .ci/js/package.json .ci/js/package-lock.json
+	cd .ci/js && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 .venv/.bench: pyproject.toml | .venv/bin/python
 	$(PIP) --editable '.[dev,bench]'

@@ -22,7 +22,7 @@ from lawful.laws.surface import Surface
 from lawful.show.figures.palette import DARK, LIGHT, Palette
 from lawful.show.report.embedded import asset, library, page_json
 
-SCRIPTS = tuple(f"explorer_{part}.js" for part in ("math", "fit", "model", "draw", "readouts", "page"))
+SCRIPTS = ("numbers.js", *(f"explorer_{part}.js" for part in ("math", "fit", "model", "draw", "readouts", "page")))
 """Our own code, in the order in which it loads."""
 
 SEEDS = 10

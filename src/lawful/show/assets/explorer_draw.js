@@ -10,16 +10,7 @@ const lawfulDraw = (() => {
   const VPNLS = "var(--vpnls)";
   const SYMBOLS = ["circle", "square", "triangle", "diamond"];
 
-  const { scientific } = lawfulModel;
-
-  function count(value) {
-    if (!Number.isFinite(value)) return "none";
-    for (const [size, suffix] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]]) {
-      const scaled = value / size;
-      if (scaled >= 0.9995 && scaled < 999.5) return `${Number(scaled.toPrecision(3))}${suffix}`;
-    }
-    return value >= 0.9995 && value < 1000 ? String(Number(value.toPrecision(3))) : scientific(value);
-  }
+  const { count, scientific } = lawfulNumbers;
 
   const nats = (value) => `${value.toFixed(4)} nats`;
 
@@ -54,7 +45,7 @@ const lawfulDraw = (() => {
   }
 
   const logAxis = (domain, label, format, most) => ({
-    type: "log", domain, label, ticks: logTicks(...domain, most), tickFormat: format, grid: true,
+    type: "log", domain, label, ticks: logTicks(...domain, most), tickFormat: (v) => format(v), grid: true,
   });
 
   function plot(width, height, ariaLabel, options) {
@@ -145,10 +136,11 @@ const lawfulDraw = (() => {
 
   // What every method puts at a budget: N*, D* and how far D* is off.
   function methodsAt(found, k) {
+    /** @type {{ name: string, stroke: string, dash?: string, at: (budget: number) => { params: number, tokens: number } }[]} */
     const methods = [{ name: "Truth", stroke: INK, at: (budget) => M.optimum(found.truth, budget, k) }];
-    const { frontier } = found.approach2;
-    if (frontier) {
-      methods.push({ name: "Approach 2", stroke: A2, dash: "6,3", at: (budget) => M.onFrontier(frontier, budget) });
+    const lines = found.approach2.frontier;
+    if (lines) {
+      methods.push({ name: "Approach 2", stroke: A2, dash: "6,3", at: (budget) => M.onFrontier(lines, budget) });
     }
     if (found.vpnls.exponents) {
       const at = (budget) => M.optimum(found.vpnls.surface, budget, k);
@@ -284,5 +276,5 @@ const lawfulDraw = (() => {
     });
   }
 
-  return { count, forecast, frontier, isoflop, miss, nats, percent, short, toy };
+  return { forecast, frontier, isoflop, miss, nats, percent, short, toy };
 })();

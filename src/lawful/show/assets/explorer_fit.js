@@ -5,6 +5,7 @@
 const lawfulFit = (() => {
   const { dot, factorise, mean, norm, project, subtract } = lawfulMath;
 
+  /** @type {[number, number]} */
   const BOX = [0.01, 2];
   const GRID = 24;
   const STARTS = 6;
@@ -22,6 +23,7 @@ const lawfulFit = (() => {
   function evaluate(problem, theta) {
     const { x, y } = problem;
     const columns = [problem.ones, power(x[0], theta[0]), power(x[1], theta[1])];
+    /** @type {any} */
     let best = null;
     for (const subset of SUBSETS) {
       const factors = factorise(subset.map((i) => columns[i]));
@@ -192,6 +194,7 @@ const lawfulFit = (() => {
       const scan = AXIS.map((value) => {
         const theta = [...best.theta];
         theta[k] = value;
+        /** @type {[number, number][]} */
         const box = [BOX, BOX].map((own, l) => (l === k ? [value, value] : own));
         return refine(problem, theta, { box, tolerance: 1e-3, most: 8 });
       });

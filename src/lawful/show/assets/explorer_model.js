@@ -7,10 +7,10 @@ const lawfulModel = (() => {
 
   const surfaceOf = ({ E, A, B, alpha, beta }) => ({ E, A, B, alpha, beta });
 
-  const scientific = (value) => value.toExponential(2).replace("e+", "e").replace(/\.?0+e/, "e");
+  const { scientific } = lawfulNumbers;
 
   function listed(budgets) {
-    const words = budgets.map(scientific);
+    const words = budgets.map((budget) => scientific(budget));
     return words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0];
   }
 
@@ -142,5 +142,5 @@ const lawfulModel = (() => {
 
   const numbers = (settings, page) => (settings.design === "toy" ? toyNumbers : sweepNumbers)(settings, page);
 
-  return { listed, numbers, scientific };
+  return { listed, numbers };
 })();

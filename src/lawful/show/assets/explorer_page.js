@@ -4,6 +4,7 @@
 // is one flat object of settings; everything shown is computed from it and nothing else.
 const lawfulExplorer = (() => {
   const page = JSON.parse(document.getElementById("lawful-data").textContent);
+  /** @type {(id: string) => any} */
   const byId = (id) => document.getElementById(id);
   const controls = new Map(page.controls.map((control) => [control.name, control]));
   const CHOICES = { design: ["sweep", "toy"], region: Object.keys(page.toy.regions) };
@@ -14,8 +15,12 @@ const lawfulExplorer = (() => {
     headline: byId("headline"), cards: byId("cards"), troubles: byId("troubles"), numbers: byId("numbers"),
     area: byId("results-area"), table: byId("results"), details: byId("details"), runs: byId("runs-table"),
   };
+  /** @type {[string, HTMLElement][]} */
   const figures = ["isoflop", "params", "tokens", "miss", "toy", "forecast"]
     .map((name) => [name, byId(`figure-${name}`)]);
+
+  /** @type {NodeListOf<HTMLElement>} */
+  const designs = document.querySelectorAll("[data-design]");
 
   let state = { ...page.initial };
   let found = null;
@@ -99,7 +104,7 @@ const lawfulExplorer = (() => {
     }
     byId("design").value = state.design;
     byId("region").value = state.region;
-    for (const box of document.querySelectorAll("[data-design]")) box.hidden = box.dataset.design !== state.design;
+    for (const box of designs) box.hidden = box.dataset.design !== state.design;
     // Two presets may have the same numbers; the one that was chosen keeps its name.
     const holds = (preset) => Object.entries(preset.settings).every(([k, v]) => state[k] === v);
     if (chosen < 0 || !holds(page.presets[chosen])) chosen = page.presets.findIndex(holds);
@@ -138,6 +143,7 @@ const lawfulExplorer = (() => {
       if (!widths.has(name)) widths.set(name, Math.max(place.clientWidth, 240));
       place.replaceChildren(pictures[name](widths.get(name)));
     };
+    /** @type {(figure: [string, HTMLElement]) => boolean} */
     const seen = ([name]) => onScreen === null || onScreen.has(name);
     const soon = wanted.filter((figure) => !seen(figure));
     wanted.filter(seen).forEach(draw);

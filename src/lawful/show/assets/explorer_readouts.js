@@ -3,8 +3,8 @@
 // Words and tables of the page. Every number stands in an element with its name and, in data-value, with
 // all its digits; text goes in as text, so that a name from the user's data stays a name.
 const lawfulReadouts = (() => {
-  const { scientific } = lawfulModel;
-  const { count, nats, percent, short } = lawfulDraw;
+  const { count, scientific } = lawfulNumbers;
+  const { nats, percent, short } = lawfulDraw;
 
   function dollars(value) {
     if (value >= 1e6) return `$${count(value)}`;
@@ -54,13 +54,11 @@ const lawfulReadouts = (() => {
     });
   }
 
-  const coefficientRows = (truth, found, methods) => [
-    ["alpha", 5], ["beta", 5], ["E (nats)", 5], ["A (nats)", 5], ["B (nats)", 5],
-  ].map(([label, digits]) => {
+  const coefficientRows = (truth, found, methods) => ["alpha", "beta", "E (nats)", "A (nats)", "B (nats)"].map((label) => {
     const name = label.split(" ")[0];
     const gone = (name === "alpha" && found.A === 0) || (name === "beta" && found.B === 0);
     const values = { truth: truth[name], vpnls: gone ? null : found[name] };
-    return [label, name, (v) => short(v, digits), ...methods.map((m) => [m, values[m]])];
+    return [label, name, (v) => short(v, 5), ...methods.map((m) => [m, values[m]])];
   });
 
   function sweepTable(table, found) {

@@ -5,30 +5,11 @@
 const Figures = (() => {
   const DASH = { approach2: "5 3", approach1: "7 3 2 3" };
   const SYMBOL = { vpnls: "diamond", approach3: "diamond", approach2: "circle", approach1: "square" };
-  const SUFFIXES = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]];
   const colour = (name) => `var(--${name})`;
 
-  // Numbers as the text of the report writes them.
-  const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-  function scientific(value, digits = 3) {
-    if (!Number.isFinite(value)) return "n/a";
-    const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
-    return Number(exponent) ? `${trimmed(mantissa)}e${Number(exponent)}` : trimmed(mantissa);
-  }
-  function count(value, digits = 3) {
-    if (!Number.isFinite(value)) return "n/a";
-    const rounded = Number(value.toPrecision(digits));
-    if (Math.abs(rounded) >= 1e15 || (rounded !== 0 && Math.abs(rounded) < 1e-3)) return scientific(value, digits);
-    const [scale, suffix] = SUFFIXES.find(([least]) => Math.abs(rounded) >= least) ?? [1, ""];
-    return `${trimmed((rounded / scale).toPrecision(digits)).replace(/e\+?(\d+)$/, "e$1")}${suffix}`;
-  }
+  const { count, power, scientific } = lawfulNumbers;
   const loss = (value) => (Number.isFinite(value) ? `${value.toFixed(4)} nats` : "n/a");
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toPrecision(3)} nats`;
-  const power = (value) => {
-    const [mantissa, exponent] = value.toExponential(1).split("e");
-    const raised = String(Number(exponent)).replace(/[-\d]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
-    return trimmed(mantissa) === "1" ? `10${raised}` : `${trimmed(mantissa)}×10${raised}`;
-  };
 
   // A table of the page as rows; null (no number) stays NaN, so that lines break there.
   function rows(data, name) {
@@ -59,7 +40,7 @@ const Figures = (() => {
     return [Math.min(...good) / factor, Math.max(...good) * factor];
   };
   function logAxis(domain, title, most, format) {
-    return { type: "log", domain, label: title, labelArrow: "none", ticks: logTicks(domain, most), tickFormat: format, grid: true };
+    return { type: "log", domain, label: title, labelArrow: "none", ticks: logTicks(domain, most), tickFormat: (v) => format(v), grid: true };
   }
   const most = (width) => Math.max(3, Math.floor(width / 85));
 

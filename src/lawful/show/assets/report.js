@@ -154,7 +154,9 @@
     }
   }
 
-  for (const button of document.querySelectorAll("button.copy")) {
+  /** @type {NodeListOf<HTMLButtonElement>} */
+  const copiers = document.querySelectorAll("button.copy");
+  for (const button of copiers) {
     button.hidden = false;
     button.addEventListener("click", async () => {
       const source = document.getElementById(button.dataset.copy);

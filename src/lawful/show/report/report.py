@@ -154,6 +154,6 @@ def page_html(template: str, *, budgets: tuple[list[str], list[str]] = ([], []),
         {**page_colours(palette), **{f"budget-{i}": colour for i, colour in enumerate(scheme)}}
         for palette, scheme in zip((LIGHT, DARK), budgets, strict=True)
     ]
-    scripts = [library(), asset("figures.js"), asset("report.js")]
+    scripts = [library(), asset("numbers.js"), asset("figures.js"), asset("report.js")]
     page = environment.get_template(template).render(colours=colours, scripts=scripts, **values)
     return page.rstrip() + "\n"
