@@ -154,3 +154,11 @@ def test_a_formula_needs_no_sizes_and_names_its_loss(tmp_path, capsys):
     assert document["coefficients"] == pytest.approx(dict(found.surface.coefficients), rel=1e-6)
     assert main([*command[:-1], "--fix", "alpha=beta"]) == 0
     assert "alpha = beta" in capsys.readouterr().out
+
+
+def test_a_column_that_the_table_has_for_params_is_no_coefficient(table):
+    renamed = {"active_params": table["N"], "n_tokens": table["D"]} | {k: table[k] for k in ("num_experts", "loss")}
+    own = EXPERTS.replace("params", "active_params").replace("tokens", "n_tokens")
+    found, usual = lawful.fit(renamed, law=own), lawful.fit(table, law=EXPERTS)
+    assert found.surface.law.columns == usual.surface.law.columns
+    assert dict(found.surface.coefficients) == pytest.approx(dict(usual.surface.coefficients))

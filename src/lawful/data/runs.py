@@ -413,6 +413,20 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
             raise InputError(msg)
         return values
 
+    @property
+    def taken(self) -> dict[str, str]:
+        """
+        Columns of the table that were taken for N, D or C, by their names there.
+
+        Examples
+        --------
+        >>> runs = lawful.read_runs({"active_params": [1e8, 2e8], "tokens": [2e9, 1e9], "loss": [3.1, 3.2]})
+        >>> runs.taken
+        {'active_params': 'N', 'tokens': 'D'}
+        """
+        symbols = {"params": "N", "tokens": "D", "budget": "C"}
+        return {self.columns[q]: symbol for q, symbol in symbols.items() if q in self.columns}
+
     def label_of(self, name: str) -> str:
         """
         Name among the labels of a column that a law names: U has several names, any other its own.

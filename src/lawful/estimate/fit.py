@@ -127,7 +127,7 @@ def fit(
         asked = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
         return _fit_frontier(runs, method, [name for name, value in asked.items() if value])
     table = _table_for(runs, law)
-    law = find_law(law, table.labels) if isinstance(law, str) else law
+    law = find_law(law, table.labels, table.taken) if isinstance(law, str) else law
     check_columns(table, law)
     pins, ties = parted(law, fixed or {})
     if ties:

@@ -164,6 +164,7 @@ def law(
     *,
     bounds: Mapping[str, Box] | None = None,
     ties: Mapping[str, str] | None = None,
+    taken: Mapping[str, str] | None = None,
 ) -> Law:
     """
     Make a law of a formula.
@@ -182,6 +183,9 @@ def law(
         positive multipliers in 1e-15 to 1e15.
     ties : mapping of str to str, optional
         Coefficients that are a formula of others: ``{"alpha": "beta"}``.
+    taken : mapping of str to str, optional
+        Columns of the table that it has for N, D, C or U, under their own names: ``{"active_params": "N"}``. Else a
+        formula that names one would have a coefficient of that name.
 
     Returns
     -------
@@ -205,6 +209,7 @@ def law(
     """
     right = _sides(text)[1]
     known = {q: name(symbol) for q, symbol in QUANTITIES.items() if q not in columns}
+    known |= {column: name(symbol) for column, symbol in (taken or {}).items()}
     expression = substitute(parse(right), known)
     for word, other in (ties or {}).items():
         if word not in expression.names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from lawful.errors import UnsupportedError
 from lawful.laws.catalogue_columns import COLUMN_LAWS
@@ -77,7 +77,7 @@ refit of Besiroglu et al. 2024 (arXiv:2404.10102).
 """
 
 
-def find_law(name: str, columns: Collection[str] = ()) -> Law:
+def find_law(name: str, columns: Collection[str] = (), taken: Mapping[str, str] | None = None) -> Law:
     """
     Return a law of the catalogue, or the law that a formula is.
 
@@ -87,6 +87,8 @@ def find_law(name: str, columns: Collection[str] = ()) -> Law:
         A name, or a formula such as ``loss = E + A/params^alpha + C*num_experts^-gamma``.
     columns : collection of str
         Columns of the table that a formula may name.
+    taken : mapping of str to str, optional
+        Columns that the table has for N, D, C or U, which a formula may name as they stand there.
 
     Raises
     ------
@@ -104,6 +106,6 @@ def find_law(name: str, columns: Collection[str] = ()) -> Law:
     if name in known:
         return known[name]
     if is_formula(name):
-        return law_of(name, columns)
+        return law_of(name, columns, taken=taken)
     msg = f"Unknown law {name!r}; choose one of {', '.join(known)}, or write it as a formula."
     raise UnsupportedError(msg)
