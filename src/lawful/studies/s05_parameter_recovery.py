@@ -213,7 +213,7 @@ def findings(tables: Tables) -> list[str]:
     return sentences
 
 
-ITERATIONS_WHY = "where a line search stops is rounding"
+ITERATIONS_WHY = "where a line search stops is rounding, and a 3-point gradient is noisier than an analytic one"
 ERRORS_WHY = "what is left of a noise-free fit is rounding"
 
 
@@ -231,7 +231,8 @@ def published(tables: Tables) -> list[Comparison]:
             ("median iterations", "most iterations"), counts, ("median_iterations", "max_iterations"), strict=True
         ):
             # Two dimensions take the published steps one by one; five part ways in the last digits.
-            tolerance, scale, why = (10.0, "percent", ITERATIONS_WHY) if joint else (0.5, "difference", "to the count")
+            loose = (30.0 if method.endswith("3-point") else 10.0, "percent", ITERATIONS_WHY)
+            tolerance, scale, why = loose if joint else (0.5, "difference", "to the count")
             out.append(Comparison(f"{name}: {label}", value, ours[key], tolerance, scale, why))
         for parameter, value in zip(NAMES, ERRORS[surface, method], strict=True):
             key = f"max_{parameter}_error_percent"
