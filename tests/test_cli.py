@@ -414,12 +414,12 @@ BAD_INPUT = {
     "one budget, approach1": (table(ROWS[:7]), ("--method", "approach1"), r"approach1 needs at least 2 budgets"),
     "one budget, approach2": (table(ROWS[:7]), ("--method", "approach2"), r"approach2 needs at least 2 budgets"),
     "two sizes at a budget": (
-        table(ROWS[5:]),
+        table(ROWS[5:14]),
         ("--method", "approach2"),
         r"at least 3 model sizes at every budget; too few at 1e18 \(2\)",
     ),
     "a downward parabola": (
-        table(flip(ROWS, 1e19)),
+        table(flip(ROWS[:14], 1e19)),
         ("--method", "approach2"),
         r"parabola at budget 1e19 opens downward",
     ),
@@ -447,12 +447,20 @@ class TestBadInput:
         codes = [n["code"] for n in document("fit", path, "--budget", "1e22", "--bootstrap", "0")["notes"]]
         assert {"one_budget", "approach2_unavailable"} <= set(codes)
 
-    @pytest.mark.parametrize("rows", [ROWS[5:], flip(ROWS, 1e19)], ids=["two sizes", "downward"])
+    @pytest.mark.parametrize("rows", [ROWS[5:14], flip(ROWS[:14], 1e19)], ids=["two sizes", "downward"])
     def test_where_approach2_cannot_run_its_price_is_null(self, document, tmp_path, rows):
         path = write_csv(tmp_path / "t.csv", HEADER, rows)
         fit = document("fit", path, "--budget", "1e22", "--bootstrap", "0")
         assert fit["allocations"][0]["deadweight"] is None
         assert "approach2_unavailable" in [n["code"] for n in fit["notes"]]
+
+    @pytest.mark.parametrize("rows", [ROWS[5:], flip(ROWS, 1e19)], ids=["two sizes", "downward"])
+    def test_one_bad_budget_does_not_take_the_others_away(self, document, tmp_path, rows):
+        path = write_csv(tmp_path / "t.csv", HEADER, rows)
+        for method in ("vpnls", "approach2"):
+            fit = document("fit", path, "--budget", "1e22", "--bootstrap", "0", "--method", method)
+            assert fit["allocations"][0]["deadweight"]["of"] == "approach2"
+            assert "budget_left_out" in [n["code"] for n in fit["notes"]]
 
     def test_no_method_at_all(self, call, tmp_path):
         path = write_csv(tmp_path / "few.csv", HEADER, ROWS[:3])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate, study_surface
-from lawful.errors import IdentificationError
+from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.isoflop import envelope_draws, fit_envelope, fit_isoflop, isoflop_draws
 
 FIVE = [1e17, 1e18, 1e19, 1e20, 1e21]
@@ -124,3 +125,56 @@ def test_a_flat_parabola_is_called_flat() -> None:
     runs = Runs.from_arrays(np.tile(sizes, 2), np.repeat([1e18, 1e20], 5) / (6 * np.tile(sizes, 2)), flat)
     with pytest.raises(IdentificationError, match=r"parabola at budget 1e20 is flat, so Approach 2 has no optimum"):
         fit_isoflop(runs)
+
+
+def test_one_bad_budget_leaves_the_others_as_they_are() -> None:
+    truth = study_surface("chinchilla")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.002, seed=4)
+    loss = np.where(runs.group == 2, 7.0 - runs.L, runs.L)
+    found = fit_isoflop(Runs.from_arrays(runs.N, runs.D, loss, C=runs.C))
+    alone = fit_isoflop(runs.take(runs.group != 2))
+    assert found.frontier == alone.frontier
+    assert found.budgets.tolist() == [1e18, 1e19, 1e21]
+    assert len(found.runs) == 28
+    (note,) = (note for note in found.notes if note.code == "budget_left_out")
+    assert "1 of 4 budgets: 1e20 FLOPs (its parabola opens downward)" in note.message
+    assert found.bootstrap(20).failed == 0
+
+
+@pytest.mark.parametrize(("window", "kept"), [(5, 5), ("7", 7), ("3x", 5), ("10x", 7), ("none", 15), ("auto", 5)])
+def test_a_window_keeps_the_sizes_around_each_lowest_loss(window: int | str, kept: int) -> None:
+    """Sizes lie a factor of two apart, and the lowest loss is that of the eighth of fifteen."""
+    truth = study_surface("symmetric")
+    runs = simulate(truth, plan_isoflop([1e18, 1e20], 15, surface=truth, width=2.0**7))
+    used = fit_isoflop(runs, window=window).basis
+    assert used.sizes_per_budget.tolist() == [kept, kept]
+    for g in range(2):
+        assert np.ptp(np.log2(used.N[used.group == g])) == pytest.approx(kept - 1)
+        assert used.N[used.group == g][kept // 2] == runs.N[runs.group == g][7]
+
+
+def test_a_window_that_makes_no_sense_is_refused() -> None:
+    truth = study_surface("symmetric")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19], 5, surface=truth))
+    for window in ("2", "1x", "-3", "wide"):
+        with pytest.raises(UnsupportedError, match="a number of points around each lowest loss, 3 or more"):
+            fit_isoflop(runs, window=window)
+
+
+def test_ordinary_sweeps_are_not_windowed() -> None:
+    truth = study_surface("asymmetric")
+    for width in (2.0, 8.0, 16.0):
+        for drift in (1.0, 3.0):
+            runs = simulate(truth, plan_isoflop(FIVE, 15, surface=truth, width=width, drift=drift), noise=0.005, seed=1)
+            assert fit_isoflop(runs).used is None
+
+
+def test_wide_public_sweeps_are_read_as_their_users_read_them(shared_data) -> None:
+    """Porian et al. (2024) took the points around each minimum; through everything the first two are 1.199 and .845."""
+    published = {"long/kaplan/kaplan": 0.870, "long/kaplan/standard": 0.700, "base/short/kaplan": 0.602}
+    published |= {"base/short/chinchilla": 0.569, "tuned/short/const": 0.518}
+    table = pd.read_csv(shared_data / "more" / "porian_owt2.csv")
+    for name, a in published.items():
+        rows = table[table.experiment.str.contains(name)]
+        found = fit_isoflop(Runs.from_arrays(rows.params, rows.tokens, rows.loss, C=rows.flops))
+        assert found.frontier.a == pytest.approx(a, abs=0.04)

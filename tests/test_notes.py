@@ -366,12 +366,28 @@ def _(which):
     return (correct_isoflop(found, 0.34, 0.28) if which == "corrected" else found).notes
 
 
+def cut_down(sizes):
+    """Three budgets, the middle one left with so many sizes."""
+    table = sweep()
+    here = (table["C"] != 1e19) | (np.arange(21) % 7 < 1 + sizes) & (np.arange(21) % 7 > 0)
+    return kept(table, here)
+
+
+@case("budget_left_out", 2, 3)
+def _(sizes):
+    return lawful.fit_isoflop(cut_down(sizes)).notes
+
+
 @case("approach2_unavailable", 2, 3)
 def _(sizes):
-    table = sweep()
-    return lawful.analyse(
-        kept(table, (table["C"] < 1e20) | (np.arange(21) % 7 < 1 + sizes) & (np.arange(21) % 7 > 0)), draws=0
-    ).notes
+    table = cut_down(sizes)
+    return lawful.analyse(kept(table, table["C"] < 1e20), draws=0).notes
+
+
+@case("window", 20.0, 14.0)
+def _(reach):
+    plan = lawful.Plan.isoflop((1e18, 1e19, 1e20), 11, surface=TRUTH, width=reach)
+    return lawful.fit_isoflop(lawful.simulate(TRUTH, plan, noise=0.002)).notes
 
 
 # Intervals.

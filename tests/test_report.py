@@ -127,7 +127,7 @@ def test_a_frontier_has_exponents_but_no_coefficients_and_no_loss(analyses: dict
     assert [name.text for name, _ in coefficient_sheet(found).rows] == ["a", "b", "log10_a0", "log10_b0"]
     sentence = decision_sentences(found)[0]
     assert "expected loss" not in sentence
-    assert re.search(r"; on the VPNLS surface of these runs that choice wastes [\d.e]+ FLOPs \([\d.]+%\)\.$", sentence)
+    assert re.search(r"; that choice is as good as can be told: its loss lies within the noise of one run", sentence)
 
 
 def test_a_held_coefficient_says_so() -> None:
@@ -174,8 +174,9 @@ def test_published_runs_give_the_published_decision(shared_data: Path) -> None:
     found = analyse(runs, method="vpnls", budgets=[3.8e25], draws=50)
     sentence = decision_sentences(found)[0]
     assert sentence.startswith("At 3.8e25 FLOPs train 622B parameters on 10.2T tokens (90% interval ")
-    assert "Approach 2 would have chosen 393B parameters on 16.1T tokens and wasted 2.39e24 FLOPs (6.3%)" in sentence
-    assert re.search(r"without the 1\d% of refits whose parabola opens downward\)\.$", sentence)
+    # The runs refuse the law that prices it, so the published 2.39e24 FLOPs (6.3%) are no accusation.
+    assert "Approach 2 would have chosen 393B parameters on 16.1T tokens, as good as can be told" in sentence
+    assert found.allocations[0].deadweight.fraction == pytest.approx(0.063, abs=5e-4)
     page = report_html(found)
     assert sentence in page
     assert len(page) < 5_000_000

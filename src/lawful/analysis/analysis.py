@@ -25,6 +25,7 @@ from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, fit_sheet
 from lawful.estimate.solvers import Solver
+from lawful.estimate.window import AUTO as AUTO_WINDOW
 from lawful.forecasting.averaged import Averaged, averaged
 from lawful.laws.laws import DEFAULT_LAW, Law
 from lawful.uncertainty.bootstrap import Draws
@@ -213,7 +214,7 @@ class Analysis(AnalysisMethods, Shown):
         fit, at = self.fit, self.level if level is None else level
         if params is None and tokens_per_param is None:
             best = allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth)
-            return _as_judged(best, self.judgement, fit.runs)
+            return _as_judged(best, self.judgement, fit.runs, self._pricing)
         held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=self.sure, level=at)
         if fit.surface is None:
             return held
@@ -229,6 +230,10 @@ class Analysis(AnalysisMethods, Shown):
     def judgement(self) -> Judgement:
         """What the answer is worth, with the notes that say why."""
         return self.judged or judge(self.fit, self.asked or [one.budget for one in self.allocations])
+
+    @cached_property
+    def _pricing(self) -> Judgement:
+        return _pricing(self.judgement, self.fit, self.truth)
 
     @property
     def verdict(self) -> Verdict:
@@ -282,6 +287,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     cluster: str | None = None,
     level: float = 0.9,
     seed: int = 0,
+    window: int | str | None = AUTO_WINDOW,
     progress: Progress | None = None,
 ) -> Analysis:
     """
@@ -309,6 +315,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
         Coverage of the intervals, between 0 and 1.
     seed : int
         Seed of the bootstrap.
+    window : int, str or None
+        Sizes that Approach 2's parabolas go through, see :func:`lawful.fit_isoflop`.
     progress : callable, optional
         Called with a phrase before each stage.
 
@@ -338,9 +346,9 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     table = as_runs(runs, ())
     tell = progress or (lambda _: None)
     tell("fitting")
-    found = fit(table, method=method, law=law, objective=objective, fixed=fixed, bounds=bounds)
+    found = fit(table, method=method, law=law, objective=objective, fixed=fixed, bounds=bounds, window=window)
     notes = list(found.notes)
-    isoflop, why = _isoflop_beside(found)
+    isoflop, why = _isoflop_beside(found, window)
     notes.extend(why)
     truth = found if found.surface is not None else _surface_beside(table)
     plain = method == "auto" and not (objective or fixed or bounds) and getattr(law, "name", law) == DEFAULT_LAW
@@ -352,7 +360,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     tell("allocating")
     made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
     judged = judge(found, targets, cluster=AUTO if cluster is None or kind == "cluster" else cluster)
-    made = tuple(_as_judged(one, judged, table) for one in made)
+    pricing = _pricing(judged, found, truth)
+    made = tuple(_as_judged(one, judged, table, pricing) for one in made)
     notes.extend(judged.notes)
     if average and judged.reason not in ("", "wide") and any(judged.withholds(c, table) for c in targets):
         average, unaveraged = None, "the runs do not tell the compute-optimal size; the note not_identified says why."
@@ -367,12 +376,27 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     )
 
 
-def _as_judged(allocation: Allocation, judged: Judgement, runs: Runs) -> Allocation:
+UNTOLD = {
+    Verdict.LAW_REFUSED: "the runs refuse the law that would price it",
+    Verdict.NOT_IDENTIFIED: "the runs do not tell the compute-optimal size",
+}
+"""Verdicts on a surface that may accuse no choice of another method."""
+
+
+def _pricing(judged: Judgement, found: Fit | FrontierFit, truth: Fit | None) -> Judgement:
+    """Return what the surface is worth that prices choices: a frontier is priced on another fit's."""
+    return judge(truth) if found.surface is None and truth is not None else judged
+
+
+def _as_judged(allocation: Allocation, judged: Judgement, runs: Runs, pricing: Judgement) -> Allocation:
     """
-    Return an allocation without the numbers that the runs do not tell.
+    Return an allocation without the numbers that the runs do not tell, and without an accusation that they do not bear.
 
     Where the optimum is merely wide of a factor of ten, its interval and the loss are told all the same.
     """
+    lost = allocation.deadweight
+    if lost is not None and pricing.verdict in UNTOLD:
+        allocation = replace(allocation, deadweight=replace(lost, as_good=UNTOLD[pricing.verdict]))
     if not judged.withholds(allocation.budget, runs):
         return allocation
     return withheld(allocation, *(() if judged.reason == "wide" else ("params", "tokens", "loss")))
@@ -399,14 +423,19 @@ def _kind(asked: str | None, draws: int | None) -> str:
     return "none" if draws == 0 and kind in SCHEMES else kind
 
 
-def _isoflop_beside(found: Fit | FrontierFit) -> tuple[FrontierFit | None, list[Note]]:
-    """Approach 2 on the same runs, or the note that says why not."""
+BESIDE = ("window", "budget_left_out")
+"""Notes on Approach 2 that are told beside another method's fit."""
+
+
+def _isoflop_beside(found: Fit | FrontierFit, window: int | str | None) -> tuple[FrontierFit | None, list[Note]]:
+    """Approach 2 on the same runs with what it leaves out, or the note that says why not."""
     if found.surface is None and found.method == "approach2":
         return found, []
     if not all(map(found.runs.has, COMPLETE)):
         return None, []
     try:
-        return fit_isoflop(found.runs), []
+        beside = fit_isoflop(found.runs, window=window)
+        return beside, [note for note in beside.notes if note.code in BESIDE]
     except IdentificationError as error:
         return None, [Note("approach2_unavailable", f"No comparison with Approach 2: {error}")]
 

@@ -29,6 +29,7 @@ def fit(
     reading: o.Reading,
     by: o.By = None,
     fitting: o.Fitting,
+    window: o.Window = "auto",
     sampling: o.Sampling,
     scale: o.Scale = None,
     output: o.Output,
@@ -46,7 +47,7 @@ def fit(
       lawful fit runs.csv --by experiment --json
       lawful fit runs.csv --check --budget '30 days on 1024 h100'
     """
-    asked = {**fitting.words(), **sampling.words(), "budgets": values.parse_budgets(budget)}
+    asked = {**fitting.words(), **sampling.words(), "budgets": values.parse_budgets(budget), "window": window}
     named, asked["method"] = asked["method"], fitting.method.value
     units, reading = o.parse_scale(scale), reading.for_law(fitting.law)
     if by is None:
@@ -171,6 +172,7 @@ def compare(
     budget: o.Budgets = None,
     reading: o.Reading,
     fitting: Annotated[o.Fitting, Without("method")],
+    window: o.Window = "auto",
     sampling: o.Sampling,
     scale: o.Scale = None,
     output: Annotated[o.Output, Without("figures")],
@@ -188,7 +190,13 @@ def compare(
     from lawful.analysis.compare import compare as compare_methods
     from lawful.show.files.document import compare_document
 
-    asked = {"law": fitting.law, **fitting.how(), **sampling.words(), "budgets": values.parse_budgets(budget)}
+    asked = {
+        "law": fitting.law,
+        **fitting.how(),
+        **sampling.words(),
+        "budgets": values.parse_budgets(budget),
+        "window": window,
+    }
     units = o.parse_scale(scale)
     with output.staged() as stage, working("Fitting four ways", quiet=output.json) as tell:
         table = reading.read(runs)

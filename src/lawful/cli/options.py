@@ -77,6 +77,16 @@ Budget = Annotated[
 NeededBudget = Annotated[
     str, typer.Option("--budget", metavar="C", help="Budget asked about: FLOPs, '30 days on 1024 h100' or '$5M'.")
 ]
+Window = Annotated[
+    str,
+    typer.Option(
+        "--window",
+        metavar="K|Fx|none",
+        help="Sizes that Approach 2's parabolas go through: K around each lowest loss, within a factor of F, or all. "
+        "Default: all, 6x on wide sweeps.",
+        rich_help_panel=FITTING,
+    ),
+]
 By = Annotated[
     str | None,
     typer.Option("--by", metavar="COLUMN", help="Take each group of this column on its own.", rich_help_panel=DATA),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -82,6 +82,7 @@ def deadweight(
     budget: o.NeededBudget,
     choice: OtherFit = None,
     tokens: SomeTokens = None,
+    window: o.Window = "auto",
     spending: Annotated[o.Spending, Preset(gpu="h100")],
     sampling: Annotated[o.Sampling, Preset(draws=1000), Without("intervals", "cluster")],
     output: Annotated[o.Output, Without("figures")],
@@ -106,6 +107,7 @@ def deadweight(
 
     truth = load_fit(fit)
     chosen: float | Fit | FrontierFit
+    sides = "both"
     if tokens is not None:
         chosen = values.parse_positive("--tokens", tokens)
     elif choice is not None:
@@ -113,7 +115,8 @@ def deadweight(
     else:
         from lawful.estimate.isoflop import fit_isoflop
 
-        chosen = fit_isoflop(truth.runs)
+        chosen, sides = fit_isoflop(truth.runs, window=window), "simulated"
     with output.answering("deadweight") as answer, working("Drawing", quiet=output.json):
-        found = price_choice(truth, chosen, c, draws=sampling.draws or 0, seed=sampling.seed, level=sampling.level)  # type: ignore[arg-type]
+        how: dict[str, Any] = {"seed": sampling.seed, "level": sampling.level, "sides": sides}
+        found = price_choice(truth, chosen, c, draws=sampling.draws or 0, **how)  # type: ignore[arg-type]
         answer(lambda: deadweight_document(found, cost), lambda: found.sheets(cost))

@@ -58,6 +58,7 @@ NOTE_CODES: dict[str, str] = {
     "budget_groups": "Budget groups were formed from runs whose compute lies within 10%.",
     "budget_in_name": "The budgets stand in the names of the runs, in forward or in total FLOPs.",
     "check_by": "The rules of check ran on each experiment of the table apart.",
+    "budget_left_out": "Budgets without a parabola that has a minimum were left out of Approach 2.",
     "check_flagged": "Runs that check flagged were left out.",
     "check_moved": "The compute-optimal size moves by more than 5% when the runs that check flagged are left out.",
     "checkpoint_budgets": "IsoFLOP points were read off training curves at these budgets.",
@@ -108,6 +109,7 @@ NOTE_CODES: dict[str, str] = {
     "unit_read": "A column was read in the unit that its header or its cells state.",
     "unreached": "One recipe never reaches the loss of the other.",
     "wide_table": "Columns named by a budget were read as one row per run.",
+    "window": "The parabolas of Approach 2 go through the sizes around each budget's lowest loss only.",
     "zero_coefficient": "A coefficient is exactly zero: non-negativity binds.",
 }
 """The closed list of note codes, each with what it says in general."""

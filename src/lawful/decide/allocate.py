@@ -22,9 +22,6 @@ from lawful.uncertainty.intervals import Intervals, as_intervals
 QUICK_DRAWS = 2000
 """Refits of Approach 2 behind the interval that an allocation shows of its price."""
 
-FEWEST_SIZES = 4
-"""With fewer sizes at a budget most resamples leave no parabola there."""
-
 
 @dataclass(frozen=True, slots=True)
 class Allocation(Shown):
@@ -255,9 +252,8 @@ def _price(
     """Deadweight of a frontier's D* at a budget; how sure it is with refits of the choice alone."""
     if truth is None or choice is None or not truth.surface.law.allocates:
         return None
-    if choice.runs.sizes_per_budget.min() < FEWEST_SIZES:
-        draws = 0
-    found = deadweight(truth, choice, budget, draws=draws, sides="choice", level=level)
+    sides = "simulated" if choice.method == "approach2" else "choice"
+    found = deadweight(truth, choice, budget, draws=draws, sides=sides, level=level)
     return found if np.isfinite(found.flops) else None
 
 

@@ -9,21 +9,23 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
-from lawful.core.numbers import format_flops, format_level, format_percent
+from lawful.core.numbers import format_count, format_flops, format_level, format_percent, format_short
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, BoolArray, Interval
 from lawful.core.validation import check_budget, check_draws, check_level, is_positive
 from lawful.errors import UnsupportedError
-from lawful.estimate.isoflop import all_vertices, lines
-from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.isoflop import all_vertices, lines, vertices
+from lawful.estimate.result import Fit, FrontierFit, losses_of
 from lawful.laws.surface import Surface, deadweight_of
 from lawful.uncertainty.bootstrap import Draws, bootstrap
+from lawful.uncertainty.noise import run_noise
 from lawful.uncertainty.quantiles import quantiles
 from lawful.uncertainty.resample import BLOCK, resample
 
-SIDES = ("both", "choice")
-"""What may be drawn again: the surface that prices together with the choice, or the choice alone."""
+SIDES = ("both", "choice", "simulated")
+"""What is drawn again, on resampled runs: the surface that prices together with the choice, or the choice alone; or
+Approach 2 alone, on runs simulated from the surface."""
 
 
 class Spent(Protocol):
@@ -55,12 +57,15 @@ class Deadweight(Shown):
     level : float
         Coverage the intervals aim at.
     draws : array, shape (draws,), or None
-        FLOPs lost in every draw, NaN where a side has no answer. Where Approach 2 was drawn, the vertex
-        of a parabola that opens downward is taken as it is, and fewer than 3 sizes get the smallest
-        parabola through them, as ``numpy.polyfit`` and published work have it.
+        FLOPs lost in every draw, NaN where a side has no answer. Where Approach 2 was drawn on resampled
+        runs, the vertex of a parabola that opens downward is taken as it is, and fewer than 3 sizes get the
+        smallest parabola through them, as ``numpy.polyfit`` and published work have it; on simulated runs a
+        budget whose parabola opens downward is left out.
     failures : bool array, shape (draws,), or None
         Draws in which a parabola opens downward, so that its vertex is a maximum, or a side has no answer.
     notes : tuple of Note
+    as_good : str
+        Why the choice is as good as can be told; empty where its waste is.
 
     Examples
     --------
@@ -82,6 +87,7 @@ class Deadweight(Shown):
     draws: Array | None = field(default=None, compare=False)
     failures: BoolArray | None = field(default=None, compare=False)
     notes: tuple[Note, ...] = ()
+    as_good: str = ""
 
     @property
     def fraction(self) -> float:
@@ -97,9 +103,12 @@ class Deadweight(Shown):
         """
         Interval in FLOPs over all draws that have an answer, the one to quote; None without draws.
 
-        It holds what someone loses who applies Approach 2 without looking at the parabolas.
+        It holds what someone loses who applies Approach 2 to such runs, and what this choice loses.
         """
-        return None if self.draws is None else quantiles(self.draws, self.level)
+        if self.draws is None:
+            return None
+        low, high = quantiles(self.draws, self.level)
+        return min(low, self.flops), max(high, self.flops)
 
     @property
     def discarded(self) -> Interval | None:
@@ -125,12 +134,15 @@ class Deadweight(Shown):
         kept, other = (Cell(None, "flops", *ends).span for ends in (self.interval, self.discarded))
         if not self.failed:
             return f", interval {kept} FLOPs"
-        share = Cell(self.failed, "share").text
-        return f", interval {kept} FLOPs ({other} without the {share} of refits whose parabola opens downward)"
+        count = f"{int(np.sum(self.failures)):,} of {np.size(self.failures):,} refits"
+        return f", interval {kept} FLOPs ({other} without the {count} in which a parabola opens downward)"
 
     @property
     def sentence(self) -> str:
-        """Whose choice loses how much, on whose surface."""
+        """Whose choice loses how much, on whose surface; or that it is as good as can be told, and why."""
+        if self.as_good:
+            choice = f"{format_count(self.params)} parameters on {format_count(self.tokens)} tokens"
+            return f"The choice of {self.of}, {choice}, is as good as can be told: {self.as_good}."
         cost = f"{format_flops(self.flops)} ({format_percent(self.fraction)} of the budget)"
         return f"Deadweight of {self.of} on the {self.on} surface: {cost}{self.span}."
 
@@ -151,10 +163,11 @@ class Deadweight(Shown):
         if self.failed:
             ends = self.discarded or (None, None)
             rows.append(row("FLOPs, failed draws left out", Cell(self.flops, "flops", *ends), None))
-            rows.append(row("draws that failed", Cell(self.failed, "share"), None))
-        said = [f"Dollars: {c.terms}." for c in rates.values()]
+            rows.append(row("draws that failed", Cell(float(np.sum(self.failures)), "count"), None))
+        said = [self.sentence] if self.as_good else []
+        said += [f"Dollars: {c.terms}." for c in rates.values()]
         if self.draws is not None:
-            said.append(f"Intervals over {self.draws.size} paired draws.")
+            said.append(f"Intervals over {self.draws.size} draws.")
         title, interval = f"Deadweight at {format_flops(self.budget)}.", f"{format_level(self.level)} interval"
         return (Sheet(title, (), ("", "choice", "optimum"), tuple(rows), interval, tuple(said), self.notes),)
 
@@ -188,10 +201,11 @@ def deadweight(
         FLOPs, > 0.
     draws : int
         Bootstrap refits behind the interval, on runs resampled within budgets.
-    sides : {"both", "choice"}
+    sides : {"both", "choice", "simulated"}
         Whether the surface is drawn again as well, or held while the choice is, as published work has
         it (arXiv:2603.22339). Both sides are drawn with the same seed, so that fits of the same runs
-        see the same resample in draw i.
+        see the same resample in draw i. ``simulated``: Approach 2 refitted to losses drawn around the
+        surface with the noise of its runs, which keeps every budget's sizes; for Approach 2 alone.
     seed : int
     level : float
         Coverage the interval aims at.
@@ -203,7 +217,8 @@ def deadweight(
     Raises
     ------
     UnsupportedError
-        If the budget or the tokens are not positive, or the truth has no surface.
+        If the budget or the tokens are not positive, the truth has no surface, or runs are to be
+        simulated where no fit of a surface meets Approach 2.
 
     References
     ----------
@@ -246,11 +261,36 @@ def deadweight(
         flops=float(surface.deadweight(c, tokens)),
         level=level,
     )
+    if isinstance(truth, Fit) and found.of == APPROACH2:
+        found = replace(found, as_good=_within_noise(found, truth))
+    if sides == "simulated":
+        drawn = _simulated_tokens(truth, choice, c, n, seed)
+        return _with_draws(found, surface, None, drawn) if n else found
     held = _refits(truth, n, seed) if sides == "both" or isinstance(truth, Draws) else None
     drawn = _drawn_tokens(choice, surface, c, n, seed)
     if held is None and drawn is None:
         return found
     return _with_draws(found, surface, held, drawn)
+
+
+APPROACH2 = "approach2"
+
+
+def _within_noise(found: Deadweight, truth: Fit) -> str:
+    """Say that the choice's loss is told apart from the optimum's by no run; empty where it is."""
+    surface = truth.surface
+    if not np.isfinite(found.flops) or not 0 < found.best_params < np.inf:
+        return ""
+    lost, best = (float(surface.at_params(found.budget, n).loss) for n in (found.params, found.best_params))
+    noise = run_noise(truth)
+    size = float(noise.at(best)) * (best if noise.log else 1.0)
+    # Losses of a fit without noise differ by rounding alone.
+    if size <= ROUNDING * best or not lost - best <= size:
+        return ""
+    return f"its loss lies within the noise of one run ({format_short(size, 2)} nats) of that of the optimum"
+
+
+ROUNDING = 1e-7
 
 
 def _with_draws(
@@ -270,14 +310,14 @@ def _notes(values: Array, failures: BoolArray) -> tuple[Note, ...]:
     missing, failed = int((~np.isfinite(values)).sum()), int(failures.sum())
     if missing:
         text = (
-            f"{missing} of {values.size} draws ({missing / values.size:.0%}) have no answer on one side; "
+            f"{missing} of {values.size} draws have no answer on one side; "
             f"the interval is over the others and is too narrow for it."
         )
         return (Note("failed_draws", text),)
     if failed:
         text = (
-            f"In {failed} of {values.size} draws ({failed / values.size:.0%}) a parabola opens downward; the interval "
-            f"covers what its vertex would waste, and published work leaves these draws out."
+            f"In {failed} of {values.size} draws a parabola opens downward; the interval covers them, and published "
+            f"work leaves these draws out."
         )
         return (Note("failed_draws", text),)
     return ()
@@ -331,16 +371,40 @@ def _drawn_tokens(
     return tokens, ~np.isfinite(tokens)
 
 
+def _simulated_tokens(truth: Any, choice: Any, budget: float, draws: int, seed: int) -> tuple[Array, BoolArray]:
+    """D* of Approach 2 on runs simulated from a fit, and whether a budget had to be left out."""
+    if not (isinstance(truth, Fit) and isinstance(choice, FrontierFit) and choice.method == APPROACH2):
+        msg = "Runs are simulated from the fit of a surface, and Approach 2 is refitted to them; give these two."
+        raise UnsupportedError(msg)
+    runs, noise = choice.basis, run_noise(truth)
+    mean = losses_of(truth.surface, runs)
+    spread = noise.at(mean) / np.sqrt(np.where(runs.weight > 0, runs.weight, 1.0))
+    drawn = spread * np.random.default_rng(seed).standard_normal((draws, len(runs)))
+    losses = mean * np.exp(drawn) if noise.log else mean + drawn
+    found = vertices(np.log10(runs.D), losses, runs.weight, runs.group, runs.budgets.size)
+    good = (found.curvature > 0) & np.isfinite(found.at)
+    x, y, w = np.log10(runs.budgets), np.where(good, found.at, 0.0), good.astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        count = w.sum(axis=1, keepdims=True)
+        away = (x - (w * x).sum(axis=1, keepdims=True) / count) * w
+        slope = (away * y).sum(axis=1) / (away * away).sum(axis=1)
+        at = y.sum(axis=1) / count[:, 0] + slope * (np.log10(budget) - (w * x).sum(axis=1) / count[:, 0])
+    # A nearly straight parabola may put D* anywhere: between one token and one parameter all is lost.
+    tokens = 10.0 ** np.clip(at, 0.0, np.log10(truth.surface.cost.product(budget)))
+    return tokens, ~good.all(axis=1)
+
+
 def _drawn_approach2(
     choice: FrontierFit, surface: Surface, budget: float, draws: int, seed: int
 ) -> tuple[Array, BoolArray]:
     """Approach 2 as someone applies it who does not look: every parabola's vertex is taken as it is."""
-    runs, log_c = choice.runs, np.log10(choice.runs.budgets)
-    log_d, parts = np.log10(runs.D), []
+    runs, basis = choice.runs, choice.basis
+    log_c, log_d, parts = np.log10(basis.budgets), np.log10(basis.D), []
     for start in range(0, draws, BLOCK):
         # The weights of a bootstrap within budgets, so that draw i is the same resample on both sides.
         weight = resample(runs, BLOCK, "within-budget", np.random.default_rng([seed, start // BLOCK]))
-        found, _ = all_vertices(log_d, runs, weight[: draws - start])
+        weight = weight[: draws - start] if choice.used is None else weight[: draws - start, choice.used]
+        found, _ = all_vertices(log_d, basis, weight)
         line = lines(log_c, found.at)
         with np.errstate(invalid="ignore"):
             log10_tokens = line.intercept + line.slope * np.log10(budget)

@@ -21,6 +21,7 @@ from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
+from lawful.estimate.window import AUTO as AUTO_WINDOW
 from lawful.laws.formula import degenerate, is_formula, loss_column, parted, tied_law
 from lawful.laws.laws import DEFAULT_LAW, LAWS, Law, find_law
 from lawful.laws.surface import Surface
@@ -35,6 +36,7 @@ class SurfaceOptions(TypedDict, total=False):
     objective: Objective | str | None
     fixed: Mapping[str, float] | None
     bounds: Mapping[str, tuple[float, float]] | None
+    window: int | str | None
 
 
 @overload
@@ -53,6 +55,7 @@ def fit(
     objective: Objective | str | None = None,
     fixed: Mapping[str, float | str] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    window: int | str | None = AUTO_WINDOW,
 ) -> Fit | FrontierFit:
     """
     Fit training runs: cold start, global optimum, non-negative coefficients.
@@ -77,6 +80,8 @@ def fit(
         exponent of N* of a law of two powers.
     bounds : mapping of str to (float, float), optional
         Bounds that replace the law's own, by coefficient.
+    window : int, str or None
+        Sizes that Approach 2's parabolas go through, see :func:`fit_isoflop`; other methods take all runs.
 
     Returns
     -------
@@ -123,9 +128,9 @@ def fit(
     'huber (delta 0.001)'
     """
     objective = as_objective(objective)
-    if isinstance(method, str) and method in FRONTIER_VERBS:
+    if isinstance(method, str) and method in FRONTIER_METHODS:
         asked = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
-        return _fit_frontier(runs, method, [name for name, value in asked.items() if value])
+        return _fit_frontier(runs, method, [name for name, value in asked.items() if value], window)
     table = _table_for(runs, law)
     law = find_law(law, table.labels, table.taken) if isinstance(law, str) else law
     check_columns(table, law)
@@ -219,15 +224,15 @@ def _found(met: tuple[int, int] | None, law: Law) -> list[Note]:
     return notes
 
 
-FRONTIER_VERBS = {"approach1": fit_envelope, "approach2": fit_isoflop}
+FRONTIER_METHODS = ("approach1", "approach2")
 """Methods that fit a frontier without a law."""
 
 
-def _fit_frontier(runs: Any, method: str, given: list[str]) -> FrontierFit:
+def _fit_frontier(runs: Any, method: str, given: list[str], window: int | str | None) -> FrontierFit:
     if given:
         msg = f"{method} fits lines, not a surface, so {' and '.join(given)} cannot apply; use vpnls or approach3."
         raise UnsupportedError(msg)
-    return FRONTIER_VERBS[method](runs)
+    return fit_envelope(runs) if method == "approach1" else fit_isoflop(runs, window=window)
 
 
 def settle_delta(runs: Runs, law: Law, objective: Objective, solver: Solver, fixed: Mapping[str, float]) -> Objective:

@@ -14,6 +14,7 @@ from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
 from lawful.estimate.parabola import fit_parabola, smallest_vertex
 from lawful.estimate.result import Frontier, FrontierFit, Parabola
+from lawful.estimate.window import AUTO, windowed
 from lawful.laws.law import FRONTIER_NAMES
 
 FARTHEST = 50.0
@@ -109,7 +110,7 @@ def lines(x: Array, y: Array) -> Lines:
     return Lines(slope, mean_y[..., 0] - slope * mean_x[..., 0])
 
 
-def fit_isoflop(runs: Any) -> FrontierFit:
+def fit_isoflop(runs: Any, *, window: int | str | None = AUTO) -> FrontierFit:
     """
     Approach 2: a parabola per budget, then straight lines through the vertices.
 
@@ -121,7 +122,11 @@ def fit_isoflop(runs: Any) -> FrontierFit:
     Parameters
     ----------
     runs : Runs or DataFrame
-        Training runs in budget groups.
+        Training runs in budget groups. A budget without a parabola (fewer than 3 sizes, or one that opens
+        downward) is left out, with a note.
+    window : int, str or None
+        Which sizes a parabola goes through: a number of points around each budget's lowest loss, a factor
+        in size such as ``8x``, ``none`` for all, or ``auto``: all, but a factor of 6 on wide sweeps.
 
     Returns
     -------
@@ -131,8 +136,9 @@ def fit_isoflop(runs: Any) -> FrontierFit:
     Raises
     ------
     IdentificationError
-        If there is one budget only, a budget has fewer than 3 sizes, or its
-        parabola opens downward; the message names the budget.
+        If fewer than two budgets have a parabola with a minimum; the message names one that has none.
+    UnsupportedError
+        If the window makes no sense.
 
     Examples
     --------
@@ -153,29 +159,23 @@ def fit_isoflop(runs: Any) -> FrontierFit:
     -14.9%
     """
     table = as_runs(runs)
-    check_parabolas(table)
-    ones = table.weight[None]
-    g = table.budgets.size
-    log_n, log_d = np.log10(table.N), np.log10(table.D)
-    in_n, in_d = (vertices(v, table.L, ones, table.group, g) for v in (log_n, log_d))
-    for budget, curve_n, curve_d in zip(table.budgets, in_n.curvature[0], in_d.curvature[0], strict=True):
-        if not (curve_n > 0 and curve_d > 0):
-            shape = "opens downward" if min(curve_n, curve_d) < 0 else "is flat"
-            msg = (
-                f"The IsoFLOP parabola at budget {format_short(budget)} {shape}, so Approach 2 has no optimum there; "
-                f"add sizes on both sides of the minimum, or leave that budget out."
-            )
-            raise IdentificationError(msg)
-    flat = np.flatnonzero((np.abs(in_n.at[0]) > FARTHEST) | (np.abs(in_d.at[0]) > FARTHEST))
-    if flat.size:
-        msg = (
-            f"The IsoFLOP parabola at budget {format_short(table.budgets[flat[0]])} is so flat that its minimum "
-            f"lies beyond any model; add sizes on both sides of the minimum, or leave that budget out."
-        )
-        raise IdentificationError(msg)
-    frontier = _frontier(np.log10(table.budgets), in_n.at, in_d.at)
-    curves = tuple(_curve(table, i, in_n.at[0, i], in_d.at[0, i]) for i in range(g))
-    notes = list(table.notes)
+    check_budgets(table, "approach2")
+    kept, cut = windowed(table, window)
+    good, faults = _with_parabola(table.take(kept))
+    if good.sum() < 2:
+        raise IdentificationError(faults[0][1])
+    used = kept & good[table.group]
+    basis = table if used.all() else table.take(used)
+    ones, g = basis.weight[None], basis.budgets.size
+    in_n, in_d = (vertices(np.log10(v), basis.L, ones, basis.group, g) for v in (basis.N, basis.D))
+    frontier = _frontier(np.log10(basis.budgets), in_n.at, in_d.at)
+    curves = tuple(_curve(basis, i, in_n.at[0, i], in_d.at[0, i]) for i in range(g))
+    notes = [*table.notes, *cut]
+    if faults:
+        said = "; ".join(f"{format_short(budget)} FLOPs ({why})" for budget, _, why in faults[:5])
+        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+        text = f"Approach 2 leaves out {len(faults)} of {table.budgets.size} budgets: {said}{more}."
+        notes.append(Note("budget_left_out", text))
     outside = [c.budget for c in curves if not c.bracketed]
     if outside:
         text = (
@@ -188,18 +188,50 @@ def fit_isoflop(runs: Any) -> FrontierFit:
     return FrontierFit(
         frontier=Frontier(*(float(v[0]) for v in frontier)),
         method="approach2",
-        budgets=table.budgets,
+        budgets=basis.budgets,
         params=10.0 ** in_n.at[0],
         tokens=10.0 ** in_d.at[0],
         runs=table,
         parabolas=curves,
         notes=tuple(notes),
+        used=None if used.all() else np.flatnonzero(used),
     )
+
+
+def _with_parabola(runs: Runs) -> tuple[BoolArray, list[tuple[float, str, str]]]:
+    """
+    Which budgets have a parabola with a minimum, shape (g,); the others with a sentence each, and a few words.
+
+    Too few sizes come first, then budgets in their order.
+    """
+    g = runs.budgets.size
+    in_n, in_d = (vertices(np.log10(v), runs.L, runs.weight[None], runs.group, g) for v in (runs.N, runs.D))
+    sizes = runs.sizes_per_budget
+    good, faults = np.ones(g, dtype=bool), list[tuple[float, str, str]]()
+    short = np.flatnonzero(sizes < 3)
+    for i in short:
+        few = f"{sizes[i]} model size" + "s" * int(sizes[i] != 1)
+        faults.append((float(runs.budgets[i]), _too_few(runs, short), few))
+    for i in np.flatnonzero(sizes >= 3):
+        bend = min(in_n.curvature[0, i], in_d.curvature[0, i])
+        far = max(abs(in_n.at[0, i]), abs(in_d.at[0, i])) > FARTHEST
+        if bend > 0 and not far:
+            continue
+        why = "is so flat that its minimum lies beyond any model" if bend > 0 else "is flat"
+        why = "opens downward" if bend < 0 else why
+        none = "" if bend > 0 else ", so Approach 2 has no optimum there"
+        msg = (
+            f"The IsoFLOP parabola at budget {format_short(runs.budgets[i])} {why}{none}; "
+            f"add sizes on both sides of the minimum, or leave that budget out."
+        )
+        faults.append((float(runs.budgets[i]), msg, f"its parabola {why}"))
+    good[np.isin(runs.budgets, [budget for budget, _, _ in faults])] = False
+    return good, faults
 
 
 def check_parabolas(runs: Runs) -> None:
     """
-    Refuse runs on which Approach 2 cannot run.
+    Refuse runs of which a budget has no parabola.
 
     Raises
     ------
@@ -207,16 +239,19 @@ def check_parabolas(runs: Runs) -> None:
         One budget only, or a budget with fewer than 3 model sizes.
     """
     check_budgets(runs, "approach2")
-    sizes = runs.sizes_per_budget
-    short = np.flatnonzero(sizes < 3)
+    short = np.flatnonzero(runs.sizes_per_budget < 3)
     if short.size:
-        named = ", ".join(f"{format_short(runs.budgets[i])} ({sizes[i]})" for i in short[:5])
-        more = f" and {short.size - 5} more" if short.size > 5 else ""
-        msg = (
-            f"Approach 2 needs at least 3 model sizes at every budget; too few at {named}{more}: "
-            f"add sizes there, or leave those budgets out."
-        )
-        raise IdentificationError(msg)
+        raise IdentificationError(_too_few(runs, short))
+
+
+def _too_few(runs: Runs, short: IntArray) -> str:
+    sizes = runs.sizes_per_budget
+    named = ", ".join(f"{format_short(runs.budgets[i])} ({sizes[i]})" for i in short[:5])
+    more = f" and {short.size - 5} more" if short.size > 5 else ""
+    return (
+        f"Approach 2 needs at least 3 model sizes at every budget; too few at {named}{more}: "
+        f"add sizes there, or leave those budgets out."
+    )
 
 
 def check_budgets(runs: Runs, method: str) -> None:

@@ -15,7 +15,7 @@ from lawful.core.numbers import format_level, format_short, format_value
 from lawful.core.objective import Objective
 from lawful.core.sheet import Cell, Sheet
 from lawful.core.shown import Record, Shown
-from lawful.core.typing import Array, Interval
+from lawful.core.typing import Array, IntArray, Interval
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.methods import FitMethods
@@ -310,6 +310,8 @@ class FrontierFit(FitMethods, Shown):
         How the fit ended.
     notes : tuple of Note
         What the reader should know, those of the runs included.
+    used : int array, shape (m,), or None
+        Positions of the runs that the parabolas go through; None for all of them.
 
     Examples
     --------
@@ -330,6 +332,12 @@ class FrontierFit(FitMethods, Shown):
     parabolas: tuple[Parabola, ...] = ()
     status: Status = Status.CONVERGED
     notes: tuple[Note, ...] = ()
+    used: IntArray | None = None
+
+    @property
+    def basis(self) -> Runs:
+        """The runs that the parabolas go through."""
+        return self.runs if self.used is None else self.runs.take(self.used)
 
     @property
     def surface(self) -> None:

@@ -71,6 +71,8 @@ def deadweight_document(found: Deadweight, cost: Cost) -> dict[str, Any]:
             },
             "draws": 0 if found.draws is None else found.draws.size,
             "interval_without_failed": found.discarded,
+            "as_good_as_can_be_told": bool(found.as_good),
+            "sentence": found.sentence,
             "failed": 0 if found.failures is None else int(found.failures.sum()),
             "notes": [note.to_dict() for note in found.notes],
             "cost": cost.to_dict(),

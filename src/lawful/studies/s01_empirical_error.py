@@ -39,7 +39,7 @@ def compute(config: Config, _: Task) -> Tables:
     for name, index in SHOWN.items():
         half = all_halves[index]
         runs = sweeps.noise_free(truth, half)
-        for parabola in fit_isoflop(runs).parabolas:
+        for parabola in fit_isoflop(runs, window="none").parabolas:
             log_n = parabola.centre_params + np.linspace(-half, half, CURVE_POINTS)
             fitted = parabola.loss(10.0**log_n)
             true = truth.at_params(parabola.budget, 10.0**log_n).loss

@@ -50,14 +50,14 @@ def compute(config: Config, task: Task) -> Tables:
     curves, table = [], []
     for bias, options in sweeps.BIASES.items():
         for name, index in RANGES.items():
-            frontier = fit_isoflop(sweeps.noise_free(truth, widths[index], options)).frontier
+            frontier = fit_isoflop(sweeps.noise_free(truth, widths[index], options), window="none").frontier
             errors = 100 * sweeps.tokens_error(truth, frontier, budgets)
             curves += [
                 {"surface": task["surface"], "bias": bias, "range": name, "budget": float(c), "error_percent": float(e)}
                 for c, e in zip(budgets, errors, strict=True)
             ]
     for grid, width in sweeps.WIDTHS.items():
-        frontier = fit_isoflop(sweeps.noise_free(truth, np.log10(width))).frontier
+        frontier = fit_isoflop(sweeps.noise_free(truth, np.log10(width)), window="none").frontier
         true, found = float(truth.optimum(sweeps.TARGET).tokens), float(frontier.tokens(sweeps.TARGET))
         table.append(
             {

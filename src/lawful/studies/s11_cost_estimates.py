@@ -106,7 +106,7 @@ def simulated(config: Config, llama: Runs) -> Table:
     rows = []
     for name, truth in truths(llama).items():
         plan = plan_isoflop(config["budgets"], POINTS, surface=truth, width=config["width"], drift=config["drift"])
-        tokens = float(fit_isoflop(simulate(truth, plan)).frontier.tokens(config["target"]))
+        tokens = float(fit_isoflop(simulate(truth, plan), window="none").frontier.tokens(config["target"]))
         rows.append({"surface": LABELS[name], **money.outcome(truth, config["target"], tokens)})
     return Table.from_rows(rows)
 
@@ -119,7 +119,7 @@ def grids(config: Config, llama: Runs) -> Table:
         for case, options in OFF_CENTRE.items():
             for grid, width in WIDTHS.items():
                 plan = plan_isoflop(config["budgets"], POINTS, surface=truth, width=width, **options)
-                found = float(fit_isoflop(simulate(truth, plan)).frontier.tokens(config["target"]))
+                found = float(fit_isoflop(simulate(truth, plan), window="none").frontier.tokens(config["target"]))
                 rows.append(
                     {
                         "case": case,
@@ -137,7 +137,7 @@ def empirical(config: Config, runs: Runs) -> Tables:
     """Approach 2 on the Llama 3 runs, priced on two surfaces of the same runs; and resampled within budgets."""
     target = config["target"]
     surfaces = {"VPNLS": fit(runs, method="vpnls").surface, "Approach 3": approach3(runs)}
-    frontier = fit_isoflop(runs).frontier
+    frontier = fit_isoflop(runs, window="none").frontier
     rows = [
         {
             "surface": name,
@@ -194,8 +194,8 @@ def causes(config: Config, runs: Runs) -> Table:
         ("noise alone, median", float(middle)),
         ("noise alone, 5%", float(low)),
         ("noise alone, 95%", float(high)),
-        ("as fitted, all runs", lost(float(fit_isoflop(runs).frontier.tokens(target)))),
-        ("as fitted, flagged runs left out", lost(float(fit_isoflop(kept).frontier.tokens(target)))),
+        ("as fitted, all runs", lost(float(fit_isoflop(runs, window="none").frontier.tokens(target)))),
+        ("as fitted, flagged runs left out", lost(float(fit_isoflop(kept, window="none").frontier.tokens(target)))),
     ]
     left_out = len(runs) - len(kept)
     return Table.from_rows(

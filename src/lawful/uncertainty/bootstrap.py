@@ -402,7 +402,8 @@ def _refit(fit: Fit | FrontierFit, sample: Sample) -> dict[str, dict[str, Array]
     """Coefficients and frontier of every row of weights or losses."""
     if fit.surface is None:
         weight = np.empty(0) if sample.weights is None else sample.weights
-        rows = (isoflop_draws if fit.method == "approach2" else envelope_draws)(fit.runs, weight)
+        weight = weight if fit.used is None else weight[:, fit.used]
+        rows = (isoflop_draws if fit.method == "approach2" else envelope_draws)(fit.basis, weight)
         return {"coefficients": {}, "frontier": rows}
     pull = getattr(fit.solver, "prior", None)
     problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed, pull)

@@ -20,6 +20,7 @@ from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.delta import Delta, delta
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds
 from lawful.uncertainty.linear import corrected_residuals
+from lawful.uncertainty.noise import RunNoise, run_noise
 from lawful.uncertainty.profile import Profile, profile
 from lawful.uncertainty.quantity import Quantity
 from lawful.uncertainty.resample import SCHEMES
@@ -113,6 +114,10 @@ class Intervals(Shown):
         return delta(self.fit)
 
     @cached_property
+    def _noise(self) -> RunNoise:
+        return run_noise(self._linear)
+
+    @cached_property
     def _profiles(self) -> dict[tuple[str, float | None], Profile]:
         return {}
 
@@ -197,35 +202,32 @@ class Intervals(Shown):
         """
         Interval of the loss of one new run, its noise included.
 
-        ``of("loss")`` says where the mean curve is; a single run scatters around
-        it as the runs of the fit do around theirs (their residuals, corrected for leverage).
+        ``of("loss")`` says where the mean curve is; a single run scatters around it as runs of its
+        loss do: their variance follows a power of the reducible loss. It is never negative.
         """
         if self.fit.surface is None:
             return NOWHERE
-        name = "loss" if point is None else "loss_at"
-        spread = corrected_residuals(self._linear.linear, 0.5)[0]
-        log = self._linear.problem.log
+        noise = self._noise
         if self.draws is not None:
+            name = "loss" if point is None else "loss_at"
             values = self.draws.values(name, budget=budget, point=point)
             values = values[np.isfinite(values)]
             if values.size < 2:
                 return NOWHERE
-            noisy = (values[:, None] * np.exp(spread) if log else values[:, None] + spread).ravel()
+            # The runs' own residuals, each in units of the noise where it lies.
+            own = corrected_residuals(self._linear.linear, 0.5)[0] / noise.at(self.fit.runs.L - self.fit.residuals)
+            spread = own * float(noise.at(np.median(values)))
+            noisy = (values[:, None] * np.exp(spread) if noise.log else values[:, None] + spread).ravel()
             tail = (1 - self.level) / 2
             low, high = np.quantile(noisy, [tail, 1 - tail])
-            return float(low), float(high)
-        from scipy.special import stdtrit
-
-        low, high = self.of(name, budget=budget, point=point)
+            return max(float(low), 0.0), float(high)
         if budget is not None:
             middle = float(self.fit.surface.optimum(budget).loss)
         else:
             middle = float(self.fit.surface.loss(*(point or ())))
-        at = self._linear.linear
-        noise = float(np.sqrt((spread**2).mean())) * float(stdtrit(at.freedom[0], 0.5 + self.level / 2))
-        noise *= middle if log else 1.0
-        # Two independent errors: their squared distances from the estimate add up on either side.
-        return middle - float(np.hypot(middle - low, noise)), middle + float(np.hypot(high - middle, noise))
+        return noise.around(
+            middle, self.of("loss" if point is None else "loss_at", budget=budget, point=point), self.level
+        )
 
 
 def intervals(

@@ -227,6 +227,8 @@ class Working(NamedTuple):
         Derivative of log phi by the power.
     error : array, shape (R,)
         Standard error of the power, 0 where it was not estimated.
+    power : array, shape (R,)
+        Of the reducible loss, that phi follows; 0 where it was not estimated.
     """
 
     phi: Array
@@ -234,6 +236,7 @@ class Working(NamedTuple):
     full: Array | None
     trend: Array
     error: Array
+    power: Array
 
 
 def work(at: Linearised) -> Working:
@@ -246,7 +249,7 @@ def work(at: Linearised) -> Working:
     phi = np.exp(power[:, None] * u)
     error = np.where(told, error, 0.0)
     if at.residual.shape[1] > FULL_HAT_RUNS:
-        return Working(phi, left * phi, None, u, error)
+        return Working(phi, left * phi, None, u, error, np.where(told, power, 0.0))
     # In units of the square root of its weight, M = 1 - H is a projection.
     root = np.sqrt(at.weight)[:, None, :] * at.slope
     rest = -(root.transpose(0, 2, 1) @ at.inverse @ root)
@@ -258,8 +261,9 @@ def work(at: Linearised) -> Working:
         seen = np.einsum("rij,rj->ri", rest**2, phi)
         power, _ = variance_power(at, np.maximum(seen / phi, 1.0 - MOST_LEVERAGE))
         phi = np.exp(power[:, None] * u)
+    power = np.where(told, power, 0.0)
     full = (rest * phi[:, None, :]) @ rest
-    return Working(phi, np.maximum(full[:, k, k], (1.0 - MOST_LEVERAGE) ** 2 * phi), full, u, error)
+    return Working(phi, np.maximum(full[:, k, k], (1.0 - MOST_LEVERAGE) ** 2 * phi), full, u, error, power)
 
 
 SEEN_ROUNDS = 3

@@ -329,6 +329,7 @@ def _encode_fit(fit: AnyFit) -> Document:
             "frontier": fit.frontier.to_dict(),
             **{name: getattr(fit, name) for name in ("budgets", "params", "tokens")},
             "parabolas": [{f.name: getattr(p, f.name) for f in fields(Parabola)} for p in fit.parabolas],
+            "used": fit.used,
         }
     return {
         "kind": "surface",
@@ -354,7 +355,10 @@ def _decode_fit(document: Mapping[str, Any], runs: Runs) -> AnyFit:
     if document["kind"] == "frontier":
         points: dict[str, Any] = {name: _frozen(document[name]) for name in ("budgets", "params", "tokens")}
         parabolas = tuple(_decode_parabola(p) for p in document["parabolas"])
-        return FrontierFit(frontier=Frontier(**document["frontier"]), parabolas=parabolas, **points, **common)
+        # Fits saved by 0.1.0 rest on all of their runs.
+        used = None if document.get("used") is None else np.array(document["used"], dtype=np.intp)
+        frontier = Frontier(**document["frontier"])
+        return FrontierFit(frontier=frontier, parabolas=parabolas, used=used, **points, **common)
     cost = Cost(document["flops_per_param_token"])
     law = _decode_law(document)
     return Fit(

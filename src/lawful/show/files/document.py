@@ -180,6 +180,8 @@ def allocation_document(allocation: Allocation) -> Document:
             "interval": lost.interval,
             "interval_without_failed": lost.discarded,
             "failed": lost.failed,
+            "as_good_as_can_be_told": bool(lost.as_good),
+            "sentence": lost.sentence,
         },
     }
 

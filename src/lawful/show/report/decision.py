@@ -104,6 +104,11 @@ def _waste(allocation: Allocation) -> str:
         return ""
     method = METHOD_LABELS[lost.of]
     cost = f"{format_flops(lost.flops)} ({format_percent(lost.fraction)})"
+    if lost.as_good and lost.fraction >= AS_GOOD:
+        if allocation.loss is None:
+            return f"; that choice is as good as can be told: {lost.as_good}"
+        choice = f"{format_count(lost.params)} parameters on {format_count(lost.tokens)} tokens"
+        return f"; {method} would have chosen {choice}, as good as can be told: {lost.as_good}"
     if allocation.loss is None:
         return f"; on the {METHOD_LABELS[lost.on]} surface of these runs that choice wastes {cost}"
     if lost.fraction < AS_GOOD:
