@@ -58,8 +58,8 @@ def bias(
         fit = fit_runs(table, **o.of_a_surface(fitting, "to take for the truth"))
         found = forecast_of(fit)
         try:
-            isoflop = fit_isoflop(table, window="none")
-            isoflop = isoflop if isoflop.used is None else None
+            whole = fit_isoflop(table, window="none")
+            isoflop = whole if whole.used is None else None
         except IdentificationError:
             isoflop = None
         beside: dict[str, Any] = {"isoflop": isoflop, "fit": fit, "targets": targets}

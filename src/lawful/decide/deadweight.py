@@ -127,6 +127,11 @@ class Deadweight(Shown):
         return None if self.failures is None else float(np.mean(self.failures))
 
     @property
+    def counted(self) -> tuple[int, int]:
+        """Number of draws that failed, and of all draws."""
+        return (0, 0) if self.failures is None else (int(self.failures.sum()), self.failures.size)
+
+    @property
     def span(self) -> str:
         """How sure the price is: over all draws, and beside it without those that failed; empty if unknown."""
         if self.interval is None or self.discarded is None or not np.isfinite([*self.interval, *self.discarded]).all():
@@ -134,8 +139,9 @@ class Deadweight(Shown):
         kept, other = (Cell(None, "flops", *ends).span for ends in (self.interval, self.discarded))
         if not self.failed:
             return f", interval {kept} FLOPs"
-        count = f"{int(np.sum(self.failures)):,} of {np.size(self.failures):,} refits"
-        return f", interval {kept} FLOPs ({other} without the {count} in which a parabola opens downward)"
+        failed, count = self.counted
+        refits = f"{failed:,} of {count:,} refits in which a parabola opens downward"
+        return f", interval {kept} FLOPs ({other} without the {refits})"
 
     @property
     def sentence(self) -> str:
@@ -163,7 +169,7 @@ class Deadweight(Shown):
         if self.failed:
             ends = self.discarded or (None, None)
             rows.append(row("FLOPs, failed draws left out", Cell(self.flops, "flops", *ends), None))
-            rows.append(row("draws that failed", Cell(float(np.sum(self.failures)), "count"), None))
+            rows.append(row("draws that failed", Cell(float(self.counted[0]), "count"), None))
         said = [self.sentence] if self.as_good else []
         said += [f"Dollars: {c.terms}." for c in rates.values()]
         if self.draws is not None:
@@ -264,8 +270,7 @@ def deadweight(
     if isinstance(truth, Fit) and found.of == APPROACH2:
         found = replace(found, as_good=_within_noise(found, truth))
     if sides == "simulated":
-        drawn = _simulated_tokens(truth, choice, c, n, seed)
-        return _with_draws(found, surface, None, drawn) if n else found
+        return _with_draws(found, surface, None, _simulated_tokens(truth, choice, c, n, seed)) if n else found
     held = _refits(truth, n, seed) if sides == "both" or isinstance(truth, Draws) else None
     drawn = _drawn_tokens(choice, surface, c, n, seed)
     if held is None and drawn is None:
@@ -391,7 +396,7 @@ def _simulated_tokens(truth: Any, choice: Any, budget: float, draws: int, seed: 
         at = y.sum(axis=1) / count[:, 0] + slope * (np.log10(budget) - (w * x).sum(axis=1) / count[:, 0])
     # A nearly straight parabola may put D* anywhere: between one token and one parameter all is lost.
     tokens = 10.0 ** np.clip(at, 0.0, np.log10(truth.surface.cost.product(budget)))
-    return tokens, ~good.all(axis=1)
+    return tokens, np.asarray(~good.all(axis=1))
 
 
 def _drawn_approach2(
