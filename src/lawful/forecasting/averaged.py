@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
-from lawful.core.numbers import format_flops, format_level, format_percent
+from lawful.core.numbers import format_count, format_flops, format_level, format_percent, format_short
 from lawful.core.sheet import Cell, Sheet, quantity, row
 from lawful.core.shown import Record, Shown
 from lawful.data.runs import Runs
@@ -190,7 +190,7 @@ def averaged_forecasts(
     for budget, params, tokens, optimal in made:
         if found.is_far(params, tokens):
             msg = (
-                f"A run of {params:.4g} parameters on {tokens:.4g} tokens lies more than a factor "
+                f"A run of {format_count(params)} parameters on {format_count(tokens)} tokens lies more than a factor "
                 f"{FAR_FROM_VALLEY:g} from the compute-optimal size, where the average of laws has no interval that "
                 f"holds; forecast a run nearer to it, or fit one law by name (vpnls, approach3)."
             )
@@ -289,7 +289,7 @@ def outlook_sheet(one: Outlook, sentences: tuple[str, ...] = ()) -> Sheet:
     """Return N*, D* and L* with intervals, the laws' disagreement, and shares of the width."""
     interval = one.interval
     cells = {name: quantity(name, getattr(one, name), interval[name])[1] for name in ("params", "tokens", "loss")}
-    far = f"{one.beyond:,.3g} times beyond the runs" if one.beyond > 1 else "within the runs' compute"
+    far = f"{format_short(one.beyond, 3)} times beyond the runs" if one.beyond > 1 else "within the runs' compute"
     named = (("N*", "params"), ("D*", "tokens"), ("L*", "loss"))
     title = f"At {format_flops(one.budget)}, {far}: {', '.join(f'{word} {cells[name]}' for word, name in named)}."
     square = {name: part**2 for name, part in one.parts._asdict().items()}
