@@ -464,7 +464,7 @@ def _disjoint(made: tuple[Allocation, ...], average: Averaged | None) -> list[No
         low, high = seen.interval["loss"]
         if ends[0] > high or ends[1] < low:
             text = (
-                f"At {format_flops(one.budget)} the interval of L* under one law alone, {ends[0]:.4g} to {ends[1]:.4g}, "
+                f"At {format_flops(one.budget)} the interval of L* under one law, {ends[0]:.4g} to {ends[1]:.4g}, "
                 f"and that of the average of laws, {low:.4g} to {high:.4g}, do not meet: the runs do not settle the "
                 f"law, and the average is the one to plan with."
             )
