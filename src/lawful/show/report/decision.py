@@ -16,6 +16,7 @@ from lawful.core.numbers import (
     format_uncertain,
     format_value,
 )
+from lawful.forecasting.averaged import outlook_sheet
 from lawful.show.figures.palette import METHOD_LABELS
 
 if TYPE_CHECKING:
@@ -55,6 +56,16 @@ def decision_sentences(analysis: Analysis) -> list[str]:
     doubt = [] if analysis.verdict in SOUND else [f"Verdict: {analysis.verdict.value}; the notes say why."]
     if analysis.allocations:
         said = [allocation_sentence(allocation, level=analysis.level) for allocation in analysis.allocations]
+        if analysis.average is not None:
+            law = (
+                analysis.fit.surface.law.name
+                if analysis.fit.surface is not None
+                else METHOD_LABELS[analysis.fit.method]
+            )
+            averaged = [outlook_sheet(one).title for one in analysis.average.outlooks]
+            said = [f"{text[:-1]}, by the average of laws." for text in averaged] + [
+                f"By {law} alone: {s}" for s in said
+            ]
         return [*said, *doubt]
     frontier = analysis.fit.frontier
     grows = []

@@ -18,6 +18,7 @@ from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES
 from lawful.show.bias import bias_sentences
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
+from lawful.show.report.card import decision_card
 from lawful.show.report.decision import decision_sentences
 from lawful.show.report.embedded import asset, library, page_json
 from lawful.show.report.pictures import budget_colours, embedded_tables, page_colours, pictures_of, report_tables
@@ -95,6 +96,7 @@ def report_html(
         data=page_data(tables, colours=len(light), level=format_level(analysis.level)),
         budgets=(light, dark),
         decision=decision_sentences(analysis),
+        decision_card=decision_card(evidence),
         method=METHOD_TITLES[fit.method],
         status=fit.status.value if fit.surface is not None or fit.status is not Status.CONVERGED else "",
         facts=[*data_facts(analysis), *check_facts(evidence, flagged)],

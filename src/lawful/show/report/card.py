@@ -1,0 +1,228 @@
+"""The decision card: three numbers with their intervals, what to think of them, and every method on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lawful.analysis.analysis import Analysis
+from lawful.analysis.compare import Unavailable
+from lawful.analysis.evidence import Evidence
+from lawful.checks.check import Checked
+from lawful.core.notes import Verdict
+from lawful.core.numbers import format_count, format_flops, format_level, format_percent, format_short
+from lawful.core.sheet import quantity
+from lawful.core.typing import Interval
+from lawful.decide.indifference import Indifference
+from lawful.show.figures.palette import METHOD_LABELS
+
+MOODS = {
+    Verdict.SUPPORTED: "good",
+    Verdict.EXTRAPOLATED: "care",
+    Verdict.LAW_REFUSED: "bad",
+    Verdict.NOT_IDENTIFIED: "bad",
+}
+"""How a verdict is coloured; it is always said in words too."""
+
+VERDICTS = {
+    Verdict.SUPPORTED: "The runs support this answer",
+    Verdict.EXTRAPOLATED: "Extrapolated: far beyond the runs",
+    Verdict.LAW_REFUSED: "The residuals refuse the law",
+    Verdict.NOT_IDENTIFIED: "The runs do not tell the optimum",
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """One of the three numbers: its name, its text, its interval in words, and where it stands on a bar of 0 to 100."""
+
+    name: str
+    text: str
+    span: str
+    place: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A remark in a few words, with its colour: good, care or bad."""
+
+    text: str
+    mood: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A method on the axis of N*: its label, its place and that of its interval's ends in per cent, and its colour."""
+
+    label: str
+    text: str
+    at: float
+    ends: tuple[float, float] | None
+    kind: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """
+    What the first screen of a report says.
+
+    Attributes
+    ----------
+    asked : str
+        Budget and what answers.
+    numbers : tuple of Number
+    chips : tuple of Chip
+    dots : tuple of Dot
+    ticks : tuple of (float, str)
+        Places on the axis of N* in per cent, and their texts.
+    region : (float, float) or None
+        Where N* may lie at no cost, in per cent of the axis.
+    """
+
+    asked: str
+    numbers: tuple[Number, ...]
+    chips: tuple[Chip, ...]
+    dots: tuple[Dot, ...]
+    ticks: tuple[tuple[float, str], ...]
+    region: tuple[float, float] | None
+
+
+def decision_card(evidence: Evidence) -> Card | None:
+    """
+    Return the card of an analysis; None where no budget was asked about.
+
+    Examples
+    --------
+    >>> from lawful.analysis.evidence import gather
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.004)
+    >>> card = decision_card(gather(lawful.analyse(runs, budgets=[1e22], draws=0)))
+    >>> [number.name for number in card.numbers], len(card.dots) >= 3
+    (['parameters', 'tokens', 'loss, nats per token'], True)
+    """
+    analysis = evidence.analysis
+    if not analysis.allocations:
+        return None
+    one = analysis.allocations[0]
+    seen = analysis.average.outlooks[0] if analysis.average is not None and analysis.average.outlooks else None
+    source = one if seen is None else seen
+    interval = source.interval or {}
+    who = METHOD_LABELS[analysis.fit.method] if seen is None else "the average of laws"
+    numbers = tuple(
+        _number(label, name, getattr(source, name), interval.get(name), analysis.level)
+        for label, name in (("parameters", "params"), ("tokens", "tokens"), ("loss, nats per token", "loss"))
+    )
+    lost = analysis.verdict is Verdict.NOT_IDENTIFIED
+    dots, ticks, region = ((), (), None) if lost else _axis(evidence)
+    asked = f"Asked at {format_flops(one.budget)}, answered by {who}"
+    return Card(asked, numbers, _chips(evidence), dots, ticks, region)
+
+
+def _number(label: str, name: str, value: float | None, ends: Interval | None, level: float) -> Number:
+    low, high = ends if ends is not None else (np.nan, np.nan)
+    if value is None or not np.isfinite(value):
+        span = quantity(name, None, ends)[1].span if ends is not None and np.isfinite(ends).any() else "cannot be had"
+        return Number(label, "-", span, None)
+    cell = quantity(name, value, ends)[1]
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return Number(label, cell.text, "no interval", None)
+    return Number(label, cell.text, f"{cell.span}, {format_level(level)}", _bar(value, low, high))
+
+
+def _bar(value: float, low: float, high: float) -> tuple[float, float, float]:
+    """Places of low, value and high on a bar that reaches half an interval further on either side."""
+    reach = max(high - low, 1e-12 * abs(value))
+    first, last = min(low, value) - 0.5 * reach, max(high, value) + 0.5 * reach
+    a, b, c = (100.0 * (v - first) / (last - first) for v in (low, value, high))
+    return a, b, c
+
+
+def _chips(evidence: Evidence) -> tuple[Chip, ...]:
+    analysis = evidence.analysis
+    chips = [Chip(VERDICTS[analysis.verdict], MOODS[analysis.verdict])]
+    beyond = analysis.allocations[0].budget / float(np.nanmax(analysis.runs.C))
+    if beyond > 1:
+        far = "care" if beyond > 10 else "good"
+        chips.append(Chip(f"{format_short(beyond, 3)} times beyond the largest run", far))
+    average = analysis.average
+    if average is not None and average.record is not None:
+        record = average.record
+        mood = "good" if record.hits >= 0.75 * record.intervals and record.miss < 0.02 else "care"
+        text = f"Held-out budgets: {format_percent(record.miss)} off, {record.hits} of {record.intervals} inside"
+        chips.append(Chip(text, mood))
+    if average is not None and any(note.code == "laws_disagree" for note in analysis.notes):
+        chips.append(Chip("Laws disagree", "bad"))
+    if (
+        average is not None
+        and average.outlooks
+        and _apart(average.outlooks[0].interval, analysis.allocations[0].interval)
+    ):
+        chips.append(Chip("One law alone puts N* elsewhere", "bad"))
+    checked = evidence.checked
+    if isinstance(checked, Checked):
+        flagged = int((np.asarray(checked.reason) != "none").sum())
+        if flagged:
+            chips.append(Chip(f"{flagged} runs {'left out' if evidence.applied else 'flagged'} by check", "care"))
+    return tuple(chips)
+
+
+def _apart(one: Mapping[str, Interval], other: Mapping[str, Interval] | None) -> bool:
+    """Whether two intervals of N* do not meet."""
+    if other is None or not np.isfinite(other["params"]).all():
+        return False
+    return one["params"][0] > other["params"][1] or one["params"][1] < other["params"][0]
+
+
+def _axis(evidence: Evidence) -> tuple[tuple[Dot, ...], tuple[tuple[float, str], ...], tuple[float, float] | None]:
+    """Every method's N* on one logarithmic axis."""
+    rows = [r for r in _rows(evidence) if np.isfinite(r[1]) and r[1] > 0]
+    if not rows:
+        return (), (), None
+    ends = [v for _, value, span, _ in rows for v in (value, *(span or ())) if np.isfinite(v) and v > 0]
+    middle = float(np.median([value for _, value, _, _ in rows]))
+    low = np.log10(max(min(ends), middle / WIDEST) / 1.15)
+    high = np.log10(min(max(ends), middle * WIDEST) * 1.15)
+
+    def place(value: float) -> float:
+        return float(np.clip(100 * (np.log10(value) - low) / (high - low), 0.0, 100.0))
+
+    dots = tuple(
+        Dot(label, format_count(value), place(value), None if span is None else (place(span[0]), place(span[1])), kind)
+        for label, value, span, kind in rows
+    )
+    region = evidence.region
+    shade = None
+    if isinstance(region, Indifference) and np.isfinite(region.params).all():
+        shade = place(region.params[0]), place(region.params[1])
+    return dots, _ticks(low, high, place), shade
+
+
+WIDEST = 100.0
+"""An axis reaches at most this factor from the middle method; wider intervals end at its edge."""
+
+
+def _rows(evidence: Evidence) -> list[tuple[str, float, Interval | None, str]]:
+    analysis = evidence.analysis
+    found: list[tuple[str, float, Interval | None, str]] = []
+    if analysis.average is not None and analysis.average.outlooks:
+        seen = analysis.average.outlooks[0]
+        found.append(("Average of laws", seen.params, seen.interval["params"], "auto"))
+    for outcome in evidence.outcomes:
+        if isinstance(outcome, Unavailable) or not isinstance(outcome, Analysis):
+            continue
+        one = outcome.allocations[0]
+        span = (one.interval or {}).get("params")
+        usable = span is not None and bool(np.isfinite(span).all())
+        found.append((METHOD_LABELS[outcome.method], one.params, span if usable else None, outcome.method))
+    return found
+
+
+def _ticks(low: float, high: float, place: Callable[[float], float]) -> tuple[tuple[float, str], ...]:
+    """Some five round numbers on the axis."""
+    steps = (1.0, 2.0, 5.0) if high - low < 2 else (1.0,)
+    values = [m * 10.0**e for e in range(int(np.floor(low)), int(np.ceil(high)) + 1) for m in steps]
+    inside = [v for v in values if low <= np.log10(v) <= high]
+    every = max(1, len(inside) // 5)
+    return tuple((place(v), format_count(v)) for v in inside[::every])

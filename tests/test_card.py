@@ -1,0 +1,71 @@
+"""The first screen of a report: three numbers, what to think of them, every method on one axis."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import lawful
+from lawful.analysis.evidence import gather
+from lawful.core.numbers import format_count
+from lawful.show.report.card import decision_card
+from lawful.show.report.report import report_html
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    truth = lawful.Surface.named("besiroglu")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth), noise=0.004)
+    return lawful.analyse(runs, budgets=[1e23], draws=0)
+
+
+@pytest.fixture(scope="module")
+def card(analysis):
+    return decision_card(gather(analysis))
+
+
+def test_the_three_numbers_are_those_of_the_average(analysis, card):
+    seen = analysis.average.outlooks[0]
+    assert card.asked == "Asked at 1e23 FLOPs, answered by the average of laws"
+    assert [number.name for number in card.numbers] == ["parameters", "tokens", "loss, nats per token"]
+    assert card.numbers[0].text == format_count(seen.params)
+    for number in card.numbers:
+        low, at, high = number.place
+        assert 0 <= low < at < high <= 100
+
+
+def test_every_method_stands_on_the_axis_in_order_of_its_size(card, analysis):
+    labels = [dot.label for dot in card.dots]
+    assert labels == ["Average of laws", "VPNLS", "Approach 3", "Approach 2", "Approach 1"]
+    own = next(dot for dot in card.dots if dot.label == "VPNLS")
+    assert own.text == format_count(analysis.allocations[0].params)
+    assert own.ends[0] < own.at < own.ends[1]
+    assert 3 <= len(card.ticks) <= 12
+
+
+def test_what_to_think_of_it_is_said_in_words(card):
+    words = " ".join(chip.text for chip in card.chips)
+    assert "100 times beyond the largest run" in words
+    assert re.search(r"Held-out budgets: [\d.]+% off, \d+ of \d+ inside", words)
+
+
+def test_the_page_opens_with_the_card(analysis, card):
+    page = report_html(analysis)
+    assert page.index('aria-label="The decision"') < page.index('id="isoflop"') < page.index('id="data-section"')
+    for number in card.numbers:
+        assert f"<b>{number.text}</b>" in page
+
+
+def test_runs_that_tell_nothing_get_no_numbers():
+    N = np.geomspace(2e7, 3e9, 8)
+    runs = lawful.read_runs({"N": N, "D": 20 * N, "loss": 1.8 + 400 / N**0.34 + 900 / (20 * N) ** 0.3})
+    card = decision_card(gather(lawful.analyse(runs, budgets=[1e22], draws=0)))
+    assert [number.text for number in card.numbers[:2]] == ["-", "-"]
+    assert card.chips[0].text == "The runs do not tell the optimum"
+    assert card.dots == ()
+
+
+def test_without_a_budget_there_is_no_card(analysis):
+    assert decision_card(gather(lawful.analyse(analysis.runs, draws=0))) is None
