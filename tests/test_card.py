@@ -18,7 +18,7 @@ from lawful.show.report.report import report_html
 def analysis():
     truth = lawful.Surface.named("besiroglu")
     runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth), noise=0.004)
-    return lawful.analyse(runs, budgets=[1e23], draws=0)
+    return lawful.analyse(runs, budgets=[1e23])
 
 
 @pytest.fixture(scope="module")
