@@ -94,7 +94,7 @@ def check(
         checked = check_runs(runs, thresholds=thresholds, by=by, **reading.words())
         if stage is not None:
             write_check(stage, checked, with_figures=output.with_figures)
-    output.give(lambda: check_document(checked), lambda: _sheets(checked, runs))
+    output.give(lambda: check_document(checked), lambda: _sheets(checked, " ".join(runs)))
 
 
 def _sheets(checked: Checked, source: str) -> list[Sheet]:

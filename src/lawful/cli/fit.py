@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,7 +65,12 @@ def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[
 
 
 def _fit_one(
-    path: str, named: str, reading: o.Reading, asked: Mapping[str, Any], units: Mapping[str, float], output: o.Output
+    path: Sequence[str],
+    named: str,
+    reading: o.Reading,
+    asked: Mapping[str, Any],
+    units: Mapping[str, float],
+    output: o.Output,
 ) -> None:
     from lawful.show.files.document import fit_document
 
@@ -102,7 +107,7 @@ def _write_checked(stage: Path, checked: Checked | None) -> None:
 
 
 def _fit_groups(
-    path: str,
+    path: Sequence[str],
     by: str,
     named: str,
     reading: o.Reading,

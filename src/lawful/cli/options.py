@@ -60,7 +60,13 @@ class SchemeName(StrEnum):
 
 DATA, FITTING, UNCERTAINTY, HARDWARE, OUTPUT = "Data", "Fitting", "Uncertainty", "Hardware", "Output"
 
-RunsPath = Annotated[str, typer.Argument(metavar="RUNS", help="Table of runs: CSV, TSV, JSONL or Parquet.")]
+RunsPath = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUNS",
+        help="Tables of runs: CSV, JSON, Parquet and the like; files, patterns, addresses, or - for stdin.",
+    ),
+]
 FitPath = Annotated[str, typer.Argument(metavar="FIT.json", help="A fit.json written by lawful fit --out.")]
 Budgets = Annotated[
     list[str] | None,
@@ -188,7 +194,7 @@ class Reading:
         handling = {"as_is": self.as_is, "best_of_cell": self.best_of_cell, "where": self.where}
         return {**asked, "weights": self.weights, **handling, "drop": values.parse_rows(self.drop)}
 
-    def read(self, path: str, needs: Sequence[str] | None = None) -> Runs:
+    def read(self, path: str | Sequence[str], needs: Sequence[str] | None = None) -> Runs:
         """Read the runs that have the columns needed; with --check those that the check keeps."""
         if self.check:
             return self.checked(path).kept
@@ -197,7 +203,7 @@ class Reading:
         runs: Runs = read_runs(path, **self.words(), needs=needs)
         return runs
 
-    def checked(self, path: str, by: str | None = None) -> Checked:
+    def checked(self, path: str | Sequence[str], by: str | None = None) -> Checked:
         """Read and check the runs."""
         from lawful.checks.check import check
 

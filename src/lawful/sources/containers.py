@@ -86,6 +86,8 @@ def json_records(document: Any) -> list[Mapping[str, Any]] | None:
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(lists) == len(document) > 0 and len({len(v) for v in lists}) == 1:
         return [dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True)]
+    if document and all(normalise(str(key)) in NESTED for key in document):
+        return [document]
     maps = [v for v in document.values() if isinstance(v, Mapping)]
     if len(maps) == len(document) > 0:
         keys = list(dict.fromkeys(chain.from_iterable(maps)))

@@ -73,7 +73,24 @@ def load_file(path: Path) -> tuple[list[str], Columns]:
     >>> header, columns["run"].tolist(), columns["loss"].tolist()
     (['run', 'loss'], ['001', '002'], [2.5, 2.4])
     """
-    header, columns = _load(path, _content(path))
+    return load_bytes(path, _content(path))
+
+
+def load_bytes(path: Path, data: bytes) -> tuple[list[str], Columns]:
+    r"""
+    Read a table out of the content of a file; its name says what it may be, and stands in messages.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read as a table.
+
+    Examples
+    --------
+    >>> load_bytes(Path("standard input"), b"N;loss\n1e8;3,1\n")[0]
+    ['N', 'loss']
+    """
+    header, columns = _load(path, unpacked(path, data))
     refuse_chart(path, header)
     return opened_cells(header, columns) or (header, columns)
 
@@ -116,6 +133,18 @@ def _content(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         msg = f"{str(path)!r} cannot be read ({error}); check the path."
         raise InputError(msg) from None
+    return data
+
+
+def unpacked(path: Path, data: bytes) -> bytes:
+    """
+    Return the content of a file without its compression.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, empty, or unpacks to more than :data:`LARGEST`.
+    """
     if data.startswith(GZIP_MAGIC):
         try:
             with gzip.open(io.BytesIO(data)) as packed:

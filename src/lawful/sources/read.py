@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lawful.data.columns import ACCEPTED
 from lawful.data.runs import Runs
 from lawful.data.selection import Selection
 from lawful.data.table import Handling, columns_of, groups_from_columns, runs_from_columns
-from lawful.errors import InputError, UnsupportedError
-from lawful.sources.files import load_file
+from lawful.errors import UnsupportedError
+from lawful.sources.places import gather
 from lawful.sources.wandb import budgets_from_names
 
 if TYPE_CHECKING:
@@ -41,8 +40,10 @@ def read_runs(
 
     Parameters
     ----------
-    table : path, pandas DataFrame or mapping of str to array_like
-        A CSV, TSV, JSONL or Parquet file (text also gzipped), or a table in memory.
+    table : path, paths, pandas DataFrame or mapping of str to array_like
+        A CSV, TSV, JSON, JSONL, Markdown, Excel or Parquet file (text also gzipped), several of them or a pattern (a
+        column ``file`` then tells which), a folder of JSON, ``-`` for standard input, an address (``https://…``,
+        ``hf://…``), a query (``runs.db?sql=SELECT …``), or a table in memory.
         It needs the loss (nats per token) and two of params, tokens and budget
         (FLOPs), as counted; the third is C = 6ND.
     select : mapping of str to value or values, optional
@@ -209,17 +210,16 @@ def to_frame(runs: Runs) -> pd.DataFrame:
 
 def load_columns(table: Any) -> tuple[Mapping[str, Any], list[str], str]:
     """
-    Return the columns of a file or a table in memory, its header, and where it came from.
+    Return the columns of files or of a table in memory, its header, and where it came from.
 
     Examples
     --------
     >>> load_columns({"N": [1], "loss": [2]})
     ({'N': [1], 'loss': [2]}, ['N', 'loss'], 'table')
     """
-    if not isinstance(table, (str, os.PathLike)):
+    one = isinstance(table, (str, os.PathLike))
+    several = isinstance(table, (list, tuple)) and table and all(isinstance(t, (str, os.PathLike)) for t in table)
+    if not (one or several):
         return *columns_of(table), "table"
-    if not str(table).strip():
-        msg = "The path of the runs is empty; give one file of runs."
-        raise InputError(msg)
-    header, columns = load_file(Path(table))
-    return columns, header, os.fspath(table)
+    header, columns, source = gather([table] if one else table)
+    return columns, header, source
