@@ -200,6 +200,9 @@ EXPERIMENT_NAMES = (
 )
 """Columns that tell experiments apart, the first that varies being the one that is named in a note."""
 
+LOOSE_NAMES = frozenset({"architecture", "arch", "model_type", "group", "tag", "tags"})
+"""Those of them that may as well name sizes or budgets."""
+
 SEED_NAMES = ("seed", "random_seed", "replicate", "replica", "trial")
 """Columns that tell the replicates of a run apart."""
 

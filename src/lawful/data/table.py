@@ -23,6 +23,7 @@ from lawful.data.checkpoints import checkpoint_notes, row_codes
 from lawful.data.columns import (
     ALSO,
     EXPERIMENT_NAMES,
+    LOOSE_NAMES,
     TRAINING_LOSSES,
     find_column,
     listed,
@@ -623,8 +624,8 @@ def experiment_column(
     """
     Return the column that tells the experiments of a table apart; None if there is one experiment.
 
-    A column that the user selected values of tells nothing apart: the mixture was asked for. Nor does one that names
-    the values of a measure (sizes, budgets), one by one: ``d12`` is a size and no experiment.
+    A column that the user selected values of tells nothing apart: the mixture was asked for. Nor does one of a loose
+    name that names the values of a measure (sizes, budgets), one by one: ``d12`` is a size and no experiment.
 
     Examples
     --------
@@ -635,7 +636,8 @@ def experiment_column(
     by_name = {normalise(key): key for key in reversed(list(labels))}
     for key in (by_name[name] for name in EXPERIMENT_NAMES if name in by_name):
         values, codes = distinct(labels[key])
-        if 2 <= len(values) <= MOST_EXPERIMENTS and not any(_same_parts(codes, m) for m in measures):
+        named = normalise(key) in LOOSE_NAMES and any(_same_parts(codes, m) for m in measures)
+        if 2 <= len(values) <= MOST_EXPERIMENTS and not named:
             return None if key in selection else key
     return None
 
