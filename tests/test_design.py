@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -309,3 +310,26 @@ def test_a_few_runs_at_one_budget_are_planned_beside_those_that_are_done(chinchi
     found = plan([1e20], target=1e20, prior=chinchilla, total_flops=3e20, given=done)
     assert len(found.plan) == 3
     assert np.isfinite(found.error)
+
+
+@pytest.mark.parametrize("name", ["symmetric", "chinchilla", "asymmetric", "besiroglu", "soda"])
+def test_every_study_surface_plans_with_the_defaults_and_one_limit_binds_plan_and_grid(name):
+    prior = lawful.Surface.named(name)
+    found = lawful.plan([1e18, 1e19, 1e20], target=1e23, prior=prior, total_flops=1.5e21)
+    low, high = found.sweep.tokens_per_param
+    ratios = [made.D / made.N for made in (found.plan, found.grid)]
+    best = prior.optimum(np.array([1e18, 1e20]))
+    if (best.tokens / best.params > 4 * low).all():
+        assert min(r.min() for r in ratios) >= low * (1 - 1e-9)
+    if (best.tokens / best.params < high / 4).all():
+        assert max(r.max() for r in ratios) <= high * (1 + 1e-9)
+    assert found.gain > 1
+
+
+def test_a_plan_that_is_no_better_than_the_grid_is_not_praised():
+    prior = lawful.Surface.named("besiroglu")
+    found = lawful.plan([1e18, 1e19, 1e20], target=1e23, prior=prior, total_flops=1.5e21)
+    assert f"{found.gain:.3g} times as large" in str(found)
+    worse = dataclasses.replace(found, grid_error=0.76 * found.error)
+    assert "times as large" not in str(worse)
+    assert "the usual grid's is no larger" in str(worse)

@@ -30,6 +30,12 @@ USUAL_POINTS = 15
 CANDIDATES = 25
 """Sizes per budget that a plan chooses from."""
 
+USUAL_RATIOS = (1.0, 1000.0)
+"""Tokens per parameter of the runs that people train."""
+
+ROOM = 4.0
+"""Nearer than this to an end of the usual range the prior's optimum is no usual one, and the range gives way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep(Record):
@@ -41,7 +47,8 @@ class Sweep(Record):
     reach : float
         Sizes lie within ±reach× of the prior's optimum, > 1.
     tokens_per_param : (float, float)
-        Least and most tokens per parameter.
+        Least and most tokens per parameter, of the plan and of the grid alike. The usual range, 1 to 1,000, gives
+        way on a side where the prior's own optimum lies within a factor of 4 of its end, or beyond.
     repeats : int
         Most runs of one size at one budget (with other seeds).
     runs : int, optional
@@ -70,7 +77,7 @@ class Sweep(Record):
     """
 
     reach: float = 8.0
-    tokens_per_param: tuple[float, float] = (1.0, 1000.0)
+    tokens_per_param: tuple[float, float] = USUAL_RATIOS
     repeats: int = 3
     runs: int | None = None
     spread: float = 0.15
@@ -142,7 +149,7 @@ class Planned(Shown):
     >>> prior = lawful.Surface.named("besiroglu")
     >>> found = lawful.plan([1e18, 1e19, 1e20, 1e21], target=3e25, prior=prior, total_flops=1.5e22)
     >>> len(found.plan), f"{found.gain:.2f} times the precision of the grid"
-    (60, '1.26 times the precision of the grid')
+    (60, '1.54 times the precision of the grid')
     """
 
     plan: Plan
@@ -208,6 +215,8 @@ class Planned(Shown):
         if self.layout != "design":
             return f"{said}."
         other, gain = format_short(0.01 * self.grid_error, 3), format_value(self.gain, 3)
+        if not self.gain > 1:
+            return f"{said}; the usual grid's is no larger, {other}."
         return f"{said}; the usual grid's {other}, {gain} times as large."
 
     @property
@@ -301,7 +310,7 @@ def plan(
     counts = _search(rows, slopes, known, chosen, C, total_flops, rules, surface)
     index = np.repeat(np.arange(counts.size), counts)
     picked = chosen.take(index)
-    grid = _grid(surface, C, total_flops, grid_width)
+    grid = _grid(surface, C, total_flops, grid_width, rules)
     mine = len(family) // 2
     error = np.sqrt(variance(known[mine] + information(rows[mine], counts), slopes[mine]))
     grid_rows = sensitivities(surface, grid.N, grid.D, centre)
@@ -326,7 +335,7 @@ def check_sweep(surface: Surface, budgets: Sequence[float]) -> Array:
 
 def _candidates(surface: Surface, C: Array, rules: Sweep) -> Candidates:
     """Sizes of every budget: within reach of the optimum and within the range of tokens per parameter."""
-    low, high = rules.tokens_per_param
+    low, high = _ratios(surface, C, rules)
     parts = []
     for budget in C:
         best = float(surface.optimum(budget).params)
@@ -342,6 +351,20 @@ def _candidates(surface: Surface, C: Array, rules: Sweep) -> Candidates:
         parts.append(at_budget(surface, float(budget), np.geomspace(least, most, CANDIDATES), rules.shapes))
     columns = zip(*parts, strict=True)
     return Candidates(*(np.concatenate(column) for column in columns))
+
+
+def _ratios(surface: Surface, C: Array, rules: Sweep) -> tuple[float, float]:
+    """Range of tokens per parameter; the usual one is widened where the prior's own optimum lies near its end."""
+    low, high = rules.tokens_per_param
+    if rules.tokens_per_param != USUAL_RATIOS:
+        return low, high
+    best = surface.optimum(C)
+    ratio = np.asarray(best.tokens / best.params)
+    least, most = float(ratio.min()), float(ratio.max())
+    return (
+        low if least > ROOM * low else min(low, least / rules.reach**2),
+        high if most < high / ROOM else max(high, most * rules.reach**2),
+    )
 
 
 def at_budget(surface: Surface, budget: float, sizes: Array, shapes: Shapes | None) -> tuple[Array, ...]:
@@ -420,9 +443,22 @@ def _even_start(kept: IntArray, places: list[IntArray], limits: Limits, share: f
     return kept.copy()
 
 
-def _grid(surface: Surface, C: Array, total: float, width: float) -> Plan:
-    """Lay out the usual grid with as many points per budget as the compute pays for, at least 3."""
-    return plan_isoflop(C, _grid_points(C, total), surface=surface, width=width)
+def _grid(surface: Surface, C: Array, total: float, width: float, rules: Sweep) -> Plan:
+    """
+    Lay out the usual grid with as many points per budget as the compute pays for, at least 3.
+
+    Where it would leave the range of tokens per parameter it ends there, as the plan's sizes do.
+    """
+    points = _grid_points(C, total)
+    laid = plan_isoflop(C, points, surface=surface, width=width)
+    low, high = _ratios(surface, C, rules)
+    nd = np.asarray(surface.cost.product(C))[:, None]
+    sizes = laid.N.reshape(C.size, points)
+    least, most = np.maximum(sizes[:, :1], np.sqrt(nd / high)), np.minimum(sizes[:, -1:], np.sqrt(nd / low))
+    if (least == sizes[:, :1]).all() and (most == sizes[:, -1:]).all():
+        return laid
+    n = least * (most / least) ** np.linspace(0.0, 1.0, points)
+    return Plan(n.ravel(), (nd / n).ravel(), np.repeat(C, points))
 
 
 def _grid_points(C: Array, total: float) -> int:

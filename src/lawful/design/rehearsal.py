@@ -62,6 +62,8 @@ class Rehearsal(Shown):
             row("mean error", Cell(self.bias, "ratio"), Cell(self.grid_bias, "ratio")),
         )
         said = f"The grid's standard error is {format_value(self.gain, 3)} times as large."
+        if not self.gain > 1:
+            said = f"The grid's standard error is no larger: {format_value(self.gain, 3)} of the plan's."
         title = f"{self.studies} simulated studies with noise {format_short(self.noise)}."
         return (Sheet(title, (), ("", "plan", "grid"), rows, "", (said,)),)
 
