@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -228,3 +229,54 @@ def test_every_public_name_is_documented_with_an_example(name: str) -> None:
 def test_the_tree_in_architecture_is_made_from_the_docstrings() -> None:
     text = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
     assert tree.with_tree(text) == text, "run `make tree`"
+
+
+PROSE = ("ARCHITECTURE.md", "CONTRIBUTING.md")
+ELSEWHERE = {"build/site", "../shared"}
+"""Made by a command, and beside the repository."""
+
+
+def words_in_code(page: str) -> list[str]:
+    """Everything between backticks on a page, the tree and other blocks left out."""
+    text = re.sub(r"```.*?```", "", (REPOSITORY / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def files_named(path: str) -> list[Path]:
+    """Files of a path as the pages write it: from the root, from the package, or by its last name alone."""
+    for root in (REPOSITORY, PACKAGE):
+        if found := list(root.glob(path.rstrip("/"))):
+            return found
+    return [] if "/" in path else list(PACKAGE.rglob(path))
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    paths = [
+        w for w in words_in_code(page) if re.fullmatch(r"[\w.*/-]+", w) and ("/" in w or w.endswith((".py", ".yml")))
+    ]
+    assert len(paths) > 15
+    assert [path for path in dict.fromkeys(paths) if path not in ELSEWHERE and not files_named(path)] == []
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_every_list_that_a_page_sends_a_newcomer_to_stands_there(page: str) -> None:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    named = re.findall(r"`([A-Za-z_]+)`(?: and `([A-Za-z_]+)`)? (?:in|of) `([\w./*-]+\.(?:py|yml))`", text)
+    assert len(named) >= 3
+    for first, second, path in named:
+        content = "".join(file.read_text(encoding="utf-8") for file in files_named(path))
+        for name in filter(None, (first, second)):
+            assert re.search(rf"\b{name}\b", content), f"{page}: {name} is not in {path}"
+
+
+def test_the_newcomers_tasks_count_their_own_files() -> None:
+    """A row says how many files of code and of tests a task touches, and names as many."""
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## A newcomer's five tasks")[2]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| an? ", line)]
+    assert len(rows) == 5
+    for task, *cells in rows:
+        for cell in cells:
+            count, _, names = cell.partition(": ")
+            told = re.sub(r"\([^)]*\)", "", names)
+            assert int(count) == len(re.split(r"; |, `| and `", told)), f"{task}: {cell}"
