@@ -112,6 +112,7 @@ def grid_values(x: Array, y: Array, w: Array, grid: Grid, linear: Linear) -> Arr
     weighted = [c * w for c in columns]
     mean_y = y @ w / total
     y = y - mean_y[:, None]
+    # With everything centred E is eliminated, and G c = m remains for A and B: E = mean(y) - c · mean(columns).
     square = np.einsum("bn,bn,n->b", y, y, w)
     gram = np.empty((theta.shape[0], p, p))
     for k in range(p):
@@ -123,6 +124,7 @@ def grid_values(x: Array, y: Array, w: Array, grid: Grid, linear: Linear) -> Arr
         value = np.full(moment.shape[:2], -np.inf)
         bad = np.ones(moment.shape[:2], dtype=bool)
     else:
+        # phi(theta) = sum w (y - mean)² - c · m, the part of the scatter that the columns explain taken off.
         c = np.stack([solve_spd(gram, row) for row in moment])
         value = square[:, None] - (c * moment).sum(axis=2)
         bad = (c < 0).any(axis=2) | (mean_y[:, None] < (c * mean).sum(axis=2))
@@ -133,6 +135,8 @@ def grid_values(x: Array, y: Array, w: Array, grid: Grid, linear: Linear) -> Arr
         bad &= ~hopeless
     if bad.any():
         at_b, at_q = np.nonzero(bad)
+        # A sign fails, or a coefficient is pinned: the constant comes back as a column of its own. The products of the
+        # plain columns are those of the centred ones plus the total weight times those of the means.
         full = np.empty((at_q.size, p + 1, p + 1))
         full[:, 0, 0] = total
         full[:, 0, 1:] = full[:, 1:, 0] = total * mean[at_q]
@@ -141,6 +145,7 @@ def grid_values(x: Array, y: Array, w: Array, grid: Grid, linear: Linear) -> Arr
         against[:, 0] = total * mean_y[at_b]
         against[:, 1:] = moment[at_b, at_q] + total * mean[at_q] * mean_y[at_b, None]
         left = square[at_b] + total * mean_y[at_b] ** 2
+        # What pinned coefficients explain is taken off the losses: |y - F k|² = |y|² - 2 k·F'y + k·F'F k.
         known = np.where(linear.pinned, linear.lower, 0.0)
         left = left - 2 * against @ known + full @ known @ known
         against = against - full @ known
@@ -172,6 +177,7 @@ def local_minima(value: Array, shape: tuple[int, ...], most: int) -> IntArray:
     for axis in range(len(shape)):
         for step, strict in ((0, True), (2, False)):
             window = tuple(slice(step if a == axis else 1, (step if a == axis else 1) + n) for a, n in enumerate(shape))
+            # Strict on one side only, so that of two equal neighbours one is a minimum.
             keep &= (grid < padded[window]) if strict else (grid <= padded[window])
     found = np.flatnonzero(keep.ravel())
     if found.size == 0:

@@ -64,6 +64,8 @@ def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear,
     m, n = p + 1, x.shape[1]
     # Bootstrap rows all start at one theta; their columns are then computed once.
     different = theta[:1] if rows > 1 and (theta == theta[0]).all() else theta
+    # Rows of the basis: 1, the columns u_k = exp(-theta_k x_k), and x_k u_k, minus the slope of u_k in theta_k.
+    # One product of it with its weighted self holds every entry that the projected problem needs.
     basis = np.empty((len(different), m + p, n))
     basis[:, 0] = 1.0
     np.exp(-different[:, :, None] * x, out=basis[:, 1:m])
@@ -80,6 +82,8 @@ def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear,
         known, inverse = np.where(free, 0.0, linear.lower), inverse_spd(level, np.broadcast_to(free, (rows, m)))
         target = target - (level @ known)[:, :, None]
     c = (inverse @ target)[:, :, 0]
+    # Where the free solution breaks a sign, the best one with signs has some of the coefficients at 0 and solves the
+    # normal equations of the others (at most 2^m - 1 subsets, so all are tried).
     bad = np.flatnonzero((c < 0).any(axis=1))
     if bad.size:
         c[bad] = best_subset(level[bad], target[bad, :, 0], free)
@@ -93,7 +97,7 @@ def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear,
     # equations lost; the gradient below takes it into account.
     correction = (inverse @ moment[:, :m, None])[:, :, 0]
     amount = c[:, 1:]
-    # In (c, theta) the slopes are the columns and -c_k x_k phi_k; eliminating c leaves p
+    # In (c, theta) the slopes are the columns and -c_k x_k u_k; eliminating c leaves p
     # unknowns. ``mixed`` is the block between them, with and without the law's curvature.
     mixed = gram[:, m:, :m] * -amount[:, :, None]
     square = gram[:, m:, m:] * (amount[:, :, None] * amount[:, None, :])
@@ -102,6 +106,8 @@ def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear,
     if not newton:
         return _State(value, np.maximum(c + correction, 0.0), gauss, gauss, gradient)
     k = np.arange(p)
+    # phi(theta) = min over c of S(c, theta), so its Hessian is S_tt - S_tc S_cc^-1 S_ct. Kaufman leaves out what the
+    # residual multiplies: x_k u_k · r in S_tc and c_k x_k^2 u_k · r in S_tt. Both come back here.
     bent = mixed.copy()
     bent[:, k, 1 + k] += moment[:, m:]
     exact = square - bent @ inverse @ bent.transpose(0, 2, 1)
@@ -116,6 +122,7 @@ def _step(state: _State, free: BoolArray, damping: Array, *, newton: bool) -> Ar
     step = solve_spd(system, state.gradient, None if free.all() else free)
     if not newton:
         return step
+    # In units of sqrt(gauss_kk) the damping is relative in every exponent, however steep or flat the valley.
     k = np.arange(free.shape[1])
     unit = np.sqrt(np.maximum(state.gauss[:, k, k], 0.0))
     scale = np.divide(1.0, unit, out=np.zeros_like(unit), where=free & (unit > 0))
@@ -189,6 +196,7 @@ def _refine(
     iteration = 0
     for iteration in range(1, max_iter + 1):
         pull = best.gradient
+        # An exponent moves unless it is pushed against its bound, or its term is zero and phi does not depend on it.
         free = np.where(pull < 0, theta > lower, theta < upper) & (best.linear[:, 1:] > 0)
         newton = iteration > GAUSS_NEWTON_STEPS
         step = _step(best, free, damping, newton=newton)

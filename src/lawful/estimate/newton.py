@@ -42,6 +42,7 @@ def separable(x: Array, *, log: bool) -> Differentiated:
         c, theta = z[:, :m], z[:, m:]
         powers = np.exp(-theta[:, :, None] * x)
         slope = np.empty((len(z), m + p, n))
+        # df/dc_k = u_k = exp(-theta_k x_k), df/dtheta_k = -c_k x_k u_k.
         slope[:, 0] = 1.0
         slope[:, 1:m] = powers
         value = (c[:, None, :] @ slope[:, :m])[:, 0]
@@ -49,6 +50,8 @@ def separable(x: Array, *, log: bool) -> Differentiated:
         np.multiply(powers, -c[:, 1:, None], out=slope[:, m:])
 
         def curvature(v: Array) -> Array:
+            # Second derivatives: -x_k u_k between c_k and theta_k (``powers`` holds x_k u_k by now), c_k x_k^2 u_k in
+            # theta_k itself, and nothing between terms.
             out = np.zeros((len(z), m + p, m + p))
             for k in range(p):
                 cross = -np.einsum("rn,rn->r", v, powers[:, k])
@@ -96,6 +99,8 @@ def _evaluate(model: Differentiated, y: Array, w: Array, z: Array, delta: Array 
         pull, inlier, robust = w * residual, np.broadcast_to(w, residual.shape), None
         objective = 0.5 * (pull * residual).sum(axis=1)
     else:
+        # rho(r) = r²/2 inside delta and delta(|r| - delta/2) outside: with psi(r) = clip(r) both are psi (r - psi/2).
+        # The weight psi(r)/r belongs to the parabola that touches rho at r and lies above it everywhere.
         size = np.abs(residual)
         inside = size <= delta[:, None]
         clipped = np.clip(residual, -delta[:, None], delta[:, None])
@@ -103,6 +108,7 @@ def _evaluate(model: Differentiated, y: Array, w: Array, z: Array, delta: Array 
         objective = (pull * (residual - 0.5 * clipped)).sum(axis=1)
         inlier = w * inside
         robust = w * np.where(inside, 1.0, delta[:, None] / np.where(inside, 1.0, size))
+    # d²/dz² of sum w rho(y - f) is sum w psi' (df/dz)(df/dz)' less sum w psi times the Hessian of f.
     transposed = slope.transpose(0, 2, 1)
     gauss = (slope * inlier[:, None]) @ transposed
     majorant = gauss if robust is None else (slope * robust[:, None]) @ transposed
@@ -114,6 +120,8 @@ def _step(state: _State, free: BoolArray, damping: Array) -> tuple[Array, BoolAr
     """Damped Newton step and whether its system was positive definite."""
     system = state.newton + damping[:, None, None] * state.robust
     diagonal = np.einsum("rii->ri", state.robust)
+    # Rows and columns of what does not move become those of the identity; the others are scaled to a unit diagonal,
+    # so that the ridge and the damping mean the same to an exponent and to an amplitude.
     usable = free & (diagonal > 0)
     scale = usable / np.sqrt(np.where(usable, diagonal, 1.0))
     system = system * scale[:, :, None] * scale[:, None, :]
@@ -209,6 +217,7 @@ def _minimise(
     damping = np.full(rows, 1e-2)
     iteration = 0
     for iteration in range(1, max_iter + 1):
+        # ``gradient`` points downhill: a coefficient on a bound moves unless it is pushed outward.
         free = np.where(state.gradient < 0, z > lower, z < upper)
         for coefficient, exponent in gates:
             free[:, exponent] &= z[:, coefficient] > 0
@@ -218,6 +227,7 @@ def _minimise(
         promised = np.einsum("ri,ri->r", actual, state.gradient)
         move = (np.abs(actual) / (np.abs(z) + 1e-3)).max(axis=1)
         new = _evaluate(model, y, w, trial, delta)
+        # ``promised`` is twice what the quadratic model gains; below the rounding of the sum no trial can be judged.
         better = definite & (new.value <= state.value) & (promised >= 0)
         # A step from an indefinite system may promise less than nothing, which says nothing about the distance left.
         tiny = np.abs(promised) <= 1e-14 * state.value
@@ -225,6 +235,7 @@ def _minimise(
         done |= ~better & ((tiny & (damping >= 1.0)) | (damping > 1e12))
         z = np.where(better[:, None], trial, z)
         state = _State(*(_pick(better, a, b) for a, b in zip(new, state, strict=True)))
+        # Undamped at last, so that the end is quadratic.
         damping = np.where(better, np.where(damping < 1e-8, 0.0, damping * 0.1), np.maximum(damping * 10.0, 1e-4))
         if done.any() or iteration == max_iter:
             leave = done | (iteration == max_iter)

@@ -59,21 +59,26 @@ def robust_grid(
     q = len(grid.theta)
     if q * n > GRID_ELEMENTS:
         return np.empty((0, 2 * p + 1))
+    # ln y - ln f is (y - f)/y to first order: relative residuals keep the problem linear in E, A and B.
     unit = y if log else np.ones(n)
     basis = np.empty((q, p + 1, n))
     basis[:, 0] = 1.0
     np.exp(-grid.theta[:, :, None] * x, out=basis[:, 1:])
     basis /= unit
+    # Pinned coefficients explain their part first; the others fit what is left.
     known = np.where(linear.pinned, linear.lower, 0.0)
     target = y / unit - np.einsum("m,qmn->qn", known, basis) if linear.pinned.any() else (y / unit)[None]
     free = None if not linear.pinned.any() else np.broadcast_to(~linear.pinned, (q, p + 1))
     transposed = basis.transpose(0, 2, 1)
     robust = np.broadcast_to(w, (q, n))
     for step in range(REWEIGHTINGS):
+        # Reweighted least squares: the weight delta/|r| outside delta makes squares touch Huber's loss where it is now.
+        # Signs are cut off rather than solved for, which is enough to rank starts.
         weighted = basis * robust[:, None]
         c = solve_spd(weighted @ transposed, (weighted @ np.broadcast_to(target, (q, n))[:, :, None])[:, :, 0], free)
         c = np.maximum(c, 0.0)
         residual = np.abs(target - (c[:, None, :] @ basis)[:, 0])
+        # From the spread of all residuals down to delta, so that the first rounds do not lock onto a few runs.
         width = np.maximum(delta, np.sqrt((residual**2).mean(axis=1, keepdims=True)) * 0.3**step)
         robust = w * np.minimum(1.0, width / np.maximum(residual, 1e-300))
     value = (w * np.where(residual <= delta, 0.5 * residual**2, delta * (residual - 0.5 * delta))).sum(axis=1)
@@ -92,6 +97,8 @@ def narrow(
     gates: tuple[tuple[int, int], ...],
 ) -> Array:
     """Continue from squares to Huber's delta by tens, a few Newton steps at each width."""
+    # At the root mean square residual Huber's loss is nearly the squares that the start minimises; the basin that they
+    # lead to is followed while delta shrinks.
     width = float(np.sqrt(((y - model(z)[0]) ** 2).mean(axis=1)).max())
     while width > delta:
         z = newton.minimise(model, y, w, z, lower, upper, delta=width, gates=gates, tolerance=1e-3, max_iter=30).z

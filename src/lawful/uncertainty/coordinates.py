@@ -97,6 +97,7 @@ def model_in(coordinates: Coordinates, x: Array, *, log: bool, base: Differentia
         back = at.first.transpose(0, 2, 1)
 
         def curvature(v: Array) -> Array:
+            # Chain rule for f(z(phi)): J' (d²f/dz²) J, and the slopes of f times the second derivatives of z.
             pull = (slope @ v[:, :, None])[:, :, 0]
             return np.asarray(back @ bend(v) @ at.first + np.einsum("rk,rkij->rij", pull, at.second))
 
@@ -115,6 +116,7 @@ def _exponential(
 ) -> None:
     """Set z_k to the exponential of an exponent whose derivatives are given."""
     with np.errstate(over="ignore"):
+        # z = e^u: z_i = z u_i and z_ij = z (u_i u_j + u_ij).
         value = np.exp(np.minimum(exponent, 300.0))
     at.z[:, k] = value
     for i, d in first.items():
@@ -184,6 +186,7 @@ def ratio(lower: Array, upper: Array) -> Coordinates:
         for i in (E, C1, C2):
             _copy(at, i, phi, i)
         a, total = phi[:, 3], phi[:, 4]
+        # alpha = (1 - a) t and beta = a t are bilinear, so the only second derivatives are the mixed ones, -1 and 1.
         for k, share, sign in ((ALPHA, 1.0 - a, -1.0), (BETA, a, 1.0)):
             at.z[:, k] = share * total
             at.first[:, k, 3], at.first[:, k, 4] = sign * total, share
@@ -198,6 +201,7 @@ def ratio(lower: Array, upper: Array) -> Coordinates:
         above[:, 4] = np.maximum((upper[[ALPHA, BETA]] / shares).min(axis=1), below[:, 4])
         return below, above
 
+    # a rises with beta and falls with alpha: its ends are at opposite corners of their box.
     low[3] = lower[BETA] / (lower[BETA] + upper[ALPHA])
     high[3] = upper[BETA] / (upper[BETA] + lower[ALPHA])
     return Coordinates(3, low, high, place, image, limits=limits)
@@ -216,6 +220,7 @@ def optimum(name: str, lower: Array, upper: Array, centre: Array, log_product: f
         with np.errstate(divide="ignore", invalid="ignore"):
             log_a, log_b = np.log(z[:, C1]) + z[:, ALPHA] * x0, np.log(z[:, C2]) + z[:, BETA] * y0
         alpha, beta = z[:, ALPHA], z[:, BETA]
+        # ln(alpha A) - alpha s = ln(beta B) - beta (m - s) solved for s = ln N*; either side is ln g.
         s = (np.log(alpha) + log_a - np.log(beta) - log_b + beta * log_product) / (alpha + beta)
         log_g = np.log(alpha) + log_a - alpha * s
         level = z[:, E] + np.exp(log_g) * (1 / alpha + 1 / beta) if at_loss else z[:, E]
@@ -229,6 +234,7 @@ def optimum(name: str, lower: Array, upper: Array, centre: Array, log_product: f
         _copy(at, BETA, phi, 4)
         _terms(at, phi[:, 1], s, alpha, beta, (1, 2, 3, 4))
         if at_loss:
+            # E = L* - g (1/alpha + 1/beta), whose derivative in ln g is itself, in alpha it is g/alpha².
             total = g * (1 / alpha + 1 / beta)
             at.z[:, E] -= total
             at.first[:, E, 1], at.first[:, E, 3], at.first[:, E, 4] = -total, g / alpha**2, g / beta**2
@@ -240,6 +246,8 @@ def optimum(name: str, lower: Array, upper: Array, centre: Array, log_product: f
 
     def _terms(at: Image, log_g: Array, s: Array, alpha: Array, beta: Array, where: tuple[int, int, int, int]) -> None:
         i, j, k, m = where
+        # In centred columns c_1 = A e^(-alpha x0) = g e^(alpha (s - x0)) / alpha, c_2 = g e^(beta (m - s - y0)) / beta;
+        # derivatives of their logs (with -ln alpha in them) are what _exponential is given.
         ones, left, right = np.ones(len(s)), s - x0, log_product - s - y0
         first = {i: ones, j: alpha, k: left - 1 / alpha}
         _exponential(at, C1, log_g - np.log(alpha) + alpha * left, first, {(j, k): ones, (k, k): 1 / alpha**2})
@@ -268,6 +276,7 @@ def without_constant(lower: Array, upper: Array, centre: Array, log_product: flo
         at = full.image(inner) if full.image else _blank(inner)
         step = np.zeros((len(phi), 5, 4))
         step[:, [1, 2, 3, 4], [0, 1, 2, 3]] = 1.0
+        # d ln(1/alpha + 1/beta)/dalpha = -1/(alpha² total), so ln g rises by da; once more gives da² - 2 da/alpha.
         da, db = 1 / (alpha**2 * total), 1 / (beta**2 * total)
         step[:, 1, 2], step[:, 1, 3] = da, db
         bend = np.zeros((len(phi), 4, 4))

@@ -124,8 +124,11 @@ def linearise(
     free = free_coefficients(problem, z)
     if release is not None:
         free[:, release] = True
+    # To first order dz = (S W S')^-1 S W e for errors e: everything else is read off this inverse. It is that of normal
+    # equations, which an error bar of a few digits can afford and an estimate could not.
     gram = (slope * weight[:, None, :]) @ slope.transpose(0, 2, 1)
     inverse = inverse_spd(gram, free)
+    # h_i = w_i s_i' (S W S')^-1 s_i, the share of run i in its own fitted value; they add up to the free coefficients.
     leverage = np.einsum("rqn,rqn->rn", slope, inverse @ slope) * weight
     residual = observed - value
     reducible = np.maximum((np.exp(value) if problem.log else value) - problem.floor(z), 1e-12)
@@ -138,6 +141,8 @@ def linearise(
         return Linearised(slope, inverse, weight, leverage, residual, residual, free, count, variance, ones, reducible)
     width = np.broadcast_to(np.asarray(width, float), (len(z),))
     inliers, correction = _inliers(residual, weight, width, free.sum(axis=1))
+    # A Newton step of an M-estimate is a least-squares step with psi(r)/mean(psi') in place of r, so pseudo-residuals
+    # stand in for residuals in every formula below; the correction is Huber's (1981, section 7.6).
     pseudo = np.clip(residual, -width[:, None], width[:, None]) / inliers[:, None]
     variance = correction**2 * (weight * pseudo**2).sum(axis=1) / freedom
     return Linearised(slope, inverse, weight, leverage, residual, pseudo, free, count, variance, inliers, reducible)
@@ -153,6 +158,7 @@ def _inliers(residual: Array, weight: Array, width: Array, fitted: Array) -> tup
     used = weight > 0
     size = np.where(used, np.abs(residual), np.nan)
     count = used.sum(axis=1)
+    # Half of Gaussian residuals lie within 0.6745 standard deviations.
     spread = np.nanmedian(size, axis=1) / 0.6745
     window = np.maximum(width, WINDOW * spread)
     inside = (size <= window[:, None]).sum(axis=1)
@@ -251,6 +257,7 @@ def work(at: Linearised) -> Working:
     if at.residual.shape[1] > FULL_HAT_RUNS:
         return Working(phi, left * phi, None, u, error, np.where(told, power, 0.0))
     # In units of the square root of its weight, M = 1 - H is a projection.
+    # Residuals are M e, so under variances phi theirs are the diagonal of M phi M.
     root = np.sqrt(at.weight)[:, None, :] * at.slope
     rest = -(root.transpose(0, 2, 1) @ at.inverse @ root)
     k = np.arange(rest.shape[1])
@@ -290,6 +297,7 @@ def trend_noise(at: Linearised, slope: Array, model: Working | None = None) -> S
     """
     share = _per_weight(at, influence(at, slope) ** 2)
     model = work(at) if model is None else model
+    # r_i²/phi_i has mean s² seen_i/phi_i: their sums give s², and the factor carries over what Huber's loss corrects.
     square = at.weight * at.pseudo**2 / model.phi
     scale = square.sum(axis=1) / (np.where(at.weight > 0, model.seen / model.phi, 0.0)).sum(axis=1)
     correction = at.variance * at.freedom / np.maximum((at.weight * at.pseudo**2).sum(axis=1), 1e-300)
@@ -297,6 +305,8 @@ def trend_noise(at: Linearised, slope: Array, model: Working | None = None) -> S
     total = parts.sum(axis=1)
     variance = scale * total * correction
     with np.errstate(divide="ignore", invalid="ignore"):
+        # d ln V/dgamma: the mean of ln phi's slope over the runs that this quantity listens to, less that over those
+        # that s² does. A log variance on f degrees of freedom has variance 2/f, so the two uncertainties add in 2/df.
         lever = (parts * model.trend).sum(axis=1) / total - (square * model.trend).sum(axis=1) / square.sum(axis=1)
         freedom = 2.0 / (2.0 / at.freedom + (lever * model.error) ** 2)
         ratio = variance / np.einsum("rq,rqs,rs->r", slope, at.inverse, slope)
@@ -318,6 +328,8 @@ def unequal_noise(at: Linearised, slope: Array, model: Working | None = None) ->
     if model.full is None:
         cross = ((form * model.seen) ** 2).sum(axis=1)
     else:
+        # Residuals have covariance F = M phi M, so sum f_i r_i² has mean sum f_i F_ii and, for Gaussian errors, the
+        # variance 2 sum f_i f_j F_ij²; Satterthwaite's degrees of freedom are twice the squared mean over the variance.
         cross = np.einsum("ri,rij,rj->r", form, model.full**2, form)
     variance = (form * at.weight * at.pseudo**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -360,6 +372,9 @@ def variance_power(at: Linearised, seen: Array | None = None) -> tuple[Array, Ar
     spread = (u**2).sum(axis=1)
     power = np.zeros(len(u))
     for _ in range(POWER_ROUNDS):
+        # With s² profiled out minus the log-likelihood is n/2 ln(sum r² e^(-gamma u)), u centred: slope and curvature
+        # are n/2 times minus the mean of u and its variance under weights r² e^(-gamma u). The step is held to 1,
+        # since far out one run makes the whole sum.
         tilted = square * np.exp(-power[:, None] * u) * used
         total = np.maximum(tilted.sum(axis=1, keepdims=True), 1e-300)
         share = tilted / total

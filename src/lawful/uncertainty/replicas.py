@@ -89,6 +89,7 @@ def refit(problem: Problem, losses: Array, start: Array, *, delta: float | str |
         return Replicas(problem, losses, *settle(problem, target, z))
     widths = np.full(len(losses), float(delta))
     best, value = z, np.full(len(losses), np.inf)
+    # Huber's loss has basins: continued from the squared answer and from the common start, the lower one counts.
     for first in (z, np.repeat(start[None], len(losses), axis=0)):
         at = first
         for width in NARROWING:
@@ -105,6 +106,7 @@ def _squares(problem: Problem, losses: Array, start: Array) -> Array:
     w = np.ones(losses.shape[1]) if problem.w is None else problem.w
     if problem.bounded:
         return _newton(problem, losses, None, np.repeat(start[None], len(losses), axis=0), None)[0]
+    # All data sets share the columns, so one grid scores them all; the truth joins as a start where the grid is coarse.
     score = grid_values(problem.x, losses, w, grid, problem.linear)
     starts = [grid.theta[score.argmin(axis=1)], np.repeat(start[None, m:], len(losses), axis=0)]
     limits = problem.box, problem.linear
@@ -132,6 +134,8 @@ def robust_scale(residuals: Array) -> Array:
 def settle(problem: Problem, y: Array, z: Array) -> tuple[Array, Array]:
     """Answers and deltas at the fixed point of delta = 1.345 robust standard deviations."""
     model = newton.separable(problem.x, log=problem.log)
+    # delta follows the residuals and the residuals follow delta: rounds until the scale moves by less than a
+    # thousandth, for the rows that still move.
     delta = AUTO_FACTOR * robust_scale(y - model(z)[0])
     alive = np.arange(len(z))
     z = z.copy()
@@ -156,11 +160,13 @@ def spread_of(replicas: Replicas, quantity: Quantity, noise: str, cost: Cost | N
     law = replicas.problem.law
     release = law.names.index(quantity.name) if quantity.name in law.names else None
     at = linearised(replicas, release=release)
+    # A coefficient that is asked about counts as free even on its bound; its gradient is then the unit vector.
     slope = gradient(quantity, law, replicas.z, replicas.problem.centre, cost)
     if release is not None and not quantity.is_log(law):
         slope = np.zeros_like(replicas.z)
         slope[:, release] = 1.0
     found = NOISES[noise](at, np.nan_to_num(slope))
+    # Huber's loss curves by the share of runs within delta only, so its rise is smaller by that for the same variance.
     return found._replace(ratio=found.ratio * at.inliers)
 
 
@@ -170,6 +176,7 @@ def linear_ends(replicas: Replicas, quantity: Quantity, noise: str, level: float
 
     spread = spread_of(replicas, quantity, noise)
     middle = working_values(quantity, replicas.problem.law, replicas.z, replicas.problem.centre)
+    # stdtrit is the quantile of Student's t; the interval is symmetric in the log of A, B, N* and D*.
     half = stdtrit(spread.freedom, 0.5 + level / 2) * spread.error
     return np.stack([middle - half, middle + half], axis=1)
 
@@ -217,6 +224,8 @@ def bootstrap_answers(
         count = here.stop - here.start
         weights, losses = None, np.repeat(replicas.losses[here], draws, axis=0)
         if scheme in LEVERAGE_POWER:
+            # Residual i has (1 - h_i) of the error's variance. Divided by the root of that, residuals may be exchanged
+            # between runs (their mean taken off); divided by (1 - h_i) they are the jackknife's, and get signs (wild).
             residuals = corrected_residuals(at, LEVERAGE_POWER[scheme])[here]
             fitted = (replicas.target - at.residual)[here]
             if scheme == "wild":
