@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 import lawful
 from lawful.cli import main
 from lawful.estimate.fit import fit
+from lawful.show.look import look_document
 from lawful.sources.wandb import budget_in_name
 
 USUAL = 500
@@ -227,6 +228,60 @@ def test_a_table_is_checked_or_refused(table: tuple, form: Callable) -> None:
         assert ((checked.reason != "none") == checked.outlier).all()
 
 
+@share(0.08)
+@given(table=tables(), form=st.sampled_from([as_frame, as_mapping]))
+def test_a_table_is_looked_at(table: tuple, form: Callable) -> None:
+    found = outcome(lawful.look, form(*table))
+    if found is None:
+        return
+    json.dumps(look_document(found), allow_nan=False)
+    assert str(found)
+    assert found.next.startswith("lawful ")
+    if found.runs is None:
+        assert_sentence(found.refused)
+    for verb in found.verbs:
+        assert verb.supported or verb.why[-1] in ".)", verb
+
+
+WORDS = (
+    "params",
+    "tokens",
+    "budget",
+    "loss",
+    "name",
+    "N",
+    "D",
+    "steps",
+    "`total tokens`",
+    "損失",
+    "1e9",
+    "0",
+    "-1",
+    "'a'",
+)
+SIGNS = ("*", "/", "+", "-", "^", "**", " < ", " == ", " and ", " or ", "(", ")", ",", " not ", " ", "`", "e")
+formulas = st.lists(st.one_of(st.sampled_from(WORDS), st.sampled_from(SIGNS)), min_size=1, max_size=7).map("".join)
+likely = st.tuples(st.sampled_from(WORDS), st.sampled_from(SIGNS), st.sampled_from(WORDS)).map("".join)
+calls = st.tuples(st.sampled_from(["log", "exp", "sqrt", "min", "__import__"]), likely).map("{0[0]}({0[1]})".format)
+
+
+@share(0.3)
+@given(
+    table=tables(),
+    recipes=st.dictionaries(st.sampled_from([*ROLES, "N", "L"]), st.one_of(formulas, likely, calls), max_size=2),
+    where=st.one_of(st.none(), formulas, likely, likely.map("{} and loss < 4".format)),
+    drop=st.lists(st.integers(-1, 30), max_size=2),
+    as_is=st.booleans(),
+    best=st.booleans(),
+)
+def test_recipes_and_conditions_are_worked_out_or_refused(table, recipes, where, drop, as_is, best) -> None:
+    options = {"columns": recipes, "where": where, "drop": drop, "as_is": as_is, "best_of_cell": best}
+    runs = outcome(lawful.read_runs, as_frame(*table), **options)
+    if runs is not None:
+        assert np.isfinite([runs.N, runs.D, runs.L, runs.C]).all()
+        assert not set(runs.row.tolist()) & set(drop)
+
+
 @share(0.1)
 @given(table=tables(), budgets=st.sampled_from([40, 3, [1e18], [1e-300, 1e300]]))
 def test_a_table_becomes_points_or_is_refused(table: tuple, budgets: Any) -> None:
@@ -287,6 +342,7 @@ VERBS = {
     "compare": ["--bootstrap", "0"],
     "conventions": ["--budget", "1e22"],
     "check": ["--no-figures", "--out", "FOLDER/checked"],
+    "look": ["--no-figures", "--out", "FOLDER/looked"],
     "isoflops": ["--out", "FOLDER/points.csv"],
     "report": ["--bootstrap", "3", "--budget", "1e22", "--out", "FOLDER/result"],
 }
@@ -296,7 +352,7 @@ VERBS = {
 @given(
     table=tables(),
     # A report takes seconds, so it is written for one table in fifty.
-    verb=st.integers(0, 49).map(lambda i: "report" if i == 31 else list(VERBS)[i % 5]),
+    verb=st.integers(0, 49).map(lambda i: "report" if i == 31 else list(VERBS)[i % 6]),
     as_json=st.booleans(),
 )
 def test_the_command_line_answers_or_refuses(folder: Path, table: tuple, verb: str, as_json: bool) -> None:
@@ -313,7 +369,7 @@ def test_the_command_line_answers_or_refuses(folder: Path, table: tuple, verb: s
         if as_json:
             json.loads(shown.getvalue(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     else:
-        assert shown.getvalue() == ""
+        assert shown.getvalue() == "" or verb == "look"  # which shows the columns of what it refuses
         assert said.getvalue().count("\n") == 1
         assert_sentence(said.getvalue().strip())
 

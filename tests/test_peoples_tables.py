@@ -298,6 +298,8 @@ def test_rows_by_a_condition_and_rows_by_number(tuned, sweep, best):
         ({"where": "loss > 99"}, "No run meets"),
         ({"where": "lss < 3"}, "'lss'"),
         ({"where": "loss + 1"}, "takes a condition"),
+        ({"where": "loss < 'low'"}, "computes with a text"),
+        ({"columns": {"tokens": "D*state"}}, "must hold numbers"),
         ({"drop": (999,)}, "row 999"),
     ):
         with pytest.raises(InputError, match=message):

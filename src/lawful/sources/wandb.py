@@ -101,7 +101,8 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
     1 of 4 runs was set aside, because its name states total FLOPs where the sweep states forward FLOPs: row 4.
     """
     names = named_among(RUN_NAMES, table.keys)
-    if "budget" in roles or not names or table.columns[names[0]].dtype.kind != "O":
+    comparable = {"params", "tokens"} <= set(roles)
+    if "budget" in roles or not comparable or not names or table.columns[names[0]].dtype.kind != "O":
         return table, dict(roles), []
     stated = np.array([budget_in_name(name) for name in table.columns[names[0]].tolist()])
     has = np.isfinite(stated)
