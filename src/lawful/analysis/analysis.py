@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from lawful.analysis.methods import AnalysisMethods
 from lawful.checks.undertuned import undertuned
@@ -288,6 +288,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     level: float = 0.9,
     seed: int = 0,
     window: int | str | None = AUTO_WINDOW,
+    forecaster: Literal["auto", "average", "fit"] = "auto",
     progress: Progress | None = None,
 ) -> Analysis:
     """
@@ -317,6 +318,9 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
         Seed of the bootstrap.
     window : int, str or None
         Sizes that Approach 2's parabolas go through, see :func:`lawful.fit_isoflop`.
+    forecaster : {"auto", "average", "fit"}
+        Who leads the decision: the average of laws, or the fit alone. ``auto`` is the average where nothing about the
+        fit was asked for by name.
     progress : callable, optional
         Called with a phrase before each stage.
 
@@ -352,7 +356,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     notes.extend(why)
     truth = found if found.surface is not None else _surface_beside(table)
     plain = method == "auto" and not (objective or fixed or bounds) and getattr(law, "name", law) == DEFAULT_LAW
-    average, unaveraged = _average_beside(table, targets, level) if plain else (None, "")
+    leads = plain if forecaster == "auto" else forecaster == "average"
+    average, unaveraged = _average_beside(table, targets, level) if leads else (None, "")
     tell(f"{draws} bootstrap refits" if kind in SCHEMES else "intervals")
     sure = intervals_of(found, kind, level=level, draws=draws, seed=seed, cluster=cluster)
     notes.extend(sure.notes if sure else ())

@@ -271,6 +271,12 @@ class Fitting:
         """The method asked for, or the one that suits the law and the objective; an unknown law is refused."""
         return self._method_for(self.goal)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing about the fit was asked for by name, so that the average of laws leads the answer."""
+        named = (self.objective, self.delta, self.fix, self.bounds)
+        return self.method is MethodName.auto and self.law == "chinchilla" and not any(named)
+
     def _method_for(self, goal: Objective | None) -> str:
         from lawful.estimate.solvers import as_solver
         from lawful.laws.formula import is_formula
