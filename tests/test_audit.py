@@ -122,8 +122,9 @@ def test_the_command_prints_the_document_and_writes_the_figure(
 
 @pytest.fixture(scope="module")
 def sets(shared_data: Path) -> dict[str, Runs]:
-    """Clean runs of every published sweep."""
-    return {name: check(shared_data / "isoflops.csv", select={"experiment": name}).kept for name in EXPERIMENTS}
+    """Clean runs of the six published sweeps of the shared file, which holds all that study 12 names but Nemotron."""
+    held = [name for name in EXPERIMENTS if name != "marin_202603__nemotron__llama_2"]
+    return {name: check(shared_data / "isoflops.csv", select={"experiment": name}).kept for name in held}
 
 
 @pytest.mark.slow
