@@ -83,14 +83,16 @@ def in_python(s: dict[str, Any]) -> dict[str, float] | None:
         runs = lawful.simulate(truth, plan, noise=s["noise"], seed=s["seed"])
     except lawful.InputError:
         return None
-    best, fit = truth.optimum(budget), lawful.fit(runs)
+    best, fit = truth.optimum(budget), lawful.fit(runs, method="vpnls")
     found = {"truth.params": best.params, "truth.tokens": best.tokens, "truth.a": truth.exponents[0]}
     gone = {"alpha": fit.surface["A"] == 0, "beta": fit.surface["B"] == 0}
     found |= {f"vpnls.{name}": math.nan if gone.get(name) else fit.surface[name] for name in COEFFICIENTS}
     chosen = {"vpnls": None if any(gone.values()) else (*fit.surface.optimum(budget)[:2], *fit.surface.exponents)}
     try:
-        line = lawful.fit_isoflop(runs).frontier
-        chosen["approach2"] = (line.params(budget), line.tokens(budget), line.a, line.b)
+        # The page's Approach 2 is the published one: parabolas through all sizes, lines through all budgets or none.
+        found_lines = lawful.fit_isoflop(runs, window="none")
+        line, whole = found_lines.frontier, found_lines.budgets.size == s["budgets"]
+        chosen["approach2"] = (line.params(budget), line.tokens(budget), line.a, line.b) if whole else None
     except lawful.IdentificationError:
         chosen["approach2"] = None
     names = ("params", "tokens", "a", "b", "params_error", "tokens_error", "flops", "fraction", "dollars")

@@ -114,7 +114,9 @@ def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: 
     Sliders turn a known truth and the sweep that is trained on it; IsoFLOP curves, the
     parabolas of Approach 2, VPNLS and what each would waste at a target budget follow at once.
     The page computes in the browser what :func:`lawful.design.plan.plan_isoflop`, :func:`lawful.simulate`,
-    :func:`lawful.fit_isoflop` and :func:`lawful.fit` compute here; its noise is that of ``simulate``.
+    :func:`lawful.fit_isoflop` and :func:`lawful.fit` compute here; its noise is that of ``simulate``, its fit
+    that of ``method="vpnls"``, and its Approach 2 the published one: that of ``window="none"``, with no answer
+    where a budget has no parabola with a minimum.
 
     Parameters
     ----------
