@@ -83,16 +83,16 @@ def test_a_forecaster_that_cannot_says_why() -> None:
 
 def test_the_linearised_interval_of_a_law_is_the_textbooks() -> None:
     from lawful.estimate.fit import fit
-    from lawful.uncertainty.intervals import intervals
+    from lawful.uncertainty.delta import delta
 
     runs = QUICK[0].runs
     found = fit(runs, method="vpnls")
     params, tokens = np.array([1e9, 3e9]), np.array([2e10, 9e10])
-    half = linear_spread(found, params, tokens) * 1.672  # Student's t at 95% and 58 degrees of freedom
-    sure = intervals(found, "delta")
-    assert sure is not None
+    # The textbook's variance of a new run less that of its noise is that of the mean; Student's t at 95%, 58 degrees.
+    half = np.sqrt(linear_spread(found, params, tokens) ** 2 - found.rss / (len(runs) - 5)) * 1.672
+    sure = delta(found, noise="equal")
     for i in range(2):
-        low, high = sure.prediction(point=(params[i], tokens[i]))
+        low, high = sure.interval("loss_at", point=(params[i], tokens[i]))
         assert half[i] == pytest.approx((high - low) / 2, rel=0.05)
 
 

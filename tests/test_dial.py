@@ -95,7 +95,7 @@ def llama(shared_data):
 
 def test_the_published_interval_of_llama_3(llama):
     """Approach 2 refitted within budgets against the VPNLS and the Approach 3 surface of the same runs."""
-    squares = lawful.fit(llama)
+    squares = lawful.fit(llama, method="vpnls")
     whole = lawful.deadweight(squares, lawful.fit_isoflop(llama), 3.8e25, draws=10_000, sides="choice")
     assert whole.flops * DOLLARS == pytest.approx(1.344e6, rel=1e-3)
     assert whole.failed == pytest.approx(0.16, abs=0.015)

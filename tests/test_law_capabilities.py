@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import pickle
 import re
 from pathlib import Path
@@ -20,6 +21,7 @@ from lawful.laws.law import Law, sum_of_powers
 from lawful.laws.laws import CHINCHILLA, LAWS
 from lawful.laws.surface import Surface, deadweight_of, numeric_optimum
 from lawful.show.files.artifact import load
+from lawful.show.files.document import sealed
 from lawful.show.report.reporting import write_report
 from lawful.uncertainty.diagnose import diagnose
 from test_law_fits import TRUTHS
@@ -256,7 +258,8 @@ def test_rosenfelds_old_names_are_still_read(tmp_path: Path, runs: Runs) -> None
     found = lawful.analyse(runs, law="rosenfeld", draws=20, fixed={"a_n": 400.0})
     path = found.save(tmp_path / "fit.json")
     now = load(path)
-    path.write_text(path.read_text().replace('"a_n"', '"a"').replace('"b_m"', '"b"'))
+    renamed = json.loads(path.read_text().replace('"a_n"', '"a"').replace('"b_m"', '"b"'))
+    path.write_text(json.dumps(sealed(renamed)))
     old = load(path)
     assert old.fit.surface == now.fit.surface
     assert old.fit.fixed == {"a_n": 400.0}

@@ -98,7 +98,8 @@ def test_the_shell_fits_saves_and_predicts_from_that_column_alone(
     again = lawful.load(tmp_path / "out" / "fit.json")
     assert again.fit.coefficients == document["coefficients"]
     assert not again.fit.runs.has("N") or column == "params"
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit.json", "runs.csv"]
+    written = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert written == ["curve.png", "curve.svg", "fit.json", "runs.csv"]
 
 
 def test_a_law_that_reads_more_is_refused_with_those_that_fit() -> None:

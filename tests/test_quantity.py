@@ -100,7 +100,7 @@ def test_each_law_says_which_quantities_it_has():
         ({"name": "loss_at"}, r"'loss_at' needs a point \(N, D\), and only it; got None"),
         ({"name": "E", "point": (1e9, 1e10)}, r"needs a point \(N, D\), and only it; got \(1000000000.0"),
         ({"name": "loss", "budget": -1.0}, "A budget, N and D are positive, finite numbers, got -1.0"),
-        ({"name": "loss_at", "point": (1e9, float("nan"))}, "positive, finite numbers, got"),
+        ({"name": "loss_at", "point": (1e9, -1.0)}, "positive, finite numbers, got"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_one_sentence(given, message):

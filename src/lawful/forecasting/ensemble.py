@@ -314,7 +314,8 @@ class Ensemble(Record):
         square = square + width.distance_size**2 * (self.distance(product) + width.offset)
         half = width.quantile_size(_check_level(level)) * np.sqrt(square)
         middle = self.params(budget)
-        return (middle * np.exp(-half))[()], (middle * np.exp(half))[()]
+        with np.errstate(over="ignore"):  # an open end is infinite
+            return (middle * np.exp(-half))[()], (middle * np.exp(half))[()]
 
     def is_far(self, params: ArrayLike, tokens: ArrayLike) -> Any:
         """Whether a run is too far from the valley for its interval to hold."""

@@ -408,6 +408,13 @@ def parted(law_: Law, fixed: Mapping[str, float | str]) -> tuple[dict[str, float
     ties: dict[str, str] = {}
     for word, value in fixed.items():
         if isinstance(value, str):
+            unknown = sorted({*parse(value).names, word} - set(law_.names))
+            if unknown:
+                msg = (
+                    f"`fixed` ties {word} to {value}, and the {law_.name} law has no coefficient {unknown[0]!r}; it "
+                    f"has {', '.join(law_.names)}."
+                )
+                raise UnsupportedError(msg)
             ties[word] = value
         elif word in FRONTIER_NAMES[:2] and word not in law_.names:
             share = float(value) if word == "a" else 1.0 - float(value)

@@ -43,7 +43,8 @@ def write_fit(
     """
     Write one analysis into a folder: ``runs.csv``, figures, ``report.html`` with its ``tables/``, and ``fit.json``.
 
-    Runs of a table without N or budgets get no report, and as a figure the curve of their law.
+    Runs of a table without N or budgets get no report, and as a figure the curve of their law; a law of further columns
+    has neither.
 
     Parameters
     ----------
@@ -62,13 +63,18 @@ def write_fit(
     """
     write_runs(folder / "runs.csv", analysis.fit)
     # A report is drawn along budgets, which a table of one column does not have; a curve is drawn over that column.
-    along_budgets = analysis.fit.runs.has("N") and analysis.fit.runs.has("C")
+    along_budgets = analysis.fit.runs.has("N") and analysis.fit.runs.has("C") and _predicts(analysis.fit)
     curve = isinstance(analysis.fit, Fit) and has_curve(analysis.fit)
     if with_figures != "none" and (along_budgets or curve):
         write_figures(folder, analysis)
     if along_budgets:
         write_report_files(folder, analysis, checked)
     write_document(folder / "fit.json", {**artifact_document(analysis, scale=scale), **(more or {})})
+
+
+def _predicts(fit: Fit | FrontierFit) -> bool:
+    """Whether N, D and C say all that the law takes, so that it can be drawn against them."""
+    return fit.surface is None or fit.surface.law.predicts
 
 
 def write_report_files(folder: Path, analysis: Analysis, checked: Checked | None = None) -> None:
