@@ -27,6 +27,7 @@ from lawful.show.report.changes import (
     changes_tables,
     data_sentences,
 )
+from lawful.show.report.decision import decision_sentences
 from lawful.show.report.reporting import write_report
 from lawful.show.report.saved import SavedFit, load_saved
 from lawful.sources.read import read_runs
@@ -142,13 +143,16 @@ def test_labels_of_other_runs_are_not_taken(folders: tuple[Path, Path], tmp_path
     assert load_saved(tmp_path / "fit.json").analysis.fit.runs.labels == {}
 
 
-def test_lawful_report_writes_a_page_and_its_tables(folders: tuple[Path, Path], tmp_path: Path, capsys: Any) -> None:
+def test_lawful_report_writes_a_page_and_its_tables(
+    folders: tuple[Path, Path], pair: tuple[SavedFit, SavedFit], tmp_path: Path, capsys: Any
+) -> None:
     page = tmp_path / "sweep.html"
     assert main(["report", str(folders[0] / "fit.json"), "--out", str(page), "--title", "<b>Sweep</b>"]) == 0
     assert "<h1>&lt;b&gt;Sweep&lt;/b&gt;</h1>" in page.read_text()
     assert (tmp_path / "sweep-tables" / "isoflop_runs.csv").read_text().splitlines()[0].endswith(",label")
     said = " ".join(capsys.readouterr().out.split())
-    assert said.startswith("At 1e23 FLOPs train ")
+    assert said.startswith("At 1e23 FLOPs, 100 times beyond the runs: N* ")
+    assert said.startswith(decision_sentences(pair[0].analysis)[0])
 
 
 def test_lawful_report_of_two_says_what_changed(folders: tuple[Path, Path], tmp_path: Path, capsys: Any) -> None:
