@@ -61,13 +61,19 @@ def records(sweep: tuple[Any, Any], analysis: Any) -> dict[str, Any]:
     planned = lawful.plan([1e18, 1e19, 1e20], target=1e22, prior=truth, total_flops=1e21)
     (speedup,) = lawful.speedup(fit, fit, [1e22], draws=20)
     found = [
-        analysis, fit, analysis.isoflop, analysis.sure, analysis.allocations[0], bootstrap(fit, 100),
+        analysis, analysis.average, fit, analysis.isoflop, analysis.sure, analysis.allocations[0], bootstrap(fit, 100),
         delta(fit), profile(fit, "alpha"), asymptote_dial(fit, 1e23, points=5),
         lack_of_fit(fit), coverage(fit, repeats=10, draws=0), indifference(fit, 1e23),
         optimise(fit, budget=1e22, constraints=Constraints(unique_tokens=1e11)), speedup,
         lawful.deadweight(fit, analysis.isoflop, 1e23, draws=50), made, score(made, 2.0), planned,
         check_plan(planned, studies=20), lawful.check(runs), lawful.conventions(runs, budgets=[1e22]),
         lawful.audit(runs, methods=["vpnls", "approach2"], last=1, draws=20), lawful.bias(truth, runs),
+        lawful.look({"N": runs.N, "D": runs.D, "loss": runs.L}),
+        lawful.next_run(
+            {"params": runs.N, "tokens": runs.D, "loss": runs.L},
+            {"params": np.tile([5e8, 2e9, 4e9], 2), "tokens": np.repeat([2e10, 1e11], 3)},
+            cost="6*params*tokens", target={"params": [1e10], "tokens": [2e11]}, spend=3e21,
+        ),
         bench(simulated_sets()[:1], ["chinchilla"], kinds=["top quarter"]),
         predict_points(analysis, {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]}),
     ]  # fmt: skip
@@ -128,27 +134,27 @@ def test_one_fit_has_the_same_numbers_everywhere(analysis: Any, capsys: pytest.C
     }
     rows = {where: tabled(lines) for where, lines in outputs.items()}
     frame = analysis.to_frame()
-    assert frame["table"].nunique() == 2
+    assert frame["table"].nunique() == 3  # the average, the coefficients, the budget
     coefficients = analysis.fit.sheets()[0].rows
     assert [name.text for name, _ in coefficients] == ["E", "A", "B", "alpha", "beta", "a", "b"]
-    for (name, cell), (_, line) in zip(coefficients, frame.iterrows(), strict=False):
+    told = frame[frame["table"] == analysis.sheets()[1].title]
+    for (name, cell), (_, line) in zip(coefficients, told.iterrows(), strict=True):
         assert line["name"] == name.text
         low, high = cell.span.split(" to ")
         for shown, value in zip((cell.text, low, high), line[["value", "value_low", "value_high"]], strict=True):
             assert agrees(shown, value), (name.text, shown, value)
         for where, found in rows.items():
             assert [cell.text, cell.span] in found[name.text], (where, name.text, found[name.text], str(cell))
-    (best,) = analysis.allocations
-    words = {"parameters N*": best.params, "tokens D*": best.tokens, "loss L*": best.loss}
-    for name, value in words.items():
-        shown = rows["text"][name][0]
-        assert agrees(shown[0], value)
-        for where in ("terminal", "markdown", "notebook"):
-            assert rows[where][name][0] == shown, where
     page = html_lib.unescape(re.sub(r"<[^>]+>", " ", report_html(analysis)))
-    for name in words:
-        value, span = rows["text"][name][0][:2]
-        assert re.search(rf"{re.escape(value)}\s+{re.escape(span)}", page), name
+    # The average of laws leads; the one law follows it.
+    for i, best in enumerate((*analysis.average.outlooks, *analysis.allocations)):
+        words = {"parameters N*": best.params, "tokens D*": best.tokens, "loss L*": best.loss}
+        for name, value in words.items():
+            shown = rows["text"][name][i]
+            assert agrees(shown[0], value)
+            for where in ("terminal", "markdown", "notebook"):
+                assert rows[where][name][i] == shown, where
+            assert re.search(rf"{re.escape(shown[0])}\s+{re.escape(shown[1])}", page), name
 
 
 def cells_of_html(page: str) -> list[list[str]]:
