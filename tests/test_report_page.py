@@ -122,7 +122,8 @@ def test_hovering_over_a_run_says_everything_about_it(visit: Visit, report: Path
     ],
 )
 def test_hovering_shows_values(visit: Visit, report: Path, name: str, words: tuple[str, ...]) -> None:
-    told = hover(visit(report), name, 0.5, 0.5)
+    # The middle of the residuals lies between two budgets, out of reach of any run.
+    told = hover(visit(report), name, 0.6 if name == "residuals" else 0.5, 0.5)
     for word in words:
         assert word in told, (word, told)
 

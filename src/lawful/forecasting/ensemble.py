@@ -421,7 +421,7 @@ def _warnings(budget: float, beyond: float, spread: float) -> tuple[Note, ...]:
     notes = []
     if beyond > ORDER_OF_MAGNITUDE:
         text = (
-            f"The budget {format_short(budget, 3)} FLOPs is {beyond:,.0f} times the largest of the runs: take the "
+            f"The budget {format_short(budget, 3)} FLOPs is {beyond:,.0f} times the largest run: take the "
             "forecast as an order of magnitude (such 90% intervals held about 3 of 4 public runs)."
         )
         notes.append(Note("order_of_magnitude", text))
