@@ -205,7 +205,7 @@ def _refine(
         promised = (step * pull).sum(axis=1)
         new = _evaluate(x, y, w, trial, linear, newton=iteration >= GAUSS_NEWTON_STEPS)
         # Where a step promises less than the sum's own rounding, the sum cannot judge it; the step is better than none.
-        last_digit = promised <= 1e-15 * best.value
+        last_digit = promised <= 5e-15 * best.value  # a sum of some hundred squares is that far off
         better = new.value <= np.where(last_digit, best.value * (1 + 1e-14), best.value)
         # The steps shrink at a steady rate, so the next one is foreseen and need not be made.
         ahead = move * np.minimum(move / last, 1.0)
