@@ -235,3 +235,22 @@ def test_checkpoints_without_a_name_of_their_run_are_recognised():
     assert "unannealed" in [n.code for n in lawful.read_runs(even).notes]
     spaced = even.assign(D=np.tile(4e8 * 1.7 ** np.arange(12), 3))
     assert "unannealed" not in [n.code for n in lawful.read_runs(spaced).notes]
+
+
+def test_curves_are_read_with_units_conditions_and_a_guard(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    frame = curves(sweep()).assign(split="train")
+    plain = lawful.isoflop_points(frame)
+    in_millions = pd.DataFrame({"run_id": frame.run_id, "N (M)": frame.N / 1e6, "D": frame.D, "loss": frame.loss})
+    np.testing.assert_allclose(lawful.isoflop_points(in_millions).L, plain.L, rtol=1e-9)
+    with pytest.raises(InputError, match="millions"):
+        lawful.isoflop_points(frame.assign(N=frame.N / 1e6))
+    other = frame.assign(split="other", loss=9.0)
+    both = pd.concat([frame, other])
+    np.testing.assert_array_equal(lawful.isoflop_points(both, where="split == 'train'").L, plain.L)
+    both.to_csv("runs.csv", index=False)
+    assert main(["look", "runs.csv", "--where", "split == 'train'", "--best-of-cell"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Next: ")]
+    assert line == "Next: lawful isoflops runs.csv --where 'split == '\"'\"'train'\"'\"'' --out points.csv"
+    assert main([*shlex.split(line.removeprefix("Next: lawful "))]) == 0
+    assert len(pd.read_csv("points.csv")) == len(plain)

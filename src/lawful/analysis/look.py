@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,12 @@ from lawful.laws.laws import LAWS
 from lawful.sources.isoflops import isoflop_points
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
-from lawful.uncertainty.verdict import judge
+from lawful.uncertainty.verdict import Judgement, judge
 
 MOST_BUDGETS = 12
 """Budgets in the table of budgets before the rest is counted."""
 
-TRIED_ON = 20_000
+TRIED_ON = 1_000
 """Runs that the verbs are tried on, at most; of more, as many at even distances."""
 
 BEYOND = 10.0
@@ -255,12 +256,12 @@ def look(
     "lawful look runs.csv --columns params='params*1e6' --columns tokens='tokens*1e9'"
     """
     asked = {"columns": columns, "select": select, "weights": weights, "as_is": as_is, "best_of_cell": best_of_cell}
-    options = _flags({**asked, "where": where, "drop": drop})
+    options = {**asked, "where": where, "drop": drop}
     if isinstance(table, Runs):
-        if options:
+        if _flags(options):
             msg = "These runs were read already; give options of reading when reading their table."
             raise UnsupportedError(msg)
-        return _looked(table, "runs.csv", "")
+        return _looked(table, "runs.csv", {})
     data, header, source = load_columns(table)
     given, raw = _argument(table), open_table(data, source, header)
     opening, roles = raw, named_roles(raw)
@@ -280,7 +281,7 @@ def look(
         raise
     except LawfulError as error:
         sentence = str(error)
-        following = _remedied(sentence, given, options)
+        following = _remedied(sentence, given, _flags(options))
         if not following.endswith("=COLUMN"):
             return Look(source, raw.row.size, seen_columns(opening, roles), None, sentence, next=following)
         try:  # one column and the loss are enough for some laws
@@ -290,7 +291,7 @@ def look(
     return _looked(runs, given, options, opening)
 
 
-def _looked(runs: Runs, given: str, options: str, table: Table | None = None) -> Look:
+def _looked(runs: Runs, given: str, options: Mapping[str, Any], table: Table | None = None) -> Look:
     if table is None:
         own = {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C}
         columns = dict(runs.table) or {**own, **runs.labels}
@@ -340,20 +341,22 @@ def supported(runs: Runs) -> tuple[Support, ...]:
     >>> [verb.verb for verb in supported(runs) if verb.supported]
     ['check', 'conventions']
     """
+    some = runs
     if len(runs) > TRIED_ON:
-        runs = runs.take(np.unique(np.linspace(0, len(runs) - 1, TRIED_ON).astype(np.intp)))
-    tries: tuple[tuple[str, Callable[[Runs], str]], ...] = (
-        ("check", _checked),
-        ("fit", _fitted),
-        (FROM_A_FIT, _decided),
-        ("fit --method approach1", lambda runs: _exponent(fit_envelope(runs))),
-        ("fit --method approach2", lambda runs: _exponent(fit_isoflop(runs))),
-        ("bias", _biased),
-        ("audit", _held_out),
-        ("isoflops", _curves),
-        ("conventions", _counted),
+        some = runs.take(np.unique(np.linspace(0, len(runs) - 1, TRIED_ON).astype(np.intp)))
+    judged = cache(lambda: judge(fit(some)))
+    tries: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("check", lambda: _checked(some)),
+        ("fit", lambda: _fitted(judged())),
+        (FROM_A_FIT, lambda: _decided(judged())),
+        ("fit --method approach1", lambda: _exponent(fit_envelope(some))),
+        ("fit --method approach2", lambda: _exponent(fit_isoflop(some))),
+        ("bias", lambda: _biased(some)),
+        ("audit", lambda: _held_out(runs)),
+        ("isoflops", lambda: _curves(runs)),
+        ("conventions", lambda: _counted(some)),
     )
-    return tuple(_tried(verb, attempt, runs) for verb, attempt in tries)
+    return tuple(_tried(verb, attempt) for verb, attempt in tries)
 
 
 def of_one_column(runs: Runs) -> tuple[Support, ...]:
@@ -369,24 +372,21 @@ def of_one_column(runs: Runs) -> tuple[Support, ...]:
     found = []
     for name, law in LAWS.items():
         if len(law.columns) == 1 and law.columns[0] in COMPLETE and runs.has(law.columns[0]):
-            found.append(_tried(f"fit --law {name}", _law_tried(name), runs))
+            found.append(_tried(f"fit --law {name}", partial(_law_tried, runs, name)))
     lacking = " and ".join(name for name in COMPLETE if not runs.has(name))
     why = f"They need the sizes and tokens of the runs; the table lacks {lacking}."
     found.append(Support("every other verb", supported=False, why=why))
     return tuple(found)
 
 
-def _law_tried(name: str) -> Callable[[Runs], str]:
-    def attempt(runs: Runs) -> str:
-        fit(runs, law=name)
-        return LAWS[name].formula
-
-    return attempt
+def _law_tried(runs: Runs, name: str) -> str:
+    fit(runs, law=name)
+    return LAWS[name].formula
 
 
-def _tried(verb: str, attempt: Callable[[Runs], str], runs: Runs) -> Support:
+def _tried(verb: str, attempt: Callable[[], str]) -> Support:
     try:
-        return Support(verb, supported=True, why=attempt(runs))
+        return Support(verb, supported=True, why=attempt())
     except LawfulError as error:
         return Support(verb, supported=False, why=re.sub(r"`(\w+)`", _as_flag, str(error)))
 
@@ -401,14 +401,12 @@ def _checked(runs: Runs) -> str:
     return f"keeps {kept:,} of {len(checked):,} runs"
 
 
-def _fitted(runs: Runs) -> str:
-    judged = judge(fit(runs))
+def _fitted(judged: Judgement) -> str:
     why = next((note.message for note in judged.notes if note.code == "lack_of_fit"), "")
     return f"{judged.verdict.value}{': ' if why else ''}{why}"
 
 
-def _decided(runs: Runs) -> str:
-    judged = judge(fit(runs))
+def _decided(judged: Judgement) -> str:
     if judged.verdict is Verdict.NOT_IDENTIFIED:
         raise LawfulError(next((note.message for note in judged.notes), "The optimum is not identified."))
     return "N*, D* and the loss at a budget"
@@ -443,25 +441,27 @@ def _counted(runs: Runs) -> str:
     return f"N counted as {ways}, C in {len(flops)} way{'s' * (len(flops) != 1)}"
 
 
-def _with_next(found: Look, given: str, options: str) -> Look:
+def _with_next(found: Look, given: str, asked: Mapping[str, Any]) -> Look:
     """The command to run next: what the table needs first, or else the fit."""
+    options = _flags(asked)
     codes = {note.code for note in found.notes}
     works = {verb.verb: verb.supported for verb in found.verbs}
     if not found.budgets:
         law = next((verb for verb in works if works[verb]), "fit --law compute")
         return replace(found, next=f"lawful {law.replace('fit', f'fit {given}{options}', 1)} --out result")
     top = found.budgets[-1].budget * BEYOND
-    asked = f"--budget {format_scientific(float(f'{top:.1g}'))} --out result"
+    target = f"--budget {format_scientific(float(f'{top:.1g}'))} --out result"
     if "unannealed" in codes and works["isoflops"]:
-        command = f"isoflops {given}{options} --out points.csv"
+        of_rows = {name: value for name, value in asked.items() if name not in ("weights", "best_of_cell")}
+        command = f"isoflops {given}{_flags(of_rows)} --out points.csv"
     elif found.tuned:
         command = f"look {given}{options} --best-of-cell"
     elif found.experiment is not None:
-        command = f"fit {given}{options} --by {shlex.quote(found.experiment)} {asked}"
+        command = f"fit {given}{options} --by {shlex.quote(found.experiment)} {target}"
     elif not works["fit"]:
         command = f"check {given}{options}"
     else:
-        command = f"fit {given}{options} {asked}"
+        command = f"fit {given}{options} {target}"
     return replace(found, next=f"lawful {command}")
 
 

@@ -19,7 +19,8 @@ LARGEST_COUNT = 1e6
 """A single number below it is a number of budgets; above it, a budget in FLOPs."""
 
 Checkpoints = Annotated[
-    str, typer.Argument(metavar="CHECKPOINTS", help="Table with one row per checkpoint: CSV, TSV, JSONL or Parquet.")
+    list[str],
+    typer.Argument(metavar="CHECKPOINTS", help="Tables with one row per checkpoint: files, patterns, or - for stdin."),
 ]
 Run = Annotated[
     list[str] | None,
@@ -45,7 +46,7 @@ PointsFile = Annotated[
 def isoflops(
     checkpoints: Checkpoints,
     *,
-    reading: Annotated[o.Reading, Without("weights", "check")],
+    reading: Annotated[o.Reading, Without("weights", "check", "best_of_cell")],
     run: Run = None,
     trained: SomeBudgets = None,
     out: PointsFile = None,
@@ -65,13 +66,13 @@ def isoflops(
     from lawful.sources.isoflops import isoflop_points
 
     if out is not None:
-        check_writable(out, checkpoints)
-    asked = reading.words()
+        for place in checkpoints:
+            check_writable(out, place)
+    asked = {name: value for name, value in reading.words().items() if name not in ("weights", "best_of_cell")}
     with working("Reading training curves", quiet=json):
         points = isoflop_points(
             checkpoints,
-            columns=asked["columns"],
-            select=asked["select"],
+            **asked,
             run=None if run is None else tuple(run),
             budgets=40 if wanted is None else wanted,
         )

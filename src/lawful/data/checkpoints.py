@@ -9,6 +9,7 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.columns import normalise
+from lawful.data.values import distinct
 
 RUN_NAMES = ("run_id", "run_name", "run", "name", "display_name")
 """Columns that name a training run, the first that a table has being the one."""
@@ -50,8 +51,9 @@ def row_codes(columns: Iterable[AnyArray]) -> IntArray:
     """
     codes = None
     for column in columns:
-        values = np.unique(column.astype(str) if column.dtype.kind == "O" else column, return_inverse=True)[1]
-        values = values.reshape(-1).astype(np.int64)
+        # A million names are few names: they are counted, not sorted.
+        known = distinct(column)[1] if column.dtype.kind == "O" else np.unique(column, return_inverse=True)[1]
+        values = known.reshape(-1).astype(np.int64)
         codes = values if codes is None else np.unique(codes * (values.max() + 1) + values, return_inverse=True)[1]
         codes = codes.reshape(-1)
     if codes is None:

@@ -96,6 +96,7 @@ ALSO: dict[str, tuple[str, ...]] = {
         "training_data",
         "num_training_tokens",
         "throughput/tokens",
+        "num_input_tokens_seen",
     ),
     "loss": (
         "test_loss",
@@ -132,6 +133,7 @@ ALSO: dict[str, tuple[str, ...]] = {
         "model_flops",
         "c_flops",
         "nominal_budget",
+        "total_flos",
         "target_flops",
     ),
 }

@@ -160,9 +160,10 @@ def _values(column: AnyArray) -> tuple[str, float | None, float | None, int, int
         low, high = float(finite.min()), float(finite.max())
         text = format_short(low, 4) if low == high else f"{format_short(low, 4)} to {format_short(high, 4)}"
         return text + _missing(missing), low, high, int(np.unique(finite).size), missing
-    values, _ = distinct(column)
+    values, codes = distinct(column)
     filled = [value for value in values if value_text(value).strip()]
-    missing = int(sum(not value_text(v).strip() for v in column.tolist()))
+    empty = np.array([not value_text(value).strip() for value in values], dtype=bool)
+    missing = int(empty[codes].sum())
     text = listed((value_text(v)[:40] for v in filled), SHOWN) or "nothing"
     return text + _missing(missing), None, None, len(filled), missing
 

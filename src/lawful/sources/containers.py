@@ -80,6 +80,8 @@ def json_records(document: Any) -> list[Mapping[str, Any]] | None:
         return document if document and all(isinstance(r, Mapping) for r in document) else None
     if not isinstance(document, Mapping):
         return None
+    if isinstance(document.get("log_history"), list):
+        document = end_of_training(document)
     for key, value in document.items():
         if normalise(str(key)) in RECORDS and isinstance(value, list):
             return json_records(value)
@@ -95,6 +97,30 @@ def json_records(document: Any) -> list[Mapping[str, Any]] | None:
             return [{c: document[c][i] for c in document} for i in keys]  # what pandas writes by default
         return [{"name": name, **record} for name, record in document.items()]
     return [document]
+
+
+def end_of_training(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    What a ``trainer_state.json`` of Hugging Face's Trainer says of the end of its run.
+
+    The last value of every metric of its history, then its own fields: steps, tokens seen and FLOPs, where it
+    counted them.
+
+    Examples
+    --------
+    >>> history = [{"step": 1, "eval_loss": 3.5}, {"step": 2, "eval_loss": 3.1}, {"step": 2, "train_runtime": 9.0}]
+    >>> end_of_training({"log_history": history, "global_step": 2, "total_flos": 6e17})
+    {'step': 2, 'eval_loss': 3.1, 'train_runtime': 9.0, 'global_step': 2, 'total_flos': 6e+17}
+    """
+    last: dict[str, Any] = {}
+    for entry in state["log_history"]:
+        if isinstance(entry, Mapping):
+            last |= entry
+    # The Trainer calls its loss on training data plainly loss.
+    if "loss" in last:
+        last["train_loss"] = last.pop("loss")
+    own = {key: value for key, value in state.items() if isinstance(value, (int, float, str))}
+    return {**last, **{key: value for key, value in own.items() if value != 0}}
 
 
 def _indexed(column: Mapping[str, Any]) -> bool:

@@ -21,10 +21,11 @@ from lawful.data.checkpoints import (
     named_among,
     row_codes,
 )
-from lawful.data.columns import find_column, listed, recognise
+from lawful.data.columns import find_column, listed
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets
-from lawful.data.selection import Selection, Table, open_table, select_rows
-from lawful.data.table import third_quantity
+from lawful.data.selection import Selection, Table, select_rows
+from lawful.data.table import Handling, narrowed, opened, third_quantity
+from lawful.data.units import require_loss, require_units
 from lawful.data.values import quantity_values
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.sources.read import load_columns
@@ -76,6 +77,9 @@ def isoflop_points(
     *,
     columns: Mapping[str, str] | None = None,
     select: Selection | None = None,
+    as_is: bool = False,
+    where: str | None = None,
+    drop: Sequence[int] = (),
     run: Sequence[str] | None = None,
     budgets: int | Sequence[float] = CANDIDATES,
     tolerance: float = BUDGET_TOLERANCE,
@@ -91,10 +95,10 @@ def isoflop_points(
 
     Parameters
     ----------
-    table : path, pandas DataFrame or mapping of str to array_like
+    table : path, paths, pandas DataFrame or mapping of str to array_like
         One row per checkpoint, with the loss and two of params, tokens and budget.
         Rows in which one of them is missing, not finite or not positive are set aside.
-    columns, select
+    columns, select, as_is, where, drop
         As in :func:`lawful.read_runs`.
     run : sequence of str, optional
         Columns that tell the runs apart, besides the model size. By default a column
@@ -141,8 +145,12 @@ def isoflop_points(
     ['1e+08 2e+09 2.155', '2e+08 1e+09 2.155', '4e+08 5e+08 2.175']
     """
     _check_options(tolerance, min_sizes)
-    opened, roles = _open(table, columns, select or {})
-    clean, given, notes = _usable(opened, roles)
+    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=tuple(drop)))
+    clean, given, notes = _usable(rows, roles)
+    if not as_is:
+        require_units(given, roles, derived=next((name for name in given if name not in (*roles, "loss")), None))
+        require_loss(given["loss"], given["budget"], roles["loss"])
+    notes[:0] = said
     keys = _run_columns(clean, roles, run, notes)
     code = row_codes([given["params"], *(clean.columns[key] for key in keys)])
     order = np.argsort(code, kind="stable")
@@ -165,11 +173,13 @@ def _check_options(tolerance: float, min_sizes: int) -> None:
         raise UnsupportedError(msg)
 
 
-def _open(table: Any, columns: Mapping[str, str] | None, select: Selection) -> tuple[Table, dict[str, str]]:
+def _open(
+    table: Any, columns: Mapping[str, str] | None, select: Selection, handling: Handling
+) -> tuple[Table, dict[str, str], list[Note]]:
     data, header, source = load_columns(table)
-    opened = open_table(data, source, header)
-    roles = recognise(opened.keys, opened.header, columns)
-    return select_rows(opened, roles, select), roles
+    whole, roles, said = opened(data, source, header, columns)
+    rows, more = narrowed(select_rows(whole, roles, select), roles, handling)
+    return rows, roles, [*said, *more]
 
 
 def _usable(table: Table, roles: Mapping[str, str]) -> tuple[Table, dict[str, Array], list[Note]]:

@@ -62,7 +62,7 @@ def gather(places: Sequence[str | os.PathLike[str]]) -> tuple[list[str], Columns
     >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> for name, loss in (("a", 3.1), ("b", 2.9)):
-    ...     _ = (folder / f"{name}.csv").write_text(f"N,D,loss\\n1e8,2e9,{loss}\\n")
+    ...     _ = (folder / f"{name}.csv").write_text(f"N,D,loss\n1e8,2e9,{loss}\n")
     >>> header, columns, source = gather([folder / "*.csv"])
     >>> header, [float(loss) for loss in columns["loss"]], list(columns["file"])
     (['N', 'D', 'loss', 'file'], [3.1, 2.9], ['a.csv', 'b.csv'])

@@ -22,7 +22,7 @@ from lawful.core.typing import Array, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among
 from lawful.data.columns import listed, normalise, unique_names
 from lawful.data.selection import Table
-from lawful.data.values import parse_number, quantity_values
+from lawful.data.values import distinct, parse_number, quantity_values
 from lawful.errors import InputError
 
 SMALLEST, LARGEST = 1e12, 1e30
@@ -104,7 +104,8 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
     comparable = {"params", "tokens"} <= set(roles)
     if "budget" in roles or not comparable or not names or table.columns[names[0]].dtype.kind != "O":
         return table, dict(roles), []
-    stated = np.array([budget_in_name(name) for name in table.columns[names[0]].tolist()])
+    called, which = distinct(table.columns[names[0]])
+    stated = np.array([budget_in_name(name) for name in called])[which]
     has = np.isfinite(stated)
     if has.mean() < IN_NAMES:
         return table, dict(roles), []
