@@ -439,6 +439,8 @@ WITHIN = {
     "Analysis.plot": "fit --figures",
     "Analysis.sheets": "fit",
     "Analysis.allocation_sheets": "allocate",
+    "Analysis.average_sheets": "fit --method auto",
+    "Analysis.fit_sheet": "fit",
     "Analysis.interval": "fit --level",
     "Fit.optimum": "allocate",
     "Analysis.to_frame": "fit --json",
