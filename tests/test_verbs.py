@@ -439,7 +439,7 @@ WITHIN = {
     "Analysis.plot": "fit --figures",
     "Analysis.sheets": "fit",
     "Analysis.allocation_sheets": "allocate",
-    "Analysis.average_sheets": "fit --method auto",
+    "Analysis.average_sheets": "fit --method",
     "Analysis.fit_sheet": "fit",
     "Analysis.interval": "fit --level",
     "Fit.optimum": "allocate",
