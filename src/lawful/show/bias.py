@@ -224,7 +224,7 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     >>> truth = lawful.Surface.named("asymmetric")
     >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth))
     >>> print(bias_sentences(lawful.analyse(runs, budgets=[1e23], draws=0))[0])
-    At 1e23 FLOPs it must misplace N* by +16.16% and D* by -13.91%; of D*, width -13.91%, offset 0, drift 0.
+    At 1e23 FLOPs it must misplace N* by +16.16% and D* by -13.91%; of D*, width -13.91%, offset 0%, drift 0%.
     """
     fit, isoflop = analysis.fit, analysis.isoflop
     if fit.surface is None or isoflop is None or not fit.surface.law.two_powers:

@@ -105,7 +105,7 @@ def run_noise(source: Fit | Delta) -> RunNoise:
     >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=truth)
     >>> found = run_noise(lawful.fit(lawful.simulate(truth, plan, noise=0.01, seed=2)))
     >>> print(f"{float(found.at(3.0)) / 3.0:.3f}")
-    0.009
+    0.003
     """
     told = source if isinstance(source, Delta) else delta(source)
     at, problem = told.linear, told.problem

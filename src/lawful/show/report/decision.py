@@ -49,7 +49,7 @@ def decision_sentences(analysis: Analysis) -> list[str]:
     --------
     >>> truth = lawful.Surface.named("besiroglu")
     >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth)
-    >>> analysis = lawful.analyse(lawful.simulate(truth, plan), budgets=[5.76e23], draws=0)
+    >>> analysis = lawful.analyse(lawful.simulate(truth, plan), method="vpnls", budgets=[5.76e23], draws=0)
     >>> print(decision_sentences(analysis)[0].split(";")[0])
     At 5.76e23 FLOPs train 72.2B parameters on 1.33T tokens, expected loss 1.974 nats per token
     """
