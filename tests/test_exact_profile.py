@@ -195,3 +195,11 @@ def test_a_pinned_constant_holds_inside_the_profile():
     # At the same height a held E leaves less room, and bounds that nearly hold it leave as much.
     assert inside.low < ends.low < ends.high < inside.high
     assert bounded.loss(rise, PRODUCT)[:2] == pytest.approx(ends[:2], abs=1e-6)
+
+
+def test_slopes_whose_products_underflow_give_no_step():
+    from lawful.uncertainty.exact import _damped
+
+    tiny = np.full((1, 2, 2), 1e-200)
+    step = _damped(np.full((1, 2), 1e-200), tiny, np.zeros(1), np.zeros((1, 2), dtype=bool))
+    assert step.tolist() == [[0.0, 0.0]]

@@ -538,7 +538,9 @@ def _damped(gradient: Array, curvature: Array, damping: Array, held: BoolArray) 
     system[:, k, k] += np.where(held | (system[:, k, k] <= 0), 1.0, 0.0)
     det = system[:, 0, 0] * system[:, 1, 1] - system[:, 0, 1] ** 2
     det = np.where(det > 0, det, system[:, 0, 0] * system[:, 1, 1])
-    g = gradient * loose
+    # Where the slopes are so small that their products underflow there is nowhere to go: a step of zero.
+    g = gradient * (loose & (det > 0)[:, None])
+    det = np.where(det > 0, det, 1.0)
     return -np.stack(
         [
             (system[:, 1, 1] * g[:, 0] - system[:, 0, 1] * g[:, 1]) / det,
