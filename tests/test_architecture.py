@@ -169,6 +169,22 @@ def test_a_file_can_be_held_in_the_head(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text))
 
 
+LONGEST_BODY = 60
+"""Lines of a function without its docstring that a reader can hold in the head."""
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    body = function.body[1:] if ast.get_docstring(function) and len(function.body) > 1 else function.body
+    return int(body[-1].end_lineno or 0) - body[0].lineno + 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_function_can_be_held_in_the_head(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert {f.name: body_lines(f) for f in functions if body_lines(f) > LONGEST_BODY} == {}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_the_library_prints_nothing(path: Path) -> None:
     calls = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))

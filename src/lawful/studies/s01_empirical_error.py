@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from lawful.studies.tables import Table
 from lawful.studies.verdicts import Comparison, to_digits
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from lawful.core.typing import Array
 
 SHOWN = {"narrow": 0, "medium": 10, "wide": 19}
 CURVE_POINTS = 61
@@ -81,95 +84,17 @@ def draw(tables: Tables) -> dict[str, Figure]:
     from lawful.studies import drawing
 
     figure, axes = drawing.panels(3, 3, (10.2, 9.4))
-    curves, vertices = tables["curves"], tables["vertices"]
     for j, name in enumerate(SHOWN):
-        top, middle = axes[0, j], axes[1, j]
-        colors = drawing.budget_colors(curves.values("budget"))
-        for color, ((budget,), rows) in zip(colors, curves.where(range=name).groups("budget"), strict=True):
-            top.plot(rows["params"], rows["loss_true"], color=color, linewidth=1.3)
-            top.plot(rows["params"], rows["loss_parabola"], color=color, linewidth=1, linestyle=(0, (3, 1.5)))
-            point = vertices.one(range=name, budget=budget)
-            top.plot(
-                point["params_true"],
-                point["loss_true"],
-                "D",
-                color=color,
-                markersize=4,
-                markeredgecolor="white",
-                markeredgewidth=0.5,
-                zorder=5,
-            )
-            top.plot(
-                point["params_found"],
-                point["loss_found"],
-                "o",
-                color=color,
-                markersize=7,
-                markerfacecolor="none",
-                zorder=4,
-            )
-        half = float(curves.where(range=name)["half_width"][0])
-        drawing.title(top, f"{name.capitalize()} range, ±{10**half:.3g}×")
-        top.set_xscale("log")
-        drawing.count_axis(top, "x", "model size N", most=4)
-        points = vertices.where(range=name)
-        middle.loglog(points["budget"], points["params_true"], "D-", color=drawing.MUTED, markersize=5, label="true N*")
-        middle.loglog(
-            points["budget"],
-            points["params_found"],
-            "o--",
-            color=drawing.CYCLE[1],
-            markersize=5,
-            markerfacecolor="white",
-            label="Approach 2",
-        )
-        drawing.flops_axis(middle, most=5)
-        drawing.count_axis(middle, "y", "compute-optimal N" if j == 0 else "", most=5)
-        drawing.legend(middle, columns=1)
+        _draw_curves(axes[0, j], tables, name)
+        _draw_power_law(axes[1, j], tables, name, "compute-optimal N" if j == 0 else "")
     drawing.labels(axes[0, 0], "model size N", "loss (nats per token)")
     errors = tables["errors"].where(named_grid="")
-    for ax, names, text in (
-        (axes[2, 0], ("a_error", "b_error"), "Exponents a and b"),
-        (axes[2, 1], ("log10_a0_shift", "log10_b0_shift"), "Intercepts, as a factor"),
-    ):
-        drawing.zero_line(ax)
-        for k, (name, label) in enumerate(zip(names, ("N*", "D*"), strict=True)):
-            factor = errors[name] if ax is axes[2, 0] else 10 ** errors[name] - 1
-            # Errors at the rounding floor are zero, not a figure of their own.
-            ax.plot(
-                errors["half_width"],
-                100 * np.where(np.abs(factor) < 1e-10, 0, factor),
-                color=drawing.CYCLE[k],
-                linestyle=drawing.DASHES[k],
-                marker=drawing.MARKERS[k],
-                markersize=3,
-                label=label,
-            )
-        drawing.title(ax, text)
-        drawing.range_axis(ax)
-        ax.set_ylim(-16, 19)
-        drawing.legend(ax)
-    drawing.zero_line(axes[2, 2])
-    optima = tables["optima"]
-    for color, style, marker, ((budget,), rows) in zip(
-        drawing.budget_colors(optima.values("budget")),
-        drawing.DASHES,
-        (3, 5, 7, 9, 11),
-        optima.groups("budget"),
-        strict=False,
-    ):
-        axes[2, 2].plot(
-            rows["half_width"],
-            100 * (rows["tokens_found"] / rows["tokens_true"] - 1),
-            color=color,
-            linestyle=style,
-            linewidth=6 - marker / 2.2,
-            label=f"10{'⁰¹²³⁴⁵⁶⁷⁸⁹'[int(np.log10(budget)) // 10]}{'⁰¹²³⁴⁵⁶⁷⁸⁹'[int(np.log10(budget)) % 10]}",
-        )
-    drawing.title(axes[2, 2], "D* of each budget (the five coincide)")
-    drawing.range_axis(axes[2, 2])
-    axes[2, 2].set_ylim(-16, 19)
-    drawing.legend(axes[2, 2])
+    exponents = {name: errors[f"{name}_error"] for name in ("a", "b")}
+    # A shift of an intercept is in decades; as a factor it is on the scale of the other errors.
+    intercepts = {name: 10 ** errors[f"log10_{name}0_shift"] - 1 for name in ("a", "b")}
+    _draw_errors(axes[2, 0], errors["half_width"], exponents, "Exponents a and b")
+    _draw_errors(axes[2, 1], errors["half_width"], intercepts, "Intercepts, as a factor")
+    _draw_tokens(axes[2, 2], tables["optima"])
     for ax in axes[2]:
         drawing.percent_axis(ax)
     drawing.labels(axes[2, 0], axes[2, 0].get_xlabel(), "relative error")
@@ -183,6 +108,78 @@ def draw(tables: Tables) -> dict[str, Figure]:
         ],
     )
     return {"empirical_error": figure}
+
+
+def _draw_curves(ax: Axes, tables: Tables, name: str) -> None:
+    """IsoFLOP curves of one range with their parabolas, true optima and inferred ones."""
+    from lawful.studies import drawing
+
+    curves, vertices = tables["curves"], tables["vertices"]
+    true: dict[str, Any] = {"markersize": 4, "markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": 5}
+    inferred: dict[str, Any] = {"markersize": 7, "markerfacecolor": "none", "zorder": 4}
+    colors = drawing.budget_colors(curves.values("budget"))
+    for color, ((budget,), rows) in zip(colors, curves.where(range=name).groups("budget"), strict=True):
+        ax.plot(rows["params"], rows["loss_true"], color=color, linewidth=1.3)
+        ax.plot(rows["params"], rows["loss_parabola"], color=color, linewidth=1, linestyle=(0, (3, 1.5)))
+        point = vertices.one(range=name, budget=budget)
+        ax.plot(point["params_true"], point["loss_true"], "D", color=color, **true)
+        ax.plot(point["params_found"], point["loss_found"], "o", color=color, **inferred)
+    half = float(curves.where(range=name)["half_width"][0])
+    drawing.title(ax, f"{name.capitalize()} range, ±{10**half:.3g}×")
+    ax.set_xscale("log")
+    drawing.count_axis(ax, "x", "model size N", most=4)
+
+
+def _draw_power_law(ax: Axes, tables: Tables, name: str, label: str) -> None:
+    """N* against compute, true and as Approach 2 infers it, at one range."""
+    from lawful.studies import drawing
+
+    points = tables["vertices"].where(range=name)
+    hollow: dict[str, Any] = {"color": drawing.CYCLE[1], "markersize": 5, "markerfacecolor": "white"}
+    ax.loglog(points["budget"], points["params_true"], "D-", color=drawing.MUTED, markersize=5, label="true N*")
+    ax.loglog(points["budget"], points["params_found"], "o--", label="Approach 2", **hollow)
+    drawing.flops_axis(ax, most=5)
+    drawing.count_axis(ax, "y", label, most=5)
+    drawing.legend(ax, columns=1)
+
+
+def _draw_errors(ax: Axes, half_width: Array, errors: dict[str, Array], text: str) -> None:
+    """Errors of N* and D* against range, in per cent."""
+    from lawful.studies import drawing
+
+    drawing.zero_line(ax)
+    for k, (factor, label) in enumerate(zip(errors.values(), ("N*", "D*"), strict=True)):
+        ax.plot(
+            half_width,
+            # Errors at the rounding floor are zero, not a figure of their own.
+            100 * np.where(np.abs(factor) < 1e-10, 0, factor),
+            color=drawing.CYCLE[k],
+            linestyle=drawing.DASHES[k],
+            marker=drawing.MARKERS[k],
+            markersize=3,
+            label=label,
+        )
+    drawing.title(ax, text)
+    drawing.range_axis(ax)
+    ax.set_ylim(-16, 19)
+    drawing.legend(ax)
+
+
+def _draw_tokens(ax: Axes, optima: Table) -> None:
+    """Error of D* at every budget against range; thinner lines lie on thicker ones, since they coincide."""
+    from lawful.studies import drawing
+
+    drawing.zero_line(ax)
+    colors = drawing.budget_colors(optima.values("budget"))
+    styles = zip(colors, drawing.DASHES, (3, 5, 7, 9, 11), optima.groups("budget"), strict=False)
+    for color, style, marker, ((budget,), rows) in styles:
+        power = "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in f"{int(np.log10(budget)):02d}")
+        error = 100 * (rows["tokens_found"] / rows["tokens_true"] - 1)
+        ax.plot(rows["half_width"], error, color=color, linestyle=style, linewidth=6 - marker / 2.2, label=f"10{power}")
+    drawing.title(ax, "D* of each budget (the five coincide)")
+    drawing.range_axis(ax)
+    ax.set_ylim(-16, 19)
+    drawing.legend(ax)
 
 
 def findings(tables: Tables) -> list[str]:
