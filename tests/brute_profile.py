@@ -296,7 +296,8 @@ def lowest(case, function, box, *, size=45, rounds=9, keep=5):
                     bend[q, p] += coefficients[c] / 2
                     c += 1
             w, axes_ = np.linalg.eigh(bend)
-            ratio = np.sqrt(np.clip(np.abs(w).max() / np.maximum(w, 1e-300), 1.0, 30.0))
+            top = max(np.abs(w).max(), 1e-300)
+            ratio = np.sqrt(top / np.clip(w, top / 30, None))
             basis = basis @ (axes_ * np.minimum(ratio / ratio.max() * 1.5, 1.5))
             basis /= np.abs(basis).max()
         best = min(best, here)

@@ -101,6 +101,14 @@ def test_no_feasible_subset_gives_zero() -> None:
     np.testing.assert_array_equal(best_subset(gram, moment, np.ones(3, bool)), np.zeros((1, 3)))
 
 
+def test_a_column_barely_wanted_is_taken() -> None:
+    # With E left out its slope is 2e-4, and the sum of squares (0.23 of 1.5e5) is the same to its eleventh digit.
+    x, y, _ = problem(1596)
+    columns = np.stack([np.ones_like(y), *np.exp(-np.array([0.063822359098, 0.01])[:, None] * x)], axis=1)
+    found = best_subset((columns.T @ columns)[None], (columns.T @ y)[None], np.ones(3, bool))[0]
+    np.testing.assert_allclose(found, nnls(columns, y)[0], rtol=1e-6)
+
+
 def test_grid_values_are_those_of_nnls() -> None:
     x, y, _ = problem(7)
     grid = make_grid(BOX, 9)
@@ -142,7 +150,7 @@ def test_never_worse_than_scipy_from_many_starts(seed: int) -> None:
     assert rows.value[0] <= best_of_scipy(x, y, rng, 12) * (1 + 1e-9) + ROUNDING
 
 
-@pytest.mark.parametrize("seed", [321, 424, 1069, 1079, 1080])
+@pytest.mark.parametrize("seed", [321, 424, 1069, 1079, 1080, 1596])
 def test_second_valleys_that_a_grid_cannot_see_are_found(seed: int) -> None:
     x, y, rng = problem(seed)
     rows = kernel.fit_squares(x, y, None, BOX, FREE)

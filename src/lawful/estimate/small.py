@@ -145,15 +145,20 @@ def nonnegative(gram: Array, moment: Array, free: BoolArray) -> Array:
 def best_subset(gram: Array, moment: Array, free: BoolArray) -> Array:
     """Best non-negative combination among all proper subsets of the free columns, (R, m)."""
     columns = np.flatnonzero(free).tolist()
-    best, gain = np.zeros_like(moment), np.zeros(len(moment))
+    diagonal = gram.diagonal(axis1=1, axis2=2)
+    scale = np.divide(1.0, np.sqrt(diagonal), out=np.zeros_like(diagonal), where=(diagonal > 0) & free)
+    best, wish = np.zeros_like(moment), np.maximum(moment * scale, 0.0).max(axis=1)
     for size in range(1, len(columns)):
         for subset in combinations(columns, size):
             index = list(subset)
-            part = solve_spd(gram[:, index][:, :, index], moment[:, index])
-            value = (part * moment[:, index]).sum(axis=1)
-            better = (value > gain) & (part >= 0).all(axis=1)
             candidate = np.zeros_like(best)
-            candidate[:, index] = part
+            candidate[:, index] = solve_spd(gram[:, index][:, :, index], moment[:, index])
+            # The answer is the one feasible subset whose other columns wish for no more (Karush, Kuhn and Tucker). Its
+            # slopes tell it from a neighbour long after their sums of squares agree to rounding.
+            slope = (moment - (gram @ candidate[:, :, None])[:, :, 0]) * scale
+            slope[:, index] = 0.0
+            wished = np.maximum(slope, 0.0).max(axis=1)
+            better = (wished < wish) & (candidate >= 0).all(axis=1)
             best = np.where(better[:, None], candidate, best)
-            gain = np.where(better, value, gain)
+            wish = np.where(better, wished, wish)
     return best
