@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lawful
@@ -307,6 +308,27 @@ class TestSavedFit:
         one_line = " ".join(out.split())
         assert re.search(r"Loss of 7B parameters on 2T tokens: \d\.\d+ \(90% interval \d\.\d+ to \d\.\d+", one_line)
         assert re.search(r", one new run \d\.\d+ to \d\.\d+\); ", one_line)
+
+    def test_the_tables_own_flops_price_a_run(self, call, document, tmp_path):
+        # Twice the FLOPs of 6ND where models are large, four times where they are small.
+        N, D = np.repeat(np.geomspace(1e8, 1e10, 5), 3), np.tile([1e9, 1e10, 1e11], 5)
+        per_token = 12 * N + 12 * 1e8 ** (1 / 3) * N ** (2 / 3)
+        table = {"params": N, "tokens": D, "flops": per_token * D, "loss": 1.7 + 400 / N**0.34 + 900 / D**0.3}
+        pd.DataFrame(table).to_csv(tmp_path / "own.csv", index=False)
+        code, out, err = call("fit", tmp_path / "own.csv", "--method", "vpnls", "--out", tmp_path / "o", *QUICK)
+        assert (code, err) == (0, "")
+        assert "Budgets asked for are spent as C = 6ND: lawful conventions works optima" in " ".join(out.split())
+        saved = tmp_path / "o" / "fit.json"
+        found = document("predict", saved, "--params", "1e8", "--tokens", "1e10")
+        assert found["budget"] == pytest.approx(24 * 1e8 * 1e10, rel=1e-6)
+        assert found["budget_6nd"] == 6e18
+        assert found["convention"] == "C as the table counts it"
+        for known in (("--params", "1e8"), ("--tokens", "1e10")):
+            back = document("predict", saved, *known, "--budget", "2.4e19")
+            assert (back["params"], back["tokens"]) == pytest.approx((1e8, 1e10), rel=1e-6)
+        pd.DataFrame({"params": [1e8], "tokens": [1e10]}).to_csv(tmp_path / "p.csv", index=False)
+        (point,) = document("predict", saved, "--points", tmp_path / "p.csv")["points"]
+        assert point["budget"] == pytest.approx(2.4e19, rel=1e-6)
 
     def test_allocate_gives_what_fit_gave(self, document, saved):
         found = document("allocate", saved, "--budget", "1e23")

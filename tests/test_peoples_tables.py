@@ -64,6 +64,15 @@ def forms(s: dict[str, np.ndarray]) -> dict[str, tuple[dict, str]]:
         ),
         "thousands": ({"params": [f"{n:,.0f}" for n in N], "tokens": [f"{d:,.0f}" for d in D], "loss": L}, "unit_read"),
         "pfdays": ({"compute (PF-days)": C / 8.64e19, "N": N, "loss": L}, "unit_read"),
+        "pfdays in the name": ({"compute_pf_days": C / 8.64e19, "N": N, "loss": L}, "unit_read"),
+        "a model is a name": (
+            {"Model": [f"lm-{i}" for i in range(N.size)], "Size (B)": N / 1e9, "Tokens (T)": D / 1e12, "loss": L},
+            "unit_read",
+        ),
+        "two that may be sizes": (
+            {"model": [f"lm-{i}" for i in range(N.size)], "total_params": N, "data": "web", "tokens": D, "loss": L},
+            "column_choice",
+        ),
         "zflops": ({"N": N, "ZFLOPs": C / 1e21, "loss": L}, "unit_read"),
         "perplexity": ({"params": N, "tokens": D, "eval_ppl": np.exp(L)}, "recipe"),
         "bits": ({"params": N, "tokens": D, "val_bpb": L / 3}, "loss_unit"),
@@ -171,6 +180,21 @@ UNSTATED = {
     },
     "epochs": lambda s: {"N": s["N"], "epochs": s["D"] / 3e9, "tokens_per_epoch": 3e9, "val_loss": s["L"]},
     "tokens per step": lambda s: {"N": s["N"], "iterations": s["D"] / 2e6, "tokens_per_step": 2e6, "loss": s["L"]},
+    "tokens per parameter": lambda s: {"N": s["N"], "tokens_per_param": s["D"] / s["N"], "loss": s["L"]},
+    "parameters from a ratio": lambda s: {"tokens": s["D"], "D/N": s["D"] / s["N"], "loss": s["L"]},
+    "headers with blanks": lambda s: {
+        "N": s["N"],
+        "Steps": s["D"] / (512 * 4096),
+        "Batch Size": 512,
+        "Seq Length": 4096,
+        "Loss": s["L"],
+    },
+    "a loss by a name of its own": lambda s: {
+        "N": s["N"],
+        "D": s["D"],
+        "train_loss": s["L"] - 0.1,
+        "final_eval_loss": s["L"],
+    },
     "a name nearly right": lambda s: {"parms": s["N"], "tokens": s["D"], "loss": s["L"]},
 }
 
@@ -182,7 +206,8 @@ def test_what_states_no_unit_is_refused_and_its_remedy_reads_it(kind, sweep, bes
         lawful.read_runs(table)
     said = str(caught.value)
     assert "\n" not in said
-    recipes = dict(re.findall(r"`columns` (\w+)='?([^' ]+?)\.?(?:'|,|$| )", said))
+    found = re.findall(r"`columns` (\w+)=(?:'([^']+)'|([^' ]+?)\.?(?:,|$| ))", said)
+    recipes = {quantity: recipe or plain for quantity, recipe, plain in found}
     runs = lawful.read_runs(table, columns=recipes, as_is=kind == "a perplexity called loss")
     found = optimum(runs)
     if kind != "a perplexity called loss":  # its losses are 0.7 above those of the sweep

@@ -413,7 +413,8 @@ def test_logs_of_other_projects_need_little_help(shared_data: Path) -> None:
     assert len(checkpoints) == 4852
     export = shared_data / "marin_comma_wandb_export.csv"
     with pytest.raises(
-        InputError, match=r"give params \('parameter_count'\) and tokens \('throughput/total_tokens'\): loss"
+        InputError,
+        match=r"give params \('parameter_count'\) and tokens \('throughput/total_tokens'\): try `columns` loss=",
     ):
         read_runs(export)
     # 92 rows, of which test_wandb.py shows the seven that follow another convention.

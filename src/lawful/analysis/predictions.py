@@ -16,7 +16,9 @@ from lawful.core.validation import check_level
 from lawful.data.columns import recognise_points
 from lawful.data.selection import Selection, open_table, select_rows
 from lawful.data.table import third_quantity
+from lawful.data.translate import worded
 from lawful.data.values import quantity_values, require_plausible, require_positive
+from lawful.decide.token_cost import own_cost
 from lawful.errors import IdentificationError
 from lawful.sources.read import load_columns
 
@@ -102,7 +104,8 @@ def predict_points(
     analysis : Analysis
         As :func:`lawful.load` or :func:`lawful.analyse` returns.
     table : path, DataFrame or mapping of str to array_like
-        One row per run, with two of params, tokens and budget; the third follows from C = 6ND.
+        One row per run, with two of params, tokens and budget; the third follows from C = 6ND, or from the FLOPs
+        that the fitted table counts where those are not 6ND.
     columns, select
         As in :func:`lawful.read_runs`.
     level : float, optional
@@ -134,12 +137,12 @@ def predict_points(
     at = analysis.level if level is None else check_level(level)
     data, header, source = load_columns(table)
     opened = open_table(data, source, header)
-    roles = recognise_points(opened.keys, opened.header, columns)
+    roles = recognise_points(opened.keys, opened.header, columns, words=worded(opened))
     kept = select_rows(opened, roles, select or {})
     given = {quantity: quantity_values(key, kept.columns[key], kept.row) for quantity, key in roles.items()}
     require_positive({roles[quantity]: values for quantity, values in given.items()}, kept.row)
     if len(given) < 3:
-        name, derived = third_quantity(given)
+        name, derived = third_quantity(given, own_cost(analysis.fit.runs))
         given[name] = derived
     require_plausible(given, kept.row)
     N, D = given["params"], given["tokens"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,19 @@ from lawful.errors import UnsupportedError
 
 FORWARD_SHARE = 1 / 3
 """Of the FLOPs of a training step the forward pass takes a third: 2 of 6 per parameter and token."""
+
+
+class Pricing(Protocol):
+    """What turns two of parameters, tokens and training FLOPs into the third."""
+
+    def flops(self, params: ArrayLike, tokens: ArrayLike) -> Any: ...  # noqa: D102
+
+    def tokens(self, *, budget: ArrayLike, params: ArrayLike) -> Any: ...  # noqa: D102
+
+    def params(self, *, budget: ArrayLike, tokens: ArrayLike) -> Any: ...  # noqa: D102
+
+    @property
+    def convention(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

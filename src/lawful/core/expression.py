@@ -364,6 +364,18 @@ def to_text(part: Expression) -> str:
     return f"{part.kind}({', '.join(to_text(a) for a in part.args)})"
 
 
+def quoted(name: str) -> str:
+    """
+    Write a name as a formula reads it: in backquotes, unless it is a plain word.
+
+    Examples
+    --------
+    >>> quoted("steps"), quoted("batch size")
+    ('steps', '`batch size`')
+    """
+    return name if re.fullmatch(r"[^\W\d]\w*", name) else f"`{name}`"
+
+
 def _leaf_text(part: Expression) -> str:
     if part.kind == "number":
         value = float(part.value or 0.0)
@@ -371,7 +383,7 @@ def _leaf_text(part: Expression) -> str:
     word = str(part.value)
     if part.kind == "text":
         return f"'{word}'"
-    return word if re.fullmatch(r"[^\W\d]\w*", word) else f"`{word}`"
+    return quoted(word)
 
 
 def _within(part: Expression, rank: int) -> str:

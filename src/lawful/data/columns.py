@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
+from lawful.core.expression import quoted
 from lawful.errors import InputError, UnsupportedError
 
 PARAMS_NAMES = (
@@ -174,6 +176,17 @@ EPOCH_TOKENS = (
     "unique_tokens",
     "train_set_tokens",
 )
+RATIOS = (
+    "tokens_per_param",
+    "tokens_per_parameter",
+    "tokens_per_params",
+    "tok_per_param",
+    "token_param_ratio",
+    "tokens_to_params",
+    "d_over_n",
+    "d/n",
+    "tpp",
+)
 HOURS = ("gpu_hours", "gpu_hrs", "gpuhours", "h100_hours", "a100_hours", "accelerator_hours", "tpu_hours", "chip_hours")
 
 SYMBOLS = {"N": "params", "D": "tokens", "L": "loss", "C": "budget"}
@@ -304,7 +317,12 @@ def find_column(name: str, keys: Sequence[str], header: Sequence[str], *, asked:
 
 
 def recognise(
-    keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None = None, *, least: int = 2
+    keys: Sequence[str],
+    header: Sequence[str],
+    mapping: Mapping[str, str] | None = None,
+    *,
+    least: int = 2,
+    words: Container[str] = (),
 ) -> dict[str, str]:
     """
     Find the columns of params, tokens, loss and budget.
@@ -318,6 +336,8 @@ def recognise(
         over the recognised names.
     least : int
         How many of params, tokens and budget are needed; two imply the third.
+    words : container of str
+        Those of ``keys`` that hold no number, such as a ``model`` that is a name: no name of :data:`ALSO` counts there.
 
     Returns
     -------
@@ -337,14 +357,18 @@ def recognise(
     >>> recognise(["N", "flops", "val_loss"], ["N", "flops", "val_loss"])
     {'params': 'N', 'loss': 'val_loss', 'budget': 'flops'}
     """
-    found = known_quantities(keys, header, mapping)
+    found = known_quantities(keys, header, mapping, words=words)
     if "loss" not in found or len(found) < 1 + least:
         raise InputError(missing_sentence(keys, found))
     return found
 
 
 def recognise_points(
-    keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None = None
+    keys: Sequence[str],
+    header: Sequence[str],
+    mapping: Mapping[str, str] | None = None,
+    *,
+    words: Container[str] = (),
 ) -> dict[str, str]:
     """
     Find two of params, tokens and budget, of runs that have no loss yet.
@@ -359,7 +383,8 @@ def recognise_points(
     >>> recognise_points(["N", "note", "flops"], ["N", "note", "flops"])
     {'params': 'N', 'budget': 'flops'}
     """
-    found = {quantity: key for quantity, key in known_quantities(keys, header, mapping).items() if quantity != "loss"}
+    known = known_quantities(keys, header, mapping, words=words)
+    found = {quantity: key for quantity, key in known.items() if quantity != "loss"}
     if len(found) < 2:
         lacking = next(quantity for quantity in ("params", "tokens", "budget") if quantity not in found)
         msg = (
@@ -371,10 +396,19 @@ def recognise_points(
 
 
 def known_quantities(
-    keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str] | None = None
+    keys: Sequence[str],
+    header: Sequence[str],
+    mapping: Mapping[str, str] | None = None,
+    *,
+    words: Container[str] = (),
 ) -> dict[str, str]:
     """
     Find what there is of params, tokens, loss and budget, by known names or as named.
+
+    Parameters
+    ----------
+    keys, header, mapping, words
+        As for :func:`recognise`.
 
     Raises
     ------
@@ -385,6 +419,8 @@ def known_quantities(
     --------
     >>> known_quantities(["experts", "flops"], ["experts", "flops"])
     {'budget': 'flops'}
+    >>> known_quantities(["model", "total_params"], ["model", "total_params"], words={"model"})
+    {'params': 'total_params'}
     """
     chosen = _chosen(keys, header, mapping or {})
     free = [(key, title) for key, title in zip(keys, header, strict=True) if key not in chosen.values()]
@@ -395,7 +431,7 @@ def known_quantities(
             continue
         known = {normalise(name) for name in names}
         hits = [(key, title) for key, title in free if normalise(title) in known]
-        hits = hits or [(key, title) for key, title in free if normalise(title) in ALSO[quantity]]
+        hits = hits or [(k, title) for k, title in free if normalise(title) in ALSO[quantity] and k not in words]
         if len(hits) > 1:
             raise InputError(_ambiguous(quantity, hits))
         if hits:
@@ -429,20 +465,33 @@ def _ambiguous(quantity: str, hits: Sequence[tuple[str, str]]) -> str:
         return f"The table has {len(hits)} columns named {titles[0]!r}; rename all but one of them."
     return (
         f"{len(hits)} columns look like {quantity}: {', '.join(map(repr, titles))}; "
-        f"choose one with `columns` {quantity}={titles[0]}."
+        f"choose one with `columns` {quantity}={_as_argument(titles[0])}."
     )
 
 
-def suggestion(keys: Sequence[str], lacking: Sequence[str]) -> str:
+def suggestion(keys: Sequence[str], lacking: Sequence[str], found: Mapping[str, str]) -> str:
     """
     Say how the names of a table could give what it lacks: a recipe, or a name that is nearly right; empty otherwise.
 
+    Parameters
+    ----------
+    keys : sequence of str
+        Columns that are no quantity yet.
+    lacking : sequence of str
+        Quantities that no column is.
+    found : mapping of str to str
+        Quantity to the column that is it.
+
     Examples
     --------
-    >>> suggestion(["n_params", "steps", "batch_size", "seq_len", "val_loss"], ["tokens", "budget"])
-    "`columns` tokens='steps*batch_size*seq_len'"
-    >>> suggestion(["params", "tokns", "loss"], ["tokens", "budget"])
+    >>> suggestion(["steps", "Batch Size", "seq_len"], ["tokens", "budget"], {"params": "n_params"})
+    "`columns` tokens='steps*`Batch Size`*seq_len'"
+    >>> suggestion(["tokens_per_param"], ["tokens", "budget"], {"params": "N"})
+    "`columns` tokens='N*tokens_per_param'"
+    >>> suggestion(["tokns"], ["tokens", "budget"], {"params": "params"})
     '`columns` tokens=tokns'
+    >>> suggestion(["final_eval_loss", "train_loss"], ["loss"], {"params": "N", "tokens": "D"})
+    '`columns` loss=final_eval_loss'
     """
     by_name = {normalise(key): key for key in keys}
 
@@ -456,19 +505,35 @@ def suggestion(keys: Sequence[str], lacking: Sequence[str]) -> str:
         ("budget", (HOURS,), "{}*3600*4e14"),
     )
     for quantity, parts, form in recipes:
-        found = [first(names) for names in parts]
-        if quantity in lacking and all(found):
+        columns = [first(names) for names in parts]
+        if quantity in lacking and all(columns):
             hint = " (4e14 being the FLOP/s that one accelerator reached)" if quantity == "budget" else ""
-            return f"`columns` {quantity}='{form.format(*found)}'{hint}"
+            return f"`columns` {quantity}='{form.format(*(quoted(c) for c in columns if c))}'{hint}"
+    ratio = first(RATIOS)
+    for quantity, known, sign in (("tokens", "params", "*"), ("params", "tokens", "/")):
+        if ratio and quantity in lacking and known in found:
+            return f"`columns` {quantity}='{quoted(found[known])}{sign}{quoted(ratio)}'"
     for quantity in lacking:
-        near = get_close_matches(quantity, list(by_name), n=1, cutoff=0.75)
-        for name in ACCEPTED[quantity] if not near else ():
-            near = get_close_matches(normalise(name), list(by_name), n=1, cutoff=0.85)
-            if near:
-                break
-        if near:
-            return f"`columns` {quantity}={by_name[near[0]]}"
+        near = _near(quantity, by_name)
+        if near is not None:
+            return f"`columns` {quantity}={_as_argument(near)}"
     return ""
+
+
+def _near(quantity: str, by_name: Mapping[str, str]) -> str | None:
+    """The column whose name is a misspelling of the quantity's, or the only one that has its word in it."""
+    for name, cutoff in ((quantity, 0.75), *((normalise(name), 0.85) for name in ACCEPTED[quantity])):
+        near = get_close_matches(name, list(by_name), n=1, cutoff=cutoff)
+        if near:
+            return by_name[near[0]]
+    word = {"params": "param", "tokens": "tokens", "loss": "loss", "budget": "flop"}[quantity]
+    inside = [key for name, key in by_name.items() if word in name and name not in (*TRAINING_LOSSES, *RATIOS)]
+    return inside[0] if len(inside) == 1 else None
+
+
+def _as_argument(key: str) -> str:
+    """A column's name as a shell takes it in one piece."""
+    return key if re.fullmatch(r"[\w./-]+", key) else f"'{key}'"
 
 
 def missing_sentence(keys: Sequence[str], found: Mapping[str, str]) -> str:
@@ -482,7 +547,7 @@ def missing_sentence(keys: Sequence[str], found: Mapping[str, str]) -> str:
                 f"The only loss is that of training ({', '.join(map(repr, train))}), which is not taken unasked; name "
                 f"it with `columns` loss={train[0]}."
             )
-    hint = suggestion([key for key in keys if key not in found.values()], lacking)
+    hint = suggestion([key for key in keys if key not in found.values()], lacking, found)
     names = "; ".join(f"{quantity} may be called {', '.join(ACCEPTED[quantity][:4])}" for quantity in lacking)
     remedy = f"try {hint}" if hint else f"{names}; or name a column with `columns` {lacking[0]}=COLUMN"
     asked = "Runs need the loss and two of params, tokens and budget"

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lawful.core.cost import Cost
+from lawful.core.cost import Cost, Pricing
 from lawful.core.expression import parse
 from lawful.core.notes import Note
+from lawful.core.numbers import format_scientific
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.cells import best_of_cells, cells_of, kept_note, sweep_note, tuned_columns
 from lawful.data.checkpoints import checkpoint_notes, row_codes
@@ -34,7 +35,7 @@ from lawful.data.columns import (
 )
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
-from lawful.data.translate import finished, meets, translate
+from lawful.data.translate import finished, meets, translate, worded
 from lawful.data.units import require_loss, require_units
 from lawful.data.values import (
     distinct,
@@ -205,7 +206,7 @@ def opened(
 ) -> tuple[Table, dict[str, str], list[Note]]:
     """Clean columns whose quantities are known: recipes worked out, stated units read."""
     table, mapping, said = translate(open_table(columns, source, header), mapping or {})
-    roles = recognise(table.keys, table.header, mapping, least=least)
+    roles = recognise(table.keys, table.header, mapping, least=least, words=worded(table))
     return table, roles, [*said, *_choices(table, roles, mapping)]
 
 
@@ -543,18 +544,25 @@ def _kept_of(
     }
 
 
-def third_quantity(given: Mapping[str, Array]) -> tuple[str, Array]:
+def third_quantity(given: Mapping[str, Array], cost: Pricing | None = None) -> tuple[str, Array]:
     """
     Return the name and values of what two of N, D and C imply: the missing one, or C where all are given.
 
     A value that no float can hold comes out as infinity, zero or NaN.
+
+    Parameters
+    ----------
+    given : mapping of str to array, shape (n,)
+        Two or three of params, tokens and budget.
+    cost : Pricing, optional
+        What a run costs, 6ND by default.
 
     Examples
     --------
     >>> third_quantity({"params": np.array([1e8]), "tokens": np.array([2e9])})
     ('budget', array([1.2e+18]))
     """
-    cost = Cost()
+    cost = cost or Cost()
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         if "params" not in given:
             return "params", cost.params(budget=given["budget"], tokens=given["tokens"])
@@ -594,10 +602,19 @@ def _flops_mismatch(ratio: Array, key: str) -> list[Note]:
     off = np.abs(ratio - 1) > BUDGET_TOLERANCE
     if not off.any():
         return []
+    convention, median = Cost().convention, float(np.median(ratio))
     message = (
-        f"{Cost().convention} differs from column {key!r} by more than {BUDGET_TOLERANCE:.0%} in {off.sum()} of "
-        f"{off.size} runs (the former over the latter is {np.median(ratio):#.3g} in the median run)."
+        f"{convention} differs from column {key!r} by more than {BUDGET_TOLERANCE:.0%} in {off.sum()} of "
+        f"{off.size} runs (the former over the latter is {median:#.3g} in the median run)."
     )
+    if abs(median - 1) > BUDGET_TOLERANCE:
+        alike = np.quantile(np.abs(ratio / median - 1), 0.9) <= BUDGET_TOLERANCE
+        remedy = (
+            f"a budget of 1e22 in that column is one of {format_scientific(1e22 * median)}"
+            if alike
+            else "lawful conventions works optima out by the table's own FLOPs"
+        )
+        message += f" Budgets asked for are spent as {convention}: {remedy}."
     return [Note("flops_mismatch", message)]
 
 

@@ -22,7 +22,7 @@ from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, find_column, listed, normalise
 from lawful.data.selection import Table
 from lawful.data.units import decimal_mark, number_of, split_header, unit_of
-from lawful.data.values import MISSING_WORDS, distinct, offenders, quantity_values
+from lawful.data.values import MISSING_WORDS, distinct, offenders, parse_number, quantity_values
 from lawful.errors import InputError
 
 PERPLEXITIES = (
@@ -270,17 +270,43 @@ def _known(names: Sequence[str]) -> set[str]:
     return {normalise(n) for n in names}
 
 
+def worded(table: Table) -> frozenset[str]:
+    """
+    Return the columns that hold no number at all though their name may be that of a quantity: a model that is a name.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> sorted(worded(open_table({"model": ["small", "large"], "size": ["125M", "1B"], "loss": [3.1, 3]}, "", None)))
+    ['model']
+    """
+    named = {normalise(name) for names in ALSO.values() for name in names}
+    titles = zip(table.keys, table.header, strict=True)
+    return frozenset(key for key, title in titles if normalise(title) in named and _no_number(table.columns[key]))
+
+
+def _no_number(column: AnyArray) -> bool:
+    if column.dtype.kind != "O":
+        return False
+    return all(parse_number(cell) is None and number_of(str(cell)) is None for cell in column.tolist())
+
+
 def _stated_units(table: Table, mapping: dict[str, str]) -> tuple[Table, list[Note]]:
     """Columns of quantities whose header or cells state a unit, as plain numbers; ``mapping`` gains what it lacked."""
     notes = []
-    taken = {quantity_of(q) for q in mapping}
+    taken, words = {quantity_of(q) for q in mapping}, worded(table)
     accepted = {**ACCEPTED, "unique_tokens": UNIQUE_NAMES}
     for quantity, names in accepted.items():
         known = _known(names)
         if not any(normalise(t) in known for t in table.header) and quantity in ALSO:
             known = known | _known(ALSO[quantity])
         mapped = next((c for q, c in mapping.items() if quantity_of(q) == quantity), None)
-        plain = [k for k, t in zip(table.keys, table.header, strict=True) if normalise(t) in known]
+        first = _known(names)
+        plain = [
+            k
+            for k, t in zip(table.keys, table.header, strict=True)
+            if normalise(t) in first or (normalise(t) in known and k not in words)
+        ]
         if mapped is None and plain and quantity not in taken:
             mapped = plain[0] if len(plain) == 1 else None
         if mapped is not None:

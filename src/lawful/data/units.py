@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.expression import quoted
 from lawful.core.numbers import format_scientific, format_short
 from lawful.core.typing import Array
 from lawful.errors import InputError
@@ -104,7 +105,9 @@ def named(scale: float) -> Unit:
 
 _BRACKETED = re.compile(r"^(?P<stem>.*?)[\s_]*[(\[{](?P<unit>[^()\[\]{}]+)[)\]}]\s*$")
 _DIVIDED = re.compile(r"^(?P<stem>.*?)\s*/\s*(?P<unit>1e\+?\d+|10\^\d+|[A-Za-z]+)\s*$")
-_ENDING = re.compile(r"^(?P<stem>.+?)[\s_.-]+(?:in[\s_]+)?(?P<unit>[A-Za-z]+|1e\d+)\s*$")
+_ENDING = re.compile(
+    r"^(?P<stem>.+?)[\s_.-]+(?:in[\s_]+)?(?P<unit>[A-Za-z]+(?:[\s_-]+(?:hours?|hrs?|days?))?|1e\d+)\s*$"
+)
 
 
 def split_header(title: str) -> list[tuple[str, Unit]]:
@@ -116,8 +119,8 @@ def split_header(title: str) -> list[tuple[str, Unit]]:
     >>> [split_header(t)[0] for t in ("N (M)", "Training Tokens (billions)", "params_m", "tokens in billions")]
     [('N', Unit(scale=1000000.0, word='millions')), ('Training Tokens', Unit(scale=1000000000.0, word='billions')), \
 ('params', Unit(scale=1000000.0, word='millions')), ('tokens', Unit(scale=1000000000.0, word='billions'))]
-    >>> split_header("loss"), split_header("val_loss")
-    ([], [])
+    >>> split_header("loss"), split_header("val_loss"), split_header("compute_pf_days")[0][0]
+    ([], [], 'compute')
     """
     found = []
     for pattern in (_BRACKETED, _DIVIDED, _ENDING):
@@ -297,8 +300,7 @@ def _units_sentence(
 
 
 def _recipe(quantity: str, key: str, scale: float) -> str:
-    name = key if re.fullmatch(r"[^\W\d]\w*", key) else f"`{key}`"
-    return f"`columns` {quantity}='{name}*{format_scientific(scale)}'"
+    return f"`columns` {quantity}='{quoted(key)}*{format_scientific(scale)}'"
 
 
 def _require_ratio(values: Mapping[str, Array], given: Mapping[str, str]) -> None:
@@ -356,7 +358,7 @@ def require_loss(loss: Array, C: Array | None, key: str) -> None:
     lawful.errors.InputError: Column 'loss' lies between 14.9 and 40.1, and no loss in nats is above 13.86, the log of \
 a million words: perplexity? Read it with `columns` loss='log(loss)', or as it is with `as_is`.
     """
-    name = key if re.fullmatch(r"[^\W\d]\w*", key) else f"`{key}`"
+    name = quoted(key)
     above = loss > LARGEST_LOSS
     if above.mean() > 0.1:
         msg = (

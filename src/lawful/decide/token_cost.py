@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.cost import Cost
 from lawful.core.shown import Record
 from lawful.core.typing import Array
+from lawful.data.runs import BUDGET_TOLERANCE, COMPLETE, Runs
 
 POWERS = np.array([1.0, 2 / 3, 1 / 3])
 """Powers of N in the cost of a token: at one shape, depth and width both grow as N^(1/3)."""
@@ -51,6 +53,65 @@ class TokenCost(Record):
         with np.errstate(invalid="ignore", divide="ignore"):
             positive = np.where(cost > 0, cost, np.nan)
             return np.log(positive), (parts @ powers) / positive
+
+    def flops(self, params: Any, tokens: Any) -> Any:
+        """Training FLOPs of N parameters on D tokens."""
+        return np.exp(self.at(np.log(params))[0]) * np.asarray(tokens, float)
+
+    def tokens(self, *, budget: Any, params: Any) -> Any:
+        """Tokens that a budget buys for N parameters."""
+        return np.asarray(budget, float) / self.flops(params, 1.0)
+
+    def params(self, *, budget: Any, tokens: Any) -> Any:
+        """Parameters that a budget can train on D tokens: the largest size at which a token costs so much."""
+        wanted = np.asarray(np.asarray(budget, float) / np.asarray(tokens, float))
+        powers = np.zeros(4)  # a cubic in N^(1/3), highest power first
+        powers[: self.terms.size] = self.terms
+        found = []
+        for cost in wanted.ravel().tolist():
+            roots = np.roots([*powers[:3], -cost])
+            found.append(max((r.real for r in roots if abs(r.imag) <= 1e-9 * abs(r)), default=np.nan) ** 3)
+        return np.array(found).reshape(wanted.shape)
+
+    @property
+    def convention(self) -> str:
+        """The convention in words, as printed beside every figure of cost."""
+        return "C as the table counts it"
+
+
+def own_cost(runs: Runs) -> TokenCost | None:
+    """
+    Return what a token costs by the table's own FLOPs, where they are not 6ND and follow the model size.
+
+    Parameters
+    ----------
+    runs : Runs
+        With N, D and C.
+
+    Returns
+    -------
+    TokenCost or None
+        None where C = 6ND holds within 10% in the median run, or no smooth curve of N gives C / D within 10%.
+
+    Examples
+    --------
+    A mixture of experts, whose table counts more than its active parameters:
+
+    >>> N, D = np.array([2e7, 5.6e7, 1.35e8]), np.array([8e10, 2.24e11, 5.4e11])
+    >>> moe = lawful.Runs.from_arrays(N, D, [3.21, 2.94, 2.75], C=[2.1e19, 1.4e20, 7.3e20])
+    >>> price = own_cost(moe)
+    >>> print(f"{price.flops(5.6e7, 2.24e11):.3g}")
+    1.4e+20
+    >>> own_cost(lawful.Runs.from_arrays(N, D, [3.21, 2.94, 2.75])) is None
+    True
+    """
+    if not all(map(runs.has, COMPLETE)):
+        return None
+    off = np.abs(Cost().flops(runs.N, runs.D) / runs.C - 1)
+    if np.median(off) <= BUDGET_TOLERANCE:
+        return None
+    curve = fit_token_cost(runs.N, runs.C / runs.D)
+    return curve if curve.misfit <= BUDGET_TOLERANCE else None
 
 
 def fit_token_cost(N: Array, per_token: Array) -> TokenCost:

@@ -16,7 +16,7 @@ from lawful.data.columns import UNIQUE_NAMES, find_column, known_quantities, lis
 from lawful.data.runs import Runs
 from lawful.data.selection import Table, open_table
 from lawful.data.table import columns_of, third_quantity
-from lawful.data.translate import computed, numbers
+from lawful.data.translate import computed, numbers, worded
 from lawful.data.values import require_positive
 from lawful.errors import InputError
 from lawful.laws.formula import QUANTITIES as NAMES
@@ -165,7 +165,7 @@ def read_points(given: Any, what: str) -> Points:
     table = open_table(columns, source, header)
     roles, unclear = {}, ""
     try:
-        roles = {ROLES[q]: key for q, key in known_quantities(table.keys, table.header).items()}
+        roles = {ROLES[q]: key for q, key in known_quantities(table.keys, table.header, words=worded(table)).items()}
     except InputError as error:  # two columns count N, say: a law that names its own columns needs neither
         unclear = str(error)
     known = {normalise(n) for n in UNIQUE_NAMES}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lawful.core.cost import Cost
+from lawful.core.cost import Cost, Pricing
 from lawful.core.shown import Record
 from lawful.errors import UnsupportedError
 from lawful.laws.catalogue_kaplan import IN_FLOPS
@@ -82,7 +82,7 @@ def values_for(law: Law, params: Any, tokens: Any, cost: Cost, unique: Any = Non
     return tuple(known[column] for column in law.columns)
 
 
-def point_of(law: Law, cost: Cost, params: Any = None, tokens: Any = None, budget: Any = None) -> tuple[Any, Any]:
+def point_of(law: Law, cost: Pricing, params: Any = None, tokens: Any = None, budget: Any = None) -> tuple[Any, Any]:
     """
     N and D of runs, of which two of params, tokens and budget are known; NaN for what the law does not read.
 
@@ -100,7 +100,7 @@ def point_of(law: Law, cost: Cost, params: Any = None, tokens: Any = None, budge
         msg = "Of params, tokens and budget two imply the third; leave one out."
         raise UnsupportedError(msg)
     if list(known) == ["budget"] and law.columns == ("C",):
-        known["params"] = np.sqrt(cost.product(known["budget"]))
+        known["params"] = np.sqrt(Cost().product(known["budget"]))
     if len(known) == 2 and "params" not in known:
         known["params"] = cost.params(budget=known["budget"], tokens=known["tokens"])
     if len(known) == 2 and "tokens" not in known:
