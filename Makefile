@@ -14,10 +14,10 @@ demo: .venv/.runtime  ## Fit real runs four ways, score a forecast, write a repo
 	.venv/bin/lawful demo
 
 test: .venv/.dev  ## Run the tests, the docs' examples included
-	.venv/bin/python -m pytest -n auto
+	.venv/bin/python -m pytest -n auto --dist worksteal
 
 test-slow: .venv/.dev .venv/.docs  ## Run the tests that take more than a few seconds each
-	.venv/bin/python -m pytest -n auto -m slow
+	.venv/bin/python -m pytest -n auto --dist worksteal -m slow
 
 test-all: test test-slow  ## Run both
 

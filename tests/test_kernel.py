@@ -47,16 +47,23 @@ def best_of_scipy(x: Array, y: Array, rng: np.random.Generator, starts: int, fir
         return np.stack([np.ones_like(y), e1, e2, -z[1] * x[0] * e1, -z[2] * x[1] * e2], axis=1)
 
     lower, upper = np.array([0, 0, 0, *BOX[:, 0]]), np.array([np.inf] * 3 + [*BOX[:, 1]])
-    best = np.inf
+
+    def descend(start: Array, tolerance: float) -> tuple[float, Array]:
+        ends = {"xtol": tolerance, "ftol": tolerance, "gtol": tolerance}
+        found = least_squares(residual, start, jacobian, bounds=(lower, upper), **ends)
+        return 2 * found.cost, found.x
+
+    ends = []
     for i in range(starts):
         theta = np.exp(rng.uniform(*np.log(BOX.T)))
         columns = np.stack([np.ones_like(y), np.exp(-theta[0] * x[0]), np.exp(-theta[1] * x[1])], axis=1)
         start = np.concatenate([nnls(columns, y)[0] + 1e-6, np.clip(theta, BOX[:, 0] + 1e-9, BOX[:, 1] - 1e-9)])
         if first is not None and i == 0:
-            start = np.clip(first, lower + 1e-12, upper - 1e-12)
-        found = least_squares(residual, start, jacobian, bounds=(lower, upper), xtol=1e-15, ftol=1e-15, gtol=1e-15)
-        best = min(best, 2 * found.cost)
-    return best
+            start = first
+        ends.append(descend(np.clip(start, lower + 1e-12, upper - 1e-12), 1e-8))
+    # Every start goes to the valley's floor, the five that came lowest to the last digit.
+    ends.sort(key=lambda end: end[0])
+    return min(descend(np.clip(z, lower + 1e-12, upper - 1e-12), 1e-15)[0] for _, z in ends[:5])
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 5])
@@ -158,17 +165,13 @@ def test_second_valleys_that_a_grid_cannot_see_are_found(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_global_optimum_on_two_thousand_problems() -> None:
-    worse, unlabelled = [], []
-    for seed in range(2000):
+@pytest.mark.parametrize("first", range(0, 2000, 100))
+def test_global_optimum_on_two_thousand_problems(first: int) -> None:
+    for seed in range(first, first + 100):
         x, y, rng = problem(seed)
         rows = kernel.fit_squares(x, y, None, BOX, FREE)
-        if rows.value[0] > best_of_scipy(x, y, rng, 50) * (1 + 1e-9) + ROUNDING:
-            worse.append(seed)
-            if rows.converged[0]:
-                unlabelled.append(seed)
-    assert not unlabelled
-    assert len(worse) < 4
+        assert rows.converged[0]
+        assert rows.value[0] <= best_of_scipy(x, y, rng, 20) * (1 + 1e-9) + ROUNDING, seed
 
 
 @given(st.integers(0, 10_000))
