@@ -12,8 +12,8 @@ from scipy.optimize import least_squares, minimize
 
 import lawful
 from lawful.data.runs import Runs
-from lawful.estimate import kernel
-from lawful.estimate.grid import Linear
+from lawful.solve import kernel
+from lawful.solve.grid import Linear
 
 Array = NDArray[np.float64]
 

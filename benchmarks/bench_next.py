@@ -24,9 +24,9 @@ import pandas as pd
 from lawful.core.expression import evaluate, parse
 from lawful.design.certainty import best_path, first_part
 from lawful.design.next_run import FIRST_SHARE, Known, weigh
-from lawful.estimate.varpro import search
 from lawful.laws.formula import law as law_of
 from lawful.laws.law import Law
+from lawful.solve.varpro import search
 
 SHARED = Path(os.environ.get("LAWFUL_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 CHECKPOINTS = (0.01, 0.05, 0.10)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.trust.verdict import judge
 from lawful.uncertainty.grounds import INDEPENDENT, Grounds, grounds
 from lawful.uncertainty.quantity import Quantity
-from lawful.uncertainty.verdict import judge
 
 TRUTH = lawful.Surface.named("chinchilla")
 QUANTITIES = ("E", "A", "B", "alpha", "beta", "a", "params", "loss")

@@ -32,10 +32,10 @@ from lawful.show.figures.figures import plot_isoflop
 from lawful.show.files.artifact import save_fit
 from lawful.sources.published import fetch_runs
 from lawful.sources.read import read_groups, to_frame
+from lawful.trust.coverage import coverage
+from lawful.trust.dial import asymptote_dial
+from lawful.trust.fitness import lack_of_fit
 from lawful.uncertainty.bootstrap import bootstrap, extend
-from lawful.uncertainty.coverage import coverage
-from lawful.uncertainty.dial import asymptote_dial
-from lawful.uncertainty.fitness import lack_of_fit
 from lawful.uncertainty.intervals import intervals
 from lawful.uncertainty.profile import profile
 

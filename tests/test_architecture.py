@@ -27,10 +27,13 @@ ROOMS = (
     "core",
     "data",
     "laws",
+    "solve",
     "estimate",
     "sources",
     "checks",
+    "valley",
     "uncertainty",
+    "trust",
     "decide",
     "counting",
     "forecasting",
@@ -167,6 +170,15 @@ def test_a_file_can_be_held_in_the_head(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert path.stem not in FORBIDDEN_STEMS
     assert ast.get_docstring(ast.parse(text))
+
+
+FULLEST_ROOM = 16
+"""Files of a room that can be taken in at a glance; a study and a command are a file each, however many there are."""
+
+
+@pytest.mark.parametrize("room", sorted({path.parent for path in MODULES}), ids=lambda room: room.name)
+def test_a_room_can_be_taken_in_at_a_glance(room: Path) -> None:
+    assert room.name in {"studies", "cli"} or len(list(room.glob("*.py"))) <= FULLEST_ROOM
 
 
 LONGEST_BODY = 60

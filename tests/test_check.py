@@ -18,7 +18,7 @@ from lawful.checks import spline
 from lawful.checks.check import apply_rules
 from lawful.checks.rules import DEFAULT_THRESHOLDS, KEPT, RULES, SENTENCES, Thresholds
 from lawful.data.runs import Runs
-from lawful.estimate.parabola import Abscissae
+from lawful.solve.parabola import Abscissae
 
 FLAG = {rule.code: rule.flag for rule in RULES}
 

@@ -12,7 +12,7 @@ from lawful.cli.app import main
 from lawful.core.objective import Objective
 from lawful.errors import UnsupportedError
 from lawful.studies import s20_calibration as study
-from lawful.uncertainty.diagnose import diagnose
+from lawful.trust.diagnose import diagnose
 
 TRUTH = lawful.Surface.named("chinchilla")
 PLAN = lawful.Plan.isoflop([1e17, 1e18, 1e19, 1e20, 1e21], 9, surface=TRUTH)

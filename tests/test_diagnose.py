@@ -10,7 +10,7 @@ import pytest
 import lawful
 from lawful.core.objective import Objective
 from lawful.data.runs import Runs
-from lawful.uncertainty.diagnose import FEWEST, NARROW, SURE, _farthest, diagnose
+from lawful.trust.diagnose import FEWEST, NARROW, SURE, _farthest, diagnose
 
 TRUTH = lawful.Surface.named("chinchilla")
 PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 10, surface=TRUTH)

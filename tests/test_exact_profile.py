@@ -12,8 +12,8 @@ import pytest
 from scipy.special import stdtrit
 
 import brute_profile as brute
-from lawful.uncertainty.exact import ExactProfile
-from lawful.uncertainty.faces import Design
+from lawful.valley.exact import ExactProfile
+from lawful.valley.faces import Design
 
 PRODUCT = float(np.log(1e22 / 6))
 POINT = (float(np.log(3e9)), float(np.log(6e10)))
@@ -198,7 +198,7 @@ def test_a_pinned_constant_holds_inside_the_profile():
 
 
 def test_slopes_whose_products_underflow_give_no_step():
-    from lawful.uncertainty.exact import _damped
+    from lawful.valley.exact import _damped
 
     tiny = np.full((1, 2, 2), 1e-200)
     step = _damped(np.full((1, 2), 1e-200), tiny, np.zeros(1), np.zeros((1, 2), dtype=bool))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
-from lawful.estimate import kernel, newton
-from lawful.estimate.grid import Linear, grid_values, local_minima, make_grid
-from lawful.estimate.small import best_subset, eliminate, inverse_spd, nonnegative, solve_spd
+from lawful.solve import kernel, newton
+from lawful.solve.grid import Linear, grid_values, local_minima, make_grid
+from lawful.solve.small import best_subset, eliminate, inverse_spd, nonnegative, solve_spd
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import pytest
 
 import lawful
 from lawful.errors import UnsupportedError
-from lawful.uncertainty.fitness import replicate_groups
+from lawful.trust.fitness import replicate_groups
 
 TRUTH = lawful.Surface.named("chinchilla")
 PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20], 6, surface=TRUTH)

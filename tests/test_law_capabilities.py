@@ -23,7 +23,7 @@ from lawful.laws.surface import Surface, deadweight_of, numeric_optimum
 from lawful.show.files.artifact import load
 from lawful.show.files.document import sealed
 from lawful.show.report.reporting import write_report
-from lawful.uncertainty.diagnose import diagnose
+from lawful.trust.diagnose import diagnose
 from test_law_fits import TRUTHS
 
 SOURCE = Path(lawful.__file__).parent

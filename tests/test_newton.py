@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from lawful.estimate import newton
+from lawful.solve import newton
 
 LOWER, UPPER = np.array([0, 0, 0, 0.01, 0.01]), np.array([np.inf, np.inf, np.inf, 2.0, 2.0])
 GATES = ((1, 3), (2, 4))

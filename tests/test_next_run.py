@@ -12,7 +12,7 @@ import lawful
 from lawful.cli.app import main
 from lawful.design.certainty import Belief, Misfit, best_path, first_part, fitted_misfit, greedy, matern, within_fit
 from lawful.errors import InputError, UnsupportedError
-from lawful.estimate import varpro
+from lawful.solve import varpro
 
 EXPERTS = "val = E + A/(size^alpha*experts^gamma)"
 TRUTH = lawful.Surface.named("besiroglu")

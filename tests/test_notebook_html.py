@@ -24,9 +24,9 @@ from lawful.decide.indifference import Indifference
 from lawful.estimate.result import Fit
 from lawful.forecasting.forecast import score
 from lawful.laws.surface import Surface
+from lawful.trust.dial import AsymptoteDial
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.delta import delta
-from lawful.uncertainty.dial import AsymptoteDial
 from lawful.uncertainty.intervals import Intervals
 from lawful.uncertainty.profile import Profile
 

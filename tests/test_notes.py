@@ -20,14 +20,14 @@ from lawful.core.notes import NOTE_CODES, Note
 from lawful.core.objective import Objective
 from lawful.counting.compare import conventions
 from lawful.design.plan import study_surface
-from lawful.estimate import varpro
 from lawful.estimate.solvers import VarPro
 from lawful.forecasting import members
 from lawful.forecasting.ensemble import ensemble
 from lawful.laws.surface import Surface
+from lawful.solve import varpro
+from lawful.trust.diagnose import diagnose
+from lawful.trust.verdict import judge
 from lawful.uncertainty.delta import delta
-from lawful.uncertainty.diagnose import diagnose
-from lawful.uncertainty.verdict import judge
 
 Make = Callable[[Any], Iterable[Note]]
 CASES: dict[str, tuple[Make, Any, Any]] = {}

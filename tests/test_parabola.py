@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lawful.estimate.parabola import Abscissae, fit_parabola, smallest_vertex
+from lawful.solve.parabola import Abscissae, fit_parabola, smallest_vertex
 
 # NumPy solves for powers of x itself, which costs digits that the orthogonal polynomials here keep.
 RTOL = 1e-7

@@ -81,7 +81,7 @@ def test_published_refits_of_217_runs(shared_data: Path) -> None:
 @pytest.mark.slow
 def test_huber_optima_stand_against_an_exhaustive_grid(shared_data: Path, shared_reference: Path) -> None:
     """A fine grid of exponents around each of the six optima, inner problem solved at each point."""
-    from lawful.estimate import newton
+    from lawful.solve import newton
 
     with (shared_reference / "vpnls_huber.csv").open() as file:
         rows = list(csv.DictReader(file))

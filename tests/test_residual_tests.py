@@ -9,10 +9,10 @@ import pytest
 
 import lawful
 from lawful.uncertainty.delta import delta
-from lawful.uncertainty.exact import Ends
-from lawful.uncertainty.identified import identified
 from lawful.uncertainty.lawtest import Residuals, gap_labels, law_test
 from lawful.uncertainty.shared import Shared, shared_error
+from lawful.valley.exact import Ends
+from lawful.valley.identified import identified
 
 
 def sweep(budgets=6, sizes=7):

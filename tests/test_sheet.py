@@ -29,11 +29,11 @@ from lawful.design.rehearsal import check_plan
 from lawful.forecasting.bench import bench, simulated_sets
 from lawful.forecasting.forecast import forecast, score
 from lawful.show.report.report import report_html
+from lawful.trust.coverage import coverage
+from lawful.trust.dial import asymptote_dial
+from lawful.trust.fitness import lack_of_fit
 from lawful.uncertainty.bootstrap import bootstrap
-from lawful.uncertainty.coverage import coverage
 from lawful.uncertainty.delta import delta
-from lawful.uncertainty.dial import asymptote_dial
-from lawful.uncertainty.fitness import lack_of_fit
 from lawful.uncertainty.profile import profile
 
 SUFFIX = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "%": 1e-2}

@@ -10,9 +10,9 @@ from lawful.core.notes import Status
 from lawful.core.objective import Objective
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
-from lawful.estimate import kernel
 from lawful.estimate.solvers import Joint, VarPro, as_solver, prepare, resolve, solve
 from lawful.laws.laws import CHINCHILLA, find_law
+from lawful.solve import kernel
 
 TRUTH = lawful.Surface.named("chinchilla")
 PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=TRUTH)

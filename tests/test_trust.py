@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 import lawful
 from lawful.cli.app import app
 from lawful.core.notes import Verdict
+from lawful.trust.verdict import judge
 from lawful.uncertainty.grounds import grounds
-from lawful.uncertainty.verdict import judge
 
 E, A, ALPHA, B, BETA = 1.65, 350.0, 0.33, 1500.0, 0.36
 HELD_OF_40 = 31

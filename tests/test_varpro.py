@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lawful.core.expression import evaluate, parse
-from lawful.estimate.bounded import box_least_squares
-from lawful.estimate.varpro import search
 from lawful.laws.projection import split
+from lawful.solve.bounded import box_least_squares
+from lawful.solve.varpro import search
 
 WITHIN = 1e-6
 """The misfit may exceed the least one known by this share: the published figures carry twelve digits."""

@@ -28,13 +28,13 @@ from lawful.estimate.solvers import Solver
 from lawful.estimate.window import AUTO as AUTO_WINDOW
 from lawful.forecasting.averaged import Averaged, averaged
 from lawful.laws.laws import DEFAULT_LAW, Law
+from lawful.trust.diagnose import diagnose
+from lawful.trust.verdict import Judgement, judge
 from lawful.uncertainty.bootstrap import Draws
-from lawful.uncertainty.diagnose import diagnose
 from lawful.uncertainty.grounds import AUTO
 from lawful.uncertainty.intervals import NOWHERE, Intervals, check_kind, of_draws
 from lawful.uncertainty.intervals import intervals as intervals_of
 from lawful.uncertainty.resample import SCHEMES
-from lawful.uncertainty.verdict import Judgement, judge
 
 Progress = Callable[[str], None]
 

@@ -17,7 +17,7 @@ from lawful.core.shown import Record
 from lawful.decide.indifference import Indifference, indifference
 from lawful.errors import LawfulError
 from lawful.estimate.result import METHODS, SURFACE_METHODS
-from lawful.uncertainty.dial import AsymptoteDial, asymptote_dial
+from lawful.trust.dial import AsymptoteDial, asymptote_dial
 from lawful.uncertainty.resample import SCHEMES
 
 MOST_CHECKED = 20_000

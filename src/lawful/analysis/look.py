@@ -35,7 +35,7 @@ from lawful.laws.laws import LAWS
 from lawful.sources.isoflops import isoflop_points
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
-from lawful.uncertainty.verdict import Judgement, judge
+from lawful.trust.verdict import Judgement, judge
 
 MOST_BUDGETS = 12
 """Budgets in the table of budgets before the rest is counted."""

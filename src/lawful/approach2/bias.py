@@ -20,10 +20,10 @@ from lawful.design.plan import Plan
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import check_parabolas, lines
-from lawful.estimate.parabola import Abscissae
 from lawful.estimate.result import Fit, Frontier, FrontierFit
 from lawful.laws.law import FRONTIER_NAMES
 from lawful.laws.surface import Surface
+from lawful.solve.parabola import Abscissae
 
 PARTS = ("width", "offset", "drift", "scatter")
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.errors import UnsupportedError
-from lawful.estimate.parabola import fit_parabola
+from lawful.solve.parabola import fit_parabola
 
 LN10 = float(np.log(10.0))
 

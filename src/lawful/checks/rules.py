@@ -20,7 +20,7 @@ from lawful.core.shown import Record
 from lawful.core.typing import BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
-from lawful.estimate.parabola import Abscissae, fit_parabola
+from lawful.solve.parabola import Abscissae, fit_parabola
 
 KEPT = "none"
 """The reason of a run that is kept."""

@@ -8,8 +8,8 @@ from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import Array, IntArray
 from lawful.data.runs import Runs
-from lawful.estimate.parabola import Abscissae
 from lawful.estimate.result import Fit
+from lawful.solve.parabola import Abscissae
 
 LEVEL = 0.04
 """Bound on the chance of a note where there is Gaussian noise alone; with the fit of a surface it stays below 5%."""

@@ -39,7 +39,7 @@ def coverage(
     asked, budgets = o.of_a_surface(fitting, "to simulate from"), values.parse_budgets(budget)
     from lawful.estimate.fit import fit as fit_runs
     from lawful.show.coverage_table import coverage_document
-    from lawful.uncertainty.coverage import coverage as simulate_coverage
+    from lawful.trust.coverage import coverage as simulate_coverage
 
     with output.answering("coverage") as answer, working("Simulating repeats", quiet=output.json) as tell:
         fit: Any = fit_runs(reading.read(runs), **asked)

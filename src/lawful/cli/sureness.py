@@ -58,7 +58,7 @@ def dial(fit: o.FitPath, *, budget: o.NeededBudget, sampling: OnlyLevel, output:
     at = values.parse_budget("--budget", budget)
     from lawful.show.files.artifact import load_fit
     from lawful.show.files.document import dial_document
-    from lawful.uncertainty.dial import asymptote_dial
+    from lawful.trust.dial import asymptote_dial
 
     with output.answering("dial") as answer, working("Refitting", quiet=output.json):
         found = asymptote_dial(load_fit(fit), at, level=sampling.level)
@@ -94,7 +94,7 @@ def lack_of_fit(fit: o.FitPath, *, sampling: OnlySeed, output: NoFigures) -> Non
     """
     from lawful.show.files.artifact import load_fit
     from lawful.show.files.document import lack_of_fit_document
-    from lawful.uncertainty.fitness import lack_of_fit as test_law
+    from lawful.trust.fitness import lack_of_fit as test_law
 
     with output.answering("lack-of-fit") as answer, working("Testing", quiet=output.json):
         found = test_law(o.with_surface(load_fit(fit)), seed=sampling.seed)

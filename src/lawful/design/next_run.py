@@ -26,10 +26,10 @@ from lawful.design.certainty import (
 )
 from lawful.design.points import Points, read_points
 from lawful.errors import UnsupportedError
-from lawful.estimate.varpro import search
 from lawful.laws.formula import expression_of, is_formula, loss_column
 from lawful.laws.law import Law
 from lawful.laws.laws import find_law
+from lawful.solve.varpro import search
 
 FIRST_SHARE = 0.15
 """Share of a plan's cost that is bought before the laws are fitted again."""

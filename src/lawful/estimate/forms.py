@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawful.core.typing import Array, BoolArray
-from lawful.estimate import newton, robust
-from lawful.estimate.screening import screened_starts
-from lawful.estimate.solved import Solved
-from lawful.estimate.varpro import search
 from lawful.laws.formula import Formula, expression_of
 from lawful.laws.law import Curvature, Differentiated, Law
 from lawful.laws.surface import evaluate
+from lawful.solve import newton, robust
+from lawful.solve.screening import screened_starts
+from lawful.solve.solved import Solved
+from lawful.solve.varpro import search
 
 COMPLEX_STEP = 1e-20
 DIFFERENCE_STEP = 1e-4

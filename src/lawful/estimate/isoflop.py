@@ -12,10 +12,10 @@ from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
-from lawful.estimate.parabola import fit_parabola, smallest_vertex
 from lawful.estimate.result import Frontier, FrontierFit, Parabola
 from lawful.estimate.window import AUTO, windowed
 from lawful.laws.law import FRONTIER_NAMES
+from lawful.solve.parabola import fit_parabola, smallest_vertex
 
 FARTHEST = 50.0
 """Decades of N or D beyond which a vertex is the accident of a flat parabola."""
@@ -76,7 +76,7 @@ def all_vertices(log10_x: Array, runs: Runs, weight: Array) -> tuple[Vertices, B
     Vertices of resampled runs as someone has them who does not look: every budget has one.
 
     Where a row of weights leaves fewer than 3 sizes, the smallest of the parabolas through
-    them stands (:func:`lawful.estimate.parabola.smallest_vertex`), as in published work.
+    them stands (:func:`lawful.solve.parabola.smallest_vertex`), as in published work.
 
     Returns
     -------

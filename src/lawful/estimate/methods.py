@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from lawful.decide.indifference import Indifference
     from lawful.forecasting.forecast import Forecast
     from lawful.show.figures.plots import Plots
+    from lawful.trust.coverage import Coverage
+    from lawful.trust.dial import AsymptoteDial
+    from lawful.trust.fitness import LackOfFit
+    from lawful.trust.verdict import Judgement
     from lawful.uncertainty.bootstrap import Draws
-    from lawful.uncertainty.coverage import Coverage
-    from lawful.uncertainty.dial import AsymptoteDial
-    from lawful.uncertainty.fitness import LackOfFit
     from lawful.uncertainty.intervals import Intervals
     from lawful.uncertainty.profile import Profile
-    from lawful.uncertainty.verdict import Judgement
 
 
 class FitMethods:
@@ -78,14 +78,14 @@ class FitMethods:
         return forecast(self, budgets, **options)
 
     def lack_of_fit(self: Any, *, seed: int = 0) -> LackOfFit:
-        """Test whether the runs refuse the law; see :func:`lawful.uncertainty.fitness.lack_of_fit`."""
-        from lawful.uncertainty.fitness import lack_of_fit
+        """Test whether the runs refuse the law; see :func:`lawful.trust.fitness.lack_of_fit`."""
+        from lawful.trust.fitness import lack_of_fit
 
         return lack_of_fit(self, seed=seed)
 
     def judge(self: Any, budgets: Sequence[float] = (), **options: Any) -> Judgement:
-        """Say what the answer is worth; see :func:`lawful.uncertainty.verdict.judge`."""
-        from lawful.uncertainty.verdict import judge
+        """Say what the answer is worth; see :func:`lawful.trust.verdict.judge`."""
+        from lawful.trust.verdict import judge
 
         return judge(self, budgets, **options)
 
@@ -96,8 +96,8 @@ class FitMethods:
         return judged.verdict
 
     def dial(self: Any, budget: float, **options: Any) -> AsymptoteDial:
-        """Turn the asymptote E and see the forecast; see :func:`lawful.uncertainty.dial.asymptote_dial`."""
-        from lawful.uncertainty.dial import asymptote_dial
+        """Turn the asymptote E and see the forecast; see :func:`lawful.trust.dial.asymptote_dial`."""
+        from lawful.trust.dial import asymptote_dial
 
         return asymptote_dial(self, budget, **options)
 
@@ -108,8 +108,8 @@ class FitMethods:
         return indifference(self, budget, epsilon)
 
     def coverage(self: Any, repeats: int = 200, **options: Any) -> Coverage:
-        """Simulate how often intervals hold on these runs; see :func:`lawful.uncertainty.coverage.coverage`."""
-        from lawful.uncertainty.coverage import coverage
+        """Simulate how often intervals hold on these runs; see :func:`lawful.trust.coverage.coverage`."""
+        from lawful.trust.coverage import coverage
 
         return coverage(self, repeats, **options)
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array, BoolArray
-from lawful.estimate import newton, robust
 from lawful.estimate.forms import prepare_form
-from lawful.estimate.screening import screened_starts
-from lawful.estimate.solved import Solved
 from lawful.laws.catalogue_coupled import SKALING, skaling_derivatives
 from lawful.laws.law import Curvature, Differentiated
+from lawful.solve import newton, robust
+from lawful.solve.screening import screened_starts
+from lawful.solve.solved import Solved
 
 COEFFICIENTS = 6
 """E, a, b, alpha, beta, k: a and b are logs of the two terms at the middle of the runs."""

@@ -13,14 +13,14 @@ from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
-from lawful.estimate import kernel, newton, robust
 from lawful.estimate.checks import Bounds, check_bounds, check_options
 from lawful.estimate.forms import FormProblem, polish_form, prepare_form, solve_form
-from lawful.estimate.grid import Linear
 from lawful.estimate.result import METHODS
-from lawful.estimate.solved import Solved
 from lawful.laws.law import Differentiated
 from lawful.laws.laws import Law
+from lawful.solve import kernel, newton, robust
+from lawful.solve.grid import Linear
+from lawful.solve.solved import Solved
 
 
 @dataclass(frozen=True)

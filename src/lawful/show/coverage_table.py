@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lawful.show.files.document import strict
-from lawful.uncertainty.coverage import Coverage
+from lawful.trust.coverage import Coverage
 
 COVERAGE_SCHEMA = "lawful.coverage/1"
 

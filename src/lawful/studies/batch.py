@@ -8,10 +8,10 @@ import numpy as np
 
 from lawful.core.typing import Array, BoolArray
 from lawful.design.plan import Plan
-from lawful.estimate.grid import Linear, grid_values, local_minima, make_grid
-from lawful.estimate.kernel import refine
-from lawful.estimate.small import inverse_spd
 from lawful.laws.laws import CHINCHILLA
+from lawful.solve.grid import Linear, grid_values, local_minima, make_grid
+from lawful.solve.kernel import refine
+from lawful.solve.small import inverse_spd
 
 STARTS = 6
 """Local minima of the grid that are refined, as the default solver does."""

@@ -13,7 +13,7 @@ from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.laws.surface import Surface
 from lawful.studies import tinysweep
-from lawful.uncertainty.fitness import LackOfFit, lack_of_fit
+from lawful.trust.fitness import LackOfFit, lack_of_fit
 
 SURFACE = "asymmetric"
 BUDGETS = (1e17, 1e18, 1e19, 1e20, 1e21)

@@ -15,7 +15,7 @@ import numpy as np
 
 from lawful.core.typing import Array
 from lawful.estimate.isoflop import lines
-from lawful.estimate.parabola import fit_parabola
+from lawful.solve.parabola import fit_parabola
 
 LOWER = np.array([1e-6, 1e-6, 1e-6, 0.01, 0.01])
 UPPER = np.array([10.0, 1e6, 1e6, 0.99, 0.99])

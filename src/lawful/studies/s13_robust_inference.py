@@ -8,8 +8,8 @@ import numpy as np
 
 from lawful.core.typing import Array
 from lawful.design.plan import Plan
-from lawful.estimate.newton import minimise, separable
 from lawful.laws.law import Curvature, Differentiated
+from lawful.solve.newton import minimise, separable
 from lawful.studies import noise
 from lawful.studies.batch import Fits, fit_rows
 from lawful.studies.methods import Design, exponent_starts, fit_projected

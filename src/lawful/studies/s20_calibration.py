@@ -16,8 +16,8 @@ from lawful.laws.surface import Surface
 from lawful.studies import sweeps
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
+from lawful.trust.diagnose import alarms
 from lawful.uncertainty import replicas as rp
-from lawful.uncertainty.diagnose import alarms
 from lawful.uncertainty.quantity import Quantity, working_values
 
 if TYPE_CHECKING:

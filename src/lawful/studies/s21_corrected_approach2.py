@@ -9,8 +9,8 @@ import numpy as np
 from lawful.approach2.bias import correct_isoflop, correct_vertices, frontier_through
 from lawful.design.plan import study_surface
 from lawful.estimate.isoflop import fit_isoflop
-from lawful.estimate.parabola import fit_parabola
 from lawful.laws.surface import Optima, Surface
+from lawful.solve.parabola import fit_parabola
 from lawful.studies import sweeps
 from lawful.studies.batch import fit_rows
 from lawful.studies.study import Config, Study, Tables, Task

@@ -20,7 +20,7 @@ from lawful.sources.embedded import embedded_hashes
 from lawful.studies import drawing, tinysweep
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
-from lawful.uncertainty.fitness import lack_of_fit, replicate_groups
+from lawful.trust.fitness import lack_of_fit, replicate_groups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,12 +18,12 @@ from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit as free_fit
 from lawful.estimate.solvers import Problem, prepare
 from lawful.laws.law import Law
-from lawful.uncertainty.exact import Ends, ExactProfile
-from lawful.uncertainty.faces import Design
 from lawful.uncertainty.lawtest import gap_labels
 from lawful.uncertainty.linear import NOISES, Linearised, Working, linearise, work
 from lawful.uncertainty.quantity import Quantity, gradient
 from lawful.uncertainty.shared import NEIGHBOURS, Shared, shared_error, usable
+from lawful.valley.exact import Ends, ExactProfile
+from lawful.valley.faces import Design
 
 AUTO = "auto"
 """Look for a shared error in every grouping that the runs have."""

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array, BoolArray
-from lawful.estimate.small import inverse_spd
 from lawful.estimate.solvers import Problem
+from lawful.solve.small import inverse_spd
 
 ON_BOUND = 1e-9
 """Relative distance within which a coefficient counts as sitting on its bound."""

@@ -9,12 +9,12 @@ import numpy as np
 from lawful.core.cost import Cost
 from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.errors import UnsupportedError
-from lawful.estimate import newton
-from lawful.estimate.small import inverse_spd
 from lawful.estimate.solvers import Problem
 from lawful.laws.law import Differentiated, Law
-from lawful.uncertainty import coordinates as co
+from lawful.solve import newton
+from lawful.solve.small import inverse_spd
 from lawful.uncertainty.quantity import Quantity
+from lawful.valley import coordinates as co
 
 ROUNDS = 14
 """Trial values per end; the signed root of the misfit is nearly straight, so four or five do."""

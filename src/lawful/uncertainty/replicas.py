@@ -9,9 +9,9 @@ import numpy as np
 
 from lawful.core.cost import Cost
 from lawful.core.typing import Array, IntArray
-from lawful.estimate import kernel, newton
-from lawful.estimate.grid import grid_values, make_grid
 from lawful.estimate.solvers import Problem
+from lawful.solve import kernel, newton
+from lawful.solve.grid import grid_values, make_grid
 from lawful.uncertainty.linear import NOISES, Linearised, Spread, corrected_residuals, linearise
 from lawful.uncertainty.profiling import Data, frame_of, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, working_values

@@ -1,6 +1,6 @@
 "use strict";
 
-// VPNLS, variable projection with non-negative least squares, as lawful.estimate.kernel has it: given the
+// VPNLS, variable projection with non-negative least squares, as lawful.solve.kernel has it: given the
 // exponents the law is a non-negative combination of three columns, so only (alpha, beta) is searched.
 const lawfulFit = (() => {
   const { dot, factorise, mean, norm, project, subtract } = lawfulMath;

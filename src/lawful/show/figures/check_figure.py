@@ -11,9 +11,9 @@ from lawful.checks.rules import INVALID, KEPT, SENTENCES
 from lawful.core.numbers import format_power, format_short
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.parabola import fit_parabola
 from lawful.show.figures.axes import drawing, set_log_axis, style_axes, widen
 from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
+from lawful.solve.parabola import fit_parabola
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

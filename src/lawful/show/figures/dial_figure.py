@@ -9,7 +9,7 @@ import numpy as np
 from lawful.core.numbers import format_count, format_flops, format_level
 from lawful.show.figures.axes import set_log_axis, style_axes
 from lawful.show.figures.palette import FONT_SIZE, LIGHT
-from lawful.uncertainty.dial import AsymptoteDial
+from lawful.trust.dial import AsymptoteDial
 from lawful.uncertainty.profile import Profile
 
 if TYPE_CHECKING:

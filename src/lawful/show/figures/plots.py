@@ -12,7 +12,7 @@ from lawful.show.figures.curve_figure import plot_curve
 from lawful.show.figures.dial_figure import plot_dial, plot_profile
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals
 from lawful.show.figures.valley_figure import plot_indifference
-from lawful.uncertainty.dial import asymptote_dial
+from lawful.trust.dial import asymptote_dial
 from lawful.uncertainty.profile import profile
 
 if TYPE_CHECKING:

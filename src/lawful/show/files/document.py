@@ -27,8 +27,8 @@ from lawful.laws.surface import point_of
 if TYPE_CHECKING:
     from lawful.analysis.predictions import Predictions
     from lawful.decide.indifference import Indifference
-    from lawful.uncertainty.dial import AsymptoteDial
-    from lawful.uncertainty.fitness import LackOfFit
+    from lawful.trust.dial import AsymptoteDial
+    from lawful.trust.fitness import LackOfFit
     from lawful.uncertainty.profile import Profile
 
 FIT_SCHEMA = "lawful.fit/1"

@@ -29,7 +29,7 @@ from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residu
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette
 from lawful.show.figures.valley_figure import plot_indifference, valley_table
 from lawful.show.files.document import has_frontier, strict
-from lawful.uncertainty.dial import AsymptoteDial
+from lawful.trust.dial import AsymptoteDial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

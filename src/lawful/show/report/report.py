@@ -38,7 +38,7 @@ from lawful.show.report.words import (
     unstated_facts,
     valley_sentence,
 )
-from lawful.uncertainty.dial import AsymptoteDial
+from lawful.trust.dial import AsymptoteDial
 
 
 def report_html(

@@ -33,7 +33,7 @@ from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES, Fit, estimate_rows, estimates
 from lawful.show.figures.palette import METHOD_LABELS
 from lawful.show.report.saved import flagged_sentence
-from lawful.uncertainty.dial import AsymptoteDial
+from lawful.trust.dial import AsymptoteDial
 
 if TYPE_CHECKING:
     from lawful.decide.allocate import Allocation

@@ -16,11 +16,11 @@ from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit as fit_law
 from lawful.estimate.result import Fit
-from lawful.uncertainty.fitness import LackOfFit, lack_of_fit
+from lawful.trust.fitness import LackOfFit, lack_of_fit
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, grounds
-from lawful.uncertainty.identified import Identified, identified
 from lawful.uncertainty.intervals import Intervals
 from lawful.uncertainty.quantity import Quantity
+from lawful.valley.identified import Identified, identified
 
 LEVEL = 0.9
 """Level of the intervals behind a verdict."""

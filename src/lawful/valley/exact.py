@@ -4,7 +4,7 @@ The exact profile of a sum of two powers: both ends of every quantity, none miss
 A profile interval is the set of values that a quantity takes where the sum of squares stays
 below a height. Instead of looking for the value at which a held refit reaches the height,
 which follows one branch of a curved valley, the quantity itself is *maximised* over that set:
-given the exponents in closed form (:mod:`lawful.uncertainty.faces`), and over the exponents by
+given the exponents in closed form (:mod:`lawful.valley.faces`), and over the exponents by
 a search in two dimensions that covers the whole region below the height, however bent, and
 whether or not it is in one piece.
 """
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array, BoolArray, IntArray
-from lawful.uncertainty.faces import Design, Extreme, Node, Sums, linear, node, optimum_loss, ratio
+from lawful.valley.faces import Design, Extreme, Node, Sums, linear, node, optimum_loss, ratio
 
 SCAN = 41
 """Points per exponent of the scan of the whole box, evenly spaced in logs."""

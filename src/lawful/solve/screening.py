@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from lawful.core.typing import Array, IntArray
-from lawful.estimate.small import nonnegative
 from lawful.laws.law import Screen
+from lawful.solve.small import nonnegative
 
 SCREENED = 2048
 """Combinations of shapes that are scored."""

@@ -19,8 +19,8 @@ import numpy as np
 
 from lawful.core.expression import ZERO, Expression, Tape, substitute
 from lawful.core.typing import Array, BoolArray
-from lawful.estimate.bounded import box_least_squares
 from lawful.laws.projection import Box, Link, Split, Term, split
+from lawful.solve.bounded import box_least_squares
 
 STARTS, SCREENED, FINALISTS = 256, 48, 10
 """Points that are scored, those that take a few steps, and those that are followed on."""

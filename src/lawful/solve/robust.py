@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from lawful.core.typing import Array
-from lawful.estimate import newton
-from lawful.estimate.grid import Linear, local_minima, make_grid
-from lawful.estimate.small import solve_spd
 from lawful.laws.law import Differentiated
+from lawful.solve import newton
+from lawful.solve.grid import Linear, local_minima, make_grid
+from lawful.solve.small import solve_spd
 
 GRID_POINTS = 14
 """Points per exponent of the robust grid."""

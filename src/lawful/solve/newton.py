@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array, BoolArray
-from lawful.estimate.kernel import CHUNK_BYTES
-from lawful.estimate.small import LAPACK_ROWS, RIDGE, eliminate
-from lawful.estimate.solved import Solved, stack
 from lawful.laws.law import Curvature, Differentiated
+from lawful.solve.kernel import CHUNK_BYTES
+from lawful.solve.small import LAPACK_ROWS, RIDGE, eliminate
+from lawful.solve.solved import Solved, stack
 
 LEAST_LOSS = 1e-100
 """A trial law is not taken to be lower than this where its log is needed: below any loss that a table can hold."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array, BoolArray, IntArray
-from lawful.estimate.small import nonnegative, solve_spd
+from lawful.solve.small import nonnegative, solve_spd
 
 GRID_SIZE = {1: 48, 2: 24, 3: 12, 4: 7}
 """Grid points per exponent, by the number of exponents."""

@@ -17,11 +17,11 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
 from lawful.estimate.solvers import prepare
 from lawful.laws.surface import optimum_of
-from lawful.uncertainty.coordinates import identity
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.grounds import INDEPENDENT
 from lawful.uncertainty.profile import Profile, data_of, profile
 from lawful.uncertainty.profiling import Data, Frame, minimise_held, misfit
+from lawful.valley.coordinates import identity
 
 POINTS = 41
 

@@ -5,7 +5,7 @@ A separable law is ``f = c_0 + sum_k c_k exp(-theta_k x_k)`` with ``c >= 0`` and
 a box. Given theta the best c is a small non-negative least-squares problem, so only theta
 is searched (variable projection; Golub & Pereyra 1973, Kaufman 1975).
 
-From the local minima of a grid (:mod:`lawful.estimate.grid`), :func:`refine` runs damped
+From the local minima of a grid (:mod:`lawful.solve.grid`), :func:`refine` runs damped
 Gauss-Newton on the projected residual, for many rows (starts, bootstrap weights, simulated
 losses) at once. Normal equations only steer: the residual and its gradient are evaluated on
 the columns themselves, so the point where the iteration stops is accurate to rounding.
@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array, BoolArray
-from lawful.estimate.grid import Grid, Linear, grid_values, local_minima, make_grid
-from lawful.estimate.small import best_subset, eliminate, inverse_spd, solve_spd
-from lawful.estimate.solved import Solved, stack
+from lawful.solve.grid import Grid, Linear, grid_values, local_minima, make_grid
+from lawful.solve.small import best_subset, eliminate, inverse_spd, solve_spd
+from lawful.solve.solved import Solved, stack
 
 CHUNK_BYTES = 1 << 22
 """Working set of one chunk of rows; large enough that NumPy's cost per call is shared by

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array
-from lawful.estimate import newton
 from lawful.laws.law import Curvature, Differentiated
+from lawful.solve import newton
 
 FAR = 60.0
 """Logs this far from the estimate are as good as infinite: e^60 is 26 decades."""
@@ -60,7 +60,7 @@ class Coordinates(NamedTuple):
     image : callable
         From coordinates to :class:`Image`; None where they are solver units.
     gates : tuple of (int, int)
-        As :func:`lawful.estimate.newton.minimise` takes them.
+        As :func:`lawful.solve.newton.minimise` takes them.
     limits : callable
         Bounds of the other coordinates at given values of the one held, shape (R, f) each;
         None where they do not depend on it.

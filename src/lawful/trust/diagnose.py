@@ -10,8 +10,8 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import Array, BoolArray
-from lawful.estimate import newton
 from lawful.estimate.result import Fit
+from lawful.solve import newton
 from lawful.uncertainty.delta import delta
 from lawful.uncertainty.linear import corrected_residuals, linearise, variance_power
 from lawful.uncertainty.replicas import Replicas, settle

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array
-from lawful.uncertainty.exact import Ends
+from lawful.valley.exact import Ends
 
 WIDEST = 2.3
 """Width of the 90% interval of ln N* from which it says nothing: a factor of ten."""

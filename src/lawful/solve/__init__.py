@@ -1,0 +1,1 @@
+"""The numerics of a fit: arrays in, arrays out."""
