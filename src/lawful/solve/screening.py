@@ -16,7 +16,7 @@ SCREENED = 2048
 SCREEN_ELEMENTS = 400_000
 """Combinations times runs scored at a time."""
 
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 
 
 def halton(count: int, dimensions: int) -> Array:

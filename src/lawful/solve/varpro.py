@@ -21,6 +21,7 @@ from lawful.core.expression import ZERO, Expression, Tape, substitute
 from lawful.core.typing import Array, BoolArray
 from lawful.laws.projection import Box, Link, Split, Term, split
 from lawful.solve.bounded import box_least_squares
+from lawful.solve.screening import halton
 
 STARTS, SCREENED, FINALISTS = 256, 48, 10
 """Points that are scored, those that take a few steps, and those that are followed on."""
@@ -484,8 +485,6 @@ def _one_round(inner: Search, outer: Search, round_: int) -> tuple[Array, float]
 LAST = 3
 """Finalists that are taken to the end."""
 
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
-
 
 def spread(count: int, dimensions: int, round_: int) -> Array:
     """
@@ -496,12 +495,5 @@ def spread(count: int, dimensions: int, round_: int) -> Array:
     >>> spread(2, 2, 0).round(3).tolist()
     [[0.5, 0.333], [0.25, 0.667]]
     """
-    out = np.zeros((count, dimensions))
-    for d in range(dimensions):
-        base, scale, left = PRIMES[d], 1.0, np.arange(1, count + 1)
-        while left.any():
-            scale /= base
-            out[:, d] += scale * (left % base)
-            left //= base
     shift = np.random.default_rng(round_).random(dimensions) if round_ else 0.0
-    return np.asarray((out + shift) % 1.0)
+    return np.asarray((halton(count, dimensions) + shift) % 1.0)
