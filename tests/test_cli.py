@@ -330,6 +330,19 @@ class TestSavedFit:
         (point,) = document("predict", saved, "--points", tmp_path / "p.csv")["points"]
         assert point["budget"] == pytest.approx(2.4e19, rel=1e-6)
 
+    def test_a_law_of_compute_reads_a_budget_as_it_is_given(self, call, document, tmp_path):
+        N, D = np.geomspace(1e8, 1e10, 12), np.geomspace(1e9, 1e11, 12)
+        flops = 12 * N * D
+        table = {"params": N, "tokens": D, "flops": flops, "loss": 1.7 + 9 * (flops / 1e18) ** -0.15}
+        pd.DataFrame(table).to_csv(tmp_path / "own.csv", index=False)
+        code, _, err = call("fit", tmp_path / "own.csv", "--law", "compute", "--out", tmp_path / "o", *QUICK)
+        assert (code, err) == (0, "")
+        saved = tmp_path / "o" / "fit.json"
+        pd.DataFrame({"params": [1e9], "budget": [1e21]}).to_csv(tmp_path / "p.csv", index=False)
+        (point,) = document("predict", saved, "--points", tmp_path / "p.csv")["points"]
+        assert point["loss"] == pytest.approx(document("predict", saved, "--budget", "1e21")["loss"], rel=1e-9)
+        assert point["loss"] == pytest.approx(1.7 + 9 * 1e3**-0.15, rel=1e-6)
+
     def test_allocate_gives_what_fit_gave(self, document, saved):
         found = document("allocate", saved, "--budget", "1e23")
         assert found["schema"] == "lawful.allocate/1"

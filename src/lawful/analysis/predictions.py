@@ -18,7 +18,7 @@ from lawful.data.selection import Selection, open_table, select_rows
 from lawful.data.table import third_quantity
 from lawful.data.translate import worded
 from lawful.data.values import quantity_values, require_plausible, require_positive
-from lawful.decide.token_cost import own_cost
+from lawful.decide.token_cost import price_of
 from lawful.errors import IdentificationError
 from lawful.sources.read import load_columns
 
@@ -142,7 +142,7 @@ def predict_points(
     given = {quantity: quantity_values(key, kept.columns[key], kept.row) for quantity, key in roles.items()}
     require_positive({roles[quantity]: values for quantity, values in given.items()}, kept.row)
     if len(given) < 3:
-        name, derived = third_quantity(given, own_cost(analysis.fit.runs))
+        name, derived = third_quantity(given, price_of(analysis.fit))
         given[name] = derived
     require_plausible(given, kept.row)
     N, D = given["params"], given["tokens"]

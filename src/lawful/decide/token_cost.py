@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lawful.core.cost import Cost
+from lawful.core.cost import Cost, Pricing
 from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.data.runs import BUDGET_TOLERANCE, COMPLETE, Runs
+from lawful.estimate.result import Fitted
 
 POWERS = np.array([1.0, 2 / 3, 1 / 3])
 """Powers of N in the cost of a token: at one shape, depth and width both grow as N^(1/3)."""
@@ -112,6 +113,23 @@ def own_cost(runs: Runs) -> TokenCost | None:
         return None
     curve = fit_token_cost(runs.N, runs.C / runs.D)
     return curve if curve.misfit <= BUDGET_TOLERANCE else None
+
+
+def price_of(fit: Fitted) -> Pricing:
+    """
+    Return what a run costs where a fit is asked about it: the table's own FLOPs win over the fit's convention.
+
+    A law of compute reads the FLOPs that it is given, and derives them from N and D by its convention alone.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005)
+    >>> price_of(lawful.fit(runs)).convention
+    'C = 6ND'
+    """
+    of_compute = fit.surface is not None and "C" in fit.surface.law.columns
+    return (None if of_compute else own_cost(fit.runs)) or fit.cost
 
 
 def fit_token_cost(N: Array, per_token: Array) -> TokenCost:

@@ -13,11 +13,11 @@ import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Outcome, Unavailable
-from lawful.core.cost import Cost, Pricing
+from lawful.core.cost import Cost
 from lawful.core.notes import Note, Status
 from lawful.core.validation import positive
 from lawful.decide.allocate import Allocation
-from lawful.decide.token_cost import own_cost
+from lawful.decide.token_cost import price_of
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.forecasting.averaged import Averaged, MethodRecord, outlook_document
@@ -330,7 +330,7 @@ def predict_document(
     at = analysis.level if level is None else level
     sure = None if analysis.sure is None else analysis.sure.at_level(at)
     law, cost = fit.surface.law, fit.surface.cost
-    price = _price(fit)
+    price = price_of(fit)
     found = point_of(law, price, params, tokens, budget)
     point = (float(found[0]), float(found[1]))
     # A law of compute alone says nothing about how the budget is divided.
@@ -397,12 +397,6 @@ def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, 
     return document
 
 
-def _price(fit: Fit | FrontierFit) -> Pricing:
-    """What a run costs: the table's own FLOPs win over 6ND; a law of compute was fitted to them, and reads them so."""
-    of_compute = fit.surface is not None and "C" in fit.surface.law.columns
-    return (None if of_compute else own_cost(fit.runs)) or fit.cost
-
-
 def predictions_document(found: Predictions) -> Document:
     """Return the predictions of a table of runs (schema ``lawful.predictions/1``): one entry per row."""
     names = ("params", "tokens", "budget", "loss", "interval", "prediction")
@@ -416,7 +410,7 @@ def predictions_document(found: Predictions) -> Document:
         }
         for entry in entries
     ]
-    convention = _price(found.analysis.fit).convention
+    convention = price_of(found.analysis.fit).convention
     head = {"schema": PREDICTIONS_SCHEMA, "method": found.analysis.method, "level": found.level}
     document: Document = strict({**head, "points": points, "convention": convention})
     return document
