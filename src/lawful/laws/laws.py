@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from lawful.errors import UnsupportedError
-from lawful.laws.catalogue_columns import COLUMN_LAWS
 from lawful.laws.catalogue_coupled import CHINCHILLA, NESTED, ROSENFELD, ROSENFELD_ENVELOPE, SKALING
 from lawful.laws.catalogue_curves import AMARI, COMPUTE_LAW, HESTNESS, HESTNESS_REGIONS
 from lawful.laws.catalogue_kaplan import KAPLAN, PEARCE_SONG
@@ -16,7 +15,6 @@ from lawful.laws.law import EXPONENT_BOX, Coefficients, Law, Screen, sum_of_powe
 
 __all__ = [
     "CHINCHILLA",
-    "COLUMN_LAWS",
     "COMPUTE_LAW",
     "DEFAULT_LAW",
     "EXPONENT_BOX",
@@ -26,6 +24,7 @@ __all__ = [
     "Coefficients",
     "Law",
     "Screen",
+    "catalogue",
     "find_law",
     "sum_of_powers",
 ]
@@ -48,7 +47,7 @@ LAWS: dict[str, Law] = {
         LOVELACE,
     )
 }
-"""The catalogue, by name. Laws of more columns stand in :data:`~lawful.laws.catalogue_columns.COLUMN_LAWS`."""
+"""The catalogue, by name. :func:`catalogue` has those of more columns as well."""
 
 DEFAULT_LAW = "chinchilla"
 """The law that is fitted unless another is asked for."""
@@ -77,6 +76,20 @@ refit of Besiroglu et al. 2024 (arXiv:2404.10102).
 """
 
 
+def catalogue() -> dict[str, Law]:
+    """
+    Every law by name: those of :data:`LAWS`, and those of more columns, which are parsed when first asked for.
+
+    Examples
+    --------
+    >>> "skaling" in catalogue(), "clark" in catalogue()
+    (True, True)
+    """
+    from lawful.laws.catalogue_columns import COLUMN_LAWS
+
+    return LAWS | COLUMN_LAWS
+
+
 def find_law(name: str, columns: Collection[str] = (), taken: Mapping[str, str] | None = None) -> Law:
     """
     Return a law of the catalogue, or the law that a formula is.
@@ -102,10 +115,12 @@ def find_law(name: str, columns: Collection[str] = (), taken: Mapping[str, str] 
     >>> find_law("skaling").names
     ('E', 'A', 'B', 'alpha', 'beta', 'k')
     """
-    known = LAWS | COLUMN_LAWS
-    if name in known:
-        return known[name]
+    if name in LAWS:
+        return LAWS[name]
     if is_formula(name):
         return law_of(name, columns, taken=taken)
+    known = catalogue()
+    if name in known:
+        return known[name]
     msg = f"Unknown law {name!r}; choose one of {', '.join(known)}, or write it as a formula."
     raise UnsupportedError(msg)

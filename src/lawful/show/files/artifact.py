@@ -28,7 +28,7 @@ from lawful.forecasting.members import Members
 from lawful.laws.formula import Formula, described
 from lawful.laws.formula import law as law_of
 from lawful.laws.law import Law
-from lawful.laws.laws import COLUMN_LAWS, LAWS, find_law
+from lawful.laws.laws import LAWS, catalogue, find_law
 from lawful.laws.surface import Surface
 from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, is_sealed, sealed, strict
 from lawful.uncertainty.bootstrap import Draws
@@ -380,7 +380,7 @@ def _encode_law(law: Law) -> Document | None:
     UnsupportedError
         If the law is a function of Python, which no file can hold.
     """
-    if (LAWS | COLUMN_LAWS).get(law.name) == law:
+    if law == LAWS.get(law.name) or law == catalogue().get(law.name):
         return None
     if isinstance(law.form, Formula):
         written = f"{law.name.partition('=')[0].strip() or 'loss'} = {described(law)}"
