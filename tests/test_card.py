@@ -37,8 +37,16 @@ def test_the_three_numbers_are_those_of_the_average(analysis, card):
 
 
 def test_every_method_stands_on_the_axis_in_order_of_its_size(card, analysis):
-    labels = [dot.label for dot in card.dots]
-    assert labels == ["Average of laws", "VPNLS", "Approach 3", "Approach 2", "Approach 1"]
+    labels = [dot.label for dot in card.dots if not dot.hollow]
+    assert labels == [
+        "Average of laws",
+        "VPNLS",
+        "VPNLS, Huber",
+        "Approach 3",
+        "Approach 2",
+        "Approach 1",
+        "coupled law",
+    ]
     own = next(dot for dot in card.dots if dot.label == "VPNLS")
     assert own.text == format_count(analysis.allocations[0].params)
     assert own.ends[0] < own.at < own.ends[1]
@@ -69,3 +77,29 @@ def test_runs_that_tell_nothing_get_no_numbers():
 
 def test_without_a_budget_there_is_no_card(analysis):
     assert decision_card(gather(lawful.analyse(analysis.runs, draws=0))) is None
+
+
+def test_answers_without_flagged_runs_stand_hollow_below_their_own(analysis):
+    runs = analysis.fit.runs
+    loss = runs.L.copy()
+    loss[4] *= 1.1
+    found = lawful.analyse(
+        {"N": runs.N, "D": runs.D, "loss": loss}, budgets=[1e23], method="vpnls", objective="squared"
+    )
+    evidence = gather(found)
+    flagged = int((evidence.checked.reason != "none").sum())
+    assert flagged
+    dots = decision_card(evidence).dots
+    places = [i for i, dot in enumerate(dots) if dot.hollow]
+    assert [dots[i].label for i in places] == [f"without {flagged} flagged"] * 2
+    assert [dots[i - 1].label for i in places] == ["VPNLS", "Approach 2"]
+    clean = lawful.fit(evidence.checked.kept, method="vpnls", objective="squared")
+    assert dots[places[0]].text == format_count(clean.allocate(1e23).params)
+
+
+def test_tokens_per_parameter_and_the_split_of_the_width_stand_by_their_numbers(card, analysis):
+    seen = analysis.average.outlooks[0]
+    assert f"; {seen.tokens / seen.params:.2g} per parameter" in card.numbers[1].span
+    shares = [float(share) for share in re.findall(r"([\d.]+)%", card.numbers[2].span.split(";")[1])]
+    assert len(shares) == 3
+    assert sum(shares) == pytest.approx(100, abs=1.5)

@@ -177,7 +177,10 @@ class TestOut:
         assert {p.name for p in folder.iterdir()} == {"runs.csv", "check.json", "mine.txt"}
 
     def test_each_experiment_has_a_figure(self, call, tmp_path, monkeypatch):
-        monkeypatch.setattr("lawful.show.checked.save_figure", lambda figure, path: path.write_text(str(figure)))
+        monkeypatch.setattr(
+            "lawful.show.checked.save_figures",
+            lambda figure, folder, name, kinds: (folder / f"{name}.png").write_text(str(figure)),
+        )
         rows = [[*row, lab] for lab in ("web", "a/b") for row in sweep_rows()]
         path = write(tmp_path / "two.csv", rows, ("N", "D", "C", "loss", "dataset"))
         assert call("check", path, "--out", tmp_path / "out")[0] == 0

@@ -77,7 +77,7 @@ FIGURE_FILES = [f"{name}.{kind}" for name in ("frontier", "isoflop", "residuals"
 def _quick_drawing(monkeypatch):
     """Figures and reports take seconds to draw and have tests of their own; one test below starts the real program."""
 
-    def write_figures(folder, analysis):
+    def write_figures(folder, analysis, kinds):
         for name in FIGURE_FILES:
             (folder / name).write_text(analysis.method)
 
@@ -782,3 +782,38 @@ def test_help_is_quick_because_nothing_heavy_is_loaded():
 def test_the_console_script_points_here():
     text = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text()
     assert 'lawful = "lawful.cli:main"' in text
+
+
+class TestFigures:
+    """``--figures`` says what figures are for; alone, and as --no-figures, it means what it did."""
+
+    @pytest.fixture(autouse=True)
+    def _kinds(self, monkeypatch):
+        from lawful.show.figures.palette import current_style
+
+        self.drawn = []
+        monkeypatch.setattr(
+            "lawful.show.files.bundle.write_figures",
+            lambda folder, analysis, kinds: self.drawn.append((kinds, current_style().width)),
+        )
+
+    @pytest.mark.parametrize(
+        ("typed", "drawn"),
+        [
+            ([], [("png+svg", None)]),
+            (["--figures"], [("png+svg", None)]),
+            (["--figures", "paper"], [("pdf+png+svg", 3.25)]),
+            (["--figures=paper"], [("pdf+png+svg", 3.25)]),
+            (["--figures", "none"], []),
+            (["--no-figures"], []),
+        ],
+    )
+    def test_each_way_to_ask_for_figures(self, call, runs_csv, tmp_path, typed, drawn):
+        code, _, err = call("fit", runs_csv, "--method", "vpnls", "--out", tmp_path / "o", *typed)
+        assert (code, err) == (0, "")
+        assert self.drawn == drawn
+
+    def test_another_value_is_one_sentence(self, call, runs_csv, tmp_path):
+        code, _, err = call("fit", runs_csv, "--out", tmp_path / "o", "--figures=poster")
+        assert code == 2
+        assert err == "Figures are for screen, paper, none, got --figures 'poster'; choose one of these.\n"

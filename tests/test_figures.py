@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection, PathCollection
 
 from lawful.analysis.analysis import Analysis, analyse
@@ -22,7 +23,7 @@ from lawful.show.figures.axes import figure_of, log_ticks, save_figure
 from lawful.show.figures.curve_figure import plot_curve
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.figures import figures_of, plot_frontier, plot_isoflop, plot_residuals
-from lawful.show.figures.palette import DARK, LIGHT
+from lawful.show.figures.palette import DARK, LIGHT, style
 from lawful.uncertainty.bootstrap import quantiles
 
 BUDGETS = (1e18, 1e19, 1e20, 1e21)
@@ -99,20 +100,22 @@ def test_isoflop_axes_read_in_millions_and_nats(analysis: Analysis) -> None:
     assert ax.get_ylabel() == "Loss (nats per token)"
 
 
-def test_a_ladder_of_26_budgets_names_only_some_of_them() -> None:
+def test_of_26_budgets_those_are_named_whose_names_do_not_touch() -> None:
     found = analyse(sweep(np.geomspace(1e17, 1e21, 26), points=4), draws=0)
     ax = plot_isoflop(found)
-    ladder = next(child for child in ax.child_axes if child.get_label() == "budgets")
-    assert len(ladder.patches) == 26
-    assert 2 <= len(ladder.get_yticklabels()) <= 13
-    assert ladder.get_yticklabels()[0].get_text() == "10¹⁷"
+    names = [text.get_text() for text in ax.texts]
+    assert 5 <= len(names) <= 26
+    assert names[0] == "10²¹ FLOPs"
+    FigureCanvasAgg(figure_of(ax)).draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_colours_order_budgets_by_lightness() -> None:
-    for palette, darkest, lightest in ((LIGHT, 0, -1), (DARK, 0, -1)):
+    # The largest budget stands out from the paper most: darkest on white, brightest on black.
+    for palette, sign in ((LIGHT, -1.0), (DARK, 1.0)):
         luminance = palette.budgets(np.geomspace(1e18, 1e22, 9))[:, :3] @ [0.2126, 0.7152, 0.0722]
-        assert luminance[darkest] < luminance[lightest]
-        assert np.all(np.diff(luminance) > 0)
+        assert np.all(sign * np.diff(luminance) > 0)
 
 
 def test_one_budget_is_named_on_the_axis_without_a_ladder() -> None:
@@ -338,3 +341,74 @@ def test_a_law_of_one_column_is_drawn_over_it_with_its_band(law: str) -> None:
 def test_a_law_of_two_columns_is_no_curve(analysis: Analysis) -> None:
     with pytest.raises(UnsupportedError, match="chinchilla law is a function of N, D, no curve over one of N, D and C"):
         plot_curve(analysis.fit)
+
+
+DRAWN = ("isoflop", "frontier", "residuals", "surface")
+WIDTHS = (3.25, 3.5, 5.0, 6.75, 10.0)
+
+
+def texts_of(figure: Any) -> list[Any]:
+    from matplotlib.text import Text
+
+    shown = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    # Ticks beyond the limits of an axis keep their labels, which nobody sees.
+    hidden = {
+        label
+        for ax in figure.axes
+        for axis in (ax.xaxis, ax.yaxis)
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for label in (tick.label1, tick.label2)
+        if not min(axis.get_view_interval()) * (1 - 1e-9)
+        <= tick.get_loc()
+        <= max(axis.get_view_interval()) * (1 + 1e-9)
+    }
+    return [t for t in shown if t not in hidden]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_text_leaves_the_canvas_at_any_width_of_a_paper(analysis: Analysis, name: str, width: float) -> None:
+    with style(width=width):
+        figure = figure_of(getattr(analysis.plot, name)())
+        assert figure.get_figwidth() == width
+        FigureCanvasAgg(figure).draw()
+        inside = figure.bbox
+        for text in texts_of(figure):
+            box = text.get_window_extent()
+            spare = (box.x0, box.y0, inside.x1 - box.x1, inside.y1 - box.y1)
+            assert min(spare) > -1.0, (text.get_text(), spare)
+
+
+def test_a_style_ends_with_its_block_and_refuses_what_cannot_be_read(analysis: Analysis) -> None:
+    with style(width=3.25, font=6):
+        assert line_size(analysis) == 6.0
+    assert line_size(analysis) == 9.0
+    for bad in (0.5, 100.0, float("nan")):
+        with pytest.raises(UnsupportedError, match="2 to 40 inches"), style(width=bad):
+            pass
+    with pytest.raises(UnsupportedError, match="4 to 40 points"), style(width=3.25, font=1):
+        pass
+
+
+def line_size(analysis: Analysis) -> float:
+    return float(plot_residuals(analysis).xaxis.get_ticklabels()[0].get_fontsize())
+
+
+def test_the_map_shows_every_run_and_marks_what_was_asked_for(analysis: Analysis) -> None:
+    ax = analysis.plot.surface()
+    runs = analysis.fit.runs
+    np.testing.assert_array_equal(runs_drawn(ax), np.column_stack([runs.N, runs.D]))
+    texts = [t.get_text() for t in ax.texts]
+    best = analysis.allocations[0]
+    assert any(t.startswith(f"{format_count(best.params)} on {format_count(best.tokens)}") for t in texts)
+    # A line of equal loss holds the loss that it is labelled with.
+    lines = next(c for c in ax.collections if type(c).__name__ == "QuadContourSet")
+    for level, path in zip(lines.levels, lines.get_paths(), strict=True):
+        if len(path.vertices):
+            n, d = path.vertices[len(path.vertices) // 2]
+            assert float(analysis.fit.surface.loss(n, d)) == pytest.approx(level, rel=2e-3)
+
+
+def test_a_map_needs_a_law_of_both_columns(analyses: dict[str, Analysis]) -> None:
+    with pytest.raises(UnsupportedError, match="needs a law of both"):
+        analyses["approach2"].plot.surface()

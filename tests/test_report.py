@@ -28,8 +28,8 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 SECTIONS = [
-    "isoflop", "methods", "coefficients", "allocations", "residuals", "dial", "valley", "bias", "data-section", "notes",
-    "card",
+    "isoflop", "methods", "evidence", "coefficients", "allocations", "residuals", "dial", "valley", "bias",
+    "data-section", "notes", "card",
 ]  # fmt: skip
 
 

@@ -203,10 +203,10 @@ def test_a_phone_needs_no_sideways_scrolling(visit: Visit, request: Any, name: s
 
 def test_figures_are_drawn_again_when_the_window_changes(visit: Visit, report: Path) -> None:
     page = visit(report)
-    wide = live(page, "isoflop").bounding_box()
+    wide = live(page, "residuals").bounding_box()
     page.set_viewport_size({"width": 500, "height": 900})
     page.wait_for_timeout(200)
-    narrow = live(page, "isoflop").bounding_box()
+    narrow = live(page, "residuals").bounding_box()
     assert wide is not None
     assert narrow is not None
     assert narrow["width"] < 0.6 * wide["width"]

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.analysis.influence import influence
 from lawful.analysis.predictions import predict_points
 from lawful.core.cost import Cost
 from lawful.core.render import columns, grid, html, markdown, page_rows, terminal, text
@@ -75,6 +76,7 @@ def records(sweep: tuple[Any, Any], analysis: Any) -> dict[str, Any]:
             cost="6*params*tokens", target={"params": [1e10], "tokens": [2e11]}, spend=3e21,
         ),
         bench(simulated_sets()[:1], ["chinchilla"], kinds=["top quarter"]),
+        influence(fit, 1e23),
         predict_points(analysis, {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]}),
     ]  # fmt: skip
     return {type(record).__name__: record for record in found}

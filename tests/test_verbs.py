@@ -422,6 +422,7 @@ WITHIN = {
     "fit": "fit",
     "fit_isoflop": "fit --method",
     "fit_envelope": "fit --method",
+    "style": "fit --figures",
     "sum_of_powers": "fit --law",
     "read_runs": "fit --columns",
     "load": "report",

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from lawful.laws.laws import LAWS, Law, sum_of_powers
     from lawful.laws.surface import Surface
     from lawful.show.explorer import explore
+    from lawful.show.figures.palette import style
     from lawful.show.files.artifact import load
     from lawful.sources.isoflops import isoflop_points
     from lawful.sources.published import fetch
@@ -103,6 +104,7 @@ _HOME = {
     "read_runs": "lawful.sources.read",
     "simulate": "lawful.design.plan",
     "speedup": "lawful.decide.speedup",
+    "style": "lawful.show.figures.palette",
     "sum_of_powers": "lawful.laws.laws",
 }
 
@@ -226,6 +228,7 @@ __all__ = [
     "read_runs",
     "simulate",
     "speedup",
+    "style",
     "sum_of_powers",
 ]
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Outcome, Unavailable, outcome, usable_options
+from lawful.analysis.influence import Influence, influence
+from lawful.analysis.rivals import Rival, rivals
 from lawful.approach2.bias import Bias, bias
 from lawful.checks.check import Checked, check
 from lawful.core.notes import Note
@@ -17,6 +19,7 @@ from lawful.core.shown import Record
 from lawful.decide.indifference import Indifference, indifference
 from lawful.errors import LawfulError
 from lawful.estimate.result import METHODS, SURFACE_METHODS
+from lawful.forecasting.averaged import MethodRecord, method_records
 from lawful.trust.dial import AsymptoteDial, asymptote_dial
 from lawful.uncertainty.resample import SCHEMES
 
@@ -49,6 +52,12 @@ class Evidence(Record):
         The sizes that are as good as N*, or why there are none.
     bias : Bias or str
         What Approach 2 must get wrong on these sizes, or why that is unknown.
+    rivals : tuple of Rival
+        The first budget answered by other laws and objectives, and without flagged runs.
+    influence : Influence or str
+        N* at the target without each budget and each run, or why that cannot be had.
+    records : tuple of MethodRecord
+        How each method forecast the largest of these budgets from the others.
 
     Examples
     --------
@@ -67,6 +76,9 @@ class Evidence(Record):
     dial: AsymptoteDial | str
     region: Indifference | str
     bias: Bias | str
+    rivals: tuple[Rival, ...] = ()
+    influence: Influence | str = ""
+    records: tuple[MethodRecord, ...] = ()
 
     @property
     def is_asked(self) -> bool:
@@ -98,15 +110,20 @@ def gather(analysis: Analysis, *, checked: Checked | None = None) -> Evidence:
     fit.runs.require()
     target = max([a.budget for a in analysis.allocations], default=float(fit.runs.budgets.max()))
     region = _indifference(analysis, target)
+    found = checked or _check(analysis)
+    average = analysis.average
     return Evidence(
         analysis=analysis,
         outcomes=tuple(_method(analysis, method) for method in ORDER if method in METHODS),
-        checked=checked or _check(analysis),
+        checked=found,
         applied=checked is not None,
         target=target,
         dial=_dial(analysis, target),
         region=region,
         bias=_bias(analysis),
+        rivals=rivals(analysis, found, applied=checked is not None) if len(fit.runs) <= MOST_PROFILED else (),
+        influence=_influence(analysis, target),
+        records=() if average is None else method_records(fit.runs, average.record),
     )
 
 
@@ -170,6 +187,15 @@ def _indifference(analysis: Analysis, target: float) -> Indifference | str:
         return f"{fit.method} fits no surface, so it cannot say how flat the valley is."
     try:
         return indifference(fit, target)
+    except LawfulError as error:
+        return str(error)
+
+
+def _influence(analysis: Analysis, target: float) -> Influence | str:
+    if len(analysis.fit.runs) > MOST_PROFILED:
+        return f"With more than {MOST_PROFILED:,} runs none is left out: no single one moves the answer."
+    try:
+        return influence(analysis.fit, target)
     except LawfulError as error:
         return str(error)
 

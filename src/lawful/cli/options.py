@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lawful.cli import values
-from lawful.cli.splice import Formerly
+from lawful.cli.splice import Formerly, Switch
 from lawful.cli.terminal import print_document, show, written_line
 from lawful.errors import UnsupportedError
 
@@ -396,6 +396,12 @@ class Spending:
         return Cost.on(self.gpu or "h100", rate="sparse" if self.sparse else "dense", mfu=self.mfu, price=self.price)
 
 
+FIGURES = {"screen": "png+svg", "paper": "pdf+png+svg", "none": "none"}
+"""What figures are for, with the formats of their files."""
+COLUMN_WIDTH = 3.25
+"""Inches of a column in most papers of two."""
+
+
 @dataclass(frozen=True)
 class Output:
     """Where the answer goes."""
@@ -406,13 +412,25 @@ class Output:
     ] = None
     json: Json = False
     figures: Annotated[
-        bool, typer.Option("--figures/--no-figures", help="Write figures with --out.", rich_help_panel=OUTPUT)
-    ] = True
+        str,
+        typer.Option(
+            "--figures",
+            metavar="|".join(FIGURES),
+            help="Figures with --out: for a screen, for a paper's column (3.25 inches, PDF too), or none.",
+            rich_help_panel=OUTPUT,
+        ),
+        Switch("screen", FIGURES, {"--no-figures": "none"}),
+    ] = "screen"
+
+    def __post_init__(self) -> None:
+        if self.figures not in FIGURES:
+            msg = f"Figures are for {', '.join(FIGURES)}, got `figures` {self.figures!r}; choose one of these."
+            raise UnsupportedError(msg)
 
     @property
     def with_figures(self) -> str:
         """Which files of figures to write."""
-        return "png+svg" if self.figures else "none"
+        return FIGURES[self.figures]
 
     @contextmanager
     def staged(self) -> Iterator[Path | None]:
@@ -422,8 +440,15 @@ class Output:
             return
         from lawful.show.files.output import staged_output
 
-        with staged_output(self.out) as stage:
+        with staged_output(self.out) as stage, self._style():
             yield stage
+
+    def _style(self) -> AbstractContextManager[Any]:
+        if self.figures != "paper":
+            return nullcontext()
+        from lawful.show.figures.palette import style
+
+        return style(COLUMN_WIDTH)
 
     def give(self, document: Document, parts: Parts) -> None:
         """Print the document where JSON was asked for, and otherwise the tables and what was written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -43,6 +43,19 @@ class Formerly:
 
     def __init__(self, *flags: str) -> None:
         object.__setattr__(self, "flags", flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """
+    An option with few values that may stand alone, and flags that mean one of its values.
+
+    ``Switch("screen", ("screen", "paper", "none"), {"--no-figures": "none"})``: without a value it is the first.
+    """
+
+    alone: str
+    values: Collection[str]
+    flags: Mapping[str, str]
 
 
 def spliced(verb: Callable[..., None]) -> Callable[..., None]:
@@ -89,6 +102,7 @@ def spliced(verb: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     command.former = _former(shown)  # type: ignore[attr-defined]
+    command.switches = _switches(shown)  # type: ignore[attr-defined]
     return command
 
 
@@ -128,6 +142,17 @@ def _former(parameters: Sequence[inspect.Parameter]) -> dict[str, str]:
     }
 
 
+def _switches(parameters: Sequence[inspect.Parameter]) -> dict[str, Switch]:
+    """Return the switches among these options by their flag."""
+    return {
+        next(name for name in _flags(parameter) if name.startswith("--")): remark
+        for parameter in parameters
+        if get_origin(parameter.annotation) is Annotated
+        for remark in get_args(parameter.annotation)
+        if isinstance(remark, Switch)
+    }
+
+
 def _flags(parameter: inspect.Parameter) -> Sequence[str]:
     """Return the flags that an option declares; typer keeps the first of them where it expects a default."""
     option = next(remark for remark in get_args(parameter.annotation) if isinstance(remark, OptionInfo))
@@ -146,7 +171,7 @@ class VerbCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments under today's names; what is required and absent is one sentence."""
         ctx.meta[TYPED] = {}
-        args = list(self._renamed(args, ctx.meta[TYPED]))
+        args = list(self._switched(list(self._renamed(args, ctx.meta[TYPED]))))
         if not ctx.resilient_parsing:
             # Asked here and not of click: which of its releases call a missing argument missing depends on typer's.
             given, *_ = self.make_parser(ctx).parse_args(list(args))
@@ -190,6 +215,18 @@ class VerbCommand(TyperCommand):
                 yield f"{typed[flag]}{equals}{value}"
             else:
                 yield argument
+
+    def _switched(self, args: Sequence[str]) -> Iterator[str]:
+        """Yield the arguments with every switch as a flag and its value."""
+        switches: Mapping[str, Switch] = getattr(self.callback, "switches", {})
+        known = {flag: f"{name}={value}" for name, one in switches.items() for flag, value in one.flags.items()}
+        end = args.index("--") if "--" in args else len(args)
+        for i, argument in enumerate(args):
+            one = switches.get(argument)
+            if i < end and one is not None and not (i + 1 < end and args[i + 1] in one.values):
+                yield f"{argument}={one.alone}"
+            else:
+                yield known.get(argument, argument) if i < end else argument
 
     def _missing(self, ctx: Any, absent: Sequence[Any]) -> str:
         """Say all that is missing at once, and how the verb is called."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from lawful.forecasting.audit import Audit
 from lawful.forecasting.holdout import HeldOut
-from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figure, style_axes
-from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
+from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figures, style_axes
+from lawful.show.figures.palette import LIGHT, Palette, font_size
 from lawful.show.files.bundle import write_columns, write_document
 from lawful.show.files.document import Document, strict
 
@@ -90,7 +90,7 @@ def plot_audit(found: Audit, ax: Axes | None = None, *, palette: Palette = LIGHT
         ax.axvline(0, color=palette.muted, linewidth=0.8, zorder=1)
         style_axes(ax, palette)
         ax.grid(visible=False, axis="y")
-        ax.set_yticks(range(len(scores)), [score.name for score in scores], fontsize=FONT_SIZE)
+        ax.set_yticks(range(len(scores)), [score.name for score in scores], fontsize=font_size())
         ax.set_ylim(len(scores) - 0.4, -0.6)
         ax.set_xlabel("Forecast less observed loss (%)")
     return ax
@@ -106,6 +106,5 @@ def write_audit(folder: Path, found: Audit, *, with_figures: str = "png+svg") ->
     write_columns(folder / "audit.csv", dict(zip(names, columns, strict=True)))
     if with_figures != "none":
         figure = figure_of(plot_audit(found))
-        for suffix in with_figures.split("+"):
-            save_figure(figure, folder / f"audit.{suffix}")
+        save_figures(figure, folder, "audit", with_figures)
     write_document(folder / "audit.json", audit_document(found))

@@ -16,8 +16,8 @@ from lawful.errors import InputError
 from lawful.forecasting.bench import Bench, Row
 from lawful.forecasting.ensemble import WIDTH
 from lawful.forecasting.sets import BANDS, KINDS, SOURCES
-from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figure, style_axes
-from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
+from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figures, style_axes
+from lawful.show.figures.palette import LIGHT, Palette, font_size
 from lawful.show.files.bundle import write_columns, write_document
 from lawful.show.files.document import Document, strict
 
@@ -157,10 +157,10 @@ def plot_bench(found: Bench, ax: Axes | None = None, *, palette: Palette = LIGHT
                 range(len(kinds)), heights, marker="o", color=color, linewidth=2.4 if place == 0 else 1.2, label=name
             )
         style_axes(ax, palette)
-        ax.set_xticks(range(len(kinds)), [f"{kind} beyond" for kind in kinds], fontsize=FONT_SIZE)
+        ax.set_xticks(range(len(kinds)), [f"{kind} beyond" for kind in kinds], fontsize=font_size())
         ax.set_yscale("log")
         ax.set_ylabel("Absolute error of the loss (%)")
-        ax.legend(fontsize=FONT_SIZE, frameon=False)
+        ax.legend(fontsize=font_size(), frameon=False)
     return ax
 
 
@@ -171,8 +171,7 @@ def write_bench(folder: Path, found: Bench, *, with_figures: str = "png+svg") ->
     (folder / "bench.md").write_text(markdown(*bench_sheets(found)) + "\n", encoding="utf-8")
     if with_figures != "none" and any(one.kind in BANDS for one in found.rows):
         figure = figure_of(plot_bench(found))
-        for suffix in with_figures.split("+"):
-            save_figure(figure, folder / f"bench.{suffix}")
+        save_figures(figure, folder, "bench", with_figures)
     write_document(folder / "bench.json", bench_document(found))
 
 

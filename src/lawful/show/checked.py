@@ -8,7 +8,7 @@ from typing import Any
 
 from lawful.analysis.moves import Move
 from lawful.checks.check import Checked
-from lawful.show.figures.axes import save_figure
+from lawful.show.figures.axes import save_figures
 from lawful.show.figures.check_figure import plot_check
 from lawful.show.files.bundle import folder_name, write_columns, write_document
 from lawful.show.files.document import strict
@@ -83,7 +83,7 @@ def write_check(folder: Path, checked: Checked, *, with_figures: str = "png+svg"
     checked : Checked
         What was found. ``runs.csv`` holds all its rows in their original order, with
         ``outlier`` and ``reason`` added.
-    with_figures : {"png+svg", "none"}
+    with_figures : {"png+svg", "pdf+png+svg", "none"}
         Figure files to write; several experiments have a figure each, ``check-NAME.png``.
     """
     write_columns(folder / "runs.csv", checked.table)
@@ -92,6 +92,5 @@ def write_check(folder: Path, checked: Checked, *, with_figures: str = "png+svg"
         for name in checked.experiments:
             stem = "check" if checked.by is None else f"check-{folder_name(name, used)}"
             figure = plot_check(checked, name)
-            for suffix in ("png", "svg"):
-                save_figure(figure, folder / f"{stem}.{suffix}")
+            save_figures(figure, folder, stem, with_figures)
     write_document(folder / "check.json", check_document(checked))

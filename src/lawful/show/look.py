@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lawful.analysis.look import Look
-from lawful.show.figures.axes import save_figure
+from lawful.show.figures.axes import save_figures
 from lawful.show.figures.look_figure import plot_look
 from lawful.show.files.bundle import write_document
 from lawful.show.files.document import strict
@@ -60,11 +60,10 @@ def write_look(folder: Path, found: Look, *, with_figures: str = "png+svg") -> N
         An existing directory, as :func:`~lawful.show.files.output.staged_output` yields.
     found : Look
         What was found.
-    with_figures : {"png+svg", "none"}
+    with_figures : {"png+svg", "pdf+png+svg", "none"}
         Figure files to write.
     """
     if found.runs is not None and found.budgets and with_figures != "none":
         figure = plot_look(found.runs)
-        for suffix in ("png", "svg"):
-            save_figure(figure, folder / f"look.{suffix}")
+        save_figures(figure, folder, "look", with_figures)
     write_document(folder / "look.json", look_document(found))

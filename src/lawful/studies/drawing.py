@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lawful.show.figures.axes import add_legend, set_log_axis, style_axes
-from lawful.show.figures.palette import FONT_SIZE, LIGHT
+from lawful.show.figures.palette import LIGHT, font_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,13 +49,13 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
 
 def title(ax: Axes, text: str) -> None:
     """Put a panel's title above its left edge."""
-    ax.set_title(text, fontsize=FONT_SIZE + 0.5, color=INK, loc="left", pad=5)
+    ax.set_title(text, fontsize=font_size() + 0.5, color=INK, loc="left", pad=5)
 
 
 def labels(ax: Axes, x: str = "", y: str = "") -> None:
     """Name the axes."""
-    ax.set_xlabel(x, fontsize=FONT_SIZE, color=INK)
-    ax.set_ylabel(y, fontsize=FONT_SIZE, color=INK)
+    ax.set_xlabel(x, fontsize=font_size(), color=INK)
+    ax.set_ylabel(y, fontsize=font_size(), color=INK)
 
 
 def zero_line(ax: Axes) -> None:
@@ -102,7 +102,7 @@ def legend_above(figure: Figure, handles: Sequence[Any], columns: int = 6) -> No
         loc="outside upper left",
         ncols=columns,
         frameon=False,
-        fontsize=FONT_SIZE,
+        fontsize=font_size(),
         columnspacing=1.4,
         handletextpad=0.6,
     )
@@ -119,7 +119,7 @@ def key(label: str, **style: Any) -> Any:
 
 def legend(ax: Axes, columns: int = 2) -> None:
     """Put the legend of one panel inside it where it is emptiest."""
-    found = ax.legend(frameon=False, fontsize=FONT_SIZE - 0.5, ncols=columns, handletextpad=0.6)
+    found = ax.legend(frameon=False, fontsize=font_size() - 0.5, ncols=columns, handletextpad=0.6)
     for text in found.get_texts():
         text.set_color(INK)
 

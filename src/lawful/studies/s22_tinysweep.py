@@ -14,7 +14,7 @@ from lawful.checks.rules import KEPT
 from lawful.core.numbers import format_count, format_scientific
 from lawful.data.runs import Runs
 from lawful.estimate.result import Fit
-from lawful.show.figures.palette import FONT_SIZE, LIGHT
+from lawful.show.figures.palette import LIGHT, font_size
 from lawful.show.ledger import score_ledger
 from lawful.sources.embedded import embedded_hashes
 from lawful.studies import drawing, tinysweep
@@ -441,7 +441,7 @@ def _fitted_line(
 
 def _name(ax: Axes, x: float, y: float, text: str, *, lift: float = 0) -> None:
     """Write a text beside a point, a little above or below it."""
-    size = FONT_SIZE - 0.5
+    size = font_size() - 0.5
     ax.annotate(text, (x, y), (7, lift), textcoords="offset points", va="center", fontsize=size, color=drawing.INK)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lawful.core.notes import Note
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
-from lawful.core.typing import Array, Interval
+from lawful.core.typing import Array, IntArray, Interval
 from lawful.core.validation import check_draws
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import envelope_draws, isoflop_draws
@@ -227,10 +227,9 @@ class Draws(Shown):
         from lawful.data.values import distinct
 
         runs = self.fit.runs
-        codes = np.arange(len(runs)) if self.cluster is None else distinct(runs.labels[self.cluster])[1]
-        kept = np.arange(codes.max() + 1)[:, None] != codes[None, :]
-        read = _refit(self.fit, Sample(kept * runs.weight, None))
-        return replace(self, coefficients=read["coefficients"], frontier=read["frontier"])
+        return left_out(
+            self.fit, np.arange(len(runs)) if self.cluster is None else distinct(runs.labels[self.cluster])[1]
+        )
 
     def _studentised(self, quantity: Quantity, level: float) -> Interval:
         """Bootstrap t: standard errors of the draws are those of their own linearisation."""
@@ -396,6 +395,30 @@ def extend(draws: Draws, more: int) -> Draws:
     text = f"{made.failed} of {stop} bootstrap draws ({made.failed / stop:.1%}) have no finite answer; "
     text += "intervals are over the others and are too narrow for it."
     return replace(made, notes=(*made.notes, Note("failed_draws", text)))
+
+
+def left_out(fit: Fit | FrontierFit, codes: IntArray) -> Draws:
+    """
+    Refit without each group of runs in turn; row i of the draws lacks the runs whose code is i.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+    codes : int array, shape (n,)
+        Group of each run, 0 to the number of groups less one.
+
+    Examples
+    --------
+    >>> import lawful
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> found = lawful.fit(lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=truth)))
+    >>> without = left_out(found, found.runs.group)
+    >>> len(without), bool(np.allclose(without.params(1e21), found.allocate(1e21).params))
+    (3, True)
+    """
+    kept = np.arange(codes.max() + 1)[:, None] != codes[None, :]
+    read = _refit(fit, Sample(kept * fit.runs.weight, None))
+    return Draws(fit, "left out", 0, read["coefficients"], read["frontier"])
 
 
 def _refit(fit: Fit | FrontierFit, sample: Sample) -> dict[str, dict[str, Array]]:

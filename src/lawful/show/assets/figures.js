@@ -83,7 +83,9 @@ const Figures = (() => {
     const domain = [floor - room, high + room];
     const x = spread([...runs, ...curves].map((r) => r.params), 1.15);
     const flagged = (r) => typeof r.check === "string" && r.check !== "";
-    return plot(width, Math.min(440, 0.62 * width + 90), "Loss against model size by budget", {
+    const height = Math.min(440, 0.5 * width + 90);
+    return plot(width, height, "Loss against model size by budget", {
+      marginRight: 56,
       x: logAxis(x, "Model size N (parameters)", most(width), (v) => count(v)),
       y: { label: "Loss (nats per token)", labelArrow: "none", domain, clamp: false, grid: true, ticks: 6 },
     }, [
@@ -96,8 +98,24 @@ const Figures = (() => {
       ...distinct(optima.map((r) => r.source)).map((source) => Plot.dot(optima.filter((r) => r.source === source), {
         x: "params", y: "loss", symbol: SYMBOL[source], r: source === "approach2" ? 5 : 4, clip: true,
         fill: source === "approach2" ? "none" : "var(--ink)", stroke: source === "approach2" ? colour(source) : "var(--paper)", strokeWidth: source === "approach2" ? 2 : 1 })),
+      Plot.text(ends(runs, curves, x, domain, width, height), { x: "params", y: "loss", text: (r) => power(r.budget), textAnchor: "start", dx: 6,
+        fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 3 }),
       tip(runs, { x: "params", y: "loss", title: aboutRun }),
     ]);
+  }
+
+  // Where the curve of each budget ends to the right, from the largest budget on; those too near to another have no label.
+  function ends(runs, curves, x, y, width, height) {
+    const across = (v) => (width * Math.log(v / x[0])) / Math.log(x[1] / x[0]), up = (v) => (height * (v - y[0])) / (y[1] - y[0]);
+    const drawn = curves.some((r) => r.source !== "approach2") ? curves.filter((r) => r.source !== "approach2") : runs;
+    const placed = [];
+    for (const budget of distinct(runs.map((r) => r.budget)).sort((a, b) => b - a)) {
+      const own = drawn.filter((r) => r.budget === budget && r.loss >= y[0] && r.loss <= y[1]);
+      if (!own.length) continue;
+      const last = own.reduce((a, b) => (b.params > a.params ? b : a));
+      if (placed.every((r) => Math.abs(up(r.loss) - up(last.loss)) > 12 || Math.abs(across(r.params) - across(last.params)) > 52)) placed.push(last);
+    }
+    return placed;
   }
 
   function frontier(data, width, quantity) {
@@ -223,11 +241,8 @@ const Figures = (() => {
   // What the marks of a figure mean, as entries of a list: a colour, a shape, and words.
   function legend(data, name) {
     if (name === "isoflop" || name === "residuals") {
-      const runs = rows(data, "isoflop_runs"), hue = budgetColours(runs);
-      const budgets = distinct(runs.map((r) => r.budget)).sort((a, b) => a - b);
-      const stride = Math.ceil(budgets.length / 14);
-      const entries = budgets.filter((_, i) => i % stride === 0).map((b) => ({ fill: hue(b), shape: "dot", text: `${power(b)} FLOPs` }));
-      if (name === "residuals") return [...entries, { fill: "var(--ink)", shape: "line", text: "median of the budget" }];
+      if (name === "residuals") return [{ fill: "var(--ink)", shape: "line", text: "median of the budget" }];
+      const runs = rows(data, "isoflop_runs"), entries = [{ fill: "var(--muted)", shape: "dot", text: "runs, by budget in FLOPs" }];
       const drawn = distinct(rows(data, "isoflop_curves").map((r) => r.source));
       for (const source of drawn)
         entries.push({ fill: "var(--muted)", shape: source === "approach2" ? "dashed" : "line", text: source === "approach2" ? "parabolas of Approach 2" : `${label(data, source)} law` });

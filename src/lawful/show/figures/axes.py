@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lawful.core.numbers import format_count, format_power
-from lawful.show.figures.palette import FONT_SIZE, Palette
+from lawful.show.figures.palette import NARROW, Palette, current_style, font_size
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -33,7 +33,7 @@ def drawing(salt: str = "lawful") -> Iterator[None]:
     import matplotlib as mpl
 
     settings: dict[Any, Any] = {"svg.hashsalt": salt, "svg.fonttype": "none", "pdf.fonttype": 42, "ps.fonttype": 42}
-    with mpl.rc_context(settings | {"font.size": FONT_SIZE}):
+    with mpl.rc_context(settings | {"font.size": font_size()}):
         yield
 
 
@@ -41,7 +41,7 @@ def new_axes(palette: Palette, size: tuple[float, float] = (6.4, 4.2)) -> Axes:
     """Return the axes of a new figure that belongs to no global state."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=size, layout="constrained", facecolor=palette.paper).subplots()
+    return Figure(figsize=current_style().size(size), layout="constrained", facecolor=palette.paper).subplots()
 
 
 def style_axes(ax: Axes, palette: Palette) -> None:
@@ -49,13 +49,13 @@ def style_axes(ax: Axes, palette: Palette) -> None:
     ax.set_facecolor(palette.paper)
     ax.grid(visible=True, which="major", color=palette.grid, linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.tick_params(which="both", colors=palette.muted, labelcolor=palette.ink, labelsize=FONT_SIZE)
+    ax.tick_params(which="both", colors=palette.muted, labelcolor=palette.ink, labelsize=font_size())
     for side, spine in ax.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(palette.muted)
     for label in (ax.xaxis.label, ax.yaxis.label):
         label.set_color(palette.ink)
-        label.set_fontsize(FONT_SIZE + 0.5)
+        label.set_fontsize(font_size() + 0.5)
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
@@ -120,6 +120,8 @@ def add_legend(ax: Axes, palette: Palette, handles: Sequence[Artist] | None = No
     found = handles if handles is not None else ax.get_legend_handles_labels()[0]
     if not found:
         return
+    narrow = is_narrow(ax)
+    columns = min(columns, 2) if narrow else columns
     legend = ax.legend(
         handles=found,
         loc="lower left",
@@ -127,14 +129,20 @@ def add_legend(ax: Axes, palette: Palette, handles: Sequence[Artist] | None = No
         borderaxespad=0.0,
         borderpad=0.2,
         ncols=columns,
-        columnspacing=1.4,
+        columnspacing=0.8 if narrow else 1.4,
+        handlelength=1.5 if narrow else 2.0,
         handletextpad=0.6,
         labelspacing=0.3,
-        fontsize=FONT_SIZE - 0.5,
+        fontsize=font_size() - 0.5,
         frameon=False,
     )
     for text in legend.get_texts():
         text.set_color(palette.ink)
+
+
+def is_narrow(ax: Axes) -> bool:
+    """Return whether a figure is as narrow as a paper's column, where titles of axes are short."""
+    return float(figure_of(ax).get_figwidth()) < NARROW
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -145,6 +153,12 @@ def figure_of(ax: Axes) -> Figure:
     if not isinstance(figure, Figure):
         raise TypeError(figure)
     return figure
+
+
+def save_figures(figure: Figure, folder: Path, name: str, kinds: str) -> None:
+    """Write a figure under one name in several formats: ``png+svg``, or ``pdf+png+svg``."""
+    for suffix in kinds.split("+"):
+        save_figure(figure, folder / f"{name}.{suffix}")
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

@@ -12,7 +12,7 @@ from lawful.core.numbers import format_power, format_short
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.show.figures.axes import drawing, set_log_axis, style_axes, widen
-from lawful.show.figures.palette import FONT_SIZE, LIGHT, Palette
+from lawful.show.figures.palette import LIGHT, Palette, current_style, font_size
 from lawful.solve.parabola import fit_parabola
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ MOST_PANELS = 60
 """Budgets drawn; of more, those with the most runs."""
 
 PANEL = (2.1, 1.75)
+LEAST_PANEL = 1.5
+"""Inches of width that a panel needs."""
 """Width and height of a panel in inches."""
 
 TALL = 2.5
@@ -87,8 +89,12 @@ def plot_check(checked: Checked, experiment: str | None = None, *, palette: Pale
     reason = checked.reason_of(runs)
     shown = _panels(runs)
     columns = int(np.ceil(np.sqrt(shown.size * 1.2)))
+    width_of_paper = current_style().width
+    if width_of_paper is not None:
+        columns = min(columns, max(1, int(width_of_paper / LEAST_PANEL)))
     rows = -(-shown.size // columns)
     width, height = max(4.2, PANEL[0] * columns + 0.4), PANEL[1] * rows + 1.0
+    width = width_of_paper or width
     with drawing():
         figure = Figure(figsize=(width, height), layout="constrained", facecolor=palette.paper)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -99,13 +105,13 @@ def plot_check(checked: Checked, experiment: str | None = None, *, palette: Pale
             _draw_budget(ax, runs.N[here], runs.L[here], reason[here], palette)
             kept = int((reason[here] == KEPT).sum())
             title = f"{format_power(float(runs.budgets[group]))}: {kept} of {here.sum()} kept"
-            ax.set_title(title, fontsize=FONT_SIZE - 0.5, color=palette.ink if kept else palette.muted, loc="left")
-        figure.supxlabel("Model size N (parameters); one panel per budget in FLOPs", fontsize=FONT_SIZE)
-        figure.supylabel("Loss (nats per token)", fontsize=FONT_SIZE)
+            ax.set_title(title, fontsize=font_size() - 0.5, color=palette.ink if kept else palette.muted, loc="left")
+        figure.supxlabel("Model size N (parameters); one panel per budget in FLOPs", fontsize=font_size())
+        figure.supylabel("Loss (nats per token)", fontsize=font_size())
         _add_legend(figure, _tally(checked, experiment), palette, width)
         if shown.size < runs.budgets.size:
             note = f"{shown.size} of {runs.budgets.size} budgets: those with the most runs"
-            figure.suptitle(note, fontsize=FONT_SIZE, color=palette.ink)
+            figure.suptitle(note, fontsize=font_size(), color=palette.ink)
     return figure
 
 
@@ -151,7 +157,7 @@ def _draw_budget(ax: Axes, params: Any, loss: Any, reason: Any, palette: Palette
     ax.scatter(params[kept], loss[kept], s=12, color=palette.ink, linewidths=0, zorder=4)
     _pin(ax, params, loss, reason)
     style_axes(ax, palette)
-    ax.tick_params(labelsize=FONT_SIZE - 2)
+    ax.tick_params(labelsize=font_size() - 2)
     ax.locator_params(axis="y", nbins=4)
     set_log_axis(ax, "x", "count", most=3)
     ax.minorticks_off()  # in a panel this small they say little, and many panels of them are slow to lay out
@@ -204,7 +210,7 @@ def _pin(ax: Axes, params: Any, loss: Any, reason: Any) -> None:
             textcoords="offset points",
             ha="center",
             va="top" if up else "bottom",
-            fontsize=FONT_SIZE - 2,
+            fontsize=font_size() - 2,
             color=colour,
         )
 
@@ -223,7 +229,7 @@ def _add_legend(figure: Figure, tally: dict[str, int], palette: Palette, width: 
         handles.append(entry("None", palette.ink, f"{INVALID} {tally[INVALID]} (not drawn)"))
     columns = max(1, min(len(handles), int(width / 1.75)))
     legend = figure.legend(
-        handles=handles, loc="outside upper left", ncols=columns, frameon=False, fontsize=FONT_SIZE - 0.5
+        handles=handles, loc="outside upper left", ncols=columns, frameon=False, fontsize=font_size() - 0.5
     )
     for text in legend.get_texts():
         text.set_color(palette.ink)

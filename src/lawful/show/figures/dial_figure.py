@@ -8,7 +8,7 @@ import numpy as np
 
 from lawful.core.numbers import format_count, format_flops, format_level
 from lawful.show.figures.axes import set_log_axis, style_axes
-from lawful.show.figures.palette import FONT_SIZE, LIGHT
+from lawful.show.figures.palette import LIGHT, current_style, font_size
 from lawful.trust.dial import AsymptoteDial
 from lawful.uncertainty.profile import Profile
 
@@ -26,7 +26,7 @@ def _new_axes(ax: Axes | None) -> Axes:
     if ax is None:
         from matplotlib.figure import Figure
 
-        ax = Figure(figsize=(5.4, 3.4), layout="constrained", facecolor=LIGHT.paper).add_subplot()
+        ax = Figure(figsize=current_style().size((5.4, 3.4)), layout="constrained", facecolor=LIGHT.paper).add_subplot()
     style_axes(ax, LIGHT)
     return ax
 
@@ -66,10 +66,11 @@ def plot_dial(dial: AsymptoteDial, ax: Axes | None = None, *, quantity: str = "p
     best = dial.estimate
     ax.plot([best], [np.interp(best, e, value)], "D", color=BLUE, markersize=5.5, label="fit", zorder=4)
     _value_axis(ax, quantity)
-    ax.set_xlabel("E held at, nats per token", fontsize=FONT_SIZE, color=LIGHT.ink)
-    ax.set_ylabel(WORDS[quantity], fontsize=FONT_SIZE, color=LIGHT.ink)
-    ax.set_title(f"At {format_flops(dial.budget)}, the rest refitted", fontsize=FONT_SIZE, color=LIGHT.ink, loc="left")
-    ax.legend(fontsize=FONT_SIZE - 1, frameon=False, labelcolor=LIGHT.ink)
+    ax.set_xlabel("E held at, nats per token", fontsize=font_size(), color=LIGHT.ink)
+    ax.set_ylabel(WORDS[quantity], fontsize=font_size(), color=LIGHT.ink)
+    title = f"At {format_flops(dial.budget)}, the rest refitted"
+    ax.set_title(title, fontsize=font_size(), color=LIGHT.ink, loc="left")
+    ax.legend(fontsize=font_size() - 1, frameon=False, labelcolor=LIGHT.ink)
     return ax
 
 
@@ -118,7 +119,7 @@ def plot_profile(profile: Profile, ax: Axes | None = None) -> Axes:
     if profile.name in (*COUNTS, "A", "B"):
         set_log_axis(ax, "x", "count")
     where = "" if profile.budget is None else f" at {format_flops(profile.budget)}"
-    ax.set_xlabel(WORDS.get(profile.name, profile.name) + where, fontsize=FONT_SIZE, color=LIGHT.ink)
-    ax.set_ylabel("distance (t)", fontsize=FONT_SIZE, color=LIGHT.ink)
-    ax.set_title(f"{format_level(profile.level)} interval", fontsize=FONT_SIZE, color=LIGHT.ink, loc="left")
+    ax.set_xlabel(WORDS.get(profile.name, profile.name) + where, fontsize=font_size(), color=LIGHT.ink)
+    ax.set_ylabel("distance (t)", fontsize=font_size(), color=LIGHT.ink)
+    ax.set_title(f"{format_level(profile.level)} interval", fontsize=font_size(), color=LIGHT.ink, loc="left")
     return ax

@@ -14,8 +14,8 @@ from lawful.show.figures.axes import (
     add_legend,
     drawing,
     figure_of,
+    is_narrow,
     new_axes,
-    save_figure,
     set_log_axis,
     style_axes,
     widen,
@@ -23,7 +23,17 @@ from lawful.show.figures.axes import (
 from lawful.show.figures.curve_figure import has_curve, plot_curve
 from lawful.show.figures.figure_data import figure_tables, parabolas_of, rows_where
 from lawful.show.figures.frontier import plot_frontier
-from lawful.show.figures.palette import CROWDED, FONT_SIZE, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
+from lawful.show.figures.palette import (
+    CROWDED,
+    LIGHT,
+    LINES,
+    MARKERS,
+    METHOD_LABELS,
+    NARROW,
+    Palette,
+    current_style,
+    font_size,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +41,7 @@ if TYPE_CHECKING:
 
     from lawful.analysis.analysis import Analysis
 
-__all__ = ["figure_tables", "figures_of", "plot_frontier", "plot_isoflop", "plot_residuals", "save_figure"]
+__all__ = ["figure_tables", "figures_of", "plot_frontier", "plot_isoflop", "plot_residuals"]
 
 RASTER_FROM = 2000
 """More points than this are drawn as an image inside SVG and PDF, to keep the file light."""
@@ -89,7 +99,7 @@ def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
             runs["params"],
             runs["loss"],
             c=[colours[b] for b in runs["budget"].tolist()],
-            s=16 if runs["loss"].size < RASTER_FROM else 4,
+            s=4 if runs["loss"].size >= RASTER_FROM else 8 if is_narrow(ax) else 16,
             linewidths=0,
             alpha=0.9 if runs["loss"].size < RASTER_FROM else 0.4,
             zorder=3,
@@ -109,13 +119,14 @@ def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
         for source in dict.fromkeys(optima["source"].tolist()):
             best = rows_where(optima, source=source)
             _mark(ax, best["params"], best["loss"], source, palette)
-        ax.set_xlim(*widen(np.concatenate([runs["params"], curves["params"]]), 1.25))
+        low, high = widen(np.concatenate([runs["params"], curves["params"]]), 1.25)
+        ax.set_xlim(low, high * (high / low) ** LABEL_WIDTH)
         _set_loss_limits(ax, runs["loss"], np.append(curves["loss"], optima["loss"]))
         ax.set_xlabel("Model size N (parameters)")
         ax.set_ylabel("Loss (nats per token)")
         style_axes(ax, palette)
         set_log_axis(ax, "x", "count", most=8)
-        _budget_bar(ax, budgets, palette)
+        _name_curves(ax, runs, curves, palette)
         _isoflop_legend(ax, curves, palette)
     return ax
 
@@ -187,7 +198,7 @@ def plot_residuals(analysis: Analysis, ax: Axes | None = None, *, palette: Palet
         _pin_far_points(ax, place[~near], values[~near], palette)
         _name_budgets(ax, budgets)
         unit = "nats per token" if power == 0 else f"{format_power(10.0**power)} nats per token"
-        ax.set_ylabel(f"Observed − fitted loss ({unit})")
+        ax.set_ylabel(f"{'Residual' if is_narrow(ax) else 'Observed − fitted loss'} ({unit})")
         style_axes(ax, palette)
         ax.grid(visible=False, axis="x")
         add_legend(ax, palette)
@@ -215,9 +226,12 @@ def figures_of(analysis: Analysis, *, palette: Palette = LIGHT) -> dict[str, Fig
 
     if isinstance(analysis.fit, Fit) and has_curve(analysis.fit):
         return {"curve": figure_of(plot_curve(analysis.fit, palette=palette))}
-    frontier = Figure(figsize=(9.6, 4.0), layout="constrained", facecolor=palette.paper)
+    # Side by side two axes would be unreadable in a column: there they stand one above the other.
+    stacked = (current_style().width or NARROW) < NARROW
+    size = current_style().size((6.4, 8.0) if stacked else (9.6, 4.0))
+    frontier = Figure(figsize=size, layout="constrained", facecolor=palette.paper)
     with drawing():
-        left, right = frontier.subplots(1, 2)
+        left, right = frontier.subplots(*((2, 1) if stacked else (1, 2)))
     plot_frontier(analysis, left, quantity="params", palette=palette)
     plot_frontier(analysis, right, quantity="tokens", palette=palette)
     found = {"isoflop": figure_of(plot_isoflop(analysis, palette=palette)), "frontier": frontier}
@@ -233,7 +247,7 @@ def predicts_loss(analysis: Analysis) -> bool:
 
 def _mark(ax: Axes, x: Any, y: Any, source: str, palette: Palette) -> None:
     """Mark optima: filled for a fit, hollow for Approach 2, so that both show where they meet."""
-    hollow, crowded = source == "approach2", len(x) > CROWDED
+    hollow, crowded = source == "approach2", len(x) > CROWDED or is_narrow(ax)
     ax.plot(
         x,
         y,
@@ -257,28 +271,42 @@ def _set_loss_limits(ax: Axes, observed: Any, drawn: Any) -> None:
     ax.set_ylim(low - room, high + room)
 
 
-def _budget_bar(ax: Axes, budgets: Any, palette: Palette) -> None:
-    """Put a ladder of budgets beside the axes: one rung per budget, so that 26 read as well as 5."""
-    names = [format_power(b) for b in budgets.tolist()]
-    if len(names) == 1:
-        ax.set_xlabel(f"{ax.get_xlabel()}, budget {names[0]} FLOPs")
+def _name_curves(ax: Axes, runs: Columns, curves: Columns, palette: Palette) -> None:
+    """Write each budget at the right end of its curve, from the largest on; those too near to another go without."""
+    budgets = np.unique(runs["budget"])
+    if budgets.size == 1:
+        ax.set_xlabel(f"{ax.get_xlabel()}, budget {format_power(float(budgets[0]))} FLOPs")
         return
-    bar = ax.inset_axes((1.03, 0.0, 0.028, 1.0))
-    bar.set_label("budgets")
-    rungs = np.arange(len(names))
-    gap = 0.14 if len(names) <= CROWDED else 0.0
-    bar.barh(rungs, 1.0, height=1.0 - gap, color=palette.budgets(budgets))
-    stride = -(-len(names) // 13)
-    bar.set_yticks(rungs[::stride], names[::stride])
-    bar.set_xticks([])
-    bar.set_ylim(-0.5, len(names) - 0.5)
-    bar.set_xlim(0, 1)
-    bar.yaxis.tick_right()
-    bar.tick_params(length=0, labelsize=FONT_SIZE - 0.5, labelcolor=palette.ink)
-    bar.set_title("FLOPs", fontsize=FONT_SIZE - 0.5, color=palette.ink, loc="left")
-    bar.set_facecolor(palette.paper)
-    for spine in bar.spines.values():
-        spine.set_visible(False)
+    low, high = ax.get_ylim()
+    pixels = ax.get_window_extent()
+    drawn = curves if curves["budget"].size else runs
+    taken: list[Any] = []
+    for budget in budgets[::-1]:
+        here = (drawn["budget"] == budget) & (drawn["loss"] >= low) & (drawn["loss"] <= high)
+        if not here.any():
+            continue
+        at = np.flatnonzero(here)[np.argmax(drawn["params"][here])]
+        x, y = float(drawn["params"][at]), float(drawn["loss"][at])
+        place = ax.transData.transform((x, y))
+        clear = [abs(place - other) for other in taken]
+        if any(dx < LABEL_WIDTH * pixels.width and dy < LABEL_HEIGHT * ax.figure.dpi for dx, dy in clear):
+            continue
+        taken.append(place)
+        text = f"{format_power(float(budget))}{' FLOPs' if len(taken) == 1 else ''}"
+        ax.annotate(
+            text,
+            (x, y),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            color=palette.ink,
+            fontsize=font_size() - 0.5,
+            annotation_clip=False,
+        )
+
+
+LABEL_WIDTH, LABEL_HEIGHT = 0.12, 0.14
+"""Room of a budget's label: a share of the axes' width, and inches."""
 
 
 def _isoflop_legend(ax: Axes, curves: Columns, palette: Palette) -> None:
@@ -329,7 +357,7 @@ def _name_budgets(ax: Axes, budgets: Any) -> None:
     slanted = sum(map(len, names)) > LEVEL_CHARACTERS
     turn: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
     ax.set_xticks(np.arange(0, budgets.size, stride), names, **turn)
-    ax.set_xlabel("Budget (FLOPs); within each, small to large models")
+    ax.set_xlabel(f"Budget (FLOPs){', ' if is_narrow(ax) else '; within each, '}small to large models")
 
 
 def _pin_far_points(ax: Axes, place: Any, values: Any, palette: Palette) -> None:
@@ -348,6 +376,6 @@ def _pin_far_points(ax: Axes, place: Any, values: Any, palette: Palette) -> None
                 "xytext": (5, 0),
                 "textcoords": "offset points",
                 "va": "center",
-                "fontsize": FONT_SIZE - 1,
+                "fontsize": font_size() - 1,
             }
             ax.annotate(f"{format_short(value, 3)}", (x, y), color=palette.ink, **shift)

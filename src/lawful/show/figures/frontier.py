@@ -8,7 +8,7 @@ import numpy as np
 
 from lawful.core.numbers import format_count, format_level, format_power
 from lawful.core.typing import Columns
-from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes, widen
+from lawful.show.figures.axes import add_legend, drawing, is_narrow, new_axes, set_log_axis, style_axes, widen
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.labels import place_labels
 from lawful.show.figures.palette import CROWDED, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
@@ -24,6 +24,8 @@ AXIS_NAMES = {
     "params": "Compute-optimal model size N* (parameters)",
     "tokens": "Compute-optimal training set D* (tokens)",
 }
+SHORT_NAMES = {"params": "Optimal size N* (parameters)", "tokens": "Optimal tokens D*"}
+"""For figures as narrow as a column."""
 
 
 def plot_frontier(
@@ -88,7 +90,7 @@ def plot_frontier(
         beyond = ax.axvspan(trained, float(grid.max()), color=palette.shade, zorder=0, linewidth=0)
         beyond.set_label(f"extrapolated (> {format_power(trained)})")
         ax.set_xlabel("Training compute C (FLOPs)")
-        ax.set_ylabel(AXIS_NAMES[quantity])
+        ax.set_ylabel(SHORT_NAMES[quantity] if is_narrow(ax) else AXIS_NAMES[quantity])
         style_axes(ax, palette)
         set_log_axis(ax, "x", "flops", most=6)
         set_log_axis(ax, "y", "count")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.show.figures.axes import figure_of
-from lawful.show.figures.palette import FONT_SIZE, Palette
+from lawful.show.figures.palette import Palette, font_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def place_labels(ax: Axes, labels: Sequence[tuple[float, float, str, str, int]],
             xytext=(0, 0),
             textcoords="offset points",
             color=colour,
-            fontsize=FONT_SIZE,
+            fontsize=font_size(),
             fontweight="bold",
             ha="right" if side > 0 else "left",
             va="center",

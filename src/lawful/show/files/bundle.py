@@ -15,8 +15,9 @@ from lawful.analysis.evidence import gather
 from lawful.core.typing import Columns
 from lawful.data.runs import Runs
 from lawful.estimate.result import Fit, FrontierFit
+from lawful.show.figures.axes import save_figures
 from lawful.show.figures.curve_figure import has_curve
-from lawful.show.figures.figures import figures_of, save_figure
+from lawful.show.figures.figures import figures_of
 from lawful.show.files.artifact import artifact_document
 from lawful.show.files.document import compare_document, dumps, groups_document, sealed
 from lawful.show.files.output import MANIFEST, files_under
@@ -54,7 +55,7 @@ def write_fit(
         What was found.
     scale : mapping of str to float, optional
         Units that A and B refer to in ``fit.json``.
-    with_figures : {"png+svg", "none"}
+    with_figures : {"png+svg", "pdf+png+svg", "none"}
         Figure files to write; the report holds its figures in any case.
     more : mapping of str to Any, optional
         Keys that ``fit.json`` has besides.
@@ -66,7 +67,7 @@ def write_fit(
     along_budgets = analysis.fit.runs.has("N") and analysis.fit.runs.has("C") and _predicts(analysis.fit)
     curve = isinstance(analysis.fit, Fit) and has_curve(analysis.fit)
     if with_figures != "none" and (along_budgets or curve):
-        write_figures(folder, analysis)
+        write_figures(folder, analysis, with_figures)
     if along_budgets:
         write_report_files(folder, analysis, checked)
     write_document(folder / "fit.json", {**artifact_document(analysis, scale=scale), **(more or {})})
@@ -152,11 +153,10 @@ def write_document(path: Path, document: Mapping[str, Any]) -> None:
     path.write_text(dumps(sealed({**document, MANIFEST: files})) + "\n", encoding="utf-8")
 
 
-def write_figures(folder: Path, analysis: Analysis) -> None:
-    """Write every figure as PNG and SVG."""
+def write_figures(folder: Path, analysis: Analysis, kinds: str) -> None:
+    """Write every figure in the formats asked for."""
     for name, figure in figures_of(analysis).items():
-        for suffix in ("png", "svg"):
-            save_figure(figure, folder / f"{name}.{suffix}")
+        save_figures(figure, folder, name, kinds)
 
 
 def write_runs(path: Path, fit: Fit | FrontierFit) -> None:

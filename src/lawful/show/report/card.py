@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Unavailable
 from lawful.analysis.evidence import Evidence
+from lawful.analysis.rivals import Rival
 from lawful.checks.check import Checked
 from lawful.core.notes import Verdict
 from lawful.core.numbers import format_count, format_flops, format_level, format_percent, format_short
 from lawful.core.sheet import quantity
 from lawful.core.typing import Interval
+from lawful.data.runs import Runs
 from lawful.decide.indifference import Indifference
+from lawful.forecasting.ensemble import Outlook
 from lawful.show.figures.palette import METHOD_LABELS
 
 MOODS = {
@@ -54,13 +57,18 @@ class Chip:
 
 @dataclass(frozen=True)
 class Dot:
-    """A method on the axis of N*: its label, its place and that of its interval's ends in per cent, and its colour."""
+    """
+    An answer on the axis of N*: its label, its place and that of its interval's ends in per cent, and its colour.
+
+    Hollow where the runs that check flags were left out.
+    """
 
     label: str
     text: str
     at: float
     ends: tuple[float, float] | None
     kind: str
+    hollow: bool
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,8 @@ class Card:
     ----------
     asked : str
         Budget and what answers.
+    trained : str
+        Runs and budgets that the answer rests on.
     numbers : tuple of Number
     chips : tuple of Chip
     dots : tuple of Dot
@@ -82,6 +92,7 @@ class Card:
     """
 
     asked: str
+    trained: str
     numbers: tuple[Number, ...]
     chips: tuple[Chip, ...]
     dots: tuple[Dot, ...]
@@ -110,25 +121,63 @@ def decision_card(evidence: Evidence) -> Card | None:
     source = one if seen is None else seen
     interval = source.interval or {}
     who = METHOD_LABELS[analysis.fit.method] if seen is None else "the average of laws"
+    more = {"tokens": _ratio(source.params, source.tokens, interval), "loss": "" if seen is None else _parts(seen)}
     numbers = tuple(
-        _number(label, name, getattr(source, name), interval.get(name), analysis.level)
+        _number(label, name, getattr(source, name), interval.get(name), analysis.level, more.get(name, ""))
         for label, name in (("parameters", "params"), ("tokens", "tokens"), ("loss, nats per token", "loss"))
     )
     lost = analysis.verdict is Verdict.NOT_IDENTIFIED
     dots, ticks, region = ((), (), None) if lost else _axis(evidence)
     asked = f"Asked at {format_flops(one.budget)}, answered by {who}"
-    return Card(asked, numbers, _chips(evidence), dots, ticks, region)
+    return Card(asked, trained_on(analysis.fit.runs), numbers, _chips(evidence), dots, ticks, region)
 
 
-def _number(label: str, name: str, value: float | None, ends: Interval | None, level: float) -> Number:
+def trained_on(runs: Runs) -> str:
+    """
+    Say how many runs and budgets an answer rests on.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> trained_on(lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)))
+    '27 runs, 3 budgets from 1e18 to 1e20 FLOPs'
+    """
+    budgets = runs.budgets[np.bincount(runs.group) > 1]
+    low, high = format_flops(float(runs.C.min())), format_flops(float(runs.C.max()))
+    if len(budgets) < 2:
+        return f"{len(runs)} runs, {low} to {high}"
+    low, high = format_short(float(budgets.min()), 3), format_flops(float(budgets.max()))
+    return f"{len(runs)} runs, {len(budgets)} budgets from {low} to {high}"
+
+
+def _ratio(params: float, tokens: float, interval: Mapping[str, Interval]) -> str:
+    """Tokens per parameter; its ends are where N* is at its other end, since the budget is given."""
+    if not (np.isfinite(params) and np.isfinite(tokens) and params > 0):
+        return ""
+    text = f"{format_short(tokens / params, 2)} per parameter"
+    if not {"params", "tokens"} <= set(interval):
+        return text
+    low, high = interval["tokens"][0] / interval["params"][1], interval["tokens"][1] / interval["params"][0]
+    return f"{text} ({format_short(low, 2)} to {format_short(high, 2)})" if np.isfinite(low + high) else text
+
+
+def _parts(seen: Outlook) -> str:
+    """Shares of the variance of L*: the noise of one new run is not part of it."""
+    square = {name: part**2 for name, part in seen.parts._asdict().items() if name != "noise"}
+    whole = sum(square.values())
+    return ", ".join(f"{name} {format_percent(part / whole)}" for name, part in square.items()) if whole > 0 else ""
+
+
+def _number(label: str, name: str, value: float | None, ends: Interval | None, level: float, more: str = "") -> Number:
     low, high = ends if ends is not None else (np.nan, np.nan)
     if value is None or not np.isfinite(value):
         span = quantity(name, None, ends)[1].span if ends is not None and np.isfinite(ends).any() else "cannot be had"
         return Number(label, "-", span, None)
     cell = quantity(name, value, ends)[1]
+    more = f"; {more}" if more else ""
     if not (np.isfinite(low) and np.isfinite(high)):
-        return Number(label, cell.text, "no interval", None)
-    return Number(label, cell.text, f"{cell.span}, {format_level(level)}", _bar(value, low, high))
+        return Number(label, cell.text, f"no interval{more}", None)
+    return Number(label, cell.text, f"{cell.span}, {format_level(level)}{more}", _bar(value, low, high))
 
 
 def _bar(value: float, low: float, high: float) -> tuple[float, float, float]:
@@ -160,12 +209,14 @@ def _chips(evidence: Evidence) -> tuple[Chip, ...]:
         and _apart(average.outlooks[0].interval, analysis.allocations[0].interval)
     ):
         chips.append(Chip("One law alone puts N* elsewhere", "bad"))
-    checked = evidence.checked
-    if isinstance(checked, Checked):
-        flagged = int((np.asarray(checked.reason) != "none").sum())
-        if flagged:
-            chips.append(Chip(f"{flagged} runs {'left out' if evidence.applied else 'flagged'} by check", "care"))
+    if flagged := _flagged(evidence):
+        chips.append(Chip(f"{flagged} runs {'left out' if evidence.applied else 'flagged'} by check", "care"))
     return tuple(chips)
+
+
+def _flagged(evidence: Evidence) -> int:
+    checked = evidence.checked
+    return int((np.asarray(checked.reason) != "none").sum()) if isinstance(checked, Checked) else 0
 
 
 def _apart(one: Mapping[str, Interval], other: Mapping[str, Interval] | None) -> bool:
@@ -176,12 +227,12 @@ def _apart(one: Mapping[str, Interval], other: Mapping[str, Interval] | None) ->
 
 
 def _axis(evidence: Evidence) -> tuple[tuple[Dot, ...], tuple[tuple[float, str], ...], tuple[float, float] | None]:
-    """Every method's N* on one logarithmic axis."""
-    rows = [r for r in _rows(evidence) if np.isfinite(r[1]) and r[1] > 0]
+    """Every answer's N* on one logarithmic axis."""
+    rows = [r for r in _rows(evidence) if np.isfinite(r.params) and r.params > 0]
     if not rows:
         return (), (), None
-    ends = [v for _, value, span, _ in rows for v in (value, *(span or ())) if np.isfinite(v) and v > 0]
-    middle = float(np.median([value for _, value, _, _ in rows]))
+    ends = [v for r in rows for v in (r.params, *(r.interval or ())) if np.isfinite(v) and v > 0]
+    middle = float(np.median([r.params for r in rows]))
     low = np.log10(max(min(ends), middle / WIDEST) / 1.15)
     high = np.log10(min(max(ends), middle * WIDEST) * 1.15)
 
@@ -189,8 +240,15 @@ def _axis(evidence: Evidence) -> tuple[tuple[Dot, ...], tuple[tuple[float, str],
         return float(np.clip(100 * (np.log10(value) - low) / (high - low), 0.0, 100.0))
 
     dots = tuple(
-        Dot(label, format_count(value), place(value), None if span is None else (place(span[0]), place(span[1])), kind)
-        for label, value, span, kind in rows
+        Dot(
+            r.label,
+            format_count(r.params),
+            place(r.params),
+            None if r.interval is None else (place(r.interval[0]), place(r.interval[1])),
+            r.method,
+            r.kept,
+        )
+        for r in rows
     )
     region = evidence.region
     shade = None
@@ -203,20 +261,27 @@ WIDEST = 100.0
 """An axis reaches at most this factor from the middle method; wider intervals end at its edge."""
 
 
-def _rows(evidence: Evidence) -> list[tuple[str, float, Interval | None, str]]:
+def _rows(evidence: Evidence) -> list[Rival]:
+    """Every method, each followed by what is as it is but for the law, the objective or the flagged runs."""
     analysis = evidence.analysis
-    found: list[tuple[str, float, Interval | None, str]] = []
+    found: list[Rival] = []
     if analysis.average is not None and analysis.average.outlooks:
         seen = analysis.average.outlooks[0]
-        found.append(("Average of laws", seen.params, seen.interval["params"], "auto"))
+        found.append(Rival("Average of laws", "auto", seen.params, seen.interval["params"], kept=False))
     for outcome in evidence.outcomes:
         if isinstance(outcome, Unavailable) or not isinstance(outcome, Analysis):
             continue
         one = outcome.allocations[0]
         span = (one.interval or {}).get("params")
         usable = span is not None and bool(np.isfinite(span).all())
-        found.append((METHOD_LABELS[outcome.method], one.params, span if usable else None, outcome.method))
-    return found
+        label, ends = METHOD_LABELS[outcome.method], span if usable else None
+        found.append(Rival(label, outcome.method, one.params, ends, kept=False))
+        # The coupled law is fitted jointly, as Approach 3 is, but is another law: it stands by itself.
+        own = [r for r in evidence.rivals if r.method == outcome.method and r.label != "coupled law"]
+        found += sorted(own, key=lambda r: not r.kept)
+    found += [r for r in evidence.rivals if r.label == "coupled law"]
+    flagged = _flagged(evidence)
+    return [replace(r, label=f"without {flagged} flagged") if r.kept else r for r in found]
 
 
 def _ticks(low: float, high: float, place: Callable[[float], float]) -> tuple[tuple[float, str], ...]:

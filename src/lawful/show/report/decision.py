@@ -31,7 +31,7 @@ SOUND = (Verdict.SUPPORTED, Verdict.EXTRAPOLATED)
 """Verdicts that need no sentence beside the decision: the notes speak of extrapolation."""
 
 
-def decision_sentences(analysis: Analysis) -> list[str]:
+def decision_sentences(analysis: Analysis, *, beside: bool = False) -> list[str]:
     """
     Return the decision: one sentence per budget, or how the optimum grows where no budget was given.
 
@@ -39,6 +39,8 @@ def decision_sentences(analysis: Analysis) -> list[str]:
     ----------
     analysis : Analysis
         A fit with what it implies, by any method.
+    beside : bool
+        Whether they stand beside a card that has the first budget's three numbers and the verdict already.
 
     Returns
     -------
@@ -62,11 +64,11 @@ def decision_sentences(analysis: Analysis) -> list[str]:
                 if analysis.fit.surface is not None
                 else METHOD_LABELS[analysis.fit.method]
             )
-            averaged = [outlook_sheet(one).title for one in analysis.average.outlooks]
+            averaged = [outlook_sheet(one).title for one in analysis.average.outlooks[1 if beside else 0 :]]
             said = [f"{text[:-1]}, by the average of laws." for text in averaged] + [
                 f"By {law} alone: {s}" for s in said
             ]
-        return [*said, *doubt]
+        return said if beside else [*said, *doubt]
     frontier = analysis.fit.frontier
     grows = []
     for symbol, name, value in (("N*", "a", frontier.a), ("D*", "b", frontier.b)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,13 @@ from lawful.data.columns import normalise
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
 from lawful.decide.indifference import Indifference
+from lawful.estimate.result import Fit
 from lawful.show.figures.axes import drawing, figure_of, new_axes
 from lawful.show.figures.dial_figure import plot_dial
 from lawful.show.figures.figure_data import figure_tables, parabolas_of
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
-from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette
+from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette, screen_style
+from lawful.show.figures.surface_figure import plot_surface
 from lawful.show.figures.valley_figure import plot_indifference, valley_table
 from lawful.show.files.document import has_frontier, strict
 from lawful.trust.dial import AsymptoteDial
@@ -328,6 +331,12 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
         found.append(
             _picture("residuals", "Residuals", lambda ax: plot_residuals(analysis, ax), caption, drawn, WIDE_SIZE)
         )
+    if isinstance(fit, Fit) and fit.surface.law.predicts and {"N", "D"} <= set(fit.surface.law.columns):
+        caption = (
+            "Lines of equal loss over model size and tokens; straight lines: equal compute. Runs are red where their "
+            "loss lies above the law and blue where it lies below."
+        )
+        found.append(_picture("surface", "The law as a map", partial(plot_surface, analysis), caption, (), WIDE_SIZE))
     found += _dial(evidence.dial) + _valley(evidence)
     light, _ = budget_colours(analysis)
     names = {colour: f"budget-{i}" for i, colour in enumerate(light)}
@@ -372,9 +381,9 @@ def static_svg(name: str, draw: Draw, size: tuple[float, float] = FIGURE_SIZE) -
     """Return a figure as inline SVG in the page's colours, whose identifiers are its own on the page."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    with drawing():
+    with screen_style(), drawing():
         ax = new_axes(LIGHT, size)
-    figure = figure_of(draw(ax))
+        figure = figure_of(draw(ax))
     figure.patch.set_facecolor("none")
     file = StringIO()
     with drawing(salt=f"lawful-{name}"):

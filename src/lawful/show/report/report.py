@@ -14,8 +14,10 @@ from lawful.core.numbers import format_flops, format_level
 from lawful.core.render import page_rows
 from lawful.core.sheet import Sheet
 from lawful.core.typing import Columns
+from lawful.data.runs import Runs
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES
+from lawful.forecasting.averaged import records_sheet
 from lawful.show.bias import bias_sentences
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
 from lawful.show.report.card import decision_card
@@ -86,7 +88,8 @@ def report_html(
     evidence = evidence or gather(analysis)
     tables = report_tables(evidence) if tables is None else tables
     fit = analysis.fit
-    heading = title or f"Scaling law of {PurePath(fit.runs.source).name or fit.runs.source}"
+    heading = title or _heading(fit.runs)
+    card_of = decision_card(evidence)
     card, unstated = card_facts(analysis), unstated_facts()
     light, dark = budget_colours(analysis)
     return page_html(
@@ -95,14 +98,16 @@ def report_html(
         pictures=pictures_of(evidence),
         data=page_data(tables, colours=len(light), level=format_level(analysis.level)),
         budgets=(light, dark),
-        decision=decision_sentences(analysis),
-        decision_card=decision_card(evidence),
+        decision=decision_sentences(analysis, beside=card_of is not None),
+        decision_card=card_of,
         method=METHOD_TITLES[fit.method],
         status=fit.status.value if fit.surface is not None or fit.status is not Status.CONVERGED else "",
         facts=[*data_facts(analysis), *check_facts(evidence, flagged)],
         formula=fit.surface.law.formula if fit.surface is not None else None,
         methods=method_sheet(evidence),
         targets=target_sheets(evidence),
+        backtest=records_sheet(evidence.records) if evidence.records else None,
+        influence=evidence.influence if isinstance(evidence.influence, str) else evidence.influence.sheets()[0],
         coefficients=coefficient_sheet(analysis),
         allocations=allocation_sheet(analysis.allocations),
         dial=dial_sentence(evidence.dial) if isinstance(evidence.dial, AsymptoteDial) else evidence.dial,
@@ -119,6 +124,12 @@ def report_html(
         card_text=card_text(heading, [*card, *unstated]),
         bibtex=bibtex(),
     )
+
+
+def _heading(runs: Runs) -> str:
+    """Name the table and what was chosen of it."""
+    chosen = "".join(f", {column} {value}" for column, value in runs.selection.items())
+    return f"Scaling law of {PurePath(runs.source).name or runs.source}{chosen}"
 
 
 def _bias_sheet(evidence: Evidence) -> Sheet | None:

@@ -178,7 +178,8 @@ def target_sheets(evidence: Evidence) -> list[Sheet]:
             one = outcome.allocations[i]
             cells, wasted = allocation_cells(one), Cell(None)
             if one.deadweight is not None and one.deadweight.of == outcome.method:
-                wasted = replace(cells["fraction"], small=f"{cells['deadweight'].text} FLOPs")
+                doubt = "; as good as can be told" if one.deadweight.as_good else ""
+                wasted = replace(cells["fraction"], small=f"{cells['deadweight'].text} FLOPs{doubt}")
             bought = (cells.get(name, Cell(None)) for name in ("params", "tokens", "loss"))
             rows.append((Cell(METHOD_LABELS[outcome.method], "text"), *bought, wasted))
         at = format_flops(asked.budget)
