@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import re
@@ -817,3 +818,64 @@ class TestFigures:
         code, _, err = call("fit", runs_csv, "--out", tmp_path / "o", "--figures=poster")
         assert code == 2
         assert err == "Figures are for screen, paper, none, got --figures 'poster'; choose one of these.\n"
+
+
+class TestFormat:
+    def test_csv_has_the_numbers_of_json_unrounded(self, call, document, runs_csv):
+        ask = ("fit", runs_csv, "--method", "vpnls", "--budget", "1e23")
+        code, out, _ = call(*ask, "--format", "csv")
+        assert code == 0
+        rows = list(csv.DictReader(io.StringIO(out)))
+        fit = document(*ask)
+        found = {row["name"]: row for row in rows}
+        for name, value in fit["coefficients"].items():
+            assert float(found[name]["value"]) == value
+        assert float(found["parameters N*"]["value"]) == fit["allocations"][0]["params"]
+        low, high = fit["allocations"][0]["interval"]["params"]
+        assert (float(found["parameters N*"]["value_low"]), float(found["parameters N*"]["value_high"])) == (low, high)
+
+    def test_markdown_has_the_digits_of_the_table(self, call, runs_csv):
+        ask = ("fit", runs_csv, "--method", "vpnls", "--budget", "1e23")
+        table, marked = call(*ask)[1], call(*ask, "--format", "markdown")[1]
+        for line in marked.splitlines():
+            if line.startswith("| ") and not line.startswith("| ---"):
+                cells = [cell.strip() for cell in line.strip("|").split("|")]
+                assert any(all(cell in shown for cell in cells) for shown in table.splitlines()), line
+
+    def test_json_is_json(self, call, runs_csv):
+        ask = ("fit", runs_csv, "--method", "vpnls")
+        one, other = (json.loads(call(*ask, *how)[1]) for how in (["--json"], ["--format", "json"]))
+        one.pop("created", None), other.pop("created", None)
+        assert one == other
+
+    def test_another_format_is_one_sentence(self, call, runs_csv):
+        code, out, err = call("fit", runs_csv, "--format", "yaml")
+        assert (code, out) == (2, "")
+        assert "got --format 'yaml'" in err
+
+
+class TestWidths:
+    """What is printed keeps every row and digit at any width, and is not folded where nobody looks."""
+
+    @pytest.mark.parametrize("width", [30, 40, 60, 80, 120])
+    @pytest.mark.parametrize("verb", ["fit", "compare"])
+    def test_no_row_and_no_digit_is_lost(self, call, runs_csv, monkeypatch, verb, width):
+        ask = (verb, runs_csv, "--budget", "1e23", "--bootstrap", "5")
+        monkeypatch.setenv("COLUMNS", str(width))
+        narrow = call(*ask)[1]
+        assert all(len(line) <= width for line in narrow.splitlines())
+        monkeypatch.setenv("COLUMNS", "400")
+        wide = call(*ask)[1]
+        numbers = re.compile(r"[\d.]+e?\d*[KMBT%]?")
+        assert sorted(numbers.findall("".join(narrow.split()))) != []
+        squeezed = "".join(narrow.split())
+        for line in wide.splitlines():
+            for word in line.split():
+                assert word in squeezed or set(word) <= {"─"}, (word, line)
+
+    def test_in_a_pipe_a_note_is_one_line(self, call, runs_csv, monkeypatch):
+        monkeypatch.delenv("COLUMNS", raising=False)
+        out = call("fit", runs_csv, "--method", "vpnls", "--budget", "1e23")[1]
+        notes = [line for line in out.splitlines() if line.startswith("note ")]
+        assert len(notes) >= 1
+        assert all(line.endswith(".") for line in notes)

@@ -13,7 +13,7 @@ import typer
 
 from lawful.cli import values
 from lawful.cli.splice import Formerly, Switch
-from lawful.cli.terminal import print_document, show, written_line
+from lawful.cli.terminal import print_document, print_sheets, show, written_line
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the commands, not by --help
@@ -396,6 +396,7 @@ class Spending:
         return Cost.on(self.gpu or "h100", rate="sparse" if self.sparse else "dense", mfu=self.mfu, price=self.price)
 
 
+FORMATS = ("table", "markdown", "csv", "json")
 FIGURES = {"screen": "png+svg", "paper": "pdf+png+svg", "none": "none"}
 """What figures are for, with the formats of their files."""
 COLUMN_WIDTH = 3.25
@@ -411,6 +412,15 @@ class Output:
         typer.Option("--out", metavar="DIR", help="Write the results here, all or nothing.", rich_help_panel=OUTPUT),
     ] = None
     json: Json = False
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="How to print the answer; csv has its tables, unrounded.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "table"
     figures: Annotated[
         str,
         typer.Option(
@@ -423,6 +433,9 @@ class Output:
     ] = "screen"
 
     def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            msg = f"An answer is printed as {', '.join(FORMATS)}, got `format` {self.format!r}; choose one of these."
+            raise UnsupportedError(msg)
         if self.figures not in FIGURES:
             msg = f"Figures are for {', '.join(FIGURES)}, got `figures` {self.figures!r}; choose one of these."
             raise UnsupportedError(msg)
@@ -452,10 +465,12 @@ class Output:
 
     def give(self, document: Document, parts: Parts) -> None:
         """Print the document where JSON was asked for, and otherwise the tables and what was written."""
-        if self.json:
+        if self.json or self.format == "json":
             print_document(document())
-            return
-        show([*parts(), *([] if self.out is None else ["", written_line(self.out)])])
+        elif self.format != "table":
+            print_sheets(parts(), self.format)
+        else:
+            show([*parts(), *([] if self.out is None else ["", written_line(self.out)])])
 
     @contextmanager
     def answering(self, name: str) -> Iterator[Callable[[Document, Parts], None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,11 +19,16 @@ Tell = Callable[[str], None]
 WRITING = "drawing and writing"
 
 
+PIPE_WIDTH = 100_000
+"""Characters of a line that nobody looks at: a sentence stays one line, for grep and for files."""
+
+
 def console() -> Console:
-    """Return the console of stdout: no highlighting, so that piped text is plain."""
+    """Return the console of stdout: no highlighting, so that piped text is plain, and no folding in a pipe."""
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False)
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, emoji=False, width=PIPE_WIDTH if piped else None)
 
 
 def show(parts: Iterable[Sheet | RenderableType]) -> None:
@@ -39,6 +45,21 @@ def show(parts: Iterable[Sheet | RenderableType]) -> None:
             continue
         for line in (*([""] if i else []), *terminal(part)):
             out.print(line)
+
+
+def print_sheets(parts: Iterable[Sheet | RenderableType], form: str) -> None:
+    """Print sheets as Markdown, or their tables as CSV with unrounded numbers and what else is said on stderr."""
+    from lawful.core.render import frame, markdown
+    from lawful.core.sheet import Sheet
+
+    sheets = [part if isinstance(part, Sheet) else Sheet(str(part)) for part in parts if str(part)]
+    if form == "markdown":
+        sys.stdout.write(markdown(*sheets) + "\n")
+        return
+    sys.stdout.write(frame(*sheets).to_csv(index=False, lineterminator="\n"))
+    for sheet in sheets:
+        for note in sheet.notes:
+            print_error(f"note {note.code}: {note.message}")
 
 
 def print_document(document: Mapping[str, Any]) -> None:

@@ -75,14 +75,15 @@ def _aligned(sheet: Sheet) -> Iterator[str]:
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     for line in lines:
         cells = [f"{c:>{w}}" if number else f"{c:<{w}}" for c, w, number in zip(line, widths, numbers, strict=True)]
-        yield "   ".join(cells).rstrip()
+        yield GAP.join(cells).rstrip()
 
 
 def terminal(*sheets: Sheet) -> list[RenderableType]:
     """
     Return sheets as parts that rich prints: readable at 80 columns and in a pipe, no number cut short.
 
-    Numbers never wrap; texts fold.
+    Numbers never wrap; texts fold. Where a line has no room for a row's numbers, each row is a block of its own, a
+    line per column.
     """
     from rich.text import Text
 
@@ -90,24 +91,75 @@ def terminal(*sheets: Sheet) -> list[RenderableType]:
     for i, sheet in enumerate(sheets):
         parts += [""] if i else []
         parts += [Text(sheet.title, style="bold"), *map(Text, sheet.sentences)]
-        parts += [_rich_table(sheet)] if sheet.rows else []
+        parts += [_Rows(sheet)] if sheet.rows else []
         parts += [Text(line) for line in sheet.closing]
         parts += note_lines(sheet.notes)
     return parts
 
 
-def _rich_table(sheet: Sheet) -> RenderableType:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+GAP = "   "
+"""Between columns."""
+LEAST_TEXT = 12
+"""Characters that a column of texts may be folded to."""
 
-    heads, rows, numbers = grid(sheet)
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for i, (head, number) in enumerate(zip(heads, numbers, strict=True)):
-        table.add_column(Text(head), justify="right" if number else "left", no_wrap=number and i > 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style="bold red" if cell.endswith(" !") else "") for cell in row))
-    return table
+
+class _Rows:
+    """The rows of a sheet, laid out for the width that they are printed at."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.heads, self.rows, self.numbers = grid(sheet)
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[RenderableType]:
+        least = self._least_widths()
+        room = options.max_width - len(GAP) * (len(least) - 1)
+        yield from [self._table(self._widths(least, room))] if sum(least) <= room or len(least) == 1 else self._blocks()
+
+    def _least_widths(self) -> list[int]:
+        """Width of each column at least: numbers whole, texts and heads folded between words."""
+        widths = []
+        for i, (head, number) in enumerate(zip(self.heads, self.numbers, strict=True)):
+            longest = max(len(row[i]) for row in self.rows)
+            words = [len(word) for text in (head, *(row[i] for row in self.rows)) for word in text.split()]
+            own = longest if number else min(longest, max(LEAST_TEXT, *words, 0))
+            widths.append(max(own, *(len(word) for word in head.split()), 0))
+        return widths
+
+    def _widths(self, least: Sequence[int], room: int) -> list[int]:
+        """Width of each column within the room: as wide as it likes, then folded, the one that gives most first."""
+        widths = [max(map(len, (head, *(row[i] for row in self.rows)))) for i, head in enumerate(self.heads)]
+        while (excess := sum(widths) - room) > 0:
+            spare = [width - low for width, low in zip(widths, least, strict=True)]
+            if max(spare) <= 0:
+                break
+            widths[spare.index(max(spare))] -= min(excess, max(1, max(spare) // 2))
+        return widths
+
+    def _table(self, widths: Sequence[int]) -> RenderableType:
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        for i, (head, number) in enumerate(zip(self.heads, self.numbers, strict=True)):
+            # A column is never narrower than its numbers, so that none of them is folded; its head may be.
+            side: Any = "right" if number else "left"
+            table.add_column(Text(head), justify=side, overflow="fold", width=widths[i])
+        for row in self.rows:
+            table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+        return table
+
+    def _blocks(self) -> Iterator[RenderableType]:
+        from rich.text import Text
+
+        indent = max(map(len, self.heads[1:]))
+        for row in self.rows:
+            yield Text(f"{self.heads[0]} {row[0]}".strip(), style="bold")
+            for head, cell in ((h, c) for h, c in zip(self.heads[1:], row[1:], strict=True) if c):
+                yield Text(f"  {head:<{indent}}  {cell}", style=_style(cell))
+
+
+def _style(cell: str) -> str:
+    return "bold red" if cell.endswith(" !") else ""
 
 
 def note_lines(notes: Iterable[Note]) -> list[RenderableType]:
