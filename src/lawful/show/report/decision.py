@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.core.notes import Verdict
+from lawful.core.notes import Verdict, doubt_of
 from lawful.core.numbers import (
     format_count,
     format_count_interval,
@@ -54,6 +54,8 @@ def decision_sentences(analysis: Analysis) -> list[str]:
     At 5.76e23 FLOPs train 72.2B parameters on 1.33T tokens, expected loss 1.974 nats per token
     """
     doubt = [] if analysis.verdict in SOUND else [f"Verdict: {analysis.verdict.value}; the notes say why."]
+    first = doubt_of(analysis.notes)
+    doubtful = f"Doubtful: {first}. " if first else ""
     if analysis.allocations:
         said = [allocation_sentence(allocation, level=analysis.level) for allocation in analysis.allocations]
         if analysis.average is not None:
@@ -66,7 +68,7 @@ def decision_sentences(analysis: Analysis) -> list[str]:
             said = [f"{text[:-1]}, by the average of laws." for text in averaged] + [
                 f"By {law} alone: {s}" for s in said
             ]
-        return [*said, *doubt]
+        return [doubtful + said[0], *said[1:], *doubt]
     frontier = analysis.fit.frontier
     grows = []
     for symbol, name, value in (("N*", "a", frontier.a), ("D*", "b", frontier.b)):
@@ -74,7 +76,7 @@ def decision_sentences(analysis: Analysis) -> list[str]:
         text, low, high = format_uncertain(value, *ends)
         sure = f" ({format_level(analysis.level)} interval {low} to {high})" if np.all(np.isfinite(ends)) else ""
         grows.append(f"{symbol} grows as C^{text}{sure}")
-    return [f"No budget was given; over these runs {grows[0]} and {grows[1]}.", *doubt]
+    return [f"{doubtful}No budget was given; over these runs {grows[0]} and {grows[1]}.", *doubt]
 
 
 def allocation_sentence(allocation: Allocation, *, level: float) -> str:
