@@ -193,9 +193,10 @@ def _start(runs: Runs, refit: Callable[[Runs, Objective], Fit]) -> Fit:
     """
     wide = refit(runs, Objective("log-huber", START_DELTA))
     log_loss, used = np.log(runs.L), runs.weight > 0
+    order = np.argsort(runs.C)
+    lowest = np.minimum.accumulate(np.where(used, log_loss, np.inf)[order])
     # Budgets that were meant to be equal differ by rounding, or by a few percent.
-    within = used[None] & (runs.C[None] <= 1.05 * runs.C[:, None])
-    above = log_loss - np.where(within, log_loss[None], np.inf).min(axis=1)
+    above = log_loss - lowest[np.searchsorted(runs.C[order], 1.05 * runs.C, side="right") - 1]
     most = max((used.sum() + 1) // 2, FEWEST - 4)
     low = used & (above <= np.sort(above[used])[most - 1])
     try:
