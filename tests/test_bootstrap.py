@@ -159,6 +159,17 @@ def test_an_interval_of_a_lower_envelope_never_leaves_its_own_estimate_out(share
     assert [note.code for note in draws.extend(10).notes].count("one_sided_draws") == 1
 
 
+@pytest.mark.parametrize("window", [3, 4])
+def test_parabolas_through_three_sizes_have_no_interval(window):
+    """Every draw with an answer has the same three sizes, whatever the noise."""
+    runs = lawful.simulate(TRUTH, lawful.Plan.isoflop([1e18, 1e19, 1e20], 7, surface=TRUTH), noise=0.01, seed=4)
+    draws = lawful.fit(runs, method="approach2", window=window).bootstrap(400)
+    (note,) = [note for note in draws.notes if note.code == "failed_draws"]
+    assert np.isnan(draws.interval("a")).all() == (window == 3)
+    assert np.isnan(draws.interval("params", budget=1e21)).all() == (window == 3)
+    assert ("no interval is given" in note.message) == (window == 3)
+
+
 def test_an_envelope_that_its_draws_straddle_keeps_its_interval():
     runs = lawful.simulate(TRUTH, lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 15, surface=TRUTH), noise=1e-4, seed=4)
     envelope = lawful.fit(runs, method="approach1")

@@ -20,6 +20,8 @@ from lawful.core.sheet import UNCERTAIN, Cell
 from lawful.data.runs import Runs
 from lawful.estimate.result import Fit, Frontier, FrontierFit
 from lawful.laws.surface import Surface
+from lawful.show.choices import choices_sheets
+from lawful.show.report.decision import decision_sentences
 
 GOLDEN = Path(__file__).parent / "golden"
 NOTE = Note("at_bound", "alpha <sits> on its bound & stays.")
@@ -130,3 +132,36 @@ def test_too_few_runs_have_no_interval():
     object.__setattr__(fit, "runs", fit.runs.take(np.arange(5)))
     assert "alpha" in str(fit)
     assert "nan" not in str(fit)
+
+
+DOUBTFUL = {
+    "dataset": (["web", "books"], ["web", "web"], "several experiments were fitted as one"),
+    "progress": ([0.97, 1.0], [1.0, 1.0], "rows look like checkpoints of unfinished runs"),
+}
+
+
+@pytest.mark.parametrize("method", ["auto", "vpnls", "approach2"])
+@pytest.mark.parametrize("column", DOUBTFUL)
+def test_the_first_line_carries_the_doubt(column, method):
+    doubtful, sound, words = DOUBTFUL[column]
+    truth = Surface.named("besiroglu")
+    plan = lawful.Plan.isoflop(np.geomspace(1e18, 1e20, 4), 6, surface=truth)
+    runs = lawful.simulate(truth, plan, noise=0.003)
+    table = {"N": runs.N, "D": runs.D, "L": runs.L}
+    for values, said in ((doubtful, True), (sound, False)):
+        given = lawful.read_runs({**table, column: values * 12})
+        for budgets in ([], [1e22]):
+            analysis = lawful.analyse(given, method=method, budgets=budgets)
+            first = str(analysis).split("\n")[0]
+            assert (words in first) == said, first
+            assert ("oubtful" in decision_sentences(analysis)[0]) == said
+        assert (words in str(lawful.fit(given, method=method)).split("\n")[0]) == said
+
+
+def test_a_choice_by_the_average_carries_the_doubt():
+    plan = lawful.Plan.isoflop(np.geomspace(1e18, 1e20, 4), 6, surface=Surface.named("besiroglu"))
+    runs = lawful.simulate(Surface.named("besiroglu"), plan, noise=0.003)
+    table = {"N": runs.N, "D": runs.D, "L": runs.L, "dataset": ["web", "books"] * 12}
+    analysis = lawful.analyse(lawful.read_runs(table), budgets=[1e22])
+    made = choices_sheets(analysis, analysis.allocations, [], level=0.9, cost=None, count=1)
+    assert made[0].title.startswith("Doubtful: several experiments were fitted as one. At 1e22 FLOPs")

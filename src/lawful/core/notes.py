@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
@@ -114,6 +115,12 @@ NOTE_CODES: dict[str, str] = {
 }
 """The closed list of note codes, each with what it says in general."""
 
+DOUBTS: dict[str, str] = {
+    "several_experiments": "several experiments were fitted as one",
+    "unannealed": "rows look like checkpoints of unfinished runs",
+}
+"""Notes of the runs that make any answer doubtful, however well the law fits, as they stand in its first line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -148,3 +155,16 @@ class Note:
     def to_dict(self) -> dict[str, Any]:
         """Return the note as it stands in JSON."""
         return {"code": self.code, "message": self.message}
+
+
+def doubt_of(notes: Iterable[Note]) -> str:
+    """
+    Say what makes an answer doubtful before anything is fitted; empty where nothing does.
+
+    Examples
+    --------
+    >>> doubt_of([Note("several_experiments", "The table holds 2 experiments taken as one."), Note("pinned", "")])
+    'several experiments were fitted as one'
+    """
+    codes = {note.code for note in notes}
+    return " and ".join(text for code, text in DOUBTS.items() if code in codes)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
-from lawful.core.notes import Note, Status
+from lawful.core.notes import Note, Status, doubt_of
 from lawful.core.numbers import format_level, format_short, format_value
 from lawful.core.objective import Objective
 from lawful.core.sheet import Cell, Sheet
@@ -448,7 +448,10 @@ def fit_sheet(fit: Fit | FrontierFit, sure: Any = None, judged: Any = None) -> S
         What it is worth.
     """
     state = fit.status.key.replace("_", " ")
-    verdict = "" if judged is None else f"Verdict: {judged.verdict.value}. "
+    doubt = doubt_of(fit.notes)
+    verdict = f"Doubtful: {doubt}. " if doubt else ""
+    if judged is not None:
+        verdict = f"Verdict: {judged.verdict.value}{', but doubtful: ' if doubt else ''}{doubt}. "
     if fit.surface is not None:
         law, method = fit.surface.law, METHOD_TITLES.get(fit.method, fit.method)
         title = f"{method} fit of the {law.name} law to {_plural(len(fit.runs), 'run')}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lawful.core.notes import Note
+from lawful.core.notes import Note, doubt_of
 from lawful.core.numbers import format_count, format_flops, format_level, format_percent, format_short
 from lawful.core.sheet import Cell, Sheet, quantity, row
 from lawful.core.shown import Record, Shown
@@ -139,7 +139,8 @@ class Averaged(Shown):
     def sheets(self) -> tuple[Sheet, ...]:
         """Return a sheet per budget: N*, D* and L* first, then what the width of L* is made of."""
         said = () if self.record is None else (self.record.sentence(),)
-        return tuple(outlook_sheet(one, said if i == 0 else ()) for i, one in enumerate(self.outlooks))
+        doubt = doubt_of(self.ensemble.notes)
+        return tuple(outlook_sheet(one, said if i == 0 else (), doubt) for i, one in enumerate(self.outlooks))
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -285,13 +286,14 @@ def outlook_document(one: Outlook) -> dict[str, Any]:
     }
 
 
-def outlook_sheet(one: Outlook, sentences: tuple[str, ...] = ()) -> Sheet:
-    """Return N*, D* and L* with intervals, the laws' disagreement, and shares of the width."""
+def outlook_sheet(one: Outlook, sentences: tuple[str, ...] = (), doubt: str = "") -> Sheet:
+    """Return N*, D* and L* with intervals, the laws' disagreement, and shares of the width; what is doubtful first."""
     interval = one.interval
     cells = {name: quantity(name, getattr(one, name), interval[name])[1] for name in ("params", "tokens", "loss")}
     far = f"{format_short(one.beyond, 3)} times beyond the runs" if one.beyond > 1 else "within the runs' compute"
     named = (("N*", "params"), ("D*", "tokens"), ("L*", "loss"))
     title = f"At {format_flops(one.budget)}, {far}: {', '.join(f'{word} {cells[name]}' for word, name in named)}."
+    title = f"Doubtful: {doubt}. {title}" if doubt else title
     square = {name: part**2 for name, part in one.parts._asdict().items()}
     whole = sum(square.values())
     shares = ", ".join(f"{name} {format_percent(part / whole)}" for name, part in square.items())

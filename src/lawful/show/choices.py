@@ -8,6 +8,7 @@ from typing import Any
 
 from lawful.analysis.analysis import Analysis
 from lawful.core.cost import Cost
+from lawful.core.notes import doubt_of
 from lawful.core.numbers import format_count, format_flops, format_level, format_short
 from lawful.core.sheet import Cell, Sheet
 from lawful.decide.allocate import Allocation
@@ -75,7 +76,9 @@ def choices_sheets(
     """Return allocations and the choices under constraints, with what each costs."""
     sheets = list(analysis.allocation_sheets(allocations, level=level))
     if analysis.average is not None and sheets:
-        seen = (outlook_sheet(analysis.average.ensemble.outlook(one.budget, level)) for one in allocations)
+        found = analysis.average.ensemble
+        doubt = doubt_of(found.notes)
+        seen = (outlook_sheet(found.outlook(one.budget, level), doubt=doubt) for one in allocations)
         sheets = [sheet for pair in zip(seen, sheets, strict=True) for sheet in pair]
     spent = [one.budget for one in allocations] + [one.total for one in constrained]
     sheets += [sheet for one in constrained for sheet in one.sheets()]

@@ -177,7 +177,8 @@ class Draws(Shown):
         Interval of any quantity; NaN at both ends where fewer than two draws have one.
 
         NaN as well where Approach 1's draws lie to one side of its own estimate: a lower envelope
-        is made of minima, and resampled runs lose them.
+        is made of minima, and resampled runs lose them; and where Approach 2's are all the same:
+        a parabola through three sizes leaves nothing over that would tell its noise.
 
         Parameters
         ----------
@@ -211,6 +212,8 @@ class Draws(Shown):
             # No resample has a lower loss than all runs together, so the draws may miss their own estimate.
             if not ends[0] <= middle <= ends[1]:
                 return (float("nan"), float("nan"))
+        if self.fit.method == "approach2" and ends[1] - ends[0] <= SAME * abs(ends[1]):
+            return (float("nan"), float("nan"))
         if kind == "bca":
             left_out = self._jackknife().values(name, budget=budget, point=point)
             return bca(values, self._estimate(name, budget=budget, point=point), left_out, level)
@@ -339,6 +342,9 @@ def bootstrap(
     return extend(start, draws)
 
 
+SAME = 1e-9
+"""Relative width below which draws differ by rounding alone."""
+
 RESULTING = ("failed_draws", "one_sided_draws")
 """Notes that follow from the draws themselves and are written anew when there are more."""
 
@@ -394,6 +400,10 @@ def extend(draws: Draws, more: int) -> Draws:
         return made
     text = f"{made.failed} of {stop} bootstrap draws ({made.failed / stop:.1%}) have no finite answer; "
     text += "intervals are over the others and are too narrow for it."
+    if made.fit.method == "approach2" and made.failed < stop - 1 and np.isnan(made.interval("a")[0]):
+        text = f"{made.failed} of {stop} bootstrap draws ({made.failed / stop:.1%}) have no finite answer and the "
+        text += "others are all the same: a parabola through three sizes leaves nothing over that would tell its "
+        text += "noise, so no interval is given."
     return replace(made, notes=(*made.notes, Note("failed_draws", text)))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lawful.core.notes import Verdict
+from lawful.core.notes import Verdict, doubt_of
 from lawful.core.numbers import (
     format_count,
     format_count_interval,
@@ -56,6 +56,8 @@ def decision_sentences(analysis: Analysis, *, beside: bool = False) -> list[str]
     At 5.76e23 FLOPs train 72.2B parameters on 1.33T tokens, expected loss 1.974 nats per token
     """
     doubt = [] if analysis.verdict in SOUND else [f"Verdict: {analysis.verdict.value}; the notes say why."]
+    first = doubt_of(analysis.notes)
+    doubtful = f"Doubtful: {first}. " if first else ""
     if analysis.allocations:
         said = [allocation_sentence(allocation, level=analysis.level) for allocation in analysis.allocations]
         if analysis.average is not None:
@@ -68,6 +70,7 @@ def decision_sentences(analysis: Analysis, *, beside: bool = False) -> list[str]
             said = [f"{text[:-1]}, by the average of laws." for text in averaged] + [
                 f"By {law} alone: {s}" for s in said
             ]
+        said = [doubtful + said[0], *said[1:]]
         return said if beside else [*said, *doubt]
     frontier = analysis.fit.frontier
     grows = []
@@ -76,7 +79,7 @@ def decision_sentences(analysis: Analysis, *, beside: bool = False) -> list[str]
         text, low, high = format_uncertain(value, *ends)
         sure = f" ({format_level(analysis.level)} interval {low} to {high})" if np.all(np.isfinite(ends)) else ""
         grows.append(f"{symbol} grows as C^{text}{sure}")
-    return [f"No budget was given; over these runs {grows[0]} and {grows[1]}.", *doubt]
+    return [f"{doubtful}No budget was given; over these runs {grows[0]} and {grows[1]}.", *doubt]
 
 
 def allocation_sentence(allocation: Allocation, *, level: float) -> str:
