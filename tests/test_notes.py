@@ -228,6 +228,12 @@ def _(names):
     return lawful.check({**table, "dataset": np.repeat(names, 21)}).notes
 
 
+@case("check_surface", 6, 5)
+def _(rows):
+    N = np.geomspace(1e8, 3e9, rows)
+    return lawful.check({"params": N, "tokens": 20 * N, "loss": TRUTH.loss(N, 20 * N)}).notes
+
+
 @case("replicates_flagged", (0, 1), (0, 0))
 def _(seeds):
     table = {key: np.tile(column, 2) for key, column in sweep().items()}
