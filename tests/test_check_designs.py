@@ -223,6 +223,7 @@ class TestCheck:
         assert "best_of_cell" in codes
         assert "hyperparameter_sweep" not in codes
         assert np.allclose(checked.kept.L, loss)
+        assert [note.code for note in checked.kept.notes].count("hyperparameter_sweep") == 0
 
     def test_the_best_of_each_cell_may_be_asked_of_an_isoflop_sweep(self):
         truth = study_surface("chinchilla")

@@ -8,7 +8,7 @@ rules 1 to 7 on each experiment (a surface for designs that are not IsoFLOP), on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -185,7 +185,10 @@ class Checked(Shown):
             return runs
         message = f"check left out {flagged} of {among.size} rows: {flags_text(_count(among))}."
         said = [note for note in self.notes if note.code in ("replicates_flagged", "best_of_cell")]
-        return runs.take(self.reason_of(runs) == KEPT).with_notes(Note("check_flagged", message), *said)
+        left = runs.take(self.reason_of(runs) == KEPT)
+        if (among == NOT_BEST).any():
+            left = replace(left, notes=tuple(note for note in left.notes if note.code != "hyperparameter_sweep"))
+        return left.with_notes(Note("check_flagged", message), *said)
 
 
 def row_numbers(runs: Runs) -> IntArray:

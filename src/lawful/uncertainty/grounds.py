@@ -245,6 +245,22 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
     return Grounds(law, problem, z, freedom, shared, found.copies)
 
 
+def spare(fit: Any) -> int:
+    """
+    Count the runs beyond the free coefficients, copies left out; without any the law passes through them all.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> spare(lawful.fit(runs)), spare(lawful.fit(runs, fixed={"E": 1.7}))
+    (22, 23)
+    """
+    first = first_of_copies(fit.runs)
+    used = int((fit.runs.weight[first] > 0).sum())
+    return used - sum(name not in fit.fixed for name in fit.surface.law.identifiable)
+
+
 def _unpinned(fit: Any, runs: Runs) -> Linearised | None:
     """
     Return the fit without pins and bounds, linearised; None where nothing is pinned or it cannot be fitted.
