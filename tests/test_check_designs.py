@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.checks.surface import against_surface, curves_of, gross_strays, is_isoflop, strays
+from lawful.checks.surface import against_surface, gross_strays, is_isoflop, strays
 from lawful.checks.undertuned import undertuned
+from lawful.data.checkpoints import curve_codes
 from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 
@@ -74,12 +75,11 @@ class TestDesign:
 
     def test_curves_are_known_by_a_column_or_by_their_steps(self):
         N, D = np.repeat([1e8, 3e8, 9e8], 6), np.tile(1e9 * np.arange(1, 7), 3)
-        loss = 1.7 + 400 / N**0.34 + 1800 / D**0.37
-        assert curves_of(Runs.from_arrays(N, D, loss)).tolist() == np.repeat([0, 1, 2], 6).tolist()
+        assert curve_codes({}, N, D).tolist() == np.repeat([0, 1, 2], 6).tolist()
         uneven = D * np.tile([1, 2, 3, 5, 8, 13], 3)
-        assert curves_of(Runs.from_arrays(N, uneven, loss)) is None
-        named = Runs.from_arrays(N, uneven, loss, labels={"run": np.repeat(["a", "b", "c"], 6).astype(object)})
-        assert curves_of(named).tolist() == np.repeat([0, 1, 2], 6).tolist()
+        assert curve_codes({}, N, uneven) is None
+        names = {"run": np.repeat(["a", "b", "c"], 6).astype(object)}
+        assert curve_codes(names, N, uneven).tolist() == np.repeat([0, 1, 2], 6).tolist()
 
 
 class TestStrays:

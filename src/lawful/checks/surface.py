@@ -13,7 +13,7 @@ import numpy as np
 
 from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.cells import best_of_cells, cells_of, first_of_copies, tuned_columns
-from lawful.data.checkpoints import RUN_NAMES, SETTING_NAMES, even_curves, named_among, row_codes
+from lawful.data.checkpoints import curve_codes
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit
@@ -108,7 +108,7 @@ def is_isoflop(runs: Runs) -> bool:
         share = count / ((size.max() + 1) * (along.max() + 1))
         if min(size.max(), along.max()) >= 2 and share >= FULL and share > across:
             return False
-    if curves_of(runs) is not None:
+    if curve_codes(runs.labels, runs.N, runs.D) is not None:
         return False
     if np.unique(np.stack([size, runs.group]), axis=1).shape[1] < SIZES_PER_BUDGET * runs.budgets.size:
         return False
@@ -200,32 +200,13 @@ def surface_flags(runs: Runs) -> dict[str, BoolArray]:
     return {"exact_duplicate": copies, NOT_BEST: worse, SURFACE_OUTLIER: stray}
 
 
-def curves_of(runs: Runs) -> IntArray | None:
-    """
-    Label the training curves that rows are points of; None where rows are runs of their own.
-
-    Examples
-    --------
-    >>> curves_of(Runs.from_arrays([1e8, 1e8], [1e9, 2e9], [3.2, 3.1], labels={"run": np.array([7, 7])})).tolist()
-    [0, 0]
-    """
-    for key in named_among(RUN_NAMES, runs.labels)[:1]:
-        run = row_codes([runs.labels[key], runs.N])
-        rows = np.bincount(np.unique(np.stack([run, row_codes([runs.D])]), axis=1)[0])
-        return run if (rows > 1).sum() > rows.size / 2 else None
-    even, curves = even_curves(runs.labels, runs.N, runs.D)
-    if even <= curves / 2:
-        return None
-    return row_codes([runs.N, *(runs.labels[key] for key in named_among(SETTING_NAMES, runs.labels))])
-
-
 def annealed_ends(runs: Runs, found: IntArray) -> IntArray:
     """
     Of some runs, the last rows of training curves, if more than half of the curves have theirs among them.
 
     The loss drops where the learning rate does: such a row is the end of its run, and no mistake.
     """
-    curve = curves_of(runs)
+    curve = curve_codes(runs.labels, runs.N, runs.D)
     if curve is None or not found.size:
         return np.array([], dtype=np.intp)
     order = np.lexsort((runs.D, curve))
@@ -304,7 +285,7 @@ def _around(runs: Runs, kept: BoolArray) -> Around | None:
     slope = np.stack(columns, axis=1) / fitted[:, None]
     norm = np.sqrt((slope**2).sum(axis=0))
     slope = slope / np.where(norm > 0, norm, 1.0)
-    curve = curves_of(runs)
+    curve = curve_codes(runs.labels, runs.N, runs.D)
     if curve is not None:
         # Rows of one run share its error: each is judged beside the others of its own curve.
         slope = np.hstack([slope, (curve[:, None] == np.arange(curve.max() + 1)).astype(float)])

@@ -109,6 +109,7 @@ NOTE_CODES: dict[str, str] = {
     "uneven_noise": "The noise of the runs changes with their loss.",
     "unit_read": "A column was read in the unit that its header or its cells state.",
     "unreached": "One recipe never reaches the loss of the other.",
+    "whole_runs": "Rows of one training curve were held out together.",
     "wide_table": "Columns named by a budget were read as one row per run.",
     "window": "The parabolas of Approach 2 go through the sizes around each budget's lowest loss only.",
     "zero_coefficient": "A coefficient is exactly zero: non-negativity binds.",
