@@ -225,6 +225,7 @@ def check(
     best_of_cell: bool = False,
     where: str | None = None,
     drop: Sequence[int] = (),
+    group_by: str | None = None,
 ) -> Checked:
     """
     Label every run that should not count with a reason; delete nothing.
@@ -246,7 +247,7 @@ def check(
     by : str, optional
         Column that tells experiments apart, each of which is checked on its own. By
         default the column that a note of :func:`lawful.read_runs` would name, if any.
-    select, columns, weights, as_is, best_of_cell, where, drop
+    select, columns, weights, as_is, best_of_cell, where, drop, group_by
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -282,12 +283,14 @@ def check(
     """
     if isinstance(table, Runs):
         table.require()
-        if select or columns or weights:
+        if select or columns or weights or group_by:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         given = _from_runs(table)
     else:
-        given = _from_table(table, select, columns, weights, Handling(as_is, where=where, drop=tuple(drop)))
+        given = _from_table(
+            table, select, columns, weights, Handling(as_is, where=where, drop=tuple(drop), group_by=group_by)
+        )
     key, codes, names = _experiments(given, by)
     experiments = {}
     reason = np.full(codes.size, INVALID, dtype=object)
