@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import lawful
 from lawful.checks.check import check
 from lawful.cli import main
 from lawful.data.runs import Runs
@@ -153,3 +154,42 @@ def test_the_profile_says_whether_the_data_tell_k_from_one(sets: dict[str, Runs]
     low, high = profile(fit(sets[name], law="skaling"), "k", points=0).interval
     assert (high < 1) == told
     assert low > 0.3
+
+
+class TestWholeRuns:
+    """Rows of one training curve are held out together, whether a column names the run or its shape tells it."""
+
+    def table(self, named):
+        truth = lawful.Surface.named("chinchilla")
+        N = np.geomspace(4e7, 3e9, 7)
+        steps = np.arange(1, 9) / 8 if not named else np.array([0.05, 0.1, 0.3, 0.4, 0.7, 0.8, 0.9, 1.0])
+        sizes, tokens = np.repeat(N, 8), (30 * N[:, None] * steps).ravel()
+        loss = truth.loss(sizes, tokens) + np.repeat(np.random.default_rng(3).normal(0, 0.02, 7), 8)
+        table = {"n_params": sizes, "tokens_seen": tokens, "val_loss": loss}
+        return {**table, "run_name": np.repeat([f"m{i}" for i in range(7)], 8)} if named else table
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_no_run_is_on_both_sides(self, named):
+        runs = lawful.read_runs(self.table(named))
+        for train, test, values in origins(runs, "budget", 2, rolling=True):
+            assert set(runs.N[train]).isdisjoint(runs.N[test])
+            assert np.unique(runs.N[test]).size == 2
+            assert runs.C[train].max() < values.min()
+        train, test, values = origins(runs, "budget", 2, rolling=False)[0]
+        assert (train.size, test.size) == (40, 16)
+        assert np.allclose(values, 6 * 30 * np.unique(runs.N)[-2:] ** 2)
+
+    def test_it_is_said_and_the_differences_rest_on_runs(self):
+        found = lawful.audit(self.table(named=True), methods=["vpnls", "approach3"], laws=["chinchilla"], draws=0)
+        assert [note.code for note in found.notes] == ["whole_runs"]
+        assert "7 training curves" in found.notes[0].message
+        assert audit_document(found)["notes"][0]["code"] == "whole_runs"
+        # Of two runs of eight rows one is drawn twice half of the time, so the ends are their own means.
+        (gap,) = found.differences
+        first, second = (np.abs(score.error) for score in found.scores)
+        assert np.allclose(gap.interval, np.sort((second - first).reshape(2, 8).mean(axis=1)))
+
+    def test_too_few_ends_are_refused(self):
+        table = {key: column[:32] for key, column in self.table(named=True).items()}
+        with pytest.raises(lawful.IdentificationError, match="Holding out 2 of 4 budgets that runs end at leaves 2"):
+            lawful.audit(table, draws=0)

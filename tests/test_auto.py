@@ -154,3 +154,26 @@ def test_a_forecast_of_an_average_goes_into_the_ledger(
     assert tuple(entry["forecasts"][0]["prediction"]) == pytest.approx(made.prediction)
     assert main(["forecast", str(path), "--params", "1e8", "--tokens", "1e14", "--ledger", str(ledger)]) == 1
     assert "more than a factor 10 from the compute-optimal size" in capsys.readouterr().err
+
+
+def test_two_diverged_runs_do_not_withhold_the_average():
+    truth = lawful.Surface({"E": 1.52, "A": 910.0, "B": 640.0, "alpha": 0.37, "beta": 0.31})
+    plan = lawful.Plan.isoflop([2e18, 8e18, 3.2e19, 1.3e20], 7, surface=truth, width=6)
+    runs = lawful.simulate(truth, plan, noise=0.003, seed=4)
+    loss = runs.L.copy()
+    loss[[5, 16]] = [8.2, 11.0]
+    spoilt = lawful.Runs.from_arrays(runs.N, runs.D, loss, C=runs.C)
+    found = lawful.analyse(spoilt, budgets=[1e22], method="vpnls", draws=0, forecaster="average", intervals="none")
+    assert found.verdict == "not identified"  # squares follow the two
+    assert found.unaveraged == ""
+    low, high = found.average.outlooks[0].interval["params"]
+    assert low < truth.optimum(1e22).params < high
+
+
+def test_runs_that_tell_no_optimum_by_any_fit_withhold_it():
+    N = np.geomspace(2e7, 5e9, 12)
+    loss = 1.7 + 400 / N**0.34 + 1800 / (20 * N) ** 0.37 + np.random.default_rng(1).normal(0, 0.003, 12)
+    loss[7] = 9.0
+    runs = lawful.Runs.from_arrays(N, 20 * N, loss)
+    found = lawful.analyse(runs, budgets=[1e22], method="vpnls", draws=0, forecaster="average")
+    assert found.average is None

@@ -12,13 +12,16 @@ import pytest
 import lawful
 from lawful.cli import main
 from lawful.cli.plan import parse_budget_range
+from lawful.data.runs import Runs
 from lawful.design.design import Sweep, plan
 from lawful.design.exchange import Limits, improve
 from lawful.design.information import Centre, anchored, around, decision_slope, information, sensitivities, variance
 from lawful.design.plan import plan_isoflop, simulate
+from lawful.design.priced import TYPICAL_K, priced
 from lawful.design.rehearsal import check_plan
 from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, OutputError, UnsupportedError
+from lawful.laws.laws import LAWS
 from lawful.show.planned import plan_document, plan_rows, write_manifest
 from lawful.uncertainty.delta import delta
 
@@ -333,3 +336,65 @@ def test_a_plan_that_is_no_better_than_the_grid_is_not_praised():
     worse = dataclasses.replace(found, grid_error=0.76 * found.error)
     assert "times as large" not in str(worse)
     assert "the usual grid's is no larger" in str(worse)
+
+
+PRICED_GRID = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=lawful.Surface.named("besiroglu"))
+
+
+@pytest.mark.parametrize("decision", ["params", "loss"])
+def test_a_plan_is_priced_under_the_coupled_law_as_finite_differences_have_it(decision):
+    prior = lawful.Surface.named("besiroglu")
+    law = LAWS["skaling"]
+    # Logs of A and B: their own sizes are a million apart.
+    middle = np.array([prior["E"], np.log(prior["A"]), np.log(prior["B"]), prior["alpha"], prior["beta"], 1.0])
+
+    def coefficients(theta):
+        return dict(zip(law.names, [theta[0], *np.exp(theta[1:3]), *theta[3:]], strict=True))
+
+    def answer(theta):
+        best = lawful.Surface(coefficients(theta), law).optimum(1e23)
+        return float(np.log(best.params) if decision == "params" else best.loss)
+
+    def slopes(f):
+        steps = 1e-5 * np.maximum(np.abs(middle), 0.1)
+        return np.array([(f(middle + h) - f(middle - h)) / (2 * h.max()) for h in np.diag(steps)])
+
+    rows = slopes(lambda theta: law.loss(coefficients(theta), PRICED_GRID.N, PRICED_GRID.D)).T
+    slope = slopes(answer)
+    scale = np.sqrt((rows**2).sum(axis=0))
+    expected = np.linalg.norm(np.linalg.lstsq((rows / scale).T, slope / scale, rcond=None)[0])
+    found = priced(prior, PRICED_GRID, 1e23)
+    assert getattr(found, f"coupled_{decision}") == pytest.approx(expected, rel=1e-3)
+    assert getattr(found, decision) <= expected * (1 + 1e-6)
+
+
+def test_what_a_wrong_law_misses_is_what_a_cold_fit_misses(asymmetric):
+    runs = lawful.Plan.isoflop([1e18, 1e19, 1e20, 1e21], 9, surface=asymmetric, width=4)
+    found = priced(asymmetric, runs, 1e24)
+    reducible = asymmetric.loss(runs.N, runs.D) - asymmetric["E"]
+    middle = np.exp(np.log(reducible).mean())
+    loss = asymmetric["E"] + middle * (reducible / middle) ** TYPICAL_K
+    cold = lawful.fit(Runs.from_arrays(runs.N, runs.D, loss), method="vpnls").surface
+    missed = np.log(cold.optimum(1e24).params / asymmetric.optimum(1e24).params)
+    assert found.missed == pytest.approx(float(missed), rel=1e-3)
+    choice = float(asymmetric.optimum(1e24).tokens) * np.exp(-found.missed)
+    assert found.waste == pytest.approx(asymmetric.price(choice, 1e24).fraction, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "name", ["symmetric", "chinchilla", "asymmetric", "soda", "sparse-nmm", "hoffmann", "besiroglu"]
+)
+@pytest.mark.parametrize("decision", ["params", "loss"])
+def test_the_trade_is_told_for_every_surface(name, decision):
+    prior = lawful.Surface.named(name)
+    found = plan([1e18, 1e19, 1e20], target=1e23, prior=prior, total_flops=1.5e21, sweep=Sweep(decision=decision))
+    mine, grid = found.priced
+    assert getattr(mine, decision) == pytest.approx(found.error, rel=1e-6)
+    assert getattr(grid, decision) == pytest.approx(found.grid_error, rel=1e-6)
+    assert found.gain > 1
+    text = str(found)
+    assert f"The plan is not made for {'the loss' if decision == 'params' else 'ln N*'} at the target" in text
+    assert "If the terms are coupled" in text
+    document = plan_document(found)["priced"]
+    assert document["k"] == TYPICAL_K
+    assert document["plan"]["coupled_params"] >= document["plan"]["params"]

@@ -228,6 +228,20 @@ def _(names):
     return lawful.check({**table, "dataset": np.repeat(names, 21)}).notes
 
 
+@case("check_surface", 6, 5)
+def _(rows):
+    N = np.geomspace(1e8, 3e9, rows)
+    return lawful.check({"params": N, "tokens": 20 * N, "loss": TRUTH.loss(N, 20 * N)}).notes
+
+
+@case("whole_runs", 2, 1)
+def _(rows):
+    N, D = np.repeat(np.geomspace(1e8, 3e9, 10), 2), np.tile([2e9, 9e9], 10)
+    names = np.array([f"r{i // rows}" for i in range(20)], dtype=object)
+    table = {"run": names, "params": N, "tokens": D, "loss": TRUTH.loss(N, D)}
+    return lawful.audit(table, laws=["chinchilla"], methods=["vpnls"], draws=0).notes
+
+
 @case("replicates_flagged", (0, 1), (0, 0))
 def _(seeds):
     table = {key: np.tile(column, 2) for key, column in sweep().items()}

@@ -249,3 +249,19 @@ def test_uneven_noise_is_no_reason_to_refuse():
         noise = np.random.default_rng([seed, 17]).standard_normal(N.size) * 0.02 * (mean - E) ** 1.5
         refused += judge(lawful.fit(runs_of(N, D, mean + noise))).test.refused
     assert refused <= 3
+
+
+@pytest.mark.parametrize("kind", ["profile", "delta"])
+def test_as_many_runs_as_coefficients_tell_no_interval(kind):
+    # The law passes through any five losses, so their misfit of nothing says nothing of the noise.
+    N, D = np.array([1e8, 1e8, 3e8, 9e8, 9e8]), np.array([2e9, 4e10, 1e10, 3e9, 5e10])
+    noise = np.random.default_rng(2).normal(0, 0.05, 5)
+    runs = lawful.Runs.from_arrays(N, D, 1.7 + 400 / N**0.34 + 900 / D**0.3 + noise)
+    fit = lawful.fit(runs, method="vpnls")
+    judged = judge(fit)
+    assert (judged.verdict.value, judged.reason) == ("not identified", "few")
+    assert "has as many coefficients" in judged.notes[0].message
+    assert np.isnan([fit.intervals(kind).of(name) for name in ("E", "alpha")]).all()
+    assert np.isnan(fit.intervals(kind).prediction(point=(3e8, 1e10))).all()
+    copies = lawful.Runs.from_arrays(*(np.tile(v, 3) for v in (N, D, runs.L)))
+    assert judge(lawful.fit(copies, method="vpnls")).reason == "few"

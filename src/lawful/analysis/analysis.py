@@ -368,7 +368,11 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     pricing = _pricing(judged, found, truth)
     made = tuple(_as_judged(one, judged, table, pricing) for one in made)
     notes.extend(judged.notes)
-    if average and judged.reason not in ("", "wide") and any(judged.withholds(c, table) for c in targets):
+    if (
+        average
+        and _untold(judged, table, targets)
+        and _untold(_judged_steadily(found, judged, targets), table, targets)
+    ):
         average, unaveraged = None, "the runs do not tell the compute-optimal size; the note not_identified says why."
     notes.extend(_allocation_notes(found, made))
     notes.extend(average.notes if average else ())
@@ -379,6 +383,23 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     return Analysis(
         found, drawn, made, isoflop, truth, tuple(notes), level, sure, judged, average=average, unaveraged=unaveraged
     )
+
+
+def _untold(judged: Judgement, runs: Runs, budgets: Sequence[float]) -> bool:
+    """Whether the runs do not tell the optimum at some budget, be it roughly."""
+    return judged.reason not in ("", "wide") and any(judged.withholds(c, runs) for c in budgets)
+
+
+def _judged_steadily(found: Fit | FrontierFit, judged: Judgement, budgets: Sequence[float]) -> Judgement:
+    """
+    Judge the runs by a fit that a few of them do not lead, where squares were fitted.
+
+    Two diverged runs can take the optimum from squares; members of the average listen to them no more than that fit.
+    """
+    if found.surface is None or found.objective != Objective.squared():
+        return judged
+    steady = fit(found.runs, law=found.surface.law)
+    return judge(steady, budgets) if steady.objective != found.objective else judged
 
 
 UNTOLD = {

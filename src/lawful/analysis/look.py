@@ -224,6 +224,7 @@ def look(
     best_of_cell: bool = False,
     where: str | None = None,
     drop: Sequence[int] = (),
+    group_by: str | None = None,
 ) -> Look:
     """
     Say what a table is, what can be done with it, and what to run next.
@@ -232,7 +233,7 @@ def look(
     ----------
     table : path, paths, pandas DataFrame, mapping of str to array_like, or Runs
         As for :func:`lawful.read_runs`. A table that it refuses is looked at all the same: ``refused`` says why.
-    select, columns, weights, as_is, best_of_cell, where, drop
+    select, columns, weights, as_is, best_of_cell, where, drop, group_by
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -256,7 +257,7 @@ def look(
     "lawful look runs.csv --columns params='params*1e6' --columns tokens='tokens*1e9'"
     """
     asked = {"columns": columns, "select": select, "weights": weights, "as_is": as_is, "best_of_cell": best_of_cell}
-    options = {**asked, "where": where, "drop": drop}
+    options = {**asked, "where": where, "drop": drop, "group_by": group_by}
     if isinstance(table, Runs):
         if _flags(options):
             msg = "These runs were read already; give options of reading when reading their table."
@@ -265,7 +266,7 @@ def look(
     data, header, source = load_columns(table)
     given, raw = _argument(table), open_table(data, source, header)
     opening, roles = raw, named_roles(raw)
-    handling = Handling(as_is, best_of_cell, where, tuple(drop))
+    handling = Handling(as_is, best_of_cell, where, tuple(drop), group_by=group_by)
 
     def reading(handling: Handling) -> tuple[Table, Runs]:
         nonlocal opening, roles
@@ -452,7 +453,7 @@ def _with_next(found: Look, given: str, asked: Mapping[str, Any]) -> Look:
     top = found.budgets[-1].budget * BEYOND
     target = f"--budget {format_scientific(float(f'{top:.1g}'))} --out result"
     if "unannealed" in codes and works["isoflops"]:
-        of_rows = {name: value for name, value in asked.items() if name not in ("weights", "best_of_cell")}
+        of_rows = {name: value for name, value in asked.items() if name not in ("weights", "best_of_cell", "group_by")}
         command = f"isoflops {given}{_flags(of_rows)} --out points.csv"
     elif found.tuned:
         command = f"look {given}{options} --best-of-cell"

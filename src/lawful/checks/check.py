@@ -2,22 +2,24 @@
 Check runs before they are fitted: a reason for every run that should not count, and nothing deleted.
 
 The path of one table: clean columns, rule 0 on their values, runs of what is left,
-rules 1 to 7 on each experiment, one reason per row.
+rules 1 to 7 on each experiment (a surface for designs that are not IsoFLOP), one reason per row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lawful.checks.rules import DEFAULT_THRESHOLDS, INVALID, KEPT, RULES, SENTENCES, Thresholds
+from lawful.checks.surface import FEWEST, NOT_BEST, SURFACE_SENTENCES, against_surface, gross_strays, surface_flags
 from lawful.core.notes import Note
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
+from lawful.data.cells import best_of_cells, cells_of
 from lawful.data.columns import SEED_NAMES, find_column, listed, normalise
 from lawful.data.runs import Runs
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, select_rows
@@ -33,6 +35,12 @@ ROWS_NAMED = 6
 
 WHOLE = ""
 """Name of the only experiment of a table."""
+
+EVERY = {**SENTENCES, **SURFACE_SENTENCES}
+"""Every code with its sentence: the rules in their order, then those of designs that are not IsoFLOP."""
+
+OF_ANY = (INVALID, "exact_duplicate")
+"""Rules that run on every design."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +100,9 @@ class Checked(Shown):
         rows = tuple(
             row(code, Cell(count, "integer"), listed(self.row[self.reason == code].tolist(), ROWS_NAMED) or "-")
             for code, count in self.counts.items()
+            if count or self._ran(code)
         )
-        meanings = tuple(f"{code}: {SENTENCES[code]}" for code, count in self.counts.items() if count)
+        meanings = tuple(f"{code}: {EVERY[code]}" for code, count in self.counts.items() if count)
         title = f"{int((~self.outlier).sum())} of {len(self)} runs kept"
         sheets = [Sheet(title, (), ("rule", "runs", "rows"), rows, "", meanings, self.notes)]
         if len(self.names) > 1:
@@ -103,6 +112,10 @@ class Checked(Shown):
                 each.append(row(name, f"{(reason == KEPT).sum()} of {reason.size}", flags_text(_count(reason)) or "-"))
             sheets.append(Sheet(f"By {self.by}.", (), (str(self.by), "kept", "flagged"), tuple(each)))
         return tuple(sheets)
+
+    def _ran(self, code: str) -> bool:
+        """Whether a rule was asked of any experiment: those of budgets are not where all were judged by surfaces."""
+        return code in OF_ANY or any(not against_surface(runs) for runs in self.experiments.values())
 
     @property
     def outlier(self) -> BoolArray:
@@ -116,7 +129,11 @@ class Checked(Shown):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows flagged by each rule, in the order of the rules, zeros included."""
+        """
+        Rows flagged by each rule, in the order of the rules, zeros included.
+
+        Codes of designs that are not IsoFLOP follow where they flagged a run.
+        """
         return _count(self.reason)
 
     @property
@@ -167,8 +184,11 @@ class Checked(Shown):
         if not flagged:
             return runs
         message = f"check left out {flagged} of {among.size} rows: {flags_text(_count(among))}."
-        said = [note for note in self.notes if note.code == "replicates_flagged"]
-        return runs.take(self.reason_of(runs) == KEPT).with_notes(Note("check_flagged", message), *said)
+        said = [note for note in self.notes if note.code in ("replicates_flagged", "best_of_cell")]
+        left = runs.take(self.reason_of(runs) == KEPT)
+        if (among == NOT_BEST).any():
+            left = replace(left, notes=tuple(note for note in left.notes if note.code != "hyperparameter_sweep"))
+        return left.with_notes(Note("check_flagged", message), *said)
 
 
 def row_numbers(runs: Runs) -> IntArray:
@@ -177,7 +197,8 @@ def row_numbers(runs: Runs) -> IntArray:
 
 
 def _count(reason: AnyArray) -> dict[str, int]:
-    return {code: int((reason == code).sum()) for code in SENTENCES}
+    counts = {code: int((reason == code).sum()) for code in EVERY}
+    return {code: count for code, count in counts.items() if count or code in SENTENCES}
 
 
 def flags_text(counts: Mapping[str, int]) -> str:
@@ -204,6 +225,7 @@ def check(
     best_of_cell: bool = False,
     where: str | None = None,
     drop: Sequence[int] = (),
+    group_by: str | None = None,
 ) -> Checked:
     """
     Label every run that should not count with a reason; delete nothing.
@@ -212,6 +234,9 @@ def check(
     starts, and see only the rows not yet flagged: ``invalid_value``,
     ``exact_duplicate``, ``near_duplicate_params``, ``too_few_points``, ``off_center``,
     ``spline_outlier``, ``negative_curvature``, ``weak_curvature``, ``too_few_post_qc``.
+    Where runs do not stand in budgets (ladders, grids, irregular designs, training curves), they are judged against
+    the law through the rest instead, worst first: ``exact_duplicate`` for copies, ``not_best_of_cell`` for
+    all but the best setting of each N and D, ``surface_outlier``.
 
     Parameters
     ----------
@@ -222,7 +247,7 @@ def check(
     by : str, optional
         Column that tells experiments apart, each of which is checked on its own. By
         default the column that a note of :func:`lawful.read_runs` would name, if any.
-    select, columns, weights, as_is, best_of_cell, where, drop
+    select, columns, weights, as_is, best_of_cell, where, drop, group_by
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -258,12 +283,14 @@ def check(
     """
     if isinstance(table, Runs):
         table.require()
-        if select or columns or weights:
+        if select or columns or weights or group_by:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         given = _from_runs(table)
     else:
-        given = _from_table(table, select, columns, weights, Handling(as_is, best_of_cell, where, tuple(drop)))
+        given = _from_table(
+            table, select, columns, weights, Handling(as_is, where=where, drop=tuple(drop), group_by=group_by)
+        )
     key, codes, names = _experiments(given, by)
     experiments = {}
     reason = np.full(codes.size, INVALID, dtype=object)
@@ -271,14 +298,14 @@ def check(
         index = np.flatnonzero((codes == code) & given.valid)
         if index.size:
             experiments[name] = given.build(index, {} if key is None else {key: name})
-            reason[index] = apply_rules(experiments[name], thresholds)
+            reason[index] = _reasons(experiments[name], thresholds, best_of_cell=best_of_cell)
     usable = np.flatnonzero(given.valid)
     runs = given.build(usable, {}) if usable.size and key is not None else experiments.get(WHOLE)
     notes = () if runs is None else tuple(note for note in runs.notes if note.code != "several_experiments")
     if key is not None:
         text = f"The table holds {len(names)} experiments (column {key!r}: {listed(names, VALUES_OFFERED)})"
         notes += (Note("check_by", f"{text}; the rules ran on each apart."),)
-    notes += _replicates(given.labels, reason)
+    notes = _without_sweep(notes, reason) + _replicates(given.labels, reason) + _judged_by(experiments)
     return Checked(
         reason=reason,
         row=given.rows.row,
@@ -305,9 +332,46 @@ def _replicates(labels: Mapping[str, AnyArray], reason: AnyArray) -> tuple[Note,
     return (Note("replicates_flagged", message),)
 
 
+def _reasons(runs: Runs, thresholds: Thresholds, *, best_of_cell: bool) -> AnyArray:
+    """Apply the rules to the best of every cell alone where that was asked for, else to all runs."""
+    if not best_of_cell:
+        return apply_rules(runs, thresholds)
+    runs.require()
+    reason = np.full(len(runs), NOT_BEST, dtype=object)
+    kept = best_of_cells(runs.L, cells_of(runs.N, runs.D))
+    reason[kept] = apply_rules(runs.take(kept), thresholds)
+    return reason
+
+
+def _without_sweep(notes: tuple[Note, ...], reason: AnyArray) -> tuple[Note, ...]:
+    """Say that the best of each cell is kept where that is so, in place of the advice to do it."""
+    worse = int((reason == NOT_BEST).sum())
+    if not worse:
+        return notes
+    text = (
+        f"The best run of each cell of one N and D is kept: {worse} of {reason.size} runs have another one below them."
+    )
+    return (*(note for note in notes if note.code != "hyperparameter_sweep"), Note("best_of_cell", text))
+
+
+def _judged_by(experiments: Mapping[str, Runs]) -> tuple[Note, ...]:
+    """Say which experiments were judged against a surface."""
+    names = [name for name, runs in experiments.items() if against_surface(runs)]
+    if not names:
+        return ()
+    which = "" if names == [WHOLE] else f" of {listed(map(repr, names), VALUES_OFFERED)}"
+    small = [name for name in names if len(experiments[name]) < FEWEST]
+    few = f", if of {FEWEST} or more" if small else ""
+    text = (
+        f"The runs{which} do not stand in budgets with several sizes each, so no IsoFLOP curve judges them: each was "
+        f"compared with the law through the other runs{few}."
+    )
+    return (Note("check_surface", text),)
+
+
 def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> AnyArray:
     """
-    Apply rules 1 to 7 to the runs of one experiment.
+    Apply rules 1 to 7 to the runs of one experiment, or judge them against a surface if it is no IsoFLOP design.
 
     Parameters
     ----------
@@ -326,11 +390,18 @@ def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> AnyA
     >>> apply_rules(Runs.from_arrays([1e8, 2e8], [2e9, 1e9], [3.1, 3.2])).tolist()
     ['too_few_points', 'too_few_points']
     """
+    reason = np.full(len(runs), KEPT, dtype=object)
+    if against_surface(runs):
+        for code, flagged in surface_flags(runs).items():
+            reason[flagged] = code
+        return reason
     # Rules need the numbers alone; labels would be copied from rule to rule.
     numbers = Runs.from_arrays(runs.N, runs.D, runs.L, C=runs.C, groups=(runs.group.copy(), runs.budgets.copy()))
-    reason = np.full(len(runs), KEPT, dtype=object)
     for rule in RULES:
         left = np.flatnonzero(reason == KEPT)
+        if rule.code == "too_few_points" and left.size:
+            reason[left[gross_strays(numbers.take(left))]] = "spline_outlier"
+            left = np.flatnonzero(reason == KEPT)
         if left.size:
             reason[left[rule.flag(numbers.take(left), thresholds)]] = rule.code
     return reason

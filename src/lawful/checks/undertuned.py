@@ -1,9 +1,10 @@
-"""Undertuned runs: a few losses far above an otherwise tight IsoFLOP curve."""
+"""Undertuned runs: a few losses far above an otherwise tight IsoFLOP curve, or above the law through the others."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from lawful.checks.surface import LEAST, is_isoflop, strays
 from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import Array, IntArray
@@ -13,6 +14,9 @@ from lawful.solve.parabola import Abscissae
 
 LEVEL = 0.04
 """Bound on the chance of a note where there is Gaussian noise alone; with the fit of a surface it stays below 5%."""
+
+SURFACE_LEVEL = 0.01
+"""The same for designs that are not IsoFLOP, where the noise may be uneven and the law is refitted."""
 
 FEWEST_FREEDOM = 2
 """Degrees of freedom that the noise of a budget is estimated from at the least."""
@@ -27,6 +31,8 @@ TINY = 1e-9
 """Relative size below which a number is rounding."""
 
 BUDGETS_NAMED = 5
+
+ROWS_NAMED = 10
 
 
 def undertuned(fit: Fit) -> tuple[Note, ...]:
@@ -54,7 +60,11 @@ def undertuned(fit: Fit) -> tuple[Note, ...]:
     -----
     The residuals of the fit are judged by :func:`runs_above`, and again with their sign
     turned. A budget is named where the former finds runs and the latter none. A budget
-    whose runs are all equally undertuned cannot be told this way.
+    whose runs are all equally undertuned cannot be told this way. A run less than 0.3% of its loss above is not named,
+    however small the noise.
+
+    Runs of other designs (ladders, grids, training curves) are compared with the law through the others by
+    :func:`~lawful.checks.surface.strays`, and named where runs lie far above it and none far below.
 
     Examples
     --------
@@ -70,13 +80,18 @@ def undertuned(fit: Fit) -> tuple[Note, ...]:
 1 at 1e18 FLOPs (row 4), 1 at 1e19 FLOPs (row 13); look at how they were tuned; lawful check shows the curves.
     """
     runs, residuals = fit.runs, fit.residuals
-    above, below = runs_above(runs, residuals), runs_above(runs, -residuals)
+    if not is_isoflop(runs):
+        return _undertuned_off_budgets(fit)
+    off = residuals if fit.objective.is_log else residuals / runs.L
+    above, below = (
+        found[np.abs(off[found]) > LEAST] for found in (runs_above(runs, e) for e in (residuals, -residuals))
+    )
     noisy = np.unique(runs.group[below])
     found = above[~np.isin(runs.group[above], noisy)]
     if not found.size:
         return ()
     groups = np.unique(runs.group[found])
-    row = np.arange(1, len(runs) + 1) if runs.row is None else runs.row
+    row = _rows(runs)
     where = [
         f"{here.size} at {format_short(runs.budgets[group], 3)} FLOPs (row {', '.join(map(str, row[here].tolist()))})"
         for group in groups[:BUDGETS_NAMED]
@@ -88,6 +103,30 @@ def undertuned(fit: Fit) -> tuple[Note, ...]:
         f"where none lies as far below, as undertuned runs do: {', '.join(where)}"
         f"{f' and {more} more budgets' if more else ''}; "
         "look at how they were tuned; lawful check shows the curves."
+    )
+    return (Note("undertuned", message),)
+
+
+def _rows(runs: Runs) -> IntArray:
+    return np.arange(1, len(runs) + 1) if runs.row is None else runs.row
+
+
+def _undertuned_off_budgets(fit: Fit) -> tuple[Note, ...]:
+    """Say which runs of a ladder, a grid or the like lie above the law through the others."""
+    runs = fit.runs
+    if set(fit.surface.law.columns) != {"N", "D"}:
+        return ()
+    found = strays(runs, SURFACE_LEVEL, side=1)
+    if not found.size or strays(runs, SURFACE_LEVEL, side=-1).size:
+        return ()
+    rows = _rows(runs)[found]
+    named = ", ".join(map(str, rows[:ROWS_NAMED])) + (
+        f" and {rows.size - ROWS_NAMED} more" if rows.size > ROWS_NAMED else ""
+    )
+    lie, rows_word = ("lies", "row") if found.size == 1 else ("lie", "rows")
+    message = (
+        f"{found.size} of {len(runs)} runs {lie} far above the law through the others, where none lies as far below, "
+        f"as undertuned runs do: {rows_word} {named}; look at how they were tuned; `check` leaves them out."
     )
     return (Note("undertuned", message),)
 
@@ -118,7 +157,8 @@ def runs_above(runs: Runs, residuals: Array, level: float = LEVEL) -> IntArray:
     residual is compared with Student's t, one-sided, taken away, and the rest judged
     again, up to a quarter of the runs; all up to the last that passes count. That is the
     generalised extreme studentised deviate test of Rosner (1983), in which no
-    undertuned run hides another. Bonferroni's correction covers every run of every
+    undertuned run hides another. Runs that repeat a size at a budget share what their size does, so their mean
+    is judged. Bonferroni's correction covers every run of every
     budget and every step.
     """
     from scipy.special import stdtrit
@@ -128,21 +168,34 @@ def runs_above(runs: Runs, residuals: Array, level: float = LEVEL) -> IntArray:
     curves = [curve for curve in curves if curve.size >= FEWEST_FREEDOM + 4]
     total = sum(curve.size for curve in curves)
     found: list[IntArray] = []
-    for curve in curves:
+    for whole in curves:
+        curve, mean = _cells(runs, residuals, whole)
+        if curve.size < FEWEST_FREEDOM + 4:
+            continue
         steps = max(1, min(MOST_STEPS, int(LARGEST_SHARE * curve.size)))
         kept, taken, passed = curve, [], 0
         for _ in range(steps):
             freedom = kept.size - 4
             if freedom < FEWEST_FREEDOM:
                 break
-            t = _studentised(np.log(runs.N[kept]), residuals[kept])
+            t = _studentised(np.log(runs.N[kept]), mean[kept])
             worst = int(np.argmax(t))
             taken.append(kept[worst])
             kept = np.delete(kept, worst)
             if t[worst] > stdtrit(freedom, 1 - level / (total * steps)):
                 passed = len(taken)
-        found.append(np.array(taken[:passed], dtype=np.intp))
+        found.append(whole[np.isin(runs.N[whole], runs.N[taken[:passed]])])
     return np.concatenate(found) if found else np.array([], dtype=np.intp)
+
+
+def _cells(runs: Runs, residuals: Array, curve: IntArray) -> tuple[IntArray, Array]:
+    """First run of every size of a budget, and the mean residual of its size in the place of each, shape (n,)."""
+    sizes, first, which = np.unique(runs.N[curve], return_index=True, return_inverse=True)
+    mean = residuals.copy()
+    if sizes.size == curve.size:
+        return curve, mean
+    mean[curve[first]] = np.bincount(which, residuals[curve]) / np.bincount(which)
+    return curve[np.sort(first)], mean
 
 
 def _studentised(x: Array, y: Array) -> Array:

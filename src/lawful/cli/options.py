@@ -165,6 +165,15 @@ class Reading:
         list[str] | None,
         typer.Option("--drop", metavar="ROWS", help="Leave out rows, counted from 1: 3,17-19.", rich_help_panel=DATA),
     ] = None
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            metavar="COLUMN",
+            help="Column that names the budget of each run, where compute does not tell.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
     check: Annotated[
         bool,
         typer.Option("--check", help="Leave out the runs that lawful check flags, and say so.", rich_help_panel=DATA),
@@ -192,7 +201,8 @@ class Reading:
         """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""
         asked = {"columns": values.parse_columns(self.columns), "select": values.parse_selection(self.select)}
         handling = {"as_is": self.as_is, "best_of_cell": self.best_of_cell, "where": self.where}
-        return {**asked, "weights": self.weights, **handling, "drop": values.parse_rows(self.drop)}
+        rows = {"drop": values.parse_rows(self.drop), "group_by": self.group_by}
+        return {**asked, "weights": self.weights, **handling, **rows}
 
     def read(self, path: str | Sequence[str], needs: Sequence[str] | None = None) -> Runs:
         """Read the runs that have the columns needed; with --check those that the check keeps."""

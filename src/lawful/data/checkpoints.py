@@ -143,3 +143,27 @@ def even_curves(labels: Mapping[str, AnyArray], N: Array, D: Array) -> tuple[int
         steps = np.diff(np.unique(tokens))
         even += steps.size + 1 >= LEAST_STEPS and np.ptp(steps) <= EVEN_STEPS * steps.mean()
     return int(even), len(parts)
+
+
+def curve_codes(labels: Mapping[str, AnyArray], N: Array, D: Array) -> IntArray | None:
+    """
+    Label the training curves that rows are points of; None where rows are runs of their own.
+
+    A column that names the run decides, if there is one: rows are points where most runs have several token counts.
+    Without one, rows of one size and setting are a curve where most such curves grow by equal steps of tokens.
+
+    Examples
+    --------
+    >>> curve_codes({"run": np.array([7, 7])}, np.array([1e8, 1e8]), np.array([1e9, 2e9])).tolist()
+    [0, 0]
+    >>> curve_codes({}, np.array([1e8, 2e8]), np.array([1e9, 2e9])) is None
+    True
+    """
+    for key in named_among(RUN_NAMES, labels)[:1]:
+        run = row_codes([labels[key], N])
+        rows = np.bincount(np.unique(np.stack([run, row_codes([D])]), axis=1)[0])
+        return run if (rows > 1).sum() > rows.size / 2 else None
+    even, curves = even_curves(labels, N, D)
+    if even <= curves / 2:
+        return None
+    return row_codes([N, *(labels[key] for key in named_among(SETTING_NAMES, labels))])

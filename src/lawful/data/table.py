@@ -17,7 +17,7 @@ import numpy as np
 from lawful.core.cost import Cost, Pricing
 from lawful.core.expression import parse
 from lawful.core.notes import Note
-from lawful.core.numbers import format_scientific
+from lawful.core.numbers import format_scientific, format_short
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.cells import best_of_cells, cells_of, kept_note, sweep_note, tuned_columns
 from lawful.data.checkpoints import checkpoint_notes, row_codes
@@ -51,6 +51,9 @@ from lawful.errors import InputError
 NOMINAL_SHARE = 0.5
 """A budget column is nominal when at least this fraction of the runs share their value with a run of another size."""
 
+WIDEST_GROUP = 2.0
+"""Runs this factor off the mean of a named group have no budget in common."""
+
 MOST_EXPERIMENTS = 50
 """A column with more values than this tells runs apart, not experiments."""
 
@@ -76,6 +79,8 @@ class Handling:
         Rows left out, counted from 1 as messages count them.
     needs : tuple of str, optional
         Columns that will be read: N, D, C, U or others of the table; two of N, D and C if not given.
+    group_by : str, optional
+        Column that names the budget of each run, where compute does not tell which runs belong together.
     """
 
     as_is: bool = False
@@ -83,6 +88,7 @@ class Handling:
     where: str | None = None
     drop: tuple[int, ...] = ()
     needs: tuple[str, ...] | None = None
+    group_by: str | None = None
 
     @property
     def least(self) -> int:
@@ -519,7 +525,10 @@ def table_runs(
         labels = {key: column[kept] for key, column in labels.items()}
     else:
         said += sweep_note(tuned, cell)
-    groups = _budget_groups(C, N, roles.get("budget"), said)
+    if handling.group_by is None:
+        groups = _budget_groups(C, N, roles.get("budget"), said)
+    else:
+        groups = _named_groups(C, table, handling.group_by, said)
     said += _several_experiments(labels, table.selection, (N, groups[0]))
     said += checkpoint_notes(labels, N, D)
     kept_of = _kept_of(table, labels, used, said)
@@ -633,6 +642,35 @@ def _budget_groups(C: Array, N: Array, key: str | None, notes: list[Note]) -> tu
     )
     notes.append(Note("budget_groups", message[0].upper() + message[1:]))
     return near, centres
+
+
+def _named_groups(C: Array, table: Table, name: str, notes: list[Note]) -> tuple[IntArray, Array]:
+    """Budget groups by the values of a column; a budget is the geometric mean of the compute of its runs."""
+    key = find_column(name, table.keys, table.header, asked="group_by")
+    values, codes = distinct(table.columns[key])
+    texts = [value_text(value) for value in values]
+    if "" in texts:
+        row = int(table.row[codes == texts.index("")][0])
+        msg = f"Column {key!r} names no budget in row {row}; name one for every run, or leave such rows out (`drop`)."
+        raise InputError(msg)
+    logs = np.log(C)
+    means = np.bincount(codes, logs) / np.bincount(codes)
+    place = np.argsort(np.argsort(means, kind="stable"), kind="stable")
+    group = place[codes].astype(np.intp)
+    off = float(np.exp(np.abs(logs - means[codes]).max()) - 1)
+    if off > WIDEST_GROUP - 1:
+        far = int(np.abs(logs - means[codes]).argmax())
+        msg = (
+            f"Column {key!r} names no budgets: compute in group {texts[codes[far]]!r} spreads by a factor of "
+            f"{format_short(off + 1, 2)} around its mean, of {format_short(WIDEST_GROUP)} at most; name another column."
+        )
+        raise InputError(msg)
+    text = (
+        f"Column {key!r} names the budget of each run: {C.size} runs, {means.size} groups, compute within "
+        f"{off:.0%} of the mean of its group."
+    )
+    notes.append(Note("budget_groups", text))
+    return group, np.exp(np.sort(means, kind="stable"))
 
 
 def experiment_column(

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from lawful.core.numbers import format_count, format_flops, format_scientific, format_short, format_value
+from lawful.core.numbers import (
+    format_count,
+    format_flops,
+    format_percent,
+    format_scientific,
+    format_short,
+    format_value,
+)
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record, Shown
 from lawful.core.typing import AnyArray, Array, IntArray
@@ -16,6 +24,7 @@ from lawful.data.runs import Runs
 from lawful.design.exchange import Limits, improve
 from lawful.design.information import DECISIONS, Centre, around, decision_slope, information, sensitivities, variance
 from lawful.design.plan import Plan, plan_isoflop
+from lawful.design.priced import TYPICAL_K, Priced, priced
 from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
@@ -202,7 +211,12 @@ class Planned(Shown):
             spent += f" of {format_flops(self.total)}"
         title = f"{len(self.plan)} runs{laid}{given}: {spent}, for {self._what} at {format_flops(self.target)}."
         heads = ("FLOPs", "runs", "sizes", "N", "tokens per N", *(["grid"] if is_design else []))
-        return Sheet(title, (), heads, tuple(rows), "", (self._known(),))
+        said = (
+            (self._known(), self._trade(), self._if_coupled())
+            if is_design and np.isfinite(self.error)
+            else (self._known(),)
+        )
+        return Sheet(title, (), heads, tuple(rows), "", said)
 
     @property
     def _what(self) -> str:
@@ -218,6 +232,38 @@ class Planned(Shown):
         if not self.gain > 1:
             return f"{said}; the usual grid's is no larger, {other}."
         return f"{said}; the usual grid's {other}, {gain} times as large."
+
+    @cached_property
+    def priced(self) -> tuple[Priced, Priced]:
+        """What the plan and the grid, at equal cost, tell of N* and L*, under this law and under the coupled one."""
+        plan = priced(self.prior, self.plan, self.target, self.given)
+        share = self.total / float(self.grid.C.sum())
+        return plan, priced(self.prior, self.grid, self.target, self.given, share)
+
+    def _trade(self) -> str:
+        """Say what the plan tells of the other decision, which it was not made for."""
+        mine, grid = self.priced
+        other, name = ("loss", "the loss") if self.sweep.decision == "params" else ("params", "ln N*")
+        here, there = (0.01 * getattr(each, other) for each in (mine, grid))
+        than = "less" if here < there else "more"
+        return (
+            f"The plan is not made for {name} at the target: its standard error is {format_short(here, 3)}, "
+            f"{abs(1 - here / there):.0%} {than} than the usual grid's {format_short(there, 3)}."
+        )
+
+    def _if_coupled(self) -> str:
+        """Say what the plan is worth where the terms of the law are coupled."""
+        mine, grid = self.priced
+        name = "coupled_params" if self.sweep.decision == "params" else "coupled_loss"
+        here, there = (0.01 * getattr(each, name) for each in (mine, grid))
+        told = "not determined" if np.isinf(here) else format_short(here, 3)
+        beside = "not determined" if np.isinf(there) else format_short(there, 3)
+        shares = [format_percent(each.waste) for each in (mine, grid)]
+        return (
+            f"If the terms are coupled, (A/N^alpha + B/D^beta)^k, and k is fitted too, {self._what} is known to {told} "
+            f"(the grid: {beside}); with k = {TYPICAL_K} this law would miss N* by {np.expm1(mine.missed):+.0%} and "
+            f"waste {shares[0]} of the target (on the grid {np.expm1(grid.missed):+.0%}, {shares[1]})."
+        )
 
     @property
     def gain(self) -> float:

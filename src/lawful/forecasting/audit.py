@@ -14,7 +14,8 @@ from lawful.core.objective import Objective, as_objective
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array, IntArray
-from lawful.data.runs import Runs
+from lawful.data.checkpoints import curve_codes
+from lawful.data.runs import Runs, group_budgets
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.forecasting.holdout import FRONTIER_METHODS, SURFACE_METHODS, HeldOut, forecast_frontier, forecast_surface
@@ -39,7 +40,7 @@ class Difference(Record):
     mean : float
         Negative where ``score`` is better.
     interval : (float, float)
-        From resampling the held-out budgets' runs.
+        From resampling the held-out budgets' runs, whole training curves where rows are points of them.
     """
 
     score: str
@@ -64,6 +65,8 @@ class Audit(Shown):
         In the order asked for.
     differences : tuple of Difference
         Each against the first.
+    notes : tuple of Note
+        That whole runs were held out, where rows are points of training curves.
 
     Examples
     --------
@@ -80,6 +83,7 @@ class Audit(Shown):
     level: float
     scores: tuple[HeldOut, ...]
     differences: tuple[Difference, ...]
+    notes: tuple[Note, ...] = ()
 
     def sheets(self) -> tuple[Sheet, ...]:
         """Return a row per law and method, then the paired differences."""
@@ -102,7 +106,7 @@ class Audit(Shown):
         title = f"Held out: {what} {held}{', in turn' if self.rolling else ''}."
         said = ("Errors of the loss, medians over runs.",)
         notes = (note for s in self.scores for note in s.notes if note.code in ("best_only", "unavailable"))
-        sheets = [Sheet(title, said, heads, rows, "", (), tuple(dict.fromkeys(notes)))]
+        sheets = [Sheet(title, said, heads, rows, "", (), tuple(dict.fromkeys((*self.notes, *notes))))]
         if self.differences:
             gaps = tuple(row(d.score, Cell(d.mean, "change", *d.interval)) for d in self.differences)
             reference = self.differences[0].reference
@@ -119,18 +123,27 @@ def origins(runs: Runs, kind: str, last: int, *, rolling: bool) -> list[tuple[In
     """
     Splits of the runs: indices fitted on, indices held out, and the values held out; the full one first.
 
+    Rows of one training curve stay together: its other rows share the error of those that are held out, and would
+    foretell them. A curve counts as the budget that its last row has.
+
     Raises
     ------
     IdentificationError
         If too few budgets or sizes are left to fit on.
     """
-    if kind == "budget":
+    curve = curve_codes(runs.labels, runs.N, runs.D)
+    if kind != "budget":
+        values, code = np.unique(runs.N, return_inverse=True)
+    elif curve is None:
         values, code = runs.budgets, runs.group
     else:
-        values, code = np.unique(runs.N, return_inverse=True)
+        ends = np.zeros(curve.max() + 1)
+        np.maximum.at(ends, curve, runs.C)
+        group, values = group_budgets(ends)
+        code = group[curve]
     count = values.size
     if count - last < LEAST_TRAINING:
-        word = "budgets" if kind == "budget" else "model sizes"
+        word = "model sizes" if kind != "budget" else "budgets" if curve is None else "budgets that runs end at"
         msg = (
             f"Holding out {last} of {count} {word} leaves {max(count - last, 0)} to fit on; at least {LEAST_TRAINING} "
             f"are needed: hold out fewer (`last`) or add runs."
@@ -229,9 +242,21 @@ def audit(
         scores.append(_score(law, method, parts, trouble, splits))
     values = np.unique(np.concatenate([held for _, _, held in splits]))
     stratum = np.concatenate([np.full(test.size, i) for i, (_, test, _) in enumerate(splits)])
-    return Audit(
-        holdout, tuple(values.tolist()), rolling, level, tuple(scores), _differences(scores, stratum, level, seed)
+    curve = curve_codes(table.labels, table.N, table.D)
+    every = np.concatenate([test for _, test, _ in splits])
+    unit = np.arange(every.size) if curve is None else curve[every]
+    differences = _differences(scores, stratum, unit, level, seed)
+    notes = () if curve is None else (_whole(curve, splits[0][1]),)
+    return Audit(holdout, tuple(values.tolist()), rolling, level, tuple(scores), differences, notes)
+
+
+def _whole(curve: IntArray, test: IntArray) -> Note:
+    """Say that rows of one curve were held out together."""
+    text = (
+        f"Rows are points of {curve.max() + 1} training curves, so whole runs are held out, by the compute of their "
+        f"last row: {test.size} rows of {np.unique(curve[test]).size} runs first."
     )
+    return Note("whole_runs", text)
 
 
 def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | None, str]]:
@@ -307,8 +332,14 @@ def _score(
     return HeldOut(method, row, error, covered, first.objective, splits[0][0].size, law, status, notes)
 
 
-def _differences(scores: list[HeldOut], stratum: IntArray, level: float, seed: int) -> tuple[Difference, ...]:
-    """Paired differences of the absolute error against the first score, on the runs that both forecast."""
+def _differences(
+    scores: list[HeldOut], stratum: IntArray, unit: IntArray, level: float, seed: int
+) -> tuple[Difference, ...]:
+    """
+    Paired differences of the absolute error against the first score, on the runs that both forecast.
+
+    Rows with the same ``unit`` are drawn together.
+    """
     if not scores:
         return ()
     out = []
@@ -321,8 +352,11 @@ def _differences(scores: list[HeldOut], stratum: IntArray, level: float, seed: i
         rng = np.random.default_rng([seed, index])
         means = np.zeros(RESAMPLES)
         for value in np.unique(stratum[shared]):
-            part = gap[stratum[shared] == value]
-            means += part[rng.integers(0, part.size, (RESAMPLES, part.size))].sum(axis=1)
+            here = stratum[shared] == value
+            which = np.unique(unit[shared][here], return_inverse=True)[1]
+            part, rows = np.bincount(which, gap[here]), np.bincount(which)
+            drawn = rng.integers(0, part.size, (RESAMPLES, part.size))
+            means += part[drawn].sum(axis=1) * (rows.sum() / rows[drawn].sum(axis=1))
         low, high = np.quantile(means / gap.size, [(1 - level) / 2, (1 + level) / 2])
         out.append(Difference(score.name, first.name, float(gap.mean()), (float(low), float(high))))
     return tuple(out)

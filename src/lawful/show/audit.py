@@ -33,6 +33,7 @@ def audit_document(found: Audit) -> Document:
                 {"score": d.score, "reference": d.reference, "mean": d.mean, "interval": d.interval}
                 for d in found.differences
             ],
+            "notes": [note.to_dict() for note in found.notes],
         }
     )
     return document

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lawful.design.design import Planned
+from lawful.design.priced import TYPICAL_K, Priced
 from lawful.design.rehearsal import Rehearsal
 from lawful.errors import OutputError, UnsupportedError
 from lawful.show.files.document import dumps, strict
@@ -84,6 +85,7 @@ def plan_document(planned: Planned, tried: Rehearsal | None = None) -> dict[str,
             if design
             else None,
             "gain": planned.gain if design else None,
+            "priced": _priced(planned) if design and np.isfinite(planned.error) else None,
             "rehearsal": None if tried is None else _rehearsal(tried),
             "limits": {
                 "reach": rules.reach,
@@ -98,6 +100,18 @@ def plan_document(planned: Planned, tried: Rehearsal | None = None) -> dict[str,
         }
     )
     return document
+
+
+def _priced(planned: Planned) -> dict[str, Any]:
+    """Errors per nat of noise of both decisions, under the law of the plan and under the coupled one."""
+    plan, grid = planned.priced
+    return {
+        name: {
+            key: float(getattr(each, key)) if np.isfinite(getattr(each, key)) else None
+            for key in Priced.__dataclass_fields__
+        }
+        for name, each in (("plan", plan), ("grid", grid))
+    } | {"k": TYPICAL_K}
 
 
 def _rehearsal(tried: Rehearsal) -> dict[str, Any]:

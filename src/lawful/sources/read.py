@@ -28,6 +28,7 @@ def read_runs(
     best_of_cell: bool = False,
     where: str | None = None,
     drop: Sequence[int] = (),
+    group_by: str | None = None,
     needs: Sequence[str] | None = None,
 ) -> Runs:
     """
@@ -64,6 +65,8 @@ def read_runs(
     needs : sequence of str, optional
         Columns that will be read: N, D, C, U or others of the table, such as ``law.columns``. Two of
         params, tokens and budget if not given.
+    group_by : str, optional
+        Column that names the budget of each run, where compute alone does not tell which runs belong together.
 
     Returns
     -------
@@ -102,7 +105,7 @@ def read_runs(
 row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands separators, or remove these rows.
     """
     if isinstance(table, Runs):
-        if select or columns or weights or where or drop or best_of_cell:
+        if select or columns or weights or where or drop or best_of_cell or group_by:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         return table
@@ -115,7 +118,7 @@ row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands 
         source=source,
         header=header,
         prepare=budgets_from_names,
-        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs)),
+        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs), group_by),
     )
 
 
@@ -130,6 +133,7 @@ def read_groups(
     best_of_cell: bool = False,
     where: str | None = None,
     drop: Sequence[int] = (),
+    group_by: str | None = None,
     needs: Sequence[str] | None = None,
 ) -> dict[str, Runs]:
     """
@@ -137,7 +141,7 @@ def read_groups(
 
     Parameters
     ----------
-    table, select, columns, weights, as_is, best_of_cell, where, drop, needs
+    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -168,7 +172,7 @@ def read_groups(
         source=source,
         header=header,
         prepare=budgets_from_names,
-        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs)),
+        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs), group_by),
     )
 
 

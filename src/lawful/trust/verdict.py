@@ -17,7 +17,7 @@ from lawful.errors import LawfulError
 from lawful.estimate.fit import fit as fit_law
 from lawful.estimate.result import Fit
 from lawful.trust.fitness import LackOfFit, lack_of_fit
-from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, grounds
+from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, grounds, spare
 from lawful.uncertainty.intervals import Intervals
 from lawful.uncertainty.quantity import Quantity
 from lawful.valley.identified import Identified, identified
@@ -52,7 +52,7 @@ class Judgement(Record):
     notes : tuple of Note
         ``not_identified``, ``lack_of_fit``.
     reason : str
-        Why the optimum is not told: ``open``, ``wide``, ``outside``, ``ratio``, ``zero`` or ``budget``; else empty.
+        Why the optimum is not told: ``open``, ``wide``, ``outside``, ``ratio``, ``zero``, ``budget`` or ``few``.
     test : LackOfFit or None
         The test of the law.
     better : Fit or None
@@ -131,6 +131,8 @@ def _told(fit: Fit, rests: Grounds | None) -> Identified | None:
         return Identified(told=False, reason="ratio", partly=True, ratio=nothing)
     if runs.budgets.size == 1:
         return Identified(told=False, reason="budget", partly=True, ratio=nothing)
+    if spare(fit) <= 0:
+        return Identified(told=False, reason="few", partly=True, ratio=nothing)
     if any(fit.coefficients[name] == 0 for name, _, _ in fit.surface.law.amounts):
         return Identified(told=False, reason="zero", partly=True, ratio=nothing)
     if rests is None:
@@ -143,6 +145,7 @@ def _told(fit: Fit, rests: Grounds | None) -> Identified | None:
 WHY = {
     "ratio": "all {n} runs have {ratio:.3g} tokens per parameter, so nothing tells which ratio is best",
     "budget": "all {n} runs share one budget, so nothing tells how the optimum moves with compute",
+    "few": "the law passes through all {n} runs whatever their noise, since it has as many coefficients",
     "zero": "the fit needs only one of the two terms, so its optimum lies at no size",
     "open": "the {level:.0%} interval of the compute-optimal size at {top} has no end on at least one side",
     "wide": "the {level:.0%} interval of the compute-optimal size at {top} spans more than a factor of ten",

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from lawful.checks.surface import is_isoflop
 from lawful.core.notes import Note
 from lawful.core.shown import Record
 from lawful.core.typing import Array, IntArray
 from lawful.data.cells import first_of_copies
-from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
+from lawful.data.checkpoints import RUN_NAMES, curve_codes, named_among, row_codes
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit as free_fit
@@ -245,6 +246,22 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
     return Grounds(law, problem, z, freedom, shared, found.copies)
 
 
+def spare(fit: Any) -> int:
+    """
+    Count the runs beyond the free coefficients, copies left out; without any the law passes through them all.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> spare(lawful.fit(runs)), spare(lawful.fit(runs, fixed={"E": 1.7}))
+    (22, 23)
+    """
+    first = first_of_copies(fit.runs)
+    used = int((fit.runs.weight[first] > 0).sum())
+    return used - sum(name not in fit.fixed for name in fit.surface.law.identifiable)
+
+
 def _unpinned(fit: Any, runs: Runs) -> Linearised | None:
     """
     Return the fit without pins and bounds, linearised; None where nothing is pinned or it cannot be fitted.
@@ -285,8 +302,13 @@ def groupings(runs: Runs) -> dict[str, IntArray]:
         if usable(codes):
             found["run"] = codes
             break
+    else:
+        curve = curve_codes(runs.labels, runs.N, runs.D)
+        if curve is not None and usable(curve):
+            found["run"] = curve
     size, tokens = (gap_labels(np.log(v), SAME_CELL) for v in (runs.N, runs.D))
     found["cell"] = size * (tokens.max() + 1) + tokens
-    found["budget"] = gap_labels(np.log(runs.C), SAME_GROUP)
+    # Budgets as the table tells them, cut at gaps or named; where there are none, runs of all but equal compute.
+    found["budget"] = runs.group if is_isoflop(runs) else gap_labels(np.log(runs.C), SAME_GROUP)
     found["size"] = gap_labels(np.log(runs.N), SAME_GROUP)
     return found

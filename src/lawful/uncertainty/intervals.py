@@ -18,7 +18,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit, estimate_rows
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.delta import Delta, delta
-from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds
+from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds, spare
 from lawful.uncertainty.linear import corrected_residuals
 from lawful.uncertainty.noise import RunNoise, run_noise
 from lawful.uncertainty.profile import Profile, profile
@@ -118,6 +118,11 @@ class Intervals(Shown):
         return run_noise(self._linear)
 
     @cached_property
+    def _saturated(self) -> bool:
+        """Whether there are no more runs than coefficients, so that nothing tells the noise."""
+        return spare(self.fit) <= 0
+
+    @cached_property
     def _profiles(self) -> dict[tuple[str, float | None], Profile]:
         return {}
 
@@ -137,6 +142,8 @@ class Intervals(Shown):
         """
         if self.draws is not None:
             return self.draws.interval(name, self.level, budget=budget, point=point)
+        if self._saturated:
+            return NOWHERE
         if self.kind == "delta":
             return self._linear.interval(name, self.level, budget=budget, point=point)
         if point is not None:
@@ -170,7 +177,7 @@ class Intervals(Shown):
 
         Under ``profile`` they are the linearised ones, scaled to the profile at both ends of the line.
         """
-        if self.draws is not None or self.kind == "delta":
+        if self.draws is not None or self.kind == "delta" or self._saturated:
             return np.array([self.of(name, budget=float(c)) for c in budgets])
         return np.array([self._linear.interval(name, self.level, budget=float(c)) for c in budgets])
 
@@ -205,7 +212,7 @@ class Intervals(Shown):
         ``of("loss")`` says where the mean curve is; a single run scatters around it as runs of its
         loss do: their variance follows a power of the reducible loss. It is never negative.
         """
-        if self.fit.surface is None:
+        if self.fit.surface is None or (self.draws is None and self._saturated):
             return NOWHERE
         noise = self._noise
         if self.draws is not None:
