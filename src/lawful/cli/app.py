@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -35,14 +32,21 @@ from lawful.cli import (
     sureness,
     use,
 )
+from lawful.cli.process import (
+    EXIT_DATA,
+    EXIT_INTERRUPTED,
+    close_stdout,
+    exit_of,
+    prepared,
+    print_traceback,
+    refusal,
+)
 from lawful.cli.splice import VerbCommand, spliced
 from lawful.cli.terminal import print_error
 from lawful.errors import LawfulError, UnsupportedError
 
-EXIT_DATA = 1
 EXIT_USAGE = 2
 EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
 
 START, DECIDE, PLAN, LOOK = "Start here", "Decide", "Plan", "Look closer"
 
@@ -109,7 +113,7 @@ def root(
       lawful predict result/fit.json --params 7B --tokens 2T
       lawful allocate result/fit.json --budget 1e24
 
-    Exit codes: 0 fine, 1 the data cannot support the request, 2 usage, 70 a bug of ours.
+    Exit codes: 0 fine, 1 the data cannot support the request, 2 usage, 70 a bug of ours, 130 stopped by Ctrl-C.
     """
 
 
@@ -126,14 +130,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 fine, 1 the data cannot support the request, 2 usage, 70 a bug of ours
-        (with a traceback), 130 interrupted.
+        (with a traceback), 130 interrupted, 128 and its number ended by another signal.
     """
-    _prepare_streams()
-    try:
-        code = app(args=None if argv is None else list(argv), prog_name="lawful", standalone_mode=False)
-        sys.stdout.flush()
-    except BaseException as error:  # noqa: BLE001 - the outermost door: every way to end gets its exit code
-        return _exit_code(error)
+    with prepared():
+        try:
+            code = app(args=None if argv is None else list(argv), prog_name="lawful", standalone_mode=False)
+            sys.stdout.flush()
+        except BaseException as error:  # noqa: BLE001 - the outermost door: every way to end gets its exit code
+            return _exit_code(error)
     return code if isinstance(code, int) else 0
 
 
@@ -144,14 +148,20 @@ def _exit_code(error: BaseException) -> int:
         print_error(str(error))
         return EXIT_USAGE if isinstance(error, UnsupportedError) else EXIT_DATA
     if isinstance(error, (BrokenPipeError, SystemExit)):  # typer itself exits when the reader of a pipe is gone
-        return _close_quietly()
+        close_stdout()
+        return 0
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        return EXIT_INTERRUPTED
+        return exit_of(error) if isinstance(error, KeyboardInterrupt) else EXIT_INTERRUPTED
     if describe is not None:
         context = getattr(error, "ctx", None)
         _print_usage(describe(), context)
         return EXIT_USAGE
-    traceback.print_exception(error)
+    refused = refusal(error)
+    if refused:
+        print_error(refused)
+        close_stdout()
+        return EXIT_DATA
+    print_traceback(error)
     print_error("This is a bug in lawful, not in your data; please report it with the lines above.")
     return EXIT_BUG
 
@@ -163,22 +173,3 @@ def _print_usage(message: str, context: Any) -> None:
         sentence = context.command.with_flags(sentence, context)
     if sentence:
         print_error(f"{sentence}; see {'lawful' if context is None else context.command_path} --help.")
-
-
-def _prepare_streams() -> None:
-    """Odd characters in user data print as escapes, and matplotlib's remarks on its caches stay out of stderr."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-
-
-def _close_quietly() -> int:
-    """End without a word, also when Python flushes at exit: the reader of the pipe has left."""
-    stream: TextIO = sys.stdout
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except (OSError, ValueError):  # a stream without a file behind it has nothing to flush
-        return 0
-    return 0

@@ -201,8 +201,10 @@ def plan(
         "runs": runs,
         "spread": 0.15 if spread is None else spread,
     }
-    from lawful.show.planned import plan_document, write_manifest
+    from lawful.show.planned import check_manifest, plan_document, write_manifest
 
+    if out is not None:
+        check_manifest(out)
     with working("Planning", quiet=json):
         wanted |= {"prior": _surface(prior), "given": None if given is None else reading.read(given)}
         tried = None

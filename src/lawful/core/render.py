@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.plain import visible
 from lawful.core.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def text(*sheets: Sheet) -> str:
     >>> text(Sheet("Nothing to show."))
     'Nothing to show.'
     """
-    return "\n\n".join(part for sheet in sheets for part in _text_parts(sheet))
+    return visible("\n\n".join(part for sheet in sheets for part in _text_parts(sheet)))
 
 
 def _text_parts(sheet: Sheet) -> Iterator[str]:
@@ -89,9 +90,9 @@ def terminal(*sheets: Sheet) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for i, sheet in enumerate(sheets):
         parts += [""] if i else []
-        parts += [Text(sheet.title, style="bold"), *map(Text, sheet.sentences)]
+        parts += [Text(visible(sheet.title), style="bold"), *(Text(visible(line)) for line in sheet.sentences)]
         parts += [_rich_table(sheet)] if sheet.rows else []
-        parts += [Text(line) for line in sheet.closing]
+        parts += [Text(visible(line)) for line in sheet.closing]
         parts += note_lines(sheet.notes)
     return parts
 
@@ -104,9 +105,11 @@ def _rich_table(sheet: Sheet) -> RenderableType:
     heads, rows, numbers = grid(sheet)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for i, (head, number) in enumerate(zip(heads, numbers, strict=True)):
-        table.add_column(Text(head), justify="right" if number else "left", no_wrap=number and i > 0, overflow="fold")
+        table.add_column(
+            Text(visible(head)), justify="right" if number else "left", no_wrap=number and i > 0, overflow="fold"
+        )
     for row in rows:
-        table.add_row(*(Text(cell, style="bold red" if cell.endswith(" !") else "") for cell in row))
+        table.add_row(*(Text(visible(cell), style="bold red" if cell.endswith(" !") else "") for cell in row))
     return table
 
 
@@ -114,7 +117,7 @@ def note_lines(notes: Iterable[Note]) -> list[RenderableType]:
     """Return notes for a terminal, one line each."""
     from rich.text import Text
 
-    return [Text.assemble(("note ", "yellow"), (note.code, "yellow"), f": {note.message}") for note in notes]
+    return [Text.assemble(("note ", "yellow"), (note.code, "yellow"), f": {visible(note.message)}") for note in notes]
 
 
 def html(*sheets: Sheet) -> str:

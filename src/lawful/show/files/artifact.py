@@ -18,7 +18,7 @@ from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
 from lawful.core.typing import AnyArray
 from lawful.data.runs import Runs
-from lawful.errors import InputError, LawfulError, OutputError, UnsupportedError
+from lawful.errors import InputError, LawfulError, UnsupportedError
 from lawful.estimate.pulled import Coupled
 from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
@@ -31,6 +31,8 @@ from lawful.laws.law import Law
 from lawful.laws.laws import COLUMN_LAWS, LAWS, find_law
 from lawful.laws.surface import Surface
 from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, is_sealed, sealed, strict
+from lawful.show.files.output import recover
+from lawful.show.files.place import is_document, write_whole
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals
 
@@ -63,7 +65,7 @@ def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str,
     Raises
     ------
     OutputError
-        If the file cannot be written.
+        If the file cannot be written, or is there and is no fit.
 
     See Also
     --------
@@ -82,11 +84,7 @@ def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str,
     """
     text = dumps(sealed(artifact_document(result, scale=scale)))
     file = Path(path)
-    try:
-        file.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        msg = f"Cannot write {str(path)!r} ({(error.strerror or 'error').lower()}); choose another file."
-        raise OutputError(msg) from None
+    write_whole(file, text + "\n", ours=is_document("lawful.fit/"), what="a fit", option="path")
     return file
 
 
@@ -222,6 +220,7 @@ def provenance(analysis: Analysis, scale: Mapping[str, float]) -> Document:
 
 def _read(path: str | Path) -> Document:
     file = Path(path)
+    recover(file.parent)
     if file.is_dir():
         msg = f"{str(path)!r} is a directory; give the fit.json inside it."
         raise InputError(msg)

@@ -15,6 +15,9 @@ from lawful.errors import OutputError
 from lawful.show.files.lock import held
 from lawful.show.files.place import is_running, replace_file
 
+TABLES, TABLES_SCHEMA = "tables.json", "lawful.tables/1"
+"""The document that lists the tables of a report which stands alone."""
+
 MARKERS = {
     "fit.json": "lawful.fit/",
     "compare.json": "lawful.compare/",
@@ -35,6 +38,7 @@ MARKERS = {
     "look.json": "lawful.look/",
     "bench.json": "lawful.bench/",
     "rerun.json": "lawful.rerun/",
+    TABLES: TABLES_SCHEMA,
 }
 """Documents that mark a directory as ours, and how their schema begins."""
 

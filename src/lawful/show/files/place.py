@@ -55,7 +55,7 @@ def is_table(*columns: str) -> Ours:
     return ours
 
 
-def check_place(path: Path, ours: Ours, what: str) -> None:
+def check_place(path: Path, ours: Ours, what: str, option: str = "out") -> None:
     """
     Refuse a place that holds anything but an empty file or an earlier result of the same kind.
 
@@ -66,6 +66,8 @@ def check_place(path: Path, ours: Ours, what: str) -> None:
         Whether an existing file is such a result.
     what : str
         The result, as a sentence names it: ``a plan``.
+    option : str
+        The option that named the place.
 
     Raises
     ------
@@ -80,22 +82,22 @@ def check_place(path: Path, ours: Ours, what: str) -> None:
     >>> check_place(notes, is_table("run", "flops"), "a plan")
     Traceback (most recent call last):
         ...
-    lawful.errors.OutputError: '...notes.csv' is not a plan that lawful wrote; choose another file.
+    lawful.errors.OutputError: '...notes.csv' is not a plan that lawful wrote; choose another file for `out`.
     """
     try:
         if path.is_dir():
-            msg = f"{str(path)!r} is a directory; give the name of a file."
+            msg = f"Cannot write {str(path)!r}, which is a directory; give the name of a file."
             raise OutputError(msg)
         # What is no plain file (/dev/stdout, a pipe) holds nothing that could be lost.
         taken = path.is_file() and path.stat().st_size > 0 and not ours(path)
     except OSError as error:
         raise unwritable(path, error) from None
     if taken:
-        msg = f"{str(path)!r} is not {what} that lawful wrote; choose another file."
+        msg = f"{str(path)!r} is not {what} that lawful wrote; choose another file for `{option}`."
         raise OutputError(msg)
 
 
-def write_whole(path: Path, content: str | bytes, *, ours: Ours, what: str) -> None:
+def write_whole(path: Path, content: str | bytes, *, ours: Ours, what: str, option: str = "out") -> None:
     """
     Write one file, whole or not at all, over nothing but an earlier result of the same kind.
 
@@ -105,7 +107,7 @@ def write_whole(path: Path, content: str | bytes, *, ours: Ours, what: str) -> N
         Missing parents are made.
     content : str or bytes
         Characters that UTF-8 cannot hold are written as escapes.
-    ours, what
+    ours, what, option
         As :func:`check_place` takes them.
 
     Raises
@@ -113,7 +115,7 @@ def write_whole(path: Path, content: str | bytes, *, ours: Ours, what: str) -> N
     OutputError
         If the file is not ours to replace, another process writes it, or it cannot be written.
     """
-    check_place(path, ours, what)
+    check_place(path, ours, what, option)
     data = encoded(content) if isinstance(content, str) else content
     try:
         if path.exists() and not path.is_file():
@@ -122,7 +124,7 @@ def write_whole(path: Path, content: str | bytes, *, ours: Ours, what: str) -> N
         path.parent.mkdir(parents=True, exist_ok=True)
         target = path.resolve()  # through a link, which stays one
         with held(target):
-            check_place(path, ours, what)
+            check_place(path, ours, what, option)
             replace_file(target, data)
     except OSError as error:
         raise unwritable(path, error) from None
