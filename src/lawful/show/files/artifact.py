@@ -33,6 +33,7 @@ from lawful.laws.surface import Surface
 from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, is_sealed, sealed, strict
 from lawful.show.files.output import recover
 from lawful.show.files.place import is_document, write_whole
+from lawful.show.files.schema import mismatch
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals
 
@@ -160,6 +161,10 @@ def load(path: str | Path) -> Analysis:
     True
     """
     document = _read(path)
+    wrong = mismatch(document, "fit-1")
+    if wrong:
+        msg = f"The file {str(path)!r} is a damaged fit ({wrong}); fit the runs again."
+        raise InputError(msg)
     try:
         return _decode(document)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, LawfulError) as error:

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -39,6 +39,7 @@ MARKERS = {
     "bench.json": "lawful.bench/",
     "rerun.json": "lawful.rerun/",
     TABLES: TABLES_SCHEMA,
+    "manifest.json": "lawful.study/",
 }
 """Documents that mark a directory as ours, and how their schema begins."""
 
@@ -57,7 +58,7 @@ COMMIT = ".lawful-commit"
 
 
 @contextmanager
-def staged_output(path: str | Path) -> Iterator[Path]:
+def staged_output(path: str | Path, *, besides: Sequence[str] = ()) -> Iterator[Path]:
     """
     Yield a temporary directory beside ``path`` that takes its place when the block ends well.
 
@@ -74,6 +75,8 @@ def staged_output(path: str | Path) -> Iterator[Path]:
     ----------
     path : str or Path
         Directory to be written; missing parents are made.
+    besides : sequence of str
+        Names that may stand in it before there is any result.
 
     Yields
     ------
@@ -96,7 +99,7 @@ def staged_output(path: str | Path) -> Iterator[Path]:
     """
     try:
         target = Path(path).expanduser().resolve()
-        _earlier_files(target)
+        _earlier_files(target, besides)
         made = [parent for parent in target.parents if not parent.exists()]
         movable = _is_movable(target)
     except (OSError, RuntimeError) as error:
@@ -108,7 +111,7 @@ def staged_output(path: str | Path) -> Iterator[Path]:
                 locked = stack.enter_context(held(_lock_place(target, movable=movable)))
             except OSError as error:
                 raise _unwritable(path, error) from None
-            yield stack.enter_context(_staged(path, target, movable=movable, locked=locked))
+            yield stack.enter_context(_staged(path, target, besides, movable=movable, locked=locked))
     finally:
         for parent in made:  # the deepest first, so that a failure takes back every directory it made
             with suppress(OSError):
@@ -116,11 +119,11 @@ def staged_output(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _staged(path: str | Path, target: Path, *, movable: bool, locked: bool) -> Iterator[Path]:
+def _staged(path: str | Path, target: Path, besides: Sequence[str], *, movable: bool, locked: bool) -> Iterator[Path]:
     """Yield a stage for a target that is locked, and put it in place when the block ends well."""
     try:
         _recover(target, locked=locked)
-        earlier = _earlier_files(target)
+        earlier = _earlier_files(target, besides)
         stage = _open_stage(target, movable=movable)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -222,13 +225,13 @@ def _unwritable(path: str | Path, error: Exception) -> OutputError:
     return OutputError(f"Cannot write to {str(path)!r} ({reason}); choose another directory.")
 
 
-def _earlier_files(target: Path) -> list[str]:
+def _earlier_files(target: Path, besides: Sequence[str]) -> list[str]:
     """Check that the directory is free, empty or ours, and return the files an earlier result wrote."""
     nearest = next(p for p in (target, *target.parents) if p.exists())
     if not nearest.is_dir():
         msg = f"Cannot write to {str(target)!r} because {str(nearest)!r} is a file; give `out` a directory."
         raise OutputError(msg)
-    if nearest != target or not _entries(target):
+    if nearest != target or set(_entries(target)) <= set(besides):
         return []
     files = _marked_files(target)
     if files is not None:
