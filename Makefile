@@ -21,7 +21,8 @@ test-slow: .venv/.dev .venv/.docs  ## Run the tests that take more than a few se
 
 test-all: test test-slow  ## Run both
 
-fuzz: .venv/.dev  ## Feed 20,000 random tables to the verbs (a quarter of an hour)
+fuzz: .venv/.dev  ## Attack it: 20,000 random tables, damaged files, kill -9, Ctrl-C (half an hour)
+	nice .venv/bin/python -m pytest tests/attack -m attack
 	LAWFUL_FUZZ_EXAMPLES=$${LAWFUL_FUZZ_EXAMPLES:-20000} nice .venv/bin/python -m pytest tests/test_fuzz.py
 
 check: .venv/.dev  ## Lint, check formatting and types

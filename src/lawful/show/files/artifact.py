@@ -230,14 +230,14 @@ def _read(path: str | Path) -> Document:
         msg = f"{str(path)!r} is a directory; give the fit.json inside it."
         raise InputError(msg)
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"), parse_int=_whole_number)
     except FileNotFoundError:
         msg = f"There is no file {str(path)!r}; check the path."
         raise InputError(msg) from None
     except OSError as error:
         msg = f"Cannot read {str(path)!r} ({(error.strerror or 'error').lower()})."
         raise InputError(msg) from None
-    except (ValueError, RecursionError):
+    except (ValueError, OverflowError, RecursionError):
         msg = f"The file {str(path)!r} is not JSON; give a fit.json that lawful wrote."
         raise InputError(msg) from None
     schema = document.get("schema") if isinstance(document, dict) else None
@@ -251,6 +251,12 @@ def _read(path: str | Path) -> Document:
         raise InputError(msg)
     _check_seal(path, document)
     return dict(document)
+
+
+def _whole_number(text: str) -> int:
+    """Read a whole number that a float can hold; ours are no larger."""
+    float(number := int(text))
+    return number
 
 
 UNSEALED = ("0.1.0",)
@@ -447,6 +453,10 @@ def _encode_draws(draws: Draws) -> Document:
 
 def _decode_draws(fit: AnyFit, values: Mapping[str, Any]) -> dict[str, AnyArray]:
     named = _renamed(fit.surface.law, values) if fit.surface is not None else values
+    names = set(named) if fit.surface is None else set(fit.surface.law.names)
+    if set(named) != names or len({len(v) for v in named.values()}) > 1:
+        msg = "its draws are not all there"
+        raise ValueError(msg)
     return {name: _frozen(v) for name, v in named.items()}
 
 
@@ -501,6 +511,10 @@ def _decode_average(document: Mapping[str, Any] | None, runs: Runs) -> Averaged 
         return None
     laws: dict[str, Any] = {name: np.array(value) for name, value in document["laws"].items()}
     laws["scale"] = float(laws["scale"])
+    many, free = laws["z"].shape
+    if (laws["unit"].shape, laws["covariance"].shape) != ((many,), (many, free, free)):
+        msg = "the laws of its average do not fit together"
+        raise ValueError(msg)
     members = Members(Coupled(**laws), **{name: document[name] for name in MEMBER_NUMBERS})
     cost, record = Cost(document["flops_per_param_token"]), document["record"]
     return Averaged(Ensemble(runs, members, Width(**document["width"]), cost), record and OwnRecord(**record))
