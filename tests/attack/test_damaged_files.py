@@ -134,6 +134,7 @@ def test_no_damaged_fit_is_answered_from(fit_file, tmp_path, capsys):
         assert "\x1b" not in err
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_no_fit_that_was_changed_and_sealed_again_ends_in_a_traceback(fit_file, tmp_path, capsys):
     path, rng, document = tmp_path / "fit.json", random.Random(2), json.loads(fit_file)
     for _ in range(EACH // 5):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -229,9 +230,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _make_root(root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        probe = root / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink(missing_ok=True)
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         msg = f"Cannot write to {str(root)!r} ({reason}); choose another directory."

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from lawful.errors import OutputError
-from lawful.show.files.lock import held
+from lawful.show.files.lock import held, lock_path
 from lawful.show.files.place import is_running, replace_file
 
 TABLES, TABLES_SCHEMA = "tables.json", "lawful.tables/1"
@@ -148,11 +148,13 @@ def recover(folder: Path) -> None:
     """Finish or undo what a killed process left of a result; nothing where another one is writing it, or none was."""
     with suppress(OSError, RuntimeError, OutputError):
         target = folder.expanduser().resolve()
-        if not _leftovers(target):
+        places = [_lock_place(target, movable=movable) for movable in (True, False)]
+        if not _leftovers(target) and not any(lock_path(place).exists() for place in places):
             return
-        for movable in (True, False):
-            with held(_lock_place(target, movable=movable)) as locked:
-                _recover(target, locked=locked)
+        for place in places:
+            if place.parent.is_dir():
+                with held(place) as locked:
+                    _recover(target, locked=locked)
 
 
 def _lock_place(target: Path, *, movable: bool) -> Path:
@@ -211,10 +213,8 @@ def _recover(target: Path, *, locked: bool) -> None:
 def _open_stage(target: Path, *, movable: bool) -> Path:
     """Make a directory beside the target, or in it where it stays; an existing target must take new files too."""
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-    if target.exists():
-        probe = target / f".{unique}"
-        probe.touch(exist_ok=False)
-        probe.unlink()
+    if target.exists() and not os.access(target, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     stage = target.with_name(f".{target.name}{NEW}{unique}") if movable else target / f"{NEW}{unique}"
     stage.mkdir(mode=0o777)
     return stage
