@@ -27,6 +27,7 @@ from lawful.cli import (
     next_run,
     plan,
     report,
+    rerun,
     speedup,
     study,
     sureness,
@@ -62,6 +63,7 @@ VERBS: dict[str, tuple[Callable[..., None], ...]] = {
     PLAN: (plan.plan, next_run.next_),
     LOOK: (
         report.report,
+        rerun.rerun,
         explore.explore,
         audit.audit,
         bench.bench,

@@ -160,7 +160,7 @@ def load(path: str | Path) -> Analysis:
     >>> bool(low < again.fit.surface["alpha"] < high)
     True
     """
-    document = _read(path)
+    document = read_document(path)
     wrong = mismatch(document, "fit-1")
     if wrong:
         msg = f"The file {str(path)!r} is a damaged fit ({wrong}); fit the runs again."
@@ -223,7 +223,8 @@ def provenance(analysis: Analysis, scale: Mapping[str, float]) -> Document:
     }
 
 
-def _read(path: str | Path) -> Document:
+def read_document(path: str | Path) -> Document:
+    """Return the document of a ``fit.json`` that is as it was sealed; what it holds is not checked here."""
     file = Path(path)
     recover(file.parent)
     if file.is_dir():
