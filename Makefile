@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all fuzz check check-js format docs tree bench bare clean
+.PHONY: help demo test test-slow test-all fuzz check check-js format docs package tree bench bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,10 @@ format: .venv/.dev  ## Sort imports and reformat
 docs: .venv/.docs  ## Build the documentation site into build/site (warnings are errors)
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
 	@echo "Open build/site/index.html in a browser; no server is needed."
+
+package: .venv/.dev  ## Build the source archive and the wheel into dist, twice, and compare the bytes
+	$(PIP) 'hatchling>=1.26'
+	.venv/bin/python .ci/package.py
 
 tree: .venv/.dev  ## Write the tree of the package into ARCHITECTURE.md
 	.venv/bin/python docs/hooks/tree.py

@@ -251,7 +251,7 @@ class TestUsage:
 
     def test_the_module_is_the_program(self):
         done = subprocess.run([sys.executable, "-m", "lawful", "--version"], capture_output=True, text=True, check=True)
-        assert done.stdout == f"lawful {lawful.__version__}\n"
+        assert re.fullmatch(rf"lawful {lawful.__version__}, build [0-9a-f]{{8}} \(Python .*\)\n", done.stdout)
 
     def test_shells_can_complete(self, capsys, monkeypatch):
         main(["--help"])

@@ -91,15 +91,19 @@ app.add_typer(study.study, name="study", rich_help_panel=LOOK)
 def _print_version(wanted: bool) -> None:
     if wanted:
         from lawful import __version__
+        from lawful.core.build import build_line
 
-        typer.echo(f"lawful {__version__}")
+        typer.echo(build_line(__version__))
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and the build, and exit."
+        ),
     ] = False,
 ) -> None:
     """
