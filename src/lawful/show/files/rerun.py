@@ -126,15 +126,14 @@ def request_of(
 
 
 def _sources(path: str | Path, request: Mapping[str, Any], runs: Any) -> Any:
-    """Return where the runs are: as given now, or as recorded, seen from here or from the file's own folder."""
+    """Return where the runs are: as given now, or as recorded."""
     if runs is not None:
         return runs
     recorded = [str(one) for one in request["runs"]]
     if "-" in recorded:
         msg = f"The runs of {str(path)!r} came from standard input; give the table again as `runs`."
         raise InputError(msg)
-    beside = [str(Path(path).resolve().parent / one) for one in recorded]
-    return beside if all(Path(one).exists() for one in beside) and not Path(recorded[0]).exists() else recorded
+    return recorded
 
 
 def _again_as_asked(request: Mapping[str, Any], sources: Any) -> Analysis:
