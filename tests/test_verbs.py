@@ -74,6 +74,7 @@ MATRIX = {
     "deadweight": "draws level seed budget json out",
     "speedup": "draws level seed budget json out",
     "report": "budget json out",
+    "rerun": "json out",
     "profile": "level budget json out",
     "dial": "level budget json out",
     "indifference": "budget json out",

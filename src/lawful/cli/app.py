@@ -36,8 +36,8 @@ from lawful.cli import (
 from lawful.cli.process import (
     EXIT_DATA,
     EXIT_INTERRUPTED,
+    Stopped,
     close_stdout,
-    exit_of,
     prepared,
     print_traceback,
     refusal,
@@ -157,7 +157,9 @@ def _exit_code(error: BaseException) -> int:
         close_stdout()
         return 0
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        return exit_of(error) if isinstance(error, KeyboardInterrupt) else EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
+    if isinstance(error, Stopped):
+        return 128 + error.number
     if describe is not None:
         context = getattr(error, "ctx", None)
         _print_usage(describe(), context)

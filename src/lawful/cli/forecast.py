@@ -47,7 +47,7 @@ def forecast(
     verify: Verify = False,
     seal: Seal = None,
     reading: Annotated[o.Reading, Without("weights", "check")],
-    sampling: Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed")],
+    sampling: Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed", "yes")],
     json: o.Json = False,
 ) -> None:
     """

@@ -28,8 +28,8 @@ ENDINGS = ("SIGTERM", "SIGHUP")
 """Signals that end the program as Ctrl-C does, with everything put away; Windows has no SIGHUP."""
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal asked the program to end."""
+class Stopped(BaseException):
+    """A signal asked the program to end. Typer takes a KeyboardInterrupt for an abort of its own, so it is none."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -112,11 +112,6 @@ def refusal(error: BaseException) -> str:
     if error.errno in REFUSALS:
         return f"The system refuses {str(error.filename)!r} ({reason}); make room there or choose another place."
     return ""
-
-
-def exit_of(error: KeyboardInterrupt) -> int:
-    """Return the exit code of a program that was asked to end."""
-    return 128 + error.number if isinstance(error, Stopped) else EXIT_INTERRUPTED
 
 
 def print_traceback(error: BaseException) -> None:
