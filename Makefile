@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all fuzz check check-js format docs tree bench bare clean
+.PHONY: help demo test test-slow test-all fuzz check check-js format docs package tree bench bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -21,7 +21,8 @@ test-slow: .venv/.dev .venv/.docs  ## Run the tests that take more than a few se
 
 test-all: test test-slow  ## Run both
 
-fuzz: .venv/.dev  ## Feed 20,000 random tables to the verbs (a quarter of an hour)
+fuzz: .venv/.dev  ## Attack it: 20,000 random tables, damaged files, kill -9, Ctrl-C (half an hour)
+	nice .venv/bin/python -m pytest tests/attack -m attack
 	LAWFUL_FUZZ_EXAMPLES=$${LAWFUL_FUZZ_EXAMPLES:-20000} nice .venv/bin/python -m pytest tests/test_fuzz.py
 
 check: .venv/.dev  ## Lint, check formatting and types
@@ -41,6 +42,10 @@ format: .venv/.dev  ## Sort imports and reformat
 docs: .venv/.docs  ## Build the documentation site into build/site (warnings are errors)
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
 	@echo "Open build/site/index.html in a browser; no server is needed."
+
+package: .venv/.dev  ## Build the source archive and the wheel into dist, twice, and compare the bytes
+	$(PIP) 'hatchling>=1.26'
+	.venv/bin/python .ci/package.py
 
 tree: .venv/.dev  ## Write the tree of the package into ARCHITECTURE.md
 	.venv/bin/python docs/hooks/tree.py

@@ -152,7 +152,7 @@ def test_a_missing_file_and_a_directory(tmp_path):
 
 
 def test_an_unwritable_file_is_one_sentence(analyses, tmp_path):
-    with pytest.raises(OutputError, match=r"Cannot write .*is a directory"):
+    with pytest.raises(OutputError, match=r"Cannot write .*is a directory; give the name of a file"):
         analyses["vpnls"].save(tmp_path)
 
 

@@ -782,7 +782,7 @@ def test_help_is_quick_because_nothing_heavy_is_loaded():
 
 def test_the_console_script_points_here():
     text = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text()
-    assert 'lawful = "lawful.cli:main"' in text
+    assert 'lawful = "lawful.__main__:run"' in text
 
 
 class TestFigures:

@@ -12,7 +12,7 @@ import pytest
 
 from lawful.cli.app import main
 from lawful.errors import OutputError
-from lawful.show.files.output import staged_output
+from lawful.show.files.output import recover, staged_output
 
 
 def write(folder, **files):
@@ -78,18 +78,62 @@ def test_a_failure_while_moving_restores_the_earlier_result(tmp_path, monkeypatc
     mark(tmp_path, ["fit.json", "a.txt"])
     (tmp_path / "a.txt").write_text("old")
     before = {p.name: p.read_text() for p in tmp_path.iterdir()}
-    real, calls = os.replace, []
+    real, calls = os.rename, []
 
     def fail_late(source, target):
         calls.append(target)
-        if len(calls) == 4:
+        if len(calls) == 2:
             raise OSError(28, "No space left on device")
         return real(source, target)
 
-    monkeypatch.setattr("pathlib.Path.replace", fail_late)
+    monkeypatch.setattr("os.rename", fail_late)
     with pytest.raises(OutputError, match="no space left on device"):
         write(tmp_path, a="new", b="new")
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == before
+    assert len(calls) == 3
+
+
+def test_a_directory_that_somebody_stands_in_stays_where_it_is(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    mark(out, ["fit.json", "a.txt"])
+    (out / "mine.txt").write_text("mine")
+    inode = out.stat().st_ino
+    monkeypatch.chdir(out)
+    write(out, a="new", b="new")
+    assert sorted(p.name for p in out.iterdir()) == ["a.txt", "b.txt", "mine.txt"]
+    assert out.stat().st_ino == inode
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_second_writer_is_told_who_holds_the_place(tmp_path):
+    with (
+        staged_output(tmp_path / "out"),
+        pytest.raises(OutputError, match=rf"Another lawful \(process {os.getpid()} on .*, since 20.*out'; wait until"),
+    ):
+        write(tmp_path / "out", a="a")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_writer_left_is_undone_or_finished(tmp_path):
+    out, old = tmp_path / "out", tmp_path / ".out.lawful-old"
+    write(out, a="old")
+    mark(out, ["a.txt", "fit.json"])
+    (out / "mine.txt").write_text("mine")
+    (tmp_path / ".out.lawful-new-99999999-ab").mkdir()
+    out.rename(old)  # killed before the new one came
+    recover(out)
+    assert sorted(p.name for p in out.iterdir()) == ["a.txt", "fit.json", "mine.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    out.rename(old)
+    (tmp_path / ".out.lawful-new-99999999-cd").mkdir()
+    write(tmp_path / "other", a="new")
+    mark(tmp_path / "other", ["a.txt", "fit.json"])
+    (tmp_path / "other").rename(out)  # killed before the rest of the old one was moved
+    recover(out)
+    assert sorted(p.name for p in out.iterdir()) == ["a.txt", "fit.json", "mine.txt"]
+    assert (out / "a.txt").read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize("marker", ["{}", '{"schema": "other/1"}', "not json", "[]"])

@@ -74,6 +74,7 @@ MATRIX = {
     "deadweight": "draws level seed budget json out",
     "speedup": "draws level seed budget json out",
     "report": "budget json out",
+    "rerun": "json out",
     "profile": "level budget json out",
     "dial": "level budget json out",
     "indifference": "budget json out",
@@ -251,7 +252,7 @@ class TestUsage:
 
     def test_the_module_is_the_program(self):
         done = subprocess.run([sys.executable, "-m", "lawful", "--version"], capture_output=True, text=True, check=True)
-        assert done.stdout == f"lawful {lawful.__version__}\n"
+        assert re.fullmatch(rf"lawful {lawful.__version__}, build [0-9a-f]{{8}} \(Python .*\)\n", done.stdout)
 
     def test_shells_can_complete(self, capsys, monkeypatch):
         main(["--help"])
@@ -318,6 +319,7 @@ START = {
     "deadweight": ["deadweight", "FIT"],
     "speedup": ["speedup", "FIT", "FIT"],
     "report": ["report", "FIT"],
+    "rerun": ["rerun", "FIT"],
     "profile": ["profile", "FIT", "--quantity", "params"],
     "dial": ["dial", "FIT"],
     "indifference": ["indifference", "FIT"],
@@ -399,6 +401,7 @@ TWINS = {
     "plan": "lawful.plan",
     "next": "lawful.next_run",
     "report": "lawful.Analysis.report",
+    "rerun": "lawful.rerun",
     "explore": "lawful.explore",
     "audit": "lawful.audit",
     "bench": "lawful.forecasting.bench.bench",

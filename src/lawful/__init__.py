@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from lawful.show.explorer import explore
     from lawful.show.figures.palette import style
     from lawful.show.files.artifact import load
+    from lawful.show.files.rerun import rerun
     from lawful.sources.isoflops import isoflop_points
     from lawful.sources.published import fetch
     from lawful.sources.read import read_runs
@@ -98,6 +99,7 @@ _HOME = {
     "fit_isoflop": "lawful.estimate.isoflop",
     "isoflop_points": "lawful.sources.isoflops",
     "load": "lawful.show.files.artifact",
+    "rerun": "lawful.show.files.rerun",
     "look": "lawful.analysis.look",
     "next_run": "lawful.design.next_run",
     "plan": "lawful.design.design",
@@ -226,6 +228,7 @@ __all__ = [
     "next_run",
     "plan",
     "read_runs",
+    "rerun",
     "simulate",
     "speedup",
     "style",

@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -30,19 +27,27 @@ from lawful.cli import (
     next_run,
     plan,
     report,
+    rerun,
     speedup,
     study,
     sureness,
     use,
 )
+from lawful.cli.process import (
+    EXIT_DATA,
+    EXIT_INTERRUPTED,
+    Stopped,
+    close_stdout,
+    prepared,
+    print_traceback,
+    refusal,
+)
 from lawful.cli.splice import VerbCommand, spliced
 from lawful.cli.terminal import print_error
 from lawful.errors import LawfulError, UnsupportedError
 
-EXIT_DATA = 1
 EXIT_USAGE = 2
 EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
 
 START, DECIDE, PLAN, LOOK = "Start here", "Decide", "Plan", "Look closer"
 
@@ -58,6 +63,7 @@ VERBS: dict[str, tuple[Callable[..., None], ...]] = {
     PLAN: (plan.plan, next_run.next_),
     LOOK: (
         report.report,
+        rerun.rerun,
         explore.explore,
         audit.audit,
         bench.bench,
@@ -85,15 +91,19 @@ app.add_typer(study.study, name="study", rich_help_panel=LOOK)
 def _print_version(wanted: bool) -> None:
     if wanted:
         from lawful import __version__
+        from lawful.core.build import build_line
 
-        typer.echo(f"lawful {__version__}")
+        typer.echo(build_line(__version__))
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and the build, and exit."
+        ),
     ] = False,
 ) -> None:
     """
@@ -109,7 +119,7 @@ def root(
       lawful predict result/fit.json --params 7B --tokens 2T
       lawful allocate result/fit.json --budget 1e24
 
-    Exit codes: 0 fine, 1 the data cannot support the request, 2 usage, 70 a bug of ours.
+    Exit codes: 0 fine, 1 the data cannot support the request, 2 usage, 70 a bug of ours, 130 stopped by Ctrl-C.
     """
 
 
@@ -126,14 +136,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 fine, 1 the data cannot support the request, 2 usage, 70 a bug of ours
-        (with a traceback), 130 interrupted.
+        (with a traceback), 130 interrupted, 128 and its number ended by another signal.
     """
-    _prepare_streams()
-    try:
-        code = app(args=None if argv is None else list(argv), prog_name="lawful", standalone_mode=False)
-        sys.stdout.flush()
-    except BaseException as error:  # noqa: BLE001 - the outermost door: every way to end gets its exit code
-        return _exit_code(error)
+    with prepared():
+        try:
+            code = app(args=None if argv is None else list(argv), prog_name="lawful", standalone_mode=False)
+            sys.stdout.flush()
+        except BaseException as error:  # noqa: BLE001 - the outermost door: every way to end gets its exit code
+            return _exit_code(error)
     return code if isinstance(code, int) else 0
 
 
@@ -144,14 +154,22 @@ def _exit_code(error: BaseException) -> int:
         print_error(str(error))
         return EXIT_USAGE if isinstance(error, UnsupportedError) else EXIT_DATA
     if isinstance(error, (BrokenPipeError, SystemExit)):  # typer itself exits when the reader of a pipe is gone
-        return _close_quietly()
+        close_stdout()
+        return 0
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return EXIT_INTERRUPTED
+    if isinstance(error, Stopped):
+        return 128 + error.number
     if describe is not None:
         context = getattr(error, "ctx", None)
         _print_usage(describe(), context)
         return EXIT_USAGE
-    traceback.print_exception(error)
+    refused = refusal(error)
+    if refused:
+        print_error(refused)
+        close_stdout()
+        return EXIT_DATA
+    print_traceback(error)
     print_error("This is a bug in lawful, not in your data; please report it with the lines above.")
     return EXIT_BUG
 
@@ -163,22 +181,3 @@ def _print_usage(message: str, context: Any) -> None:
         sentence = context.command.with_flags(sentence, context)
     if sentence:
         print_error(f"{sentence}; see {'lawful' if context is None else context.command_path} --help.")
-
-
-def _prepare_streams() -> None:
-    """Odd characters in user data print as escapes, and matplotlib's remarks on its caches stay out of stderr."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-
-
-def _close_quietly() -> int:
-    """End without a word, also when Python flushes at exit: the reader of the pipe has left."""
-    stream: TextIO = sys.stdout
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except (OSError, ValueError):  # a stream without a file behind it has nothing to flush
-        return 0
-    return 0

@@ -10,12 +10,15 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
+from lawful.cli.bounds import check_request
 from lawful.cli.splice import Preset, Without
 from lawful.cli.terminal import working
 
 Repeats = Annotated[
     int, typer.Option("--repeats", metavar="N", help="Simulated repeats of the sweep.", rich_help_panel=o.UNCERTAINTY)
 ]
+REPEAT_SECONDS = 0.01
+"""What simulating and fitting a sweep of a hundred runs once takes."""
 
 
 def coverage(
@@ -39,6 +42,9 @@ def coverage(
     asked, budgets = o.of_a_surface(fitting, "to simulate from"), values.parse_budgets(budget)
     from lawful.estimate.fit import fit as fit_runs
     from lawful.show.coverage_table import coverage_document
+
+    each = REPEAT_SECONDS + (sampling.draws or 0) * o.DRAW_SECONDS
+    check_request(f"{repeats:,} repeats", seconds=repeats * each, bytes_=repeats * o.DRAW_BYTES, yes=sampling.yes)
     from lawful.trust.coverage import coverage as simulate_coverage
 
     with output.answering("coverage") as answer, working("Simulating repeats", quiet=output.json) as tell:

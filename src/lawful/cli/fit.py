@@ -73,18 +73,22 @@ def _fit_one(
     output: o.Output,
 ) -> None:
     from lawful.show.files.document import fit_document
+    from lawful.show.files.rerun import REQUEST, request_of
 
     with output.staged() as stage, working(f"Fitting {asked['method']}", quiet=output.json) as tell:
         checked = reading.checked(path) if reading.check else None
         runs, given = (reading.read(path, ()), None) if checked is None else (checked.kept, checked.runs)
         analysis, moves = _analyse(runs, given, {**asked, "progress": tell})
         more = _check_document(checked, {None: moves})
+        request = {REQUEST: request_of(path, reading.words(), asked, check=reading.check)}
         if stage is not None:
             from lawful.show.files.bundle import write_fit
 
             say(tell, WRITING)
             _write_checked(stage, checked)
-            write_fit(stage, analysis, scale=units, with_figures=output.with_figures, more=more, checked=checked)
+            write_fit(
+                stage, analysis, scale=units, with_figures=output.with_figures, more=more | request, checked=checked
+            )
     output.give(lambda: {**fit_document(analysis, scale=units), **more}, lambda: analysis.sheets(units))
 
 

@@ -16,13 +16,23 @@ from lawful.cli.terminal import print_document, show
 from lawful.errors import UnsupportedError
 
 Source = Annotated[
-    str, typer.Argument(metavar="FIT.json|RESULT", help="A saved fit; with --score a table of the runs that came.")
+    str,
+    typer.Argument(
+        metavar="FIT.json|RESULT|LEDGER",
+        help="A saved fit; with --score a table of the runs that came, with --verify a ledger.",
+    ),
 ]
 Params = Annotated[str | None, typer.Option("--params", metavar="N", help="Size of another run, with --tokens.")]
 Tokens = Annotated[str | None, typer.Option("--tokens", metavar="D", help="Tokens of another run, with --params.")]
 LedgerFile = Annotated[Path, typer.Option("--ledger", metavar="FILE", help="Where forecasts are kept.")]
 ScoreFile = Annotated[
     Path | None, typer.Option("--score", metavar="LEDGER", help="Score the forecasts of this ledger instead.")
+]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Check that no line of a ledger, given in place of a fit, was changed.")
+]
+Seal = Annotated[
+    str | None, typer.Option("--seal", metavar="HASH", help="With --verify: a seal that the ledger must still hold.")
 ]
 
 
@@ -34,8 +44,10 @@ def forecast(
     tokens: Tokens = None,
     ledger: LedgerFile = Path("forecasts.jsonl"),
     score: ScoreFile = None,
+    verify: Verify = False,
+    seal: Seal = None,
     reading: Annotated[o.Reading, Without("weights", "check")],
-    sampling: Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed")],
+    sampling: Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed", "yes")],
     json: o.Json = False,
 ) -> None:
     """
@@ -50,7 +62,18 @@ def forecast(
       lawful forecast result/fit.json --budget 1e22,1e23
       lawful forecast result/fit.json --params 7e9 --tokens 2e12 --ledger ours.jsonl
       lawful forecast --score ours.jsonl new-runs.csv
+      lawful forecast --verify ours.jsonl
     """
+    if seal is not None and not verify:
+        msg = "--seal is looked for in a ledger; give --verify too, or leave it out."
+        raise UnsupportedError(msg)
+    if verify:
+        if budget or params or tokens or score is not None:
+            msg = "--verify reads the ledger alone; leave --budget, --params, --tokens and --score out."
+            raise UnsupportedError(msg)
+        reading.needs_table("--score")
+        _verify(source, seal, as_json=json)
+        return
     if score is not None:
         if budget or params or tokens:
             msg = "--score reads what was forecast from the ledger; leave --budget, --params and --tokens out."
@@ -76,21 +99,30 @@ def forecast(
         made, forecaster = make(fit, budgets, points=points, level=sampling.level), fit.method
     else:
         made, forecaster = averaged_forecasts(average.ensemble, budgets, points, sampling.level), "auto"
-    entry = entry_of(fit, made, forecaster=forecaster)
-    append_entry(ledger, entry)
+    entry = append_entry(ledger, entry_of(fit, made, forecaster=forecaster))
     if json:
         print_document(entry)
         return
-    show([entry_sheet(entry, made), f"Added to {ledger}"])
+    show([entry_sheet(entry, made), f"Added to {ledger} with the seal {entry['sha256'][:16]}"])
 
 
 def _score(ledger: Path, result: str, reading: o.Reading, *, as_json: bool) -> None:
-    from lawful.show.ledger import read_ledger, score_document, score_ledger, score_sheet
+    from lawful.show.ledger import open_ledger, score_document, score_ledger, score_sheet
 
-    entries = read_ledger(ledger)
+    found = open_ledger(ledger)
     runs = reading.read(result)
-    rows = score_ledger(entries, runs)
+    rows = score_ledger(found.entries, runs)
     if as_json:
-        print_document(score_document(rows, runs))
+        print_document({**score_document(rows, runs), "remark": found.remark or None})
         return
-    show([score_sheet(rows, runs)])
+    show([score_sheet(rows, runs), *([found.remark] if found.remark else [])])
+
+
+def _verify(ledger: str, seal: str | None, *, as_json: bool) -> None:
+    from lawful.show.ledger import verify_document, verify_sheet
+
+    found = verify_document(ledger, seal)
+    if as_json:
+        print_document(found)
+        return
+    show([verify_sheet(found)])

@@ -11,12 +11,16 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
+from lawful.cli.bounds import Yes, check_request
 from lawful.cli.splice import Formerly, Without
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
 LARGEST_COUNT = 1e6
 """A single number below it is a number of budgets; above it, a budget in FLOPs."""
+
+CANDIDATE_SECONDS = 2e-4
+"""What trying one budget takes."""
 
 Checkpoints = Annotated[
     list[str],
@@ -50,6 +54,7 @@ def isoflops(
     run: Run = None,
     trained: SomeBudgets = None,
     out: PointsFile = None,
+    yes: Yes = False,
     json: o.Json = False,
 ) -> None:
     """
@@ -62,6 +67,8 @@ def isoflops(
       lawful isoflops checkpoints.csv --trained 1e18,1e19,1e20 --json
     """
     wanted = parse_candidates(trained)
+    many = wanted if isinstance(wanted, int) else 0
+    check_request(f"{many:,} candidates", seconds=many * CANDIDATE_SECONDS, bytes_=many * 100.0, yes=yes)
     from lawful.show.points import check_writable, points_document, points_sheet, write_points
     from lawful.sources.isoflops import isoflop_points
 

@@ -63,8 +63,10 @@ def next_(
     wanted = _targets(target)
     allowed, enough = values.parse_optional("--spend", spend), values.parse_optional("--tolerance", tolerance)
     from lawful.design.next_run import next_run
-    from lawful.show.next_run import next_document, write_next
+    from lawful.show.next_run import check_next, next_document, write_next
 
+    if out is not None:
+        check_next(out)
     with working("Fitting", quiet=json):
         found = next_run(
             runs,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lawful.cli import values
+from lawful.cli.bounds import Yes, check_request
 from lawful.cli.splice import Formerly, Switch
 from lawful.cli.terminal import print_document, print_sheets, show, written_line
 from lawful.errors import UnsupportedError
@@ -334,6 +335,10 @@ def with_surface(fit: Fit | FrontierFit) -> Fit:
     return fit
 
 
+DRAW_SECONDS, DRAW_BYTES = 2e-5, 200.0
+"""What a draw takes on a hundred runs: a refit, and the numbers that are kept of it."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How sure the answer is, and by which draws."""
@@ -368,9 +373,12 @@ class Sampling:
     ] = None
     level: Annotated[float, typer.Option("--level", help="Level of the intervals.", rich_help_panel=UNCERTAINTY)] = 0.9
     seed: Seed = 0
+    yes: Yes = False
 
     def __post_init__(self) -> None:
         values.check_sampling(draws=self.draws, level=self.level, seed=self.seed)
+        many = self.draws or 0
+        check_request(f"{many:,} draws", seconds=many * DRAW_SECONDS, bytes_=many * DRAW_BYTES, yes=self.yes)
 
     def words(self) -> dict[str, Any]:
         """Return the kind of intervals and their draws, as :func:`lawful.analyse` takes them."""

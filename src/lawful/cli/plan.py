@@ -12,6 +12,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
+from lawful.cli.bounds import check_request
 from lawful.cli.splice import Formerly, Without
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
@@ -188,7 +189,8 @@ def plan(
         raise UnsupportedError(msg)
     if given is None:
         reading.needs_table("--given")
-    chosen = parse_budget_range(trained)
+    chosen = parse_budget_range(trained, yes=sampling.yes)
+    _check_size(len(chosen) * max(sizes or 7, runs or 0) * max(repeats, 1), simulate or 0, yes=sampling.yes)
     wanted: dict[str, Any] = {"target": values.parse_budget("--budget", budget), "total_flops": total}
     rules: dict[str, Any] = {
         "repeats": repeats,
@@ -201,8 +203,10 @@ def plan(
         "runs": runs,
         "spread": 0.15 if spread is None else spread,
     }
-    from lawful.show.planned import plan_document, write_manifest
+    from lawful.show.planned import check_manifest, plan_document, write_manifest
 
+    if out is not None:
+        check_manifest(out)
     with working("Planning", quiet=json):
         wanted |= {"prior": _surface(prior), "given": None if given is None else reading.read(given)}
         tried = None
@@ -224,6 +228,16 @@ def plan(
         print_document(plan_document(found, tried))
         return
     show([found.summary(), *(() if tried is None else tried.sheets()), *([] if out is None else [f"Wrote {out}"])])
+
+
+RUN_SECONDS, RUN_BYTES, STUDY_SECONDS = 1e-5, 2000.0, 1e-3
+"""What a run of a plan takes to lay out and to write, and what a simulated study of one takes."""
+
+
+def _check_size(many: int, studies: int, *, yes: bool) -> None:
+    """Say what an unusually large plan would take."""
+    check_request(f"A plan of {many:,} runs", seconds=many * RUN_SECONDS, bytes_=many * RUN_BYTES, yes=yes)
+    check_request(f"{studies:,} simulated studies", seconds=studies * STUDY_SECONDS, bytes_=studies * 100.0, yes=yes)
 
 
 def _tried(found: Planned, studies: int, noise: float, seed: int) -> Rehearsal | None:
@@ -249,7 +263,11 @@ def _check_layout(layout: LayoutName, total: float | None, sizes: int | None, de
         raise UnsupportedError(msg)
 
 
-def parse_budget_range(text: str) -> tuple[float, ...]:
+LONGEST_COUNT = 18
+"""Digits of a count of budgets that can be one."""
+
+
+def parse_budget_range(text: str, *, yes: bool = False) -> tuple[float, ...]:
     """
     Read LOW:HIGH:COUNT, evenly spaced in log, or a list with commas.
 
@@ -263,11 +281,12 @@ def parse_budget_range(text: str) -> tuple[float, ...]:
     if ":" not in text:
         return values.parse_budgets([text], option="--trained")
     parts = text.split(":")
-    if len(parts) != 3 or not parts[2].isdigit() or int(parts[2]) < 1:
+    if len(parts) != 3 or not parts[2].isdecimal() or len(parts[2]) > LONGEST_COUNT or int(parts[2]) < 1:
         msg = f"--trained takes LOW:HIGH:COUNT, or a list with commas; got {text!r}."
         raise UnsupportedError(msg)
     low, high = (values.parse_budget("--trained", part) for part in parts[:2])
     steps = int(parts[2]) - 1
+    check_request(f"{steps + 1:,} budgets", seconds=steps * RUN_SECONDS, bytes_=steps * RUN_BYTES, yes=yes)
     if (steps == 0) != (low == high):
         msg = f"--trained takes LOW:HIGH:COUNT with at least 2 budgets between different ends, got {text!r}."
         raise UnsupportedError(msg)

@@ -14,7 +14,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli.splice import VerbCommand
-from lawful.cli.terminal import console, print_document, show
+from lawful.cli.terminal import console, print_document, said, show
 
 if TYPE_CHECKING:  # NumPy and joblib are loaded by the command, not by --help
     from lawful.studies.runner import Progress
@@ -115,13 +115,13 @@ def run(
     for one in outcomes:
         spent = f" ({one.seconds:.1f} s of CPU)" if one.state == "done" and not redraw else ""
         # Soft: only the terminal itself wraps, so that piped lines stay whole.
-        printer.print(f"{one.study.number:2d} {one.study.name}: {one.sentence}{spent}", soft_wrap=True, markup=False)
+        printer.print(said(f"{one.study.number:2d} {one.study.name}: {one.sentence}{spent}"), soft_wrap=True)
     fresh = [one.seconds for one in outcomes if one.state == "done"]
     if len(fresh) > 1 and not redraw:
         took = time.perf_counter() - start
         text = f"\nComputed and drawn in {took:.0f} s, {sum(fresh):.0f} s of CPU in all."
         printer.print(text, soft_wrap=True, markup=False)
-    printer.print(f"\nGallery: {gallery}", soft_wrap=True, markup=False)
+    printer.print(said(f"\nGallery: {gallery}"), soft_wrap=True)
 
 
 @contextmanager

@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lawful.core.plain import visible
+
 if TYPE_CHECKING:  # rich is loaded when something is shown
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from lawful.core.sheet import Sheet
 
@@ -40,8 +43,11 @@ def show(parts: Iterable[Sheet | RenderableType]) -> None:
 
     out = console()
     for i, part in enumerate(parts):
+        if isinstance(part, (str, Text)):
+            out.print(said(part), soft_wrap=isinstance(part, str))
+            continue
         if not isinstance(part, Sheet):
-            out.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+            out.print(part)
             continue
         for line in (*([""] if i else []), *terminal(part)):
             out.print(line)
@@ -54,12 +60,21 @@ def print_sheets(parts: Iterable[Sheet | RenderableType], form: str) -> None:
 
     sheets = [part if isinstance(part, Sheet) else Sheet(str(part)) for part in parts if str(part)]
     if form == "markdown":
-        sys.stdout.write(markdown(*sheets) + "\n")
+        sys.stdout.write(visible(markdown(*sheets)) + "\n")
         return
-    sys.stdout.write(frame(*sheets).to_csv(index=False, lineterminator="\n"))
+    sys.stdout.write(visible(frame(*sheets).to_csv(index=False, lineterminator="\n")))
     for sheet in sheets:
         for note in sheet.notes:
             print_error(f"note {note.code}: {note.message}")
+
+
+def said(line: str | Text) -> Text:
+    """Return a line for the terminal; what came from a file or a name in it cannot steer the terminal."""
+    from rich.text import Text
+
+    text = Text(line) if isinstance(line, str) else line.copy()
+    text.plain = visible(text.plain)
+    return text
 
 
 def print_document(document: Mapping[str, Any]) -> None:
@@ -71,7 +86,7 @@ def print_document(document: Mapping[str, Any]) -> None:
 
 def print_error(sentence: str) -> None:
     """Print one sentence on stderr."""
-    sys.stderr.write(" ".join(sentence.split()) + "\n")
+    sys.stderr.write(visible(" ".join(sentence.split())) + "\n")
 
 
 def written_line(folder: Path) -> RenderableType:
@@ -91,12 +106,13 @@ def working(what: str, *, quiet: bool) -> Iterator[Tell | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    # Without markup: a description may hold the name of a column or of a group.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(visible(what), total=None)
 
         def tell(stage: str) -> None:
-            bar.update(task, description=f"{what}: {stage}")
+            bar.update(task, description=visible(f"{what}: {stage}"))
 
         yield tell
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.core.notes import Note
+from lawful.core.plain import visible
 from lawful.core.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def text(*sheets: Sheet) -> str:
     >>> text(Sheet("Nothing to show."))
     'Nothing to show.'
     """
-    return "\n\n".join(part for sheet in sheets for part in _text_parts(sheet))
+    return visible("\n\n".join(part for sheet in sheets for part in _text_parts(sheet)))
 
 
 def _text_parts(sheet: Sheet) -> Iterator[str]:
@@ -90,9 +91,9 @@ def terminal(*sheets: Sheet) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for i, sheet in enumerate(sheets):
         parts += [""] if i else []
-        parts += [Text(sheet.title, style="bold"), *map(Text, sheet.sentences)]
+        parts += [Text(visible(sheet.title), style="bold"), *(Text(visible(line)) for line in sheet.sentences)]
         parts += [_Rows(sheet)] if sheet.rows else []
-        parts += [Text(line) for line in sheet.closing]
+        parts += [Text(visible(line)) for line in sheet.closing]
         parts += note_lines(sheet.notes)
     return parts
 
@@ -107,7 +108,8 @@ class _Rows:
     """The rows of a sheet, laid out for the width that they are printed at."""
 
     def __init__(self, sheet: Sheet) -> None:
-        self.heads, self.rows, self.numbers = grid(sheet)
+        heads, rows, self.numbers = grid(sheet)
+        self.heads, self.rows = list(map(visible, heads)), [list(map(visible, row)) for row in rows]
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[RenderableType]:
         least = self._least_widths()
@@ -166,7 +168,7 @@ def note_lines(notes: Iterable[Note]) -> list[RenderableType]:
     """Return notes for a terminal, one line each."""
     from rich.text import Text
 
-    return [Text.assemble(("note ", "yellow"), (note.code, "yellow"), f": {note.message}") for note in notes]
+    return [Text.assemble(("note ", "yellow"), (note.code, "yellow"), f": {visible(note.message)}") for note in notes]
 
 
 def html(*sheets: Sheet) -> str:

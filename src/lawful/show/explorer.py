@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +19,8 @@ from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.laws import PUBLISHED, STUDY_SURFACES
 from lawful.laws.surface import Surface
 from lawful.show.figures.palette import DARK, LIGHT, Palette
-from lawful.show.report.embedded import asset, library, page_json
+from lawful.show.files.place import check_place, write_whole
+from lawful.show.report.embedded import asset, library, page_json, policy
 
 SCRIPTS = ("numbers.js", *(f"explorer_{part}.js" for part in ("math", "fit", "model", "draw", "readouts", "page")))
 """Our own code, in the order in which it loads."""
@@ -142,8 +142,8 @@ def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: 
     Examples
     --------
     >>> page = explorer_html()
-    >>> "http-equiv" in page, len(page) < 1.2e6
-    (False, True)
+    >>> "Content-Security-Policy" in page, len(page) < 1.2e6
+    (True, True)
 
     From a fit:
 
@@ -161,14 +161,16 @@ def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: 
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    drawing, ours = library(), "\n".join(asset(name) for name in SCRIPTS)
     return environment.get_template("explorer.html.j2").render(
         document=document,
         controls=[asdict(control) for control in CONTROLS],
         marker=MARKER,
+        policy=policy(drawing, ours),
         data=page_json(document),
         style=asset("explorer.css"),
-        library=library(),
-        script="\n".join(asset(name) for name in SCRIPTS),
+        library=drawing,
+        script=ours,
         light=_colours(LIGHT),
         dark=_colours(DARK),
     )
@@ -293,16 +295,14 @@ def check_page(path: Path) -> None:
     OutputError
         If the path is a directory, or a file that this function's sibling did not write.
     """
-    try:
-        if path.is_dir():
-            msg = f"{str(path)!r} is a directory; `out` takes the name of an HTML file here."
-            raise OutputError(msg)
-        ours = not path.exists() or MARKER in path.read_text(encoding="utf-8", errors="replace")[:500]
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    if not ours:
-        msg = f"{str(path)!r} is not an explorer that lawful wrote; choose another file for `out`."
+    if path.is_dir():
+        msg = f"{str(path)!r} is a directory; `out` takes the name of an HTML file here."
         raise OutputError(msg)
+    check_place(path, _is_explorer, "an explorer")
+
+
+def _is_explorer(path: Path) -> bool:
+    return MARKER in path.read_text(encoding="utf-8", errors="replace")[:500]
 
 
 def write_page(path: Path, text: str) -> None:
@@ -316,25 +316,13 @@ def write_page(path: Path, text: str) -> None:
 
     Examples
     --------
+    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "explorer.html")
     >>> write_page(path, explorer_html())
     >>> check_page(path)
     """
     check_page(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A file of this name in a folder of our own gets the permissions of any new file; mkstemp's would be private.
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            staged = Path(folder, path.name)
-            staged.write_text(text, encoding="utf-8")
-            staged.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    why = (error.strerror or type(error).__name__).lower()
-    return OutputError(f"Cannot write to {str(path)!r} ({why}); choose another file.")
+    write_whole(path, text, ours=_is_explorer, what="an explorer")
 
 
 def _grid(runs: Runs, surface: Surface) -> Settings | None:
@@ -422,6 +410,7 @@ def explore(
 
     Examples
     --------
+    >>> import tempfile
     >>> page = lawful.explore(f"{tempfile.mkdtemp()}/explorer.html")
     >>> page.name
     'explorer.html'

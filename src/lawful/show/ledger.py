@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -20,10 +22,13 @@ from lawful.estimate.result import Fit, FrontierFit
 from lawful.forecasting.curve import optimum_curve
 from lawful.forecasting.forecast import Forecast, Score, forecast_sheet, score
 from lawful.show.files.document import strict
+from lawful.show.files.lock import held
+from lawful.show.files.schema import mismatch
 
 FORECAST_SCHEMA = "lawful.forecast/1"
 SCORE_SCHEMA = "lawful.forecast-score/1"
-SEAL = "sha256"
+VERIFY_SCHEMA = "lawful.forecast-verify/1"
+SEAL, PREVIOUS = "sha256", "previous"
 CURVE = "compute"
 
 SAME_RUN = 0.01
@@ -53,7 +58,7 @@ def entry_of(
     -------
     dict
         Hash of the data, method, law (of a frontier: of the curve that gives its loss), settings, forecasts,
-        date, and a seal: the hash of all the rest.
+        date, and a seal: the hash of all the rest. :func:`append_entry` adds the seal of the line before.
 
     Raises
     ------
@@ -90,9 +95,16 @@ def entry_of(
             "convention": model.surface.cost.convention,
             "status": model.status.key,
             "forecasts": [asdict(one) for one in made],
+            PREVIOUS: None,
         }
     )
     return {**entry, SEAL: _seal(entry)}
+
+
+def _after(entry: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return an entry as it follows others: it holds the seal of the last of them, so that none can go unseen."""
+    linked = {**entry, PREVIOUS: earlier[-1][SEAL] if earlier else None}
+    return {**linked, SEAL: _seal(linked)}
 
 
 def _seal(entry: Mapping[str, Any]) -> str:
@@ -100,58 +112,201 @@ def _seal(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def append_entry(path: str | Path, entry: Mapping[str, Any]) -> Path:
+def append_entry(path: str | Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     """
     Add an entry to a ledger, a text file with one JSON document per line; nothing in it is ever changed.
+
+    The line holds the seal of the line before it. It is on the disk when this returns, and another process that
+    appends waits its turn. A last line that was cut short while it was written makes room for it.
+
+    Returns
+    -------
+    dict
+        The entry as it stands in the ledger.
 
     Raises
     ------
     OutputError
-        If the file cannot be written.
+        If the file cannot be written, or another process is writing it.
     InputError
-        If it is there and is no ledger.
+        If it is there and is no ledger, or was altered.
     """
     file = Path(path)
-    if file.exists() and file.stat().st_size:
-        read_ledger(file)
     try:
-        with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(entry, allow_nan=False) + "\n")
+        with held(file.resolve()):
+            found = open_ledger(file) if file.exists() and file.stat().st_size else Ledger((), "")
+            linked = _after(entry, found.entries)
+            with file.open("ab") as out:
+                if found.torn:
+                    out.truncate(out.seek(0, 2) - len(found.torn.encode("utf-8", "surrogateescape")))
+                elif found.unended:
+                    out.write(b"\n")
+                out.write(json.dumps(linked, allow_nan=False).encode() + b"\n")
+                out.flush()
+                os.fsync(out.fileno())
     except OSError as error:
         msg = f"Cannot write {str(path)!r} ({(error.strerror or 'error').lower()}); choose another file."
         raise OutputError(msg) from None
-    return file
+    return linked
+
+
+class Ledger(NamedTuple):
+    """
+    What a ledger holds.
+
+    Attributes
+    ----------
+    entries : tuple of mapping
+        Whole lines, in order, each checked against its seal and the seal of the line before.
+    torn : str
+        A last line that was cut short while it was written; empty where there is none.
+    unended : bool
+        Whether the last line is whole but for its end.
+    """
+
+    entries: tuple[Mapping[str, Any], ...]
+    torn: str
+    unended: bool = False
+
+    @property
+    def remark(self) -> str:
+        """What a reader must know besides the entries; empty in most ledgers."""
+        if not self.torn:
+            return ""
+        return (
+            "The last line of the ledger was cut short while it was written and is left out; the next forecast takes "
+            "its place."
+        )
 
 
 def read_ledger(path: str | Path) -> list[dict[str, Any]]:
     """
-    Read the entries of a ledger, each checked against its seal.
+    Read the entries of a ledger, each checked against its seal and the line before it.
 
     Raises
     ------
     InputError
-        If there is no such file, it is no ledger, or an entry was altered.
+        If there is no such file, it is no ledger, or an entry was altered, removed or moved.
+    """
+    return [dict(entry) for entry in open_ledger(path).entries]
+
+
+def open_ledger(path: str | Path) -> Ledger:
+    """
+    Read a ledger as :func:`read_ledger`, with what is to be said about it.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_ledger`.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
         msg = f"Cannot read the ledger {str(path)!r} ({(error.strerror or 'error').lower()}); check the path."
         raise InputError(msg) from None
-    entries = []
+    *lines, last = text.split("\n")
+    entries: list[Mapping[str, Any]] = []
     for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-            fine = entry["schema"] == FORECAST_SCHEMA
-        except (ValueError, KeyError, TypeError):
-            fine = False
-        if not fine:
-            msg = f"Line {number} of {str(path)!r} is no forecast; a ledger is written by lawful forecast."
-            raise InputError(msg)
-        if entry.get(SEAL) != _seal(entry):
-            msg = f"The forecast on line {number} of {str(path)!r} was altered after it was made; its seal is broken."
-            raise InputError(msg)
-        entries.append(entry)
-    return entries
+        entries.append(_checked_line(path, number, line, entries))
+    if not last:
+        return Ledger(tuple(entries), "")
+    if _is_cut(last, alone=not entries):
+        return Ledger(tuple(entries), last)
+    return Ledger((*entries, _checked_line(path, len(lines) + 1, last, entries)), "", unended=True)
+
+
+def _is_cut(line: str, *, alone: bool) -> bool:
+    """Whether a last line is the beginning of one of ours and no more: it is no JSON, and starts as ours do."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        start = '{"schema": "lawful.forecast/'
+        # A few signs alone in a file could be anybody's.
+        return line.startswith(start) or (not alone and start.startswith(line))
+    return False
+
+
+def _checked_line(path: str | Path, number: int, line: str, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the entry of a line; a line that is none, was altered, or does not follow the one before is refused."""
+    where = f"line {number} of {str(path)!r}"
+    try:
+        entry: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict) or entry.get("schema") != FORECAST_SCHEMA:
+        msg = f"L{where[1:]} is no forecast; a ledger is written by lawful forecast."
+        raise InputError(msg)
+    if entry.get(SEAL) != _seal(entry):
+        msg = f"The forecast on {where} was altered after it was made; its seal is broken."
+        raise InputError(msg)
+    wrong = mismatch(entry, "forecast-1")
+    if wrong:
+        msg = f"L{where[1:]} is a damaged forecast ({wrong}); take an untouched copy of the ledger."
+        raise InputError(msg)
+    before = earlier[-1][SEAL] if earlier else None
+    chained = PREVIOUS in entry or any(PREVIOUS in one for one in earlier)
+    if chained and (PREVIOUS not in entry or entry[PREVIOUS] != before):
+        msg = (
+            f"The forecast on {where} does not follow the one before it: a line was removed, moved or put in; take an "
+            f"untouched copy of the ledger."
+        )
+        raise InputError(msg)
+    return entry
+
+
+def verify_document(path: str | Path, seal: str | None = None) -> dict[str, Any]:
+    """
+    Check a ledger line by line, and say what its last seal is (schema ``lawful.forecast-verify/1``).
+
+    A ledger cannot tell that its last lines were taken away. Whoever noted a seal can: a ledger that holds it
+    holds everything that stood before it, unchanged.
+
+    Parameters
+    ----------
+    path : str or Path
+    seal : str, optional
+        A seal that the ledger must hold, or the first eight signs of it at least.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_ledger`, or if no line has this seal.
+    UnsupportedError
+        If the seal is none.
+    """
+    if seal is not None and not re.fullmatch(r"[0-9a-f]{8,64}", seal):
+        msg = f"A seal is 8 to 64 hexadecimal digits, as lawful forecast prints them; got {seal!r}."
+        raise UnsupportedError(msg)
+    found = open_ledger(path)
+    seals = [str(entry[SEAL]) for entry in found.entries]
+    if seal is not None and not any(one.startswith(seal) for one in seals):
+        msg = f"No forecast in {str(path)!r} has the seal {seal}: lines were removed, or this is another ledger."
+        raise InputError(msg)
+    return {
+        "schema": VERIFY_SCHEMA,
+        "ledger": str(path),
+        "entries": len(seals),
+        "forecasts": sum(len(entry["forecasts"]) for entry in found.entries),
+        "chained": sum(PREVIOUS in entry for entry in found.entries),
+        "last": seals[-1] if seals else None,
+        "holds": seal,
+        "remark": found.remark or None,
+    }
+
+
+def verify_sheet(document: Mapping[str, Any]) -> Sheet:
+    """Return what was verified in sentences."""
+    many, chained = document["entries"], document["chained"]
+    said = [f"{document['forecasts']} forecasts on {many} lines: every seal holds."]
+    if chained < many:
+        said.append(f"The first {many - chained} were written before lines were chained: each is sealed for itself.")
+    if document["last"]:
+        said.append(f"Last seal {document['last']}: note it elsewhere, it vouches for every line.")
+    if document["holds"]:
+        said.append(f"The ledger holds {document['holds']}, and all that stood before it.")
+    said += [document["remark"]] if document["remark"] else []
+    return Sheet(f"{document['ledger']} is as it was written.", tuple(said))
 
 
 class Scored(NamedTuple):

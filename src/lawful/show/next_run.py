@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lawful.design.next_run import NextRun
-from lawful.errors import OutputError, UnsupportedError
+from lawful.errors import UnsupportedError
 from lawful.show.files.document import strict
+from lawful.show.files.place import check_place, is_table, write_whole
 
 NEXT_SCHEMA = "lawful.next/1"
 
@@ -69,6 +70,26 @@ def next_document(found: NextRun) -> dict[str, Any]:
     return document
 
 
+_is_next = is_table(*ADDED)
+
+
+def check_next(path: Path) -> None:
+    """
+    Refuse a file that the next runs cannot be written to, before any work.
+
+    Raises
+    ------
+    UnsupportedError
+        If its suffix is not .csv.
+    OutputError
+        If it is there and holds no next runs of ours.
+    """
+    if path.suffix != ".csv":
+        msg = f"The next runs are written as .csv, got {str(path)!r}."
+        raise UnsupportedError(msg)
+    check_place(path, _is_next, "a table of next runs")
+
+
 def write_next(found: NextRun, path: str | Path) -> Path:
     """
     Write the next runs for a launcher: the rows of the pool in order, with their cost and expected loss; none on stop.
@@ -81,9 +102,7 @@ def write_next(found: NextRun, path: str | Path) -> Path:
         If the file cannot be written.
     """
     file = Path(path)
-    if file.suffix != ".csv":
-        msg = f"The next runs are written as .csv, got {str(path)!r}."
-        raise UnsupportedError(msg)
+    check_next(file)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     cells = list(found.runs[0].cells) if found.runs else []
@@ -91,9 +110,5 @@ def write_next(found: NextRun, path: str | Path) -> Path:
     for one in () if found.stop else found.runs:
         known = ["" if v is None else repr(float(v)) for v in (one.cost, one.loss, one.sd)]
         writer.writerow([*(strict(value) for value in one.cells.values()), one.row, *known])
-    try:
-        file.write_text(text.getvalue(), encoding="utf-8")
-    except OSError as error:
-        msg = f"Cannot write {str(path)!r} ({(error.strerror or 'error').lower()}); choose another file."
-        raise OutputError(msg) from None
+    write_whole(file, text.getvalue(), ours=_is_next, what="a table of next runs")
     return file

@@ -12,8 +12,9 @@ import numpy as np
 from lawful.design.design import Planned
 from lawful.design.priced import TYPICAL_K, Priced
 from lawful.design.rehearsal import Rehearsal
-from lawful.errors import OutputError, UnsupportedError
+from lawful.errors import UnsupportedError
 from lawful.show.files.document import dumps, strict
+from lawful.show.files.place import Ours, check_place, is_document, is_table, write_whole
 
 PLAN_SCHEMA = "lawful.plan/1"
 
@@ -140,13 +141,30 @@ def write_manifest(planned: Planned, path: str | Path, tried: Rehearsal | None =
         If the file cannot be written.
     """
     file = Path(path)
+    check_manifest(file)
+    text = manifest_csv(planned) if file.suffix == ".csv" else dumps(plan_document(planned, tried)) + "\n"
+    write_whole(file, text, ours=_is_plan(file), what="a plan")
+    return file
+
+
+def check_manifest(path: str | Path) -> None:
+    """
+    Refuse a file that a plan cannot be written to, before any work.
+
+    Raises
+    ------
+    UnsupportedError
+        If its suffix is neither .csv nor .json.
+    OutputError
+        If it is there and is no plan of ours.
+    """
+    file = Path(path)
     if file.suffix not in (".csv", ".json"):
         msg = f"A manifest is written as .csv or .json, got {str(path)!r}."
         raise UnsupportedError(msg)
-    text = manifest_csv(planned) if file.suffix == ".csv" else dumps(plan_document(planned, tried)) + "\n"
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        msg = f"Cannot write {str(path)!r} ({(error.strerror or 'error').lower()}); choose another file."
-        raise OutputError(msg) from None
-    return file
+    check_place(file, _is_plan(file), "a plan")
+
+
+def _is_plan(file: Path) -> Ours:
+    is_csv = file.suffix == ".csv"
+    return is_table("run", "budget", "flops", "tokens_per_param", "seed") if is_csv else is_document("lawful.plan/")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,13 @@ import numpy as np
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.data.runs import Runs
 from lawful.errors import OutputError
-from lawful.show.files.bundle import write_columns
+from lawful.show.files.bundle import write_csv
 from lawful.show.files.document import strict
+from lawful.show.files.place import check_place, is_table, write_whole
 
 POINTS_SCHEMA = "lawful.isoflops/1"
+
+_is_points = is_table("loss_low", "loss_high", "checkpoint_row")
 
 
 def points_document(points: Runs) -> dict[str, Any]:
@@ -85,46 +87,28 @@ def write_points(path: Path, points: Runs) -> None:
     Runs(3 runs, 1 budgets, source='...points.csv')
     """
     check_writable(path, points.source)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        os.close(handle)
-        try:
-            write_columns(Path(name), points.table)
-            _give_usual_permissions(Path(name))
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        why = (error.strerror or type(error).__name__).lower()
-        msg = f"Cannot write to {str(path)!r} ({why}); choose another file."
-        raise OutputError(msg) from None
+    text = io.StringIO()
+    write_csv(text, points.table)
+    write_whole(path, text.getvalue(), ours=_is_points, what="a table of points")
 
 
 def check_writable(path: Path, source: str) -> None:
     """
-    Refuse an output that is a directory or the input itself.
+    Refuse an output that is a directory, the input itself, or anything but earlier points.
 
     Raises
     ------
     OutputError
         Says which.
     """
+    if path.is_dir():
+        msg = f"{str(path)!r} is a directory; `out` takes the name of a CSV file here."
+        raise OutputError(msg)
     try:
-        if path.is_dir():
-            msg = f"{str(path)!r} is a directory; `out` takes the name of a CSV file here."
-            raise OutputError(msg)
         is_source = path.exists() and Path(source).exists() and path.samefile(source)
     except (OSError, ValueError):
         is_source = False
     if is_source:
         msg = f"{str(path)!r} is the table that was read; choose another file for `out`."
         raise OutputError(msg)
-
-
-def _give_usual_permissions(path: Path) -> None:
-    """Let others read the file as they may read any new one; a temporary file is private."""
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
+    check_place(path, _is_points, "a table of points")

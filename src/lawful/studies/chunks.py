@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lawful.errors import OutputError
+from lawful.show.files.place import encoded, replace_file
+from lawful.show.files.schema import mismatch
 from lawful.studies.real import data_file
 from lawful.studies.study import Config, Study, Tables, Task, find_study
 from lawful.studies.tables import Table, as_column
 
 CHUNKS = ".chunks"
+CHUNK_SCHEMA = "lawful.chunk/1"
 PACKAGE = Path(__file__).parents[1]
 WITHOUT_NUMBERS = ("lawful.show", "lawful.studies.drawing", "lawful.studies.study")
 """Modules that a study imports and whose code cannot change its numbers."""
@@ -33,6 +36,22 @@ class Chunk(NamedTuple):
     tables: dict[str, dict[str, list[Any]]]
     wall: float
     cpu: float
+
+
+def read_chunk(path: Path) -> Chunk | None:
+    """Return a finished chunk; None where there is none, or it is not as it was written."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if mismatch(document, "chunk-1") or document["seal"] != _seal(document):
+        return None
+    return Chunk(document["tables"], document["wall"], document["cpu"])
+
+
+def _seal(document: Mapping[str, Any]) -> str:
+    content = {name: value for name, value in document.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def run_chunk(name: str, index: int, config: Config, task: Task) -> tuple[str, int, Chunk]:
@@ -52,11 +71,9 @@ def run_chunk(name: str, index: int, config: Config, task: Task) -> tuple[str, i
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that a crash leaves either the old one or the new one."""
+    """Write a file so that a crash leaves either the old one or the new one; when this returns, it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
+    replace_file(path, encoded(content) if isinstance(content, str) else content)
 
 
 @lru_cache(maxsize=64)
@@ -159,13 +176,14 @@ class Work:
         return self.folder / CHUNKS / self.fingerprint[:16]
 
     def missing(self) -> list[int]:
-        """Tasks without a finished chunk."""
+        """Tasks without a finished chunk; one that is damaged is not finished."""
         folder = self.chunks
-        return [i for i in range(len(self.tasks)) if not (folder / f"{i:05d}.json").is_file()]
+        return [i for i in range(len(self.tasks)) if read_chunk(folder / f"{i:05d}.json") is None]
 
     def store(self, index: int, chunk: Chunk) -> None:
         """Keep a finished chunk."""
-        write_atomic(self.chunks / f"{index:05d}.json", json.dumps(chunk._asdict()))
+        content = {"schema": CHUNK_SCHEMA, **chunk._asdict()}
+        write_atomic(self.chunks / f"{index:05d}.json", json.dumps({**content, "seal": _seal(content)}))
 
     def collect(self) -> tuple[Tables, dict[str, float]]:
         """Stack all chunks in the order of the tasks; with the CPU seconds by method and the wall seconds."""
@@ -173,12 +191,15 @@ class Work:
         seconds: dict[str, float] = {"wall": 0.0}
         folder = self.chunks
         for index, task in enumerate(self.tasks):
-            chunk = json.loads((folder / f"{index:05d}.json").read_text(encoding="utf-8"))
-            for name, columns in chunk["tables"].items():
+            chunk = read_chunk(folder / f"{index:05d}.json")
+            if chunk is None:
+                msg = f"Chunk {index} of {self.study.name} was damaged while the study ran; run the same command again."
+                raise OutputError(msg)
+            for name, columns in chunk.tables.items():
                 parts.setdefault(name, []).append(Table({c: as_column(values) for c, values in columns.items()}))
             method = str(task.get("method", "lawful"))
-            seconds[method] = seconds.get(method, 0.0) + chunk["cpu"]
-            seconds["wall"] += chunk["wall"]
+            seconds[method] = seconds.get(method, 0.0) + chunk.cpu
+            seconds["wall"] += chunk.wall
         tables = {name: Table.stack(listed) for name, listed in parts.items()}
         if self.study.summarise is not None:
             tables = self.study.summarise(self.config, tables)

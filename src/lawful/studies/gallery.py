@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lawful.errors import OutputError
 from lawful.studies.chunks import write_atomic
 from lawful.studies.study import all_studies
 from lawful.studies.tables import Table
 from lawful.studies.verdicts import AGREES, DIFFERS
 
 INDEX = "index.html"
+TITLE = "<title>lawful: studies</title>"
 TEMPLATE = Path(__file__).parent / "templates" / "gallery.html.j2"
 SHOWN_ROWS = 12
 """Published rows shown at once; the others open on a click."""
@@ -58,6 +60,24 @@ class Entry:
     def compared(self) -> int:
         """Cells compared with a published figure, claimed or only shown."""
         return len(self.rows)
+
+
+def check_gallery(root: Path) -> None:
+    """
+    Refuse a directory whose index is not a gallery of ours.
+
+    Raises
+    ------
+    OutputError
+        Says which file it is.
+    """
+    index = root / INDEX
+    if not index.is_file() or not index.stat().st_size:
+        return
+    start = index.read_text(encoding="utf-8", errors="replace")[:4096]
+    if TITLE not in start:
+        msg = f"{str(index)!r} is not a gallery that lawful wrote; choose another directory for `out`."
+        raise OutputError(msg)
 
 
 def write_gallery(root: Path, skipped: Mapping[str, str]) -> Path:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lawful.errors import InputError, OutputError, UnsupportedError
+from lawful.show.files.bundle import write_document
+from lawful.show.files.document import is_sealed
+from lawful.show.files.lock import held
+from lawful.show.files.output import staged_output
+from lawful.show.files.schema import mismatch
 from lawful.sources.published import cache_folder
-from lawful.studies.chunks import Work, file_hash, run_chunk, versions, write_atomic
+from lawful.studies.chunks import CHUNKS, Work, file_hash, run_chunk, versions, write_atomic
+from lawful.studies.gallery import check_gallery, write_gallery
 from lawful.studies.real import FETCHED, has_file
 from lawful.studies.study import DEFAULT_SEED, Study, Tables, choose_studies, find_study
 from lawful.studies.tables import Table
@@ -107,27 +116,44 @@ def run_studies(
         raise UnsupportedError(msg)
     studies = choose_studies(names)
     root = _make_root(Path(out))
+    # One runner at a time: a second one would remove the chunks of the first, or wait for its own.
+    with held(root.resolve() / "studies"):
+        return _run(studies, root, {"quick": quick, "seed": seed}, jobs, data, scheduler, progress)
+
+
+def _run(
+    studies: Sequence[Study],
+    root: Path,
+    asked: Mapping[str, Any],
+    jobs: int,
+    data: str | Path | None,
+    scheduler: str | None,
+    progress: Progress | None,
+) -> tuple[Outcome, ...]:
+    """Run studies in a folder that is ours alone."""
     works, outcomes = [], {}
     for study in studies:
         folder = find_data(study, data)
         if study.data and folder is None:
             outcomes[study.name] = Outcome(study, "skipped", missing_data(study, data))
             continue
-        works.append(Work(study, study.settings(quick=quick, seed=seed), root / study.folder, folder))
+        works.append(Work(study, study.settings(**asked), root / study.folder, folder))
     fresh = [work for work in works if not _is_finished(work)]
-    _compute(fresh, jobs, scheduler, progress)
-    stored = [_write_tables(work) for work in fresh]
-    drawn = _finish([(str(work.folder), work.study.name) for work in fresh], jobs)
-    for work, numbers, shown in zip(fresh, stored, drawn, strict=True):
-        _write_manifest(work, {"quick": quick, **numbers, **shown})
+    with ExitStack() as stack:
+        # The earlier results stand where they are until the new ones are whole.
+        stages = [stack.enter_context(staged_output(work.folder, besides=(CHUNKS,))) for work in fresh]
+        _compute(fresh, jobs, scheduler, progress)
+        stored = [_write_tables(work, stage) for work, stage in zip(fresh, stages, strict=True)]
+        drawn = _finish([(str(stage), work.study.name) for work, stage in zip(fresh, stages, strict=True)], jobs)
+        for work, stage, numbers, shown in zip(fresh, stages, stored, drawn, strict=True):
+            _write_manifest(work, stage, {"quick": asked["quick"], **numbers, **shown})
+    for work in fresh:
         work.forget()
     for work in works:
         state = "done" if work in fresh else "kept"
         manifest = read_manifest(work.folder)
         seconds = manifest["cpu_seconds"] + manifest.get("draw_seconds", 0.0)
         outcomes[work.study.name] = Outcome(work.study, state, str(manifest["finding"]), seconds)
-    from lawful.studies.gallery import write_gallery
-
     skipped = {o.study.name: o.sentence for o in outcomes.values() if o.state == "skipped"}
     write_gallery(root, skipped)
     return tuple(outcomes[study.name] for study in studies)
@@ -147,13 +173,15 @@ def redraw_studies(names: Sequence[str], out: str | Path, *, jobs: int = -1) -> 
     if not finished:
         msg = f"There is no finished study in {str(root)!r} to draw again; run it first, without `redraw`."
         raise InputError(msg)
-    drawn = _finish([(str(root / study.folder), study.name) for study in finished], jobs)
-    for study, shown in zip(finished, drawn, strict=True):
-        path = root / study.folder / MANIFEST
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        write_atomic(path, json.dumps({**manifest, **shown}, indent=2) + "\n")
-    from lawful.studies.gallery import write_gallery
-
+    with held(_make_root(root).resolve() / "studies"), ExitStack() as stack:
+        manifests = [read_manifest(root / study.folder) for study in finished]
+        stages = [stack.enter_context(staged_output(root / study.folder)) for study in finished]
+        for study, manifest, stage in zip(finished, manifests, stages, strict=True):
+            for name in manifest["tables"]:
+                shutil.copyfile(root / study.folder / name, stage / name)
+        drawn = _finish([(str(stage), study.name) for study, stage in zip(finished, stages, strict=True)], jobs)
+        for manifest, shown, stage in zip(manifests, drawn, stages, strict=True):
+            write_document(stage / MANIFEST, {**manifest, **shown})
     write_gallery(root, {})
     return tuple(Outcome(s, "done", str(read_manifest(root / s.folder)["finding"])) for s in finished)
 
@@ -180,31 +208,46 @@ def missing_data(study: Study, data: str | Path | None) -> str:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what a finished study says about itself."""
-    document: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return document
+    """
+    Return what a finished study says about itself.
+
+    Raises
+    ------
+    InputError
+        If its manifest is missing, damaged, or not as it was written.
+    """
+    path = folder / MANIFEST
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        document = None
+    if document is None or mismatch(document, "study-1") or not is_sealed(document):
+        msg = f"The manifest {str(path)!r} was changed or damaged; run the study again, which writes it anew."
+        raise InputError(msg)
+    return dict(document)
 
 
 def _make_root(root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        write_atomic(root / ".writable", "")
-        (root / ".writable").unlink()
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         msg = f"Cannot write to {str(root)!r} ({reason}); choose another directory."
         raise OutputError(msg) from None
+    check_gallery(root)
     return root
 
 
 def _is_finished(work: Work) -> bool:
     """Whether the folder holds the tables of exactly these settings, unchanged."""
     try:
-        manifest = json.loads((work.folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_manifest(work.folder)
         if manifest["fingerprint"] != work.fingerprint:
             return False
         return all(file_hash(work.folder / name) == digest for name, digest in manifest["tables"].items())
-    except (OSError, ValueError, KeyError):
+    except (OSError, InputError):
         return False
 
 
@@ -250,24 +293,21 @@ def _workers(jobs: int, scheduler: str | None) -> Iterator[dict[str, Any]]:
         yield {}
 
 
-def _write_tables(work: Work) -> dict[str, Any]:
+def _write_tables(work: Work, stage: Path) -> dict[str, Any]:
     """Write the tables of a computed study; return their hashes and the seconds they took."""
     tables, seconds = work.collect()
-    work.folder.mkdir(parents=True, exist_ok=True)
-    for earlier in work.folder.glob("*.csv"):
-        earlier.unlink()
     for name, table in tables.items():
-        write_atomic(work.folder / f"{name}.csv", table.to_csv())
+        write_atomic(stage / f"{name}.csv", table.to_csv())
     wall = seconds.pop("wall")
     return {
-        "tables": {f"{name}.csv": file_hash(work.folder / f"{name}.csv") for name in tables},
+        "tables": {f"{name}.csv": file_hash(stage / f"{name}.csv") for name in tables},
         "wall_seconds": round(wall, 3),
         "cpu_seconds": round(sum(seconds.values()), 3),
         "cpu_seconds_by_method": {method: round(value, 3) for method, value in seconds.items()},
     }
 
 
-def _write_manifest(work: Work, content: Mapping[str, Any]) -> None:
+def _write_manifest(work: Work, stage: Path, content: Mapping[str, Any]) -> None:
     """Write the manifest, last: its presence says that the study is whole."""
     document = {
         "schema": SCHEMA,
@@ -281,7 +321,7 @@ def _write_manifest(work: Work, content: Mapping[str, Any]) -> None:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **content,
     }
-    write_atomic(work.folder / MANIFEST, json.dumps(document, indent=2) + "\n")
+    write_document(stage / MANIFEST, document)
 
 
 def _finish(folders: Sequence[tuple[str, str]], jobs: int) -> list[dict[str, Any]]:

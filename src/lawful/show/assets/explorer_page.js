@@ -220,6 +220,7 @@ const lawfulExplorer = (() => {
       set(page.presets[chosen].settings);
     });
     byId("own-runs")?.addEventListener("change", () => update());
+    byId("settings").addEventListener("submit", (event) => event.preventDefault());
     byId("reset").addEventListener("click", () => {
       set(page.initial, { write: false });
       clearTimeout(writing);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -33,14 +34,24 @@ def drawing(salt: str = "lawful") -> Iterator[None]:
     import matplotlib as mpl
 
     settings: dict[Any, Any] = {"svg.hashsalt": salt, "svg.fonttype": "none", "pdf.fonttype": 42, "ps.fonttype": 42}
+    _leave_missing_latex()
     with mpl.rc_context(settings | {"font.size": font_size()}):
         yield
+
+
+def _leave_missing_latex() -> None:
+    """Draw without LaTeX where a style asks for it and there is none: nothing at all could be drawn with it."""
+    import matplotlib as mpl
+
+    if mpl.rcParams["text.usetex"] and which("latex") is None:
+        mpl.rcParams["text.usetex"] = False
 
 
 def new_axes(palette: Palette, size: tuple[float, float] = (6.4, 4.2)) -> Axes:
     """Return the axes of a new figure that belongs to no global state."""
     from matplotlib.figure import Figure
 
+    _leave_missing_latex()
     return Figure(figsize=current_style().size(size), layout="constrained", facecolor=palette.paper).subplots()
 
 

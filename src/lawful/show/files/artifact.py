@@ -18,7 +18,7 @@ from lawful.core.notes import Note, Status
 from lawful.core.objective import Objective
 from lawful.core.typing import AnyArray
 from lawful.data.runs import Runs
-from lawful.errors import InputError, LawfulError, OutputError, UnsupportedError
+from lawful.errors import InputError, LawfulError, UnsupportedError
 from lawful.estimate.pulled import Coupled
 from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
@@ -31,6 +31,9 @@ from lawful.laws.law import Law
 from lawful.laws.laws import LAWS, catalogue, find_law
 from lawful.laws.surface import Surface
 from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, is_sealed, sealed, strict
+from lawful.show.files.output import recover
+from lawful.show.files.place import is_document, write_whole
+from lawful.show.files.schema import mismatch
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals
 
@@ -63,7 +66,7 @@ def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str,
     Raises
     ------
     OutputError
-        If the file cannot be written.
+        If the file cannot be written, or is there and is no fit.
 
     See Also
     --------
@@ -82,11 +85,7 @@ def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str,
     """
     text = dumps(sealed(artifact_document(result, scale=scale)))
     file = Path(path)
-    try:
-        file.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        msg = f"Cannot write {str(path)!r} ({(error.strerror or 'error').lower()}); choose another file."
-        raise OutputError(msg) from None
+    write_whole(file, text + "\n", ours=is_document("lawful.fit/"), what="a fit", option="path")
     return file
 
 
@@ -161,7 +160,11 @@ def load(path: str | Path) -> Analysis:
     >>> bool(low < again.fit.surface["alpha"] < high)
     True
     """
-    document = _read(path)
+    document = read_document(path)
+    wrong = mismatch(document, "fit-1")
+    if wrong:
+        msg = f"The file {str(path)!r} is a damaged fit ({wrong}); fit the runs again."
+        raise InputError(msg)
     try:
         return _decode(document)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, LawfulError) as error:
@@ -220,20 +223,22 @@ def provenance(analysis: Analysis, scale: Mapping[str, float]) -> Document:
     }
 
 
-def _read(path: str | Path) -> Document:
+def read_document(path: str | Path) -> Document:
+    """Return the document of a ``fit.json`` that is as it was sealed; what it holds is not checked here."""
     file = Path(path)
+    recover(file.parent)
     if file.is_dir():
         msg = f"{str(path)!r} is a directory; give the fit.json inside it."
         raise InputError(msg)
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"), parse_int=_whole_number)
     except FileNotFoundError:
         msg = f"There is no file {str(path)!r}; check the path."
         raise InputError(msg) from None
     except OSError as error:
         msg = f"Cannot read {str(path)!r} ({(error.strerror or 'error').lower()})."
         raise InputError(msg) from None
-    except (ValueError, RecursionError):
+    except (ValueError, OverflowError, RecursionError):
         msg = f"The file {str(path)!r} is not JSON; give a fit.json that lawful wrote."
         raise InputError(msg) from None
     schema = document.get("schema") if isinstance(document, dict) else None
@@ -247,6 +252,12 @@ def _read(path: str | Path) -> Document:
         raise InputError(msg)
     _check_seal(path, document)
     return dict(document)
+
+
+def _whole_number(text: str) -> int:
+    """Read a whole number that a float can hold; ours are no larger."""
+    float(number := int(text))
+    return number
 
 
 UNSEALED = ("0.1.0",)
@@ -443,6 +454,10 @@ def _encode_draws(draws: Draws) -> Document:
 
 def _decode_draws(fit: AnyFit, values: Mapping[str, Any]) -> dict[str, AnyArray]:
     named = _renamed(fit.surface.law, values) if fit.surface is not None else values
+    names = set(named) if fit.surface is None else set(fit.surface.law.names)
+    if set(named) != names or len({len(v) for v in named.values()}) > 1:
+        msg = "its draws are not all there"
+        raise ValueError(msg)
     return {name: _frozen(v) for name, v in named.items()}
 
 
@@ -497,6 +512,10 @@ def _decode_average(document: Mapping[str, Any] | None, runs: Runs) -> Averaged 
         return None
     laws: dict[str, Any] = {name: np.array(value) for name, value in document["laws"].items()}
     laws["scale"] = float(laws["scale"])
+    many, free = laws["z"].shape
+    if (laws["unit"].shape, laws["covariance"].shape) != ((many,), (many, free, free)):
+        msg = "the laws of its average do not fit together"
+        raise ValueError(msg)
     members = Members(Coupled(**laws), **{name: document[name] for name in MEMBER_NUMBERS})
     cost, record = Cost(document["flops_per_param_token"]), document["record"]
     return Averaged(Ensemble(runs, members, Width(**document["width"]), cost), record and OwnRecord(**record))

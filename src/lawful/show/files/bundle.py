@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from lawful.show.figures.figures import figures_of
 from lawful.show.files.artifact import artifact_document
 from lawful.show.files.document import compare_document, dumps, groups_document, sealed
 from lawful.show.files.output import MANIFEST, files_under
+from lawful.show.files.place import encoded
 from lawful.show.report.pictures import report_tables
 from lawful.show.report.report import report_html
 
@@ -82,7 +83,7 @@ def write_report_files(folder: Path, analysis: Analysis, checked: Checked | None
     """Write ``report.html`` and, under ``tables/``, every table that it is drawn from."""
     evidence = gather(analysis, checked=checked)
     tables = report_tables(evidence)
-    (folder / "report.html").write_text(report_html(analysis, evidence=evidence, tables=tables), encoding="utf-8")
+    (folder / "report.html").write_bytes(encoded(report_html(analysis, evidence=evidence, tables=tables)))
     write_tables(folder / "tables", tables)
 
 
@@ -103,7 +104,7 @@ def write_comparison(folder: Path, outcomes: Sequence[Outcome], **options: Any) 
 
 def write_demo(folder: Path, outcomes: Sequence[Outcome]) -> None:
     """Write ``compare.json`` and everything of the VPNLS fit but its figures as files: the report shows them."""
-    (folder / "compare.json").write_text(dumps(compare_document(outcomes)) + "\n", encoding="utf-8")
+    (folder / "compare.json").write_bytes(encoded(dumps(compare_document(outcomes)) + "\n"))
     for outcome in outcomes:
         if isinstance(outcome, Analysis) and outcome.method == "vpnls":
             write_fit(folder, outcome, with_figures="none")
@@ -150,7 +151,7 @@ def folder_name(value: str, used: set[str]) -> str:
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document with the list of the files around it, by which a later run knows what to replace."""
     files = sorted({*files_under(path.parent), path.name})
-    path.write_text(dumps(sealed({**document, MANIFEST: files})) + "\n", encoding="utf-8")
+    path.write_bytes(encoded(dumps(sealed({**document, MANIFEST: files})) + "\n"))
 
 
 def write_figures(folder: Path, analysis: Analysis, kinds: str) -> None:
@@ -171,10 +172,15 @@ def write_runs(path: Path, fit: Fit | FrontierFit) -> None:
 
 def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
     """Write columns of equal length as CSV; every number reads back as the same number."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*(map(_cell, column) for column in columns.values()), strict=True))
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        write_csv(file, columns)
+
+
+def write_csv(file: TextIO, columns: Mapping[str, Any]) -> None:
+    """Write columns of equal length as CSV into an open file."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(map(_cell, column) for column in columns.values()), strict=True))
 
 
 def run_columns(runs: Runs) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from lawful.show.bias import bias_sentences
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
 from lawful.show.report.card import decision_card
 from lawful.show.report.decision import decision_sentences
-from lawful.show.report.embedded import asset, library, page_json
+from lawful.show.report.embedded import asset, library, page_json, policy
 from lawful.show.report.pictures import budget_colours, embedded_tables, page_colours, pictures_of, report_tables
 from lawful.show.report.words import (
     allocation_sheet,
@@ -168,5 +168,7 @@ def page_html(template: str, *, budgets: tuple[list[str], list[str]] = ([], []),
         for palette, scheme in zip((LIGHT, DARK), budgets, strict=True)
     ]
     scripts = [library(), asset("numbers.js"), asset("figures.js"), asset("report.js")]
-    page = environment.get_template(template).render(colours=colours, scripts=scripts, **values)
+    page = environment.get_template(template).render(
+        colours=colours, scripts=scripts, policy=policy(*scripts), **values
+    )
     return page.rstrip() + "\n"

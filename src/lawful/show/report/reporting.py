@@ -12,8 +12,10 @@ from lawful.analysis.evidence import Evidence, gather
 from lawful.core.typing import Columns
 from lawful.errors import InputError, OutputError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.show.files.bundle import write_tables
+from lawful.show.files.bundle import write_document, write_tables
 from lawful.show.files.document import strict
+from lawful.show.files.output import TABLES, TABLES_SCHEMA, staged_output
+from lawful.show.files.place import check_place, is_page, write_whole
 from lawful.show.report.changes import Changes, changes_document, changes_html, changes_of, changes_tables
 from lawful.show.report.decision import decision_sentences
 from lawful.show.report.pictures import report_tables
@@ -139,12 +141,12 @@ def _write(material: _Material, path: Path, title: str | None) -> tuple[Path, Pa
         page = changes_html(shown, title=title, tables=tables)
     else:
         page = report_html(first.analysis, title=title, evidence=shown, tables=tables, flagged=first.flagged)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_tables(folder, tables)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(_unwritable(path, error)) from None
+    document = {"schema": TABLES_SCHEMA, "page": path.name}
+    with staged_output(folder) as stage:
+        write_tables(stage, tables)
+        write_document(stage / TABLES, document)
+        # The page first: it stands alone, and a page without its tables is found by the next report.
+        write_whole(path, page, ours=is_page, what="a page")
     return path, folder
 
 
@@ -156,10 +158,7 @@ def _check_target(path: Path, folder: Path) -> None:
     if path.is_dir() or (folder.exists() and not folder.is_dir()):
         msg = f"Cannot write {str(path)!r} and the folder {folder.name!r} beside it; choose another name."
         raise OutputError(msg)
-
-
-def _unwritable(path: Path, error: OSError) -> str:
-    return f"Cannot write {str(path)!r} ({(error.strerror or 'error').lower()}); choose another file."
+    check_place(path, is_page, "a page")
 
 
 def _document(material: _Material) -> Document:
