@@ -65,14 +65,15 @@ class Core(NamedTuple):
 
 
 def core_of(fit: Fit, runs: Runs) -> Core:
-    """Spread of log residuals near the valley of a surface with a closed-form optimum."""
+    """Spread of log residuals near the valley of a surface with a closed-form optimum; runs of no weight tell none."""
     fitted = runs.L - fit.residuals
     best = np.asarray(fit.surface.optimum(runs.C).loss, float)
     with np.errstate(invalid="ignore", divide="ignore"):
         excess = np.maximum(np.nan_to_num(np.log(fitted / best), nan=0.0, posinf=0.0), 0.0)
         residual = np.log(runs.L / fitted)
-    n = len(runs)
-    half = np.argsort(excess, kind="stable")[: max(n // 2, 5)]
+    used = np.flatnonzero(runs.weight > 0)
+    n = used.size
+    half = used[np.argsort(excess[used], kind="stable")[: max(n // 2, 5)]]
     spread = float(np.median(np.abs(residual[half]))) / 0.6745 * np.sqrt(n / max(n - 5, 1))
     return Core(max(spread, LEAST_SPREAD), excess, residual)
 
@@ -94,10 +95,11 @@ def steadied(squares: Fit, refit: Callable[[Runs, Objective], Fit]) -> Fit:
         With the note ``robust`` where it is the steady one.
     """
     runs = squares.runs
-    if len(runs) < FEWEST or squares.surface.law.terms is None:
+    used = runs.weight > 0
+    if used.sum() < FEWEST or squares.surface.law.terms is None:
         return squares
-    least = 1.0 + WIDER / np.sqrt(len(runs))
-    wide = float(np.sqrt(np.mean(core_of(squares, runs).residual ** 2)))
+    least = 1.0 + WIDER / np.sqrt(used.sum())
+    wide = float(np.sqrt(np.mean(core_of(squares, runs).residual[used] ** 2)))
     found = refit(runs, Objective("log-huber", START_DELTA))
     core = core_of(found, runs)
     if wide < least * core.spread:
@@ -113,7 +115,7 @@ def steadied(squares: Fit, refit: Callable[[Runs, Objective], Fit]) -> Fit:
         core = core_of(found, runs)
     if found.status.key != "converged" or wide < least * core.spread:
         return squares
-    return replace(found, notes=(*found.notes, _note(runs, near, wide, core)))
+    return replace(found, notes=(*found.notes, _note(runs, near | ~used, wide, core)))
 
 
 def _note(runs: Runs, near: BoolArray, wide: float, core: Core) -> Note:
