@@ -162,6 +162,15 @@ class Fitted(Protocol):
         ...
 
 
+def one_law_of(source: Any) -> Any:
+    """Return the fit of an analysis, for verbs that answer by one law; anything else as it is."""
+    return source.fit if hasattr(source, "average") else source
+
+
+ONE_LAW = "By the one law of the fit, not by its average of laws, which is no surface that a choice can be priced on."
+"""Why a verb answers a fit by method auto without its average."""
+
+
 def reach_of(fit: Fit | FrontierFit) -> float:
     """
     Return the largest compute of the runs in the FLOPs that budgets of a fit are spent in.

@@ -17,7 +17,14 @@ from lawful.core.typing import Array, IntArray
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.forecasting.holdout import FRONTIER_METHODS, SURFACE_METHODS, HeldOut, forecast_frontier, forecast_surface
+from lawful.forecasting.holdout import (
+    FRONTIER_METHODS,
+    SURFACE_METHODS,
+    HeldOut,
+    forecast_auto,
+    forecast_frontier,
+    forecast_surface,
+)
 from lawful.laws.laws import find_law
 
 HOLDOUTS = ("budget", "params")
@@ -168,7 +175,8 @@ def audit(
     methods : sequence of str
         ``vpnls`` (sums of powers), ``approach3`` (any law), ``prior`` (the coupled law averaged over
         weak priors on k, see :func:`lawful.forecasting.prior.forecaster`), ``approach2`` (parabolas about
-        a frontier with a floor) and ``approach1`` (the best loss of a budget only).
+        a frontier with a floor), ``approach1`` (the best loss of a budget only) and ``auto`` (the average of laws,
+        by its own intervals).
     holdout : {"budget", "params"}
         Whether the largest budgets or the largest model sizes are held out.
     last : int
@@ -248,9 +256,9 @@ def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | No
     >>> pairs_of(["chinchilla", "skaling"], ["vpnls", "approach3", "approach2"])
     [('chinchilla', 'vpnls'), ('chinchilla', 'approach3'), ('skaling', 'approach3'), (None, 'approach2')]
     """
-    unknown = [m for m in methods if m not in SURFACE_METHODS + FRONTIER_METHODS]
+    unknown = [m for m in methods if m not in ("auto", *SURFACE_METHODS, *FRONTIER_METHODS)]
     if unknown:
-        known = ", ".join(SURFACE_METHODS + FRONTIER_METHODS)
+        known = ", ".join(("auto", *SURFACE_METHODS, *FRONTIER_METHODS))
         msg = f"Unknown method {unknown[0]!r}; choose among {known}."
         raise UnsupportedError(msg)
     pairs: list[tuple[str | None, str]] = []
@@ -260,7 +268,7 @@ def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | No
             fits = method == "approach3" or (method == "vpnls" and law.separable)
             if fits or (method == "prior" and name == "skaling"):
                 pairs.append((name, method))
-    pairs += [(None, method) for method in methods if method in FRONTIER_METHODS]
+    pairs += [(None, method) for method in methods if method in ("auto", *FRONTIER_METHODS)]
     if not pairs:
         msg = f"None of the methods {', '.join(methods)} can fit any of the laws {', '.join(laws)}."
         raise UnsupportedError(msg)
@@ -277,6 +285,8 @@ def _forecast(
     level: float,
     seed: int,
 ) -> HeldOut:
+    if method == "auto":
+        return forecast_auto(train, test, level=level)
     if law is None:
         return forecast_frontier(train, test, method, draws=draws, level=level, seed=seed)
     return forecast_surface(train, test, find_law(law), method, objective, draws=draws, level=level, seed=seed)
