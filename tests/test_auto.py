@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,21 @@ import pytest
 
 import lawful
 from lawful.analysis.analysis import Analysis, analyse
+from lawful.analysis.predictions import predict_points
 from lawful.cli.app import main
 from lawful.core.render import text
 from lawful.data.runs import Runs
 from lawful.forecasting.averaged import averaged, method_records
 from lawful.forecasting.sets import coupled
 from lawful.show.files.artifact import load
-from lawful.show.files.document import average_block, compare_document, fit_document, predict_document
+from lawful.show.files.document import (
+    average_block,
+    compare_document,
+    fit_document,
+    predict_document,
+    predictions_document,
+)
+from lawful.show.report.saved import load_saved
 
 TARGET = 1e22
 
@@ -177,3 +186,108 @@ def test_runs_that_tell_no_optimum_by_any_fit_withhold_it():
     runs = lawful.Runs.from_arrays(N, 20 * N, loss)
     found = lawful.analyse(runs, budgets=[1e22], method="vpnls", draws=0, forecaster="average")
     assert found.average is None
+
+
+def test_both_doors_load_the_answer_that_was_saved(found: Analysis, tmp_path: Path) -> None:
+    path = found.save(tmp_path / "fit.json")
+    one, other = lawful.load(path), load_saved(path).analysis
+    assert found.average is not None
+    for again in (one, other):
+        assert again.average is not None
+        assert text(*again.sheets()) == text(*found.sheets())
+        assert [made.interval for made in again.allocations] == [made.interval for made in found.allocations]
+        assert again.average.to_dict() == found.average.to_dict()
+    moved = lawful.load(path, budgets=[1e23])
+    assert moved.average is not None
+    assert [made.budget for made in moved.allocations] == [made.budget for made in moved.average.outlooks] == [1e23]
+
+
+@pytest.mark.parametrize("led", [0.0, 0.3])
+def test_the_shell_fits_auto_as_python_does(
+    runs: Runs, led: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lifted = runs.L + led * np.isin(np.arange(len(runs)), (0, 9, 18))
+    table = tmp_path / "runs.csv"
+    rows = [
+        f"{n!r},{d!r},{loss!r}" for n, d, loss in zip(runs.N.tolist(), runs.D.tolist(), lifted.tolist(), strict=True)
+    ]
+    table.write_text("\n".join(["params,tokens,loss", *rows]), encoding="utf-8")
+    assert main(["fit", str(table), "--budget", "1e22", "--json"]) == 0
+    shell = json.loads(capsys.readouterr().out)
+    python = analyse(table, budgets=[TARGET])
+    one = lawful.fit(table)
+    assert ("robust" in [note.code for note in one.notes]) == (led > 0)
+    assert shell["method"] == python.method == one.method
+    assert shell["coefficients"] == python.fit.coefficients == one.coefficients
+    assert shell == json.loads(json.dumps(fit_document(python)))
+
+
+def test_a_run_of_no_weight_does_not_make_a_fit_robust() -> None:
+    truth = lawful.Surface.named("chinchilla")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.003)
+    third = np.arange(len(runs)) == 3
+    spoiled = replace(runs, L=runs.L + 6.0 * third, weight=1.0 * ~third)
+    one, other = lawful.fit(spoiled), lawful.fit(runs.take(~third))
+    assert one.method == other.method == "vpnls"
+    assert one.coefficients == pytest.approx(other.coefficients, rel=1e-9)
+
+
+def test_one_distance_is_told_where_flops_are_not_6nd(runs: Runs) -> None:
+    cheap = Runs.from_arrays(runs.N, runs.D, runs.L, C=0.6 * runs.C)
+    seen = analyse(cheap, budgets=[3e22], draws=0)
+    assert seen.average is not None
+    assert seen.average.outlooks[0].beyond == pytest.approx(30)
+    assert seen.sheets()[0].title.startswith("At 3e22 FLOPs, 30 times beyond the runs: ")
+    said = [note.message for note in seen.notes if note.code == "extrapolation"]
+    assert len(said) == 1
+    assert "is 30 times the largest of the runs (1e21)" in said[0]
+    # 8e21 is 8 times the largest run by 6ND, and 13 times by the table's own count, which would be a note.
+    assert not [note for note in analyse(cheap, budgets=[8e21], draws=0).notes if note.code == "extrapolation"]
+
+
+def test_python_verbs_take_a_saved_auto_fit(found: Analysis, tmp_path: Path) -> None:
+    again = lawful.load(found.save(tmp_path / "fit.json"))
+    assert again.average is not None
+    average = again.average.ensemble
+    assert again.predict(3e9, 6e10) == average.loss(3e9, 6e10)
+    assert again.predict(3e9, budget=1e21) == pytest.approx(average.loss(3e9, 1e21 / 1.8e10))
+    made, point = again.forecast([TARGET], points=[(3e9, 6e11)])
+    assert (made.params, made.tokens) == (average.params(TARGET), average.tokens(TARGET))
+    assert point.prediction == average.interval(3e9, 6e11)
+    assert lawful.speedup(again, again, [TARGET])[0].flops == pytest.approx(1)
+    lost, same = (lawful.deadweight(source, 5e11, TARGET).flops for source in (again, again.fit))
+    assert lost == same
+    assert lawful.deadweight(again.fit, again, TARGET).tokens == average.tokens(TARGET)
+    assert lawful.explore(tmp_path / "page.html", again).stat().st_size > 1000
+
+
+def test_the_shell_says_which_verbs_go_by_one_law(
+    found: Analysis, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(found.save(tmp_path / "fit.json"))
+    named = str(lawful.fit(found.runs, method="vpnls").save(tmp_path / "named.json"))
+    for source in (path, named):
+        for asked in (["speedup", source, source], ["deadweight", source, "--tokens", "5e11"]):
+            assert main([*asked, "--budget", "1e22", "--draws", "0", "--json"]) == 0
+            assert (json.loads(capsys.readouterr().out)["auto"] is not None) == (source == path)
+            assert main([*asked, "--budget", "1e22", "--draws", "0"]) == 0
+            said = "By the one law of the fit" in " ".join(capsys.readouterr().out.split())
+            assert said == (source == path)
+
+
+def test_a_table_of_points_has_the_average_of_each(found: Analysis) -> None:
+    document = predictions_document(predict_points(found, {"N": [3e9, 7e9], "D": [6e10, 1.4e11]}))
+    assert found.average is not None
+    losses = [point["auto"]["loss"] for point in document["points"]]
+    assert losses == pytest.approx(found.average.ensemble.loss(np.array([3e9, 7e9]), np.array([6e10, 1.4e11])))
+
+
+def test_audit_takes_the_average_as_a_method(runs: Runs) -> None:
+    score = next(
+        one for one in lawful.audit(runs, methods=["auto", "vpnls"], last=1, draws=0).scores if one.method == "auto"
+    )
+    top = runs.group == runs.group.max()
+    from_rest = averaged(runs.take(~top), [TARGET]).ensemble
+    assert np.sort(score.error) == pytest.approx(np.sort(from_rest.loss(runs.N[top], runs.D[top]) / runs.L[top] - 1))
+    low, high = from_rest.interval(runs.N[top], runs.D[top], 0.9)
+    assert score.covered.sum() == ((low <= runs.L[top]) & (runs.L[top] <= high)).sum()

@@ -705,7 +705,8 @@ class TestPublishedRuns:
         fit = document(
             "fit",
             shared_data / "isoflops.csv",
-            *("--select", "experiment=llama_3__raw_loss", "--budget", "3.8e25", "--bootstrap", "100"),
+            *("--select", "experiment=llama_3__raw_loss", "--method", "vpnls"),
+            *("--budget", "3.8e25", "--bootstrap", "100"),
         )
         k, best = fit["coefficients"], fit["allocations"][0]
         assert fit["n_runs"] == 133

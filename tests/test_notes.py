@@ -252,7 +252,7 @@ def _(seeds):
 def _(nats):
     table = sweep()
     given, good = lawful.read_runs(raised_by(table, 14, nats)), lawful.read_runs(kept(table, np.arange(21) != 14))
-    return analyse_kept(good, given, budgets=[1e21], draws=0)[0].notes
+    return analyse_kept(good, given, method="vpnls", budgets=[1e21], draws=0)[0].notes
 
 
 @case("undertuned", 0.03, 0.002)

@@ -23,7 +23,7 @@ from lawful.decide.deadweight import deadweight
 from lawful.errors import IdentificationError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
-from lawful.estimate.result import Fit, FrontierFit, fit_sheet
+from lawful.estimate.result import Fit, FrontierFit, fit_sheet, reach_of
 from lawful.estimate.solvers import Solver
 from lawful.estimate.window import AUTO as AUTO_WINDOW
 from lawful.forecasting.averaged import Averaged, averaged
@@ -220,6 +220,24 @@ class Analysis(AnalysisMethods, Shown):
             return held
         lost = deadweight(fit, held, held.budget, level=at)  # type: ignore[arg-type]
         return replace(held, deadweight=replace(lost, of="fixed-params" if params is not None else "fixed-ratio"))
+
+    def answering(self, budgets: Sequence[float]) -> Analysis:
+        """
+        Return the same analysis with what it says of other budgets, in FLOPs, by the fit and by the average of laws.
+
+        Examples
+        --------
+        >>> truth = lawful.Surface.named("chinchilla")
+        >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+        >>> found = lawful.analyse(runs, draws=0).answering([1e21, 1e22])
+        >>> [one.budget for one in found.allocations], [one.budget for one in found.average.outlooks]
+        ([1e+21, 1e+22], [1e+21, 1e+22])
+        """
+        asked = [check_budget(budget) for budget in budgets]
+        made, average = tuple(self.allocate(budget) for budget in asked), self.average
+        if average is not None:
+            average = replace(average, outlooks=tuple(average.ensemble.outlook(c, self.level) for c in asked))
+        return replace(self, allocations=made, average=average)
 
     @property
     def sure(self) -> Intervals | None:
@@ -505,7 +523,7 @@ def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) ->
     if terms is not None and found.surface is not None and 0 in [terms(found.coefficients)[name] for name in "AB"]:
         text = "A or B is zero, so the fitted surface has no interior compute-optimal point."
         notes.append(Note("no_optimum", text))
-    top = float(found.runs.C.max())
+    top = reach_of(found)
     far = [a.budget for a in made if a.budget > 10 * top]
     if far:
         text = (

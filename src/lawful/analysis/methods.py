@@ -6,16 +6,43 @@ The one file of this room whose imports inside functions point up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lawful.forecasting.forecast import Forecast
     from lawful.show.figures.plots import Plots
 
 
 class AnalysisMethods:
     """Methods of :class:`lawful.Analysis` that other rooms carry out."""
+
+    def predict(self: Any, params: Any = None, tokens: Any = None, *, budget: Any = None, unique: Any = None) -> Any:
+        """
+        Loss of N parameters on D tokens, by the average of laws where it leads; else see :meth:`lawful.Fit.predict`.
+
+        Two of params, tokens and budget say which run.
+        """
+        from lawful.analysis.predictions import predict_one
+
+        return predict_one(self, params, tokens, budget, unique)
+
+    def forecast(
+        self: Any,
+        budgets: Sequence[float] = (),
+        *,
+        points: Sequence[tuple[float, float]] = (),
+        level: float | None = None,
+    ) -> tuple[Forecast, ...]:
+        """
+        Say the loss of runs that do not exist yet, as ``lawful forecast`` does of a saved fit.
+
+        By the average of laws where it leads, otherwise by the fit: see :func:`lawful.forecasting.forecast.forecast`.
+        """
+        from lawful.analysis.predictions import forecast_runs
+
+        return forecast_runs(self, budgets, points, level)
 
     @property
     def plot(self: Any) -> Plots:

@@ -16,6 +16,7 @@ from lawful.decide.allocate import allocate
 from lawful.errors import IdentificationError
 from lawful.estimate.fit import fit
 from lawful.estimate.result import Fit, FrontierFit
+from lawful.laws.laws import DEFAULT_LAW, Law
 
 MOVED = 0.05
 """Relative change of N* beyond which both answers are told."""
@@ -91,7 +92,8 @@ def analyse_kept(
     kept: Runs,
     given: Runs,
     *,
-    method: str = "vpnls",
+    method: str = "auto",
+    law: Law | str = DEFAULT_LAW,
     objective: Objective | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -105,7 +107,7 @@ def analyse_kept(
     ----------
     kept, given : Runs
         ``checked.kept`` and ``checked.runs`` of :func:`lawful.check`.
-    method, objective, fixed, bounds, budgets, **sampling
+    method, law, objective, fixed, bounds, budgets, **sampling
         As for :func:`lawful.analyse`.
 
     Returns
@@ -130,7 +132,7 @@ def analyse_kept(
     >>> found[0].budget, found[0].params_kept == analysis.allocations[0].params
     (1e+22, True)
     """
-    chosen: dict[str, Any] = {"method": method, "objective": objective, "fixed": fixed, "bounds": bounds}
+    chosen: dict[str, Any] = {"method": method, "law": law, "objective": objective, "fixed": fixed, "bounds": bounds}
     analysis = analyse(kept, **chosen, budgets=budgets, **sampling)
     try:
         before = fit(given, **chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from lawful.data.translate import worded
 from lawful.data.values import quantity_values, require_plausible, require_positive
 from lawful.decide.token_cost import price_of
 from lawful.errors import IdentificationError
+from lawful.forecasting.averaged import averaged_forecasts
+from lawful.forecasting.forecast import Forecast
+from lawful.laws.surface import point_of
 from lawful.sources.read import load_columns
 
 
@@ -160,3 +163,21 @@ def predict_points(
         nowhere if sure is None else np.array([sure.of("loss_at", point=pair) for pair in pairs]),
         nowhere if sure is None else np.array([sure.prediction(point=pair) for pair in pairs]),
     )
+
+
+def predict_one(analysis: Analysis, params: Any, tokens: Any, budget: Any, unique: Any) -> Any:
+    """Loss of a run by the average of laws where it leads, otherwise by the fit; two of the first three say which."""
+    fit = analysis.fit
+    if analysis.average is None or fit.surface is None or unique is not None:
+        return fit.predict(params, tokens, budget=budget, unique=unique)
+    return analysis.average.ensemble.loss(*point_of(fit.surface.law, price_of(fit), params, tokens, budget))
+
+
+def forecast_runs(
+    analysis: Analysis, budgets: Sequence[float], points: Sequence[tuple[float, float]], level: float | None
+) -> tuple[Forecast, ...]:
+    """Forecast runs by the average of laws where it leads, otherwise by the fit."""
+    at = analysis.level if level is None else level
+    if analysis.average is None or not (budgets or points):
+        return analysis.fit.forecast(budgets, points=points, level=at)
+    return averaged_forecasts(analysis.average.ensemble, budgets, points, at)

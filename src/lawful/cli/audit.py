@@ -31,7 +31,7 @@ Methods = Annotated[
     typer.Option(
         "--methods",
         metavar="NAMES",
-        help="Among vpnls, approach3, prior, approach2, approach1.",
+        help="Among auto, vpnls, approach3, prior, approach2, approach1.",
         rich_help_panel=FORECASTS,
     ),
 ]

@@ -48,13 +48,13 @@ def fit(
       lawful fit runs.csv --check --budget '30 days on 1024 h100'
     """
     asked = {**fitting.words(), **sampling.words(), "budgets": values.parse_budgets(budget), "window": window}
-    # The fit is by the method that auto resolves to, so that its document stays what it was; the average stands beside.
-    asked["forecaster"] = "average" if fitting.is_plain else "fit"
+    # An unavailable group is told under the method's name; the fit itself is what `analyse` makes of auto.
+    named, asked["method"] = asked["method"], fitting.method.value
     units, reading = o.parse_scale(scale), reading.for_law(fitting.law)
     if by is None:
-        _fit_one(runs, reading, asked, units, output)
+        _fit_one(runs, reading, named, asked, units, output)
     else:
-        _fit_groups(runs, by, reading, asked, units, output)
+        _fit_groups(runs, by, reading, named, asked, units, output)
 
 
 def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[Analysis, tuple[Move, ...]]:
@@ -68,6 +68,7 @@ def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[
 def _fit_one(
     path: Sequence[str],
     reading: o.Reading,
+    named: str,
     asked: Mapping[str, Any],
     units: Mapping[str, float],
     output: o.Output,
@@ -75,7 +76,7 @@ def _fit_one(
     from lawful.show.files.document import fit_document
     from lawful.show.files.rerun import REQUEST, request_of
 
-    with output.staged() as stage, working(f"Fitting {asked['method']}", quiet=output.json) as tell:
+    with output.staged() as stage, working(f"Fitting {named}", quiet=output.json) as tell:
         checked = reading.checked(path) if reading.check else None
         runs, given = (reading.read(path, ()), None) if checked is None else (checked.kept, checked.runs)
         analysis, moves = _analyse(runs, given, {**asked, "progress": tell})
@@ -114,6 +115,7 @@ def _fit_groups(
     path: Sequence[str],
     by: str,
     reading: o.Reading,
+    named: str,
     asked: Mapping[str, Any],
     units: Mapping[str, float],
     output: o.Output,
@@ -122,14 +124,14 @@ def _fit_groups(
     from lawful.show.files.document import groups_document
     from lawful.sources.read import read_groups
 
-    with output.staged() as stage, working(f"Fitting {asked['method']} by {by}", quiet=output.json) as tell:
+    with output.staged() as stage, working(f"Fitting {named} by {by}", quiet=output.json) as tell:
         checked = reading.checked(path, by) if reading.check else None
         groups: dict[str, Any] = (
             read_groups(path, by=by, **reading.words(), needs=())
             if checked is None
             else dict.fromkeys(checked.names, checked)
         )
-        found = {value: _outcome(value, runs, {**asked, "progress": tell}) for value, runs in groups.items()}
+        found = {value: _outcome(value, runs, named, {**asked, "progress": tell}) for value, runs in groups.items()}
         outcomes = {value: outcome for value, (outcome, _) in found.items()}
         more = _check_document(checked, {value: moves for value, (_, moves) in found.items()})
         _require_one(outcomes.values(), f"No group of {by!r} can be fitted")
@@ -145,7 +147,7 @@ def _fit_groups(
 
 
 def _outcome(
-    group: str, source: Runs | Checked, asked: Mapping[str, Any]
+    group: str, source: Runs | Checked, named: str, asked: Mapping[str, Any]
 ) -> tuple[Analysis | Unavailable, tuple[Move, ...]]:
     """Return an analysis, or the reason that stands in its place when these runs cannot support one."""
     from lawful.analysis.compare import Unavailable
@@ -161,7 +163,7 @@ def _outcome(
         count = len(runs)
         return _analyse(runs, given, asked)
     except (InputError, IdentificationError) as error:
-        return Unavailable(asked["method"], Note("unavailable", str(error)), count), ()
+        return Unavailable(named, Note("unavailable", str(error)), count), ()
 
 
 def _require_one(outcomes: Iterable[Analysis | Unavailable], what: str) -> None:

@@ -93,7 +93,7 @@ def forecast(
     from lawful.show.files.artifact import load
     from lawful.show.ledger import append_entry, entry_of, entry_sheet
 
-    analysis = load(source)
+    analysis = load(source, budgets=())
     fit, average = analysis.fit, analysis.average
     if average is None or not (budgets or points):
         made, forecaster = make(fit, budgets, points=points, level=sampling.level), fit.method

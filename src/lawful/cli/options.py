@@ -229,7 +229,7 @@ class Fitting:
         MethodName,
         typer.Option(
             "--method",
-            help="How to fit. auto: vpnls, approach3 where vpnls cannot do what is asked.",
+            help="How to fit. auto: vpnls, approach3 where vpnls cannot do what is asked or squares would mislead.",
             rich_help_panel=FITTING,
         ),
     ] = MethodName.auto
@@ -281,12 +281,6 @@ class Fitting:
     def method_name(self) -> str:
         """The method asked for, or the one that suits the law and the objective; an unknown law is refused."""
         return self._method_for(self.goal)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing about the fit was asked for by name, so that the average of laws leads the answer."""
-        named = (self.objective, self.delta, self.fix, self.bounds)
-        return self.method is MethodName.auto and self.law == "chinchilla" and not any(named)
 
     def _method_for(self, goal: Objective | None) -> str:
         from lawful.estimate.solvers import as_solver

@@ -15,7 +15,8 @@ from lawful.cli.terminal import working
 from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
-    from lawful.estimate.result import Fit, FrontierFit
+    from lawful.analysis.analysis import Analysis
+    from lawful.estimate.result import FrontierFit
 
 FitA = Annotated[str, typer.Argument(metavar="A.json", help="Saved fit of recipe A.")]
 FitB = Annotated[str, typer.Argument(metavar="B.json", help="Saved fit of recipe B.")]
@@ -50,21 +51,21 @@ def speedup(
     from lawful.core.cost import Cost
     from lawful.decide.speedup import speedup as compare_recipes
     from lawful.decide.speedup import speedup_sheet
-    from lawful.show.files.artifact import load_fit
-    from lawful.show.speedup import speedup_document
+    from lawful.show.files.artifact import load
+    from lawful.show.speedup import by_one_law, in_one_law, speedup_document
 
-    def load(path: str) -> Fit:
-        found = load_fit(path)
-        if found.surface is None:
+    def loaded(path: str) -> Analysis:
+        found = load(path, budgets=())
+        if found.fit.surface is None:
             msg = f"{path!r} is a fit by {found.method}, which has no surface; fit with vpnls or approach3."
             raise UnsupportedError(msg)
         return found
 
-    first, second = load(a), load(b)
+    first, second = loaded(a), loaded(b)
     with output.answering("speedup") as answer, working("Drawing", quiet=output.json):
         rows = compare_recipes(
-            first,
-            second,
+            first.fit,
+            second.fit,
             budgets,
             draws=sampling.draws or 0,
             seed=sampling.seed,
@@ -73,7 +74,11 @@ def speedup(
             cost_b=Cost(mfu=mfu_b),
         )
         level = sampling.level
-        answer(lambda: speedup_document(rows, level=level), lambda: [speedup_sheet(rows, level=level)])
+        auto = first.average is not None or second.average is not None
+        answer(
+            lambda: by_one_law(speedup_document(rows, level=level), auto=auto),
+            lambda: in_one_law([speedup_sheet(rows, level=level)], auto=auto),
+        )
 
 
 def deadweight(
@@ -102,16 +107,17 @@ def deadweight(
         msg = "--choice and --tokens both say what was chosen; give one of them."
         raise UnsupportedError(msg)
     from lawful.decide.deadweight import deadweight as price_choice
-    from lawful.show.files.artifact import load_fit
-    from lawful.show.speedup import deadweight_document
+    from lawful.show.files.artifact import load
+    from lawful.show.speedup import by_one_law, deadweight_document, in_one_law
 
-    truth = load_fit(fit)
-    chosen: float | Fit | FrontierFit
+    analysis = load(fit, budgets=())
+    truth, auto = analysis.fit, analysis.average is not None
+    chosen: float | Analysis | FrontierFit
     sides = "both"
     if tokens is not None:
         chosen = values.parse_positive("--tokens", tokens)
     elif choice is not None:
-        chosen = load_fit(choice)
+        chosen = load(choice, budgets=())
     else:
         from lawful.estimate.isoflop import fit_isoflop
 
@@ -119,4 +125,7 @@ def deadweight(
     with output.answering("deadweight") as answer, working("Drawing", quiet=output.json):
         how: dict[str, Any] = {"seed": sampling.seed, "level": sampling.level, "sides": sides}
         found = price_choice(truth, chosen, c, draws=sampling.draws or 0, **how)  # type: ignore[arg-type]
-        answer(lambda: deadweight_document(found, cost), lambda: found.sheets(cost))
+        answer(
+            lambda: by_one_law(deadweight_document(found, cost), auto=auto),
+            lambda: in_one_law(found.sheets(cost), auto=auto),
+        )

@@ -116,7 +116,7 @@ def predict(
     from lawful.show.files.document import predict_document
 
     with output.answering("predict") as answer:
-        document = predict_document(load(fit), size, data, budget=spent, level=level)
+        document = predict_document(load(fit, budgets=()), size, data, budget=spent, level=level)
         answer(lambda: document, lambda: [predict_sentence(document)])
 
 
@@ -130,7 +130,9 @@ def _predict_table(fit: str, points: str, reading: o.Reading, level: float | Non
 
     asked = reading.words()
     with output.staged() as stage, working("Predicting", quiet=output.json):
-        found = predict_points(load(fit), points, columns=asked["columns"], select=asked["select"], level=level)
+        found = predict_points(
+            load(fit, budgets=()), points, columns=asked["columns"], select=asked["select"], level=level
+        )
         if stage is not None:
             write_columns(stage / "predicted.csv", found.columns())
             write_document(stage / "predict.json", predictions_document(found))
@@ -184,7 +186,7 @@ def allocate(
     from lawful.show.files.artifact import load
 
     with output.answering("allocate") as answer:
-        analysis = load(fit)
+        analysis = load(fit, budgets=())
         at = analysis.level if level is None else level
         made = [analysis.allocate(c, **held, level=at) for c in budgets]
         found = _constrained(analysis, budgets, goal, rules, cost)

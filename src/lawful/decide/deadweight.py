@@ -16,7 +16,7 @@ from lawful.core.typing import Array, BoolArray, Interval
 from lawful.core.validation import check_budget, check_draws, check_level, is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import all_vertices, lines, vertices
-from lawful.estimate.result import Fit, FrontierFit, losses_of
+from lawful.estimate.result import Fit, FrontierFit, losses_of, one_law_of
 from lawful.laws.surface import Surface, deadweight_of
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.noise import run_noise
@@ -254,6 +254,11 @@ def deadweight(
     if sides not in SIDES:
         msg = f"Unknown sides {sides!r}; choose one of {', '.join(SIDES)}."
         raise UnsupportedError(msg)
+    truth = one_law_of(truth)
+    if getattr(choice, "average", None) is not None:
+        # What an auto fit recommends is its average's choice, not that of the one law beside it.
+        choice = float(choice.average.ensemble.tokens(c))  # type: ignore[union-attr]
+    choice = one_law_of(choice)
     surface, tokens = _surface_of(truth), _tokens_of(choice, c)
     best = surface.optimum(c)
     found = Deadweight(

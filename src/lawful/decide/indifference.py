@@ -13,7 +13,7 @@ from lawful.core.shown import Shown
 from lawful.core.typing import Interval
 from lawful.core.validation import check_budget, is_positive
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, one_law_of
 from lawful.laws.surface import Surface
 from lawful.uncertainty.delta import delta
 
@@ -101,6 +101,7 @@ def indifference(source: Fit | Surface, budget: float, epsilon: float | None = N
     2.66e+10 to 1.95e+11 parameters
     """
     c = check_budget(budget)
+    source = one_law_of(source)
     surface = source if isinstance(source, Surface) else source.surface
     given = epsilon is not None
     if epsilon is None:

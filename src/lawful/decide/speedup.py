@@ -15,7 +15,7 @@ from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_budget
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, one_law_of
 from lawful.laws.law import Coefficients, Law
 from lawful.laws.surface import Surface, budget_of, optimum_of
 from lawful.uncertainty.bootstrap import Draws, bootstrap
@@ -152,7 +152,7 @@ def speedup(
     >>> print(f"{found.tokens_same_size:.3f} tokens at the same size, {found.flops:.3f} FLOPs")
     1.250 tokens at the same size, 1.250 FLOPs
     """
-    sides = [_side(source, draws, seed) for source in (a, b)]
+    sides = [_side(one_law_of(source), draws, seed) for source in (a, b)]
     prices = [cost_a or Cost(), cost_b or Cost()]
     return tuple(_at(check_budget(budget), sides, prices, level) for budget in budgets)
 

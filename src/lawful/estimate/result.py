@@ -162,6 +162,36 @@ class Fitted(Protocol):
         ...
 
 
+def one_law_of(source: Any) -> Any:
+    """Return the fit of an analysis, for verbs that answer by one law; anything else as it is."""
+    return source.fit if hasattr(source, "average") else source
+
+
+ONE_LAW = "By the one law of the fit, not by its average of laws, which is no surface that a choice can be priced on."
+"""Why a verb answers a fit by method auto without its average."""
+
+
+def reach_of(fit: Fit | FrontierFit) -> float:
+    """
+    Return the largest compute of the runs in the FLOPs that budgets of a fit are spent in.
+
+    A surface of N and D spends a budget by its own convention, so its runs are counted by it too: a table whose FLOPs
+    differ would put one budget at two distances. Frontiers and laws of compute read the table's own.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("chinchilla")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth))
+    >>> dearer = lawful.Runs.from_arrays(runs.N, runs.D, runs.L, C=2 * runs.C)
+    >>> print(f"{reach_of(lawful.fit(dearer)):.3g}, {reach_of(lawful.fit(dearer, method='approach2')):.3g}")
+    1e+20, 2e+20
+    """
+    runs = fit.runs
+    if fit.surface is None or not {"N", "D"} <= set(fit.surface.law.columns):
+        return float(runs.C.max())
+    return float(np.max(fit.cost.flops(runs.N, runs.D)))
+
+
 @dataclass(frozen=True, eq=False)
 class Fit(FitMethods, Shown):
     """

@@ -18,7 +18,14 @@ from lawful.data.checkpoints import curve_codes
 from lawful.data.runs import Runs, group_budgets
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.forecasting.holdout import FRONTIER_METHODS, SURFACE_METHODS, HeldOut, forecast_frontier, forecast_surface
+from lawful.forecasting.holdout import (
+    FRONTIER_METHODS,
+    SURFACE_METHODS,
+    HeldOut,
+    forecast_auto,
+    forecast_frontier,
+    forecast_surface,
+)
 from lawful.laws.laws import find_law
 
 HOLDOUTS = ("budget", "params")
@@ -181,7 +188,8 @@ def audit(
     methods : sequence of str
         ``vpnls`` (sums of powers), ``approach3`` (any law), ``prior`` (the coupled law averaged over
         weak priors on k, see :func:`lawful.forecasting.prior.forecaster`), ``approach2`` (parabolas about
-        a frontier with a floor) and ``approach1`` (the best loss of a budget only).
+        a frontier with a floor), ``approach1`` (the best loss of a budget only) and ``auto`` (the average of laws,
+        by its own intervals).
     holdout : {"budget", "params"}
         Whether the largest budgets or the largest model sizes are held out.
     last : int
@@ -273,9 +281,9 @@ def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | No
     >>> pairs_of(["chinchilla", "skaling"], ["vpnls", "approach3", "approach2"])
     [('chinchilla', 'vpnls'), ('chinchilla', 'approach3'), ('skaling', 'approach3'), (None, 'approach2')]
     """
-    unknown = [m for m in methods if m not in SURFACE_METHODS + FRONTIER_METHODS]
+    unknown = [m for m in methods if m not in ("auto", *SURFACE_METHODS, *FRONTIER_METHODS)]
     if unknown:
-        known = ", ".join(SURFACE_METHODS + FRONTIER_METHODS)
+        known = ", ".join(("auto", *SURFACE_METHODS, *FRONTIER_METHODS))
         msg = f"Unknown method {unknown[0]!r}; choose among {known}."
         raise UnsupportedError(msg)
     pairs: list[tuple[str | None, str]] = []
@@ -285,7 +293,7 @@ def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | No
             fits = method == "approach3" or (method == "vpnls" and law.separable)
             if fits or (method == "prior" and name == "skaling"):
                 pairs.append((name, method))
-    pairs += [(None, method) for method in methods if method in FRONTIER_METHODS]
+    pairs += [(None, method) for method in methods if method in ("auto", *FRONTIER_METHODS)]
     if not pairs:
         msg = f"None of the methods {', '.join(methods)} can fit any of the laws {', '.join(laws)}."
         raise UnsupportedError(msg)
@@ -302,6 +310,8 @@ def _forecast(
     level: float,
     seed: int,
 ) -> HeldOut:
+    if method == "auto":
+        return forecast_auto(train, test, level=level)
     if law is None:
         return forecast_frontier(train, test, method, draws=draws, level=level, seed=seed)
     return forecast_surface(train, test, find_law(law), method, objective, draws=draws, level=level, seed=seed)

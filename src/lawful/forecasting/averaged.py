@@ -39,7 +39,7 @@ class OwnRecord(Record):
     fitted, held : int
         Runs fitted, and runs forecast from them.
     beyond : float
-        Largest compute forecast over the largest fitted.
+        Largest compute forecast over the largest fitted, both by the convention that budgets are spent in.
     error, miss : float
         Median of (forecast - observed)/observed, and of its absolute value.
     hits, intervals : int
@@ -102,7 +102,7 @@ def own_record(runs: Runs) -> OwnRecord | None:
     return OwnRecord(
         len(train),
         len(held),
-        float(held.C.max() / train.C.max()),
+        float(found.beyond(found.cost.flops(held.N, held.D)).max()),
         float(np.median(relative)),
         float(np.median(np.abs(relative))),
         hits,

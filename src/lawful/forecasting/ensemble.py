@@ -52,7 +52,7 @@ class Width(Record):
     scale: float = 0.786
     freedom: float = 3.0
     law_size: float = 0.6
-    coefficients_size: float = 0.4
+    coefficients_size: float = 0.55
     distance_size: float = 0.12
     scale_size: float = 1.0
 

@@ -16,6 +16,7 @@ from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import Fit, losses_of
 from lawful.estimate.solvers import Joint, VarPro
+from lawful.forecasting.ensemble import ensemble
 from lawful.forecasting.prior import forecaster
 from lawful.laws.law import Law
 from lawful.laws.laws import COMPUTE_LAW
@@ -138,6 +139,15 @@ def _forecast_average(
     first = found.fits[0]
     named = (str(first.objective), len(train), first.surface.law.name, status)
     return HeldOut("prior", np.arange(len(test)), np.asarray(error), covered, *named)
+
+
+def forecast_auto(train: Runs, test: Runs, *, level: float) -> HeldOut:
+    """Forecast by the average of laws, whose interval is its own; a run too far from the valley counts as missed."""
+    found = ensemble(train)
+    low, high = found.interval(test.N, test.D, level)
+    covered = np.asarray((low <= test.L) & (high >= test.L))
+    error = np.asarray(found.loss(test.N, test.D) / test.L - 1.0)
+    return HeldOut("auto", np.arange(len(test)), error, covered, "average of laws", len(train))
 
 
 def inside(observed: Array, refits: Array, scatter: Array, level: float, seed: int) -> BoolArray:

@@ -15,7 +15,7 @@ from lawful.core.validation import check_budget
 from lawful.data.runs import Runs
 from lawful.design.toy_runs import REGIONS, TARGET, TRUTH, toy_design
 from lawful.errors import OutputError, UnsupportedError
-from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.result import Fit, FrontierFit, one_law_of
 from lawful.laws.laws import PUBLISHED, STUDY_SURFACES
 from lawful.laws.surface import Surface
 from lawful.show.figures.palette import DARK, LIGHT, Palette
@@ -248,6 +248,7 @@ def check_fit(fit: Fit | FrontierFit) -> Fit:
     UnsupportedError
         Says why, and what to fit instead.
     """
+    fit = one_law_of(fit)
     if fit.surface is None:
         msg = f"{fit.method} fits no surface, so the explorer has no law to show; fit with vpnls or approach3."
         raise UnsupportedError(msg)

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lawful.core.cost import Cost
+from lawful.core.sheet import Sheet
 from lawful.decide.deadweight import Deadweight, both_rates
 from lawful.decide.speedup import KINDS, Speedup
+from lawful.estimate.result import ONE_LAW
 from lawful.show.files.document import strict
 
 SPEEDUP_SCHEMA = "lawful.speedup/1"
 DEADWEIGHT_SCHEMA = "lawful.deadweight/1"
+
+
+def by_one_law(document: dict[str, Any], *, auto: bool) -> dict[str, Any]:
+    """Return a document that says why an auto fit is answered without its average; null where there is none."""
+    reason = {"available": False, "reason": ONE_LAW} if auto else None
+    return {**document, "auto": reason}
+
+
+def in_one_law(sheets: Sequence[Sheet], *, auto: bool) -> list[Sheet]:
+    """Return sheets of which the last says the same."""
+    last = sheets[-1]
+    return [*sheets[:-1], replace(last, closing=(*last.closing, ONE_LAW)) if auto else last]
 
 
 def speedup_document(found: Sequence[Speedup], *, level: float) -> dict[str, Any]:

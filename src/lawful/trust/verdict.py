@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lawful.core.cost import Cost
 from lawful.core.notes import Note, Verdict
 from lawful.core.numbers import format_count, format_flops, format_short, format_value
 from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit as fit_law
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, reach_of
 from lawful.trust.fitness import LackOfFit, lack_of_fit
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, grounds, spare
 from lawful.uncertainty.intervals import Intervals
@@ -104,7 +103,7 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
     >>> judge(lawful.fit(ladder)).verdict.value
     'not identified'
     """
-    top = float(fit.runs.C.max())
+    top = reach_of(fit)
     far = Verdict.EXTRAPOLATED if any(c > FAR * top for c in budgets) else Verdict.SUPPORTED
     if fit.surface is None:
         return Judgement(far)
@@ -137,9 +136,10 @@ def _told(fit: Fit, rests: Grounds | None) -> Identified | None:
         return Identified(told=False, reason="zero", partly=True, ratio=nothing)
     if rests is None:
         return None
-    quantity = Quantity("params", float(runs.C.max()))
+    top = reach_of(fit)
+    quantity = Quantity("params", top)
     size = rests.ends(quantity, cost, rests.rise(quantity, cost, LEVEL, "trend")[0])
-    return identified(size, float(np.log(cost.product(float(runs.C.max())))), ratio)
+    return identified(size, float(np.log(cost.product(top))), ratio)
 
 
 WHY = {
@@ -156,8 +156,8 @@ WHY = {
 
 def _unidentified(fit: Fit, told: Identified) -> Note:
     """Say what cannot be had and why, what can, and which two runs would settle it."""
-    runs = fit.runs
-    ratio, top = runs.D / runs.N, float(runs.C.max())
+    runs, top = fit.runs, reach_of(fit)
+    ratio = runs.D / runs.N
     why = WHY[told.reason].format(
         n=len(runs),
         ratio=float(np.exp(np.log(ratio).mean())),
@@ -170,14 +170,15 @@ def _unidentified(fit: Fit, told: Identified) -> Note:
     own = " at other budgets" if told.reason == "budget" else ""
     text = (
         f"The runs do not tell the compute-optimal size: {why}. {lost}{own} cannot be had; the loss at sizes and token "
-        f"counts near those of the runs can. Two runs would settle it: {_settling(runs, told, fit.surface.cost)}."
+        f"counts near those of the runs can. Two runs would settle it: {_settling(fit, told)}."
     )
     return Note("not_identified", text)
 
 
-def _settling(runs: Runs, told: Identified, cost: Cost) -> str:
+def _settling(fit: Fit, told: Identified) -> str:
     """Two runs that differ from all others where the answer hangs: in tokens per parameter, or in compute."""
-    ratio, top = runs.D / runs.N, float(runs.C.max())
+    runs, top, cost = fit.runs, reach_of(fit), fit.surface.cost
+    ratio = runs.D / runs.N
     low, high = float(ratio.min()), float(ratio.max())
     middle = float(np.exp(np.log(ratio).mean()))
     if told.reason == "budget":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,24 +124,27 @@ def load_fit(path: str | Path) -> Fit | FrontierFit:
     >>> again.method, len(again.runs), again.status.key
     ('vpnls', 45, 'converged')
     """
-    fit: AnyFit = load(path).fit
+    fit: AnyFit = load(path, budgets=()).fit
     return fit
 
 
-def load(path: str | Path) -> Analysis:
+def load(path: str | Path, *, budgets: Sequence[float] | None = None) -> Analysis:
     """
-    Load a ``fit.json`` with its bootstrap draws, so that predictions and allocations have intervals.
+    Load a ``fit.json`` as the analysis that it was: what it says of its budgets, with intervals.
 
     Parameters
     ----------
     path : str or Path
         A file written by :func:`save_fit` or ``lawful fit --out``.
+    budgets : sequence of float, optional
+        Budgets in FLOPs to answer; those that the fit was asked about if not given, and with none of them, ``()``,
+        nothing is worked out until it is asked for.
 
     Returns
     -------
     Analysis
-        Fit, draws (if any were drawn), notes and the Approach 2 frontier beside it; the
-        allocations are not kept, ask :func:`lawful.decide.allocate.allocate` for any budget.
+        Fit, draws (if any were drawn), notes, the Approach 2 frontier beside it, allocations and the average of laws.
+        A file keeps laws and draws; what they say of a budget is worked out again.
 
     Raises
     ------
@@ -166,7 +169,8 @@ def load(path: str | Path) -> Analysis:
         msg = f"The file {str(path)!r} is a damaged fit ({wrong}); fit the runs again."
         raise InputError(msg)
     try:
-        return _decode(document)
+        found = _decode(document)
+        return found.answering(found.asked if budgets is None else budgets)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, LawfulError) as error:
         msg = f"The file {str(path)!r} is a damaged fit ({type(error).__name__}: {error}); fit the runs again."
         raise InputError(msg) from None

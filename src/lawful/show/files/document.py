@@ -407,6 +407,7 @@ def predictions_document(found: Predictions) -> Document:
             **dict(zip(names[:4], entry, strict=False)),
             "interval": {"loss": entry[4]} if sure else None,
             "prediction": {"loss": entry[5]} if sure else None,
+            "auto": average_at(found.analysis, entry[0], entry[1], found.level),
         }
         for entry in entries
     ]

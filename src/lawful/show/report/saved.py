@@ -73,14 +73,8 @@ def load_saved(path: str | Path, *, budgets: Sequence[float] = ()) -> SavedFit:
     >>> [allocation.budget for allocation in found.analysis.allocations]
     [1e+22]
     """
-    analysis = load(path)
+    analysis = load(path, budgets=budgets or None)
     document = json.loads(Path(path).read_text(encoding="utf-8"))
-    asked = list(budgets) or [float(a["budget"]) for a in document.get("allocations") or []]
-    allocations = tuple(analysis.allocate(budget) for budget in asked)
-    average = analysis.average
-    if average is not None:
-        # A file keeps the laws of an average, not what they say of a budget.
-        average = replace(average, outlooks=tuple(average.ensemble.outlook(c, analysis.level) for c in asked))
     runs = with_labels(analysis.fit.runs, Path(path).parent / "runs.csv")
     fit = replace(analysis.fit, runs=runs)
     isoflop = analysis.isoflop if analysis.isoflop is not analysis.fit else fit
@@ -88,10 +82,8 @@ def load_saved(path: str | Path, *, budgets: Sequence[float] = ()) -> SavedFit:
     found = replace(
         analysis,
         fit=fit,
-        allocations=allocations,
         isoflop=isoflop if isinstance(isoflop, FrontierFit) else None,
         truth=truth if isinstance(truth, Fit) else None,
-        average=average,
     )
     return SavedFit(str(path), found, document.get("check"))
 
