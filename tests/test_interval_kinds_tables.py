@@ -1,4 +1,4 @@
-"""The committed tables of the calibration study: whole, as their manifest says, and as good as the docs say."""
+"""The committed tables of kinds of intervals: whole, as their manifest says, and as good as the docs say."""
 
 import csv
 import hashlib
@@ -13,7 +13,7 @@ TABLES = ("coverage.csv", "notes.csv", "summary.csv")
 
 @pytest.fixture(scope="module")
 def folder(repository: Path) -> Path:
-    return repository / "docs" / "calibration"
+    return repository / "docs" / "calibration" / "kinds"
 
 
 @pytest.fixture(scope="module")
