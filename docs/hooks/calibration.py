@@ -24,6 +24,8 @@ WORDS = {
     "outliers": "5% of runs at +10σ", "proportional": "noise ∝ L − E", "by size": "noise ∝ N^−1/4",
 }  # fmt: skip
 
+KINDS = {"independent errors": "independent", "shared errors": "shared", "wrong laws": "refused"}
+
 
 def table(name: str) -> list[Row]:
     """Return the rows of a committed table."""
@@ -71,6 +73,22 @@ def values(rows: list[Row], name: str) -> list[str]:
     return list(dict.fromkeys(row[name] for row in rows))
 
 
+def size() -> str:
+    """Say how many sets stand behind a figure, and what that leaves open."""
+    rows = {tuple(row[k] for k in CELL): row for row in table("coverage")}.values()
+    said = [
+        f"{len(own)} cells of {kind} with {float(own[0]['sets']):.0f} sets each"
+        for kind, word in KINDS.items()
+        if (own := [row for row in rows if row["kind"] == word])
+    ]
+    least = min(float(row["sets"]) for row in rows)
+    error = 100 * np.sqrt(0.09 / least)
+    return (
+        f"There are {', '.join(said)}, far from the thousand of the first edition: one figure of 90% has a standard "
+        f"error of up to {error:.1f} points, the average of six cells one of {error / np.sqrt(6):.1f}."
+    )
+
+
 def by_noise() -> str:
     """Coverage under independent errors, by noise."""
     every = chosen(table("coverage"), kind="independent")
@@ -78,7 +96,7 @@ def by_noise() -> str:
     for noise in values(every, "noise"):
         part = chosen(every, noise=noise)
         cells = len({tuple(row[k] for k in CELL) for row in part})
-        body.append([f"{WORDS[noise]}, {cells} cells", *(pooled(part, q) for q in QUANTITIES)])
+        body.append([f"{WORDS[noise]}, {cells} cell{'s' if cells > 1 else ''}", *(pooled(part, q) for q in QUANTITIES)])
     return markdown(["independent errors", *QUANTITIES.values()], body)
 
 
@@ -136,6 +154,27 @@ def detection() -> str:
     return markdown(["condition", *(f"`{note}`" for note in NOTES), "any of them"], body)
 
 
+def failures() -> str:
+    """Name every figure under 80% that a wrong law does not explain, the least first."""
+    noted = {tuple(row[k] for k in CELL): float(row["share"]) for row in chosen(table("detection"), said="any note")}
+    under = [
+        row
+        for row in table("coverage")
+        if row["kind"] != "refused" and printed(row) >= FEWEST and float(row["coverage"]) < 0.8
+    ]
+    body = [
+        [
+            QUANTITIES[row["quantity"]],
+            f"{row['noise']}, {row['design']}, {row['truth']}, σ {row['sigma']}",
+            f"{float(row['coverage']):.0%}",
+            f"{noted[tuple(row[k] for k in CELL)]:.0%}",
+            f"{float(row['silent']):.0%}",
+        ]
+        for row in sorted(under, key=lambda row: float(row["coverage"]))
+    ]
+    return markdown(["number", "condition", "holds", "sets with a note", "missed without a note"], body)
+
+
 def chance(sets: int, low: float, high: float) -> float:
     """Probability that an interval of exactly 90% is counted between two shares in so many sets."""
     from scipy.special import bdtr
@@ -154,6 +193,7 @@ def headline() -> str:
     perfect = np.mean([chance(round(printed(row)), 0.86, 0.94) for row in alone])
     mean = np.average([float(r["coverage"]) for r in alone], weights=[printed(r) for r in alone])
     under = [row for row in alone if float(row["coverage"]) < 0.8]
+    luck = sum(chance(round(printed(row)), 0.0, 0.8 - 1e-6) for row in alone)
     unsaid = [row for row in under if noted[tuple(row[k] for k in CELL)] < 0.9]
     enough = np.mean([float(row["coverage"]) >= 0.85 for row in together])
     also = np.mean([chance(round(printed(row)), 0.85, 1.0) for row in together])
@@ -164,7 +204,7 @@ def headline() -> str:
     return f"""\
 - **Independent errors**: {len(alone)} figures hold {mean:.1%} on average; {inside:.0%} of them were counted between 86
   and 94%, where intervals of exactly 90% would put {perfect:.0%} of figures that rest on so few sets. {len(under)} lie
-  under 80%, {len(unsaid)} of these without a note in 90% of their sets.
+  under 80% (chance alone would put {luck:.1f} there), {len(unsaid)} of these without a note in 90% of their sets.
 - **Shared errors**: {len(together)} figures hold {mean_shared:.1%} on average; {enough:.0%} were counted at 85% or more
   (intervals of exactly 90% would put {also:.0%} there).
 - **A law that is wrong**: `lack_of_fit` is raised in at least 80% of the sets in {count} of {len(power)} cells."""
@@ -173,8 +213,8 @@ def headline() -> str:
 FEWEST = int(json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))["config"]["fewest"])
 
 PARTS: dict[str, Callable[[], str]] = {
-    "headline": headline, "noise": by_noise, "design": by_design, "shared": shared, "refused": refused,
-    "detection": detection,
+    "size": size, "headline": headline, "noise": by_noise, "design": by_design, "shared": shared, "refused": refused,
+    "detection": detection, "failures": failures,
 }  # fmt: skip
 
 
