@@ -318,7 +318,7 @@ STUDY = Study(
         "couplings": list(COUPLINGS),
         "refused": [[0.003, list(DESIGNS)], [0.01, ["sweep 5x9"]]],
         "sets": 20,
-        "blocks": {"independent": 2, "shared": 2, "refused": 2},
+        "blocks": {"independent": 3, "shared": 3, "refused": 2},
         "fewest": 20,
         "level": 0.9,
         "beyond": 100.0,
