@@ -11,7 +11,7 @@ import lawful
 from lawful.cli.app import main
 from lawful.core.objective import Objective
 from lawful.errors import UnsupportedError
-from lawful.studies import s20_calibration as study
+from lawful.studies import s24_interval_kinds as study
 from lawful.trust.diagnose import diagnose
 
 TRUTH = lawful.Surface.named("chinchilla")
@@ -143,7 +143,7 @@ def test_errors_have_the_size_they_say(noise):
         assert float(np.sqrt((errors**2).mean())) == pytest.approx(0.01, rel=0.05)
 
 
-def test_the_quick_study_of_calibration():
+def test_the_quick_study_of_interval_kinds():
     config = {**study.STUDY.settings(quick=True, seed=1), "sets": 30, "draws": 19}
     (task, *_) = study.tasks(config)
     tables = study.summarise(config, study.compute(config, task))

@@ -7,6 +7,7 @@ interval at 90% holds fewer than 31 times once in a hundred.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -207,6 +208,19 @@ def test_errors_that_runs_share_are_detected_and_allowed_for(kind):
     assert sum(shared is not None for shared in found) >= 15
     notes = lawful.fit(effect(kind, 0)).intervals().notes
     assert [note.code for note in notes] == ["shared_error"]
+
+
+def test_rows_that_a_column_says_are_of_one_run_are_allowed_for_on_less_evidence():
+    """The same table without the column needs the evidence that any grouping needs."""
+    named = unnamed = 0
+    for seed in range(12):
+        runs = effect("run", seed, share=0.15)
+        column = grounds(lawful.fit(runs), "run_name").shared
+        found = grounds(lawful.fit(runs)).shared
+        assert column is None or found is not None
+        named += found is not None
+        unnamed += grounds(lawful.fit(replace(runs, labels={}))).shared is not None
+    assert named > unnamed
 
 
 def test_a_column_decides_who_shares_and_none_that_nobody_does():

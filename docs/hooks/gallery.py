@@ -78,7 +78,7 @@ def gallery_page() -> str:
         lines = [f"## {study.number}. {_title(study.name)}", "", f"*{escaped(study.question)}*", ""]
         place = folder / study.folder if folder else None
         if study.name in LONG:
-            lines += _kept(study.question)
+            lines += _kept(study.name, study.question)
         elif place is not None and (place / "manifest.json").is_file():
             lines += _found(place, study.question)
         else:
@@ -94,11 +94,16 @@ def _title(name: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _kept(question: str) -> list[str]:
-    """Show the study that takes an hour from the files that are kept with these pages."""
+KEPT = {"calibration": "calibration", "interval_kinds": "calibration/kinds"}
+"""Folders of these pages that hold the tables of the studies that take an hour."""
+
+
+def _kept(name: str, question: str) -> list[str]:
+    """Show a study that takes an hour from the files that are kept with these pages."""
     lines = ["An hour at full size; [its tables](calibration/README.md) are kept with these pages.", ""]
-    if (REPOSITORY / "docs" / "calibration" / "coverage.png").is_file():
-        lines[:0] = [f"![{escaped(question)}](calibration/coverage.png){{ loading=lazy }}", ""]
+    figure = f"{KEPT[name]}/coverage.png"
+    if (REPOSITORY / "docs" / figure).is_file():
+        lines[:0] = [f"![{escaped(question)}]({figure}){{ loading=lazy }}", ""]
     return lines
 
 

@@ -24,7 +24,7 @@ Tables = dict[str, Table]
 DEFAULT_SEED = 42
 """Seed of the published draws."""
 
-LONG = ("calibration",)
+LONG = ("calibration", "interval_kinds")
 """Studies that take an hour at full size: run by name, no part of ``all``."""
 
 

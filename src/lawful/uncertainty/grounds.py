@@ -291,7 +291,11 @@ def _shared(at: Linearised, runs: Runs, cluster: str) -> Shared | None:
     found = groupings(runs)
     along = found.get("budget")
     beside = None if along is None else (along, np.log(runs.N))
-    return shared_error(slope, residual, found, along=beside)
+    best = shared_error(slope, residual, found, along=beside)
+    if best is None and "run" in found:
+        # Rows that a column says are of one run share its seed and its data: any share that is seen is taken.
+        best = shared_error(slope, residual, {"run": found["run"]}, evidence=0.0)
+    return best
 
 
 def groupings(runs: Runs) -> dict[str, IntArray]:

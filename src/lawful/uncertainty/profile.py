@@ -246,7 +246,9 @@ def _better(fit: Fit) -> bool:
 
     The fit takes its runs as independent, and what it missed looks like an error that they share.
     """
-    rests = grounds(fit, INDEPENDENT)
+    rests = grounds(fit, AUTO)
+    if rests is not None and rests.shared is not None:
+        rests = grounds(fit, INDEPENDENT)
     if rests is None or rests.problem.log or rests.problem.delta is not None:
         return False
     at = rests.linear
