@@ -46,7 +46,7 @@ PointsFile = Annotated[
 def isoflops(
     checkpoints: Checkpoints,
     *,
-    reading: Annotated[o.Reading, Without("weights", "check", "best_of_cell")],
+    reading: Annotated[o.Reading, Without("weights", "check", "best_of_cell", "row_of_run")],
     run: Run = None,
     trained: SomeBudgets = None,
     out: PointsFile = None,
@@ -68,7 +68,9 @@ def isoflops(
     if out is not None:
         for place in checkpoints:
             check_writable(out, place)
-    asked = {name: value for name, value in reading.words().items() if name not in ("weights", "best_of_cell")}
+    asked = {
+        name: value for name, value in reading.words().items() if name not in ("weights", "best_of_cell", "row_of_run")
+    }
     with working("Reading training curves", quiet=json):
         points = isoflop_points(
             checkpoints,

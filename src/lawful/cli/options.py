@@ -165,6 +165,12 @@ class Reading:
         list[str] | None,
         typer.Option("--drop", metavar="ROWS", help="Leave out rows, counted from 1: 3,17-19.", rich_help_panel=DATA),
     ] = None
+    row_of_run: Annotated[
+        str | None,
+        typer.Option(
+            "--row-of-run", metavar="last|best", help="Keep one row of every run of a history.", rich_help_panel=DATA
+        ),
+    ] = None
     check: Annotated[
         bool,
         typer.Option("--check", help="Leave out the runs that lawful check flags, and say so.", rich_help_panel=DATA),
@@ -192,6 +198,7 @@ class Reading:
         """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""
         asked = {"columns": values.parse_columns(self.columns), "select": values.parse_selection(self.select)}
         handling = {"as_is": self.as_is, "best_of_cell": self.best_of_cell, "where": self.where}
+        handling["row_of_run"] = self.row_of_run
         return {**asked, "weights": self.weights, **handling, "drop": values.parse_rows(self.drop)}
 
     def read(self, path: str | Sequence[str], needs: Sequence[str] | None = None) -> Runs:

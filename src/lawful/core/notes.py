@@ -106,6 +106,7 @@ NOTE_CODES: dict[str, str] = {
     "unavailable": "The method cannot run on these runs.",
     "undertuned": "Some runs lie far above an otherwise tight IsoFLOP curve, as undertuned runs do.",
     "uneven_noise": "The noise of the runs changes with their loss.",
+    "unit_doubt": "Numbers are unusual for the unit that they were taken in.",
     "unit_read": "A column was read in the unit that its header or its cells state.",
     "unreached": "One recipe never reaches the loss of the other.",
     "wide_table": "Columns named by a budget were read as one row per run.",

@@ -29,6 +29,7 @@ def read_runs(
     where: str | None = None,
     drop: Sequence[int] = (),
     needs: Sequence[str] | None = None,
+    row_of_run: str | None = None,
 ) -> Runs:
     """
     Read training runs.
@@ -64,6 +65,8 @@ def read_runs(
     needs : sequence of str, optional
         Columns that will be read: N, D, C, U or others of the table, such as ``law.columns``. Two of
         params, tokens and budget if not given.
+    row_of_run : str, optional
+        Keep one row of every run, ``last`` (with a loss) or ``best``, as histories want.
 
     Returns
     -------
@@ -99,10 +102,10 @@ def read_runs(
     Traceback (most recent call last):
         ...
     lawful.errors.InputError: Column 'val_loss' must hold numbers, but 1 of 3 rows hold text: \
-row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands separators, or remove these rows.
+row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows.
     """
     if isinstance(table, Runs):
-        if select or columns or weights or where or drop or best_of_cell:
+        if select or columns or weights or where or drop or best_of_cell or row_of_run:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         return table
@@ -115,7 +118,7 @@ row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands 
         source=source,
         header=header,
         prepare=budgets_from_names,
-        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs)),
+        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs), row_of_run),
     )
 
 
@@ -131,13 +134,14 @@ def read_groups(
     where: str | None = None,
     drop: Sequence[int] = (),
     needs: Sequence[str] | None = None,
+    row_of_run: str | None = None,
 ) -> dict[str, Runs]:
     """
     Read the runs of several experiments, one ``Runs`` per value of a column.
 
     Parameters
     ----------
-    table, select, columns, weights, as_is, best_of_cell, where, drop, needs
+    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, row_of_run
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -168,7 +172,7 @@ def read_groups(
         source=source,
         header=header,
         prepare=budgets_from_names,
-        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs)),
+        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs), row_of_run),
     )
 
 
