@@ -83,6 +83,14 @@ READ: dict[str, Callable[[], dict[str, Any]]] = {
     },
     "logarithms": lambda: {"log10_params": np.log10(N), "log10_tokens": np.log10(D), "loss": LOSS},
     "natural logarithms": lambda: {"ln N": np.log(N), "ln D": np.log(D), "loss": LOSS},
+    "thousands and millions": lambda: {"params (K)": N / 1e3, "tokens (M)": D / 1e6, "loss": LOSS},
+    "petaflop/s-days": lambda: {"N": N, "petaflop/s-days": C / 8.64e19, "loss": LOSS},
+    "a perplexity beside a loss of training": lambda: {
+        "N": N,
+        "D": D,
+        "train_loss": LOSS - 0.1,
+        "val_ppl": np.exp(LOSS),
+    },
     "W&B": lambda: {
         "Name": [f"run-{i}" for i in range(N.size)],
         "State": ["finished"] * N.size,
@@ -238,6 +246,14 @@ REFUSED: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
             "val_loss": np.repeat(LOSS, 3) + np.tile([1.0, 0.3, 0.0], 32),
         },
     ),
+    "cells with a unit and without": (
+        "state a unit",
+        lambda: {
+            "N": [short(n) if n >= 1e9 else f"{n / 1e6:.4g}" for n in N],
+            "D": D,
+            "loss": LOSS,
+        },
+    ),
     "accuracy": ("no loss", lambda: {"N": N, "D": D, "hellaswag_acc": 1 / LOSS}),
 }
 
@@ -362,3 +378,22 @@ def test_one_column_of_losses_per_size(tmp_path):
     except InputError:
         return
     assert set(runs.N.tolist()) == {1.25e8, 1.3e9}
+
+
+def test_a_loss_in_bits_is_called_so():
+    runs = lawful.read_runs({"N": N, "D": D, "loss_bits": LOSS / np.log(2)}, columns={"loss": "loss_bits"})
+    assert "bits per token" in next(note.message for note in runs.notes if note.code == "loss_unit")
+
+
+def test_the_last_and_the_best_row_of_a_run():
+    history = {
+        "run": np.repeat([f"r{i}" for i in range(32)], 3),
+        "N": np.repeat(N, 3),
+        "tokens": np.repeat(D, 3),
+        "step": np.tile([300, 100, 200], 32),
+        "val_loss": np.repeat(LOSS, 3) + np.tile([0.0, 1.0, -0.2], 32),
+    }
+    assert same(lawful.read_runs(history, row_of_run="last"))
+    np.testing.assert_allclose(lawful.read_runs(history, row_of_run="best").L, LOSS - 0.2)
+    with pytest.raises(lawful.LawfulError, match="last or best"):
+        lawful.read_runs(history, row_of_run="first")

@@ -54,6 +54,9 @@ SCORES = (
 )
 """Columns that rise as models get better."""
 
+UNITLESS = 1e5
+"""Numbers below this beside others with a unit are in that unit too, or in another."""
+
 WIDE_LEAST = 1e12
 """A header that is a number, or ends in one after @ or _, names a budget from here on."""
 
@@ -336,6 +339,15 @@ def _cells_read(table: Table, name: str) -> tuple[Table, list[Note]]:
         return table, []
     first = next(str(c).strip() for c, v in zip(column.tolist(), values, strict=True) if np.isfinite(v))
     shown = float(values[np.isfinite(values)][0])
+    with_unit = np.array([bool(re.search(r"\d\s*[kmbgt]\w*\s*$", str(c).casefold())) for c in column.tolist()])
+    bare = ~with_unit & np.isfinite(values) & (values < UNITLESS)
+    if with_unit.any() and bare.any():
+        msg = (
+            f"Some cells of column {key!r} state a unit ({str(column[with_unit][0])!r}) and others "
+            f"are small numbers without one: {offenders(table.row[bare], values[bare].tolist())}; write all of "
+            f"them in one way."
+        )
+        raise InputError(msg)
     columns = {k: (values if k == key else v) for k, v in table.columns.items()}
     text = f"Column {key!r} was read with the units of its cells: {first!r} as {format_short(shown)}."
     return replace(table, columns=columns), [Note("unit_read", text)]
@@ -519,7 +531,7 @@ def loss_unit(column: str) -> str:
     found = _BITS_NAMED.search(normalise(column))
     if found:
         return "bits per byte" if found["byte"] else "bits per character"
-    return NATS
+    return "bits per token" if "bits" in words_of(column) else NATS
 
 
 def melted(table: Table) -> tuple[Table, list[Note]]:
