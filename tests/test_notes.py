@@ -169,6 +169,12 @@ def _(name):
     return lawful.read_runs({**twice, "loss": loss, name: np.repeat([1, 3], 21)}).notes
 
 
+@case("unit_doubt", 2, 1)
+def _(epochs):
+    table = sweep()
+    return lawful.read_runs({**table, "epochs": np.full(table["N"].size, epochs)}).notes
+
+
 @case("best_of_cell", True, False)
 def _(asked):
     table = {key: np.tile(column, 2) for key, column in sweep().items()}

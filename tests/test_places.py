@@ -219,3 +219,20 @@ def test_what_is_not_there(tmp_path):
     ):
         with pytest.raises(InputError, match=says):
             lawful.read_runs(place)
+
+
+def test_a_duckdb_database_is_read_by_a_query(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    with duckdb.connect(str(tmp_path / "runs.duckdb")) as database:
+        database.execute("CREATE TABLE runs AS SELECT 1e8 AS N, 2e9 AS D, 3.1 AS loss UNION ALL SELECT 2e8, 1e9, 3.2")
+    for place in ("runs.duckdb", "runs.duckdb?sql=SELECT * FROM runs"):
+        assert sorted(lawful.read_runs(str(tmp_path / place)).N.tolist()) == [1e8, 2e8]
+    with pytest.raises(InputError, match="has no answer"):
+        lawful.read_runs(str(tmp_path / "runs.duckdb?sql=DROP TABLE runs"))
+
+
+def test_a_duckdb_database_without_its_reader_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    (tmp_path / "runs.duckdb").write_bytes(b"\0" * 8 + b"DUCK" + b"\0" * 100)
+    with pytest.raises(InputError, match=r"pip install 'lawful\[duckdb\]'"):
+        lawful.read_runs(str(tmp_path / "runs.duckdb"))

@@ -40,7 +40,7 @@ from lawful.trust.verdict import Judgement, judge
 MOST_BUDGETS = 12
 """Budgets in the table of budgets before the rest is counted."""
 
-TRIED_ON = 1_000
+TRIED_ON = 400
 """Runs that the verbs are tried on, at most; of more, as many at even distances."""
 
 BEYOND = 10.0
@@ -225,6 +225,7 @@ def look(
     where: str | None = None,
     drop: Sequence[int] = (),
     group_by: str | None = None,
+    row_of_run: str | None = None,
 ) -> Look:
     """
     Say what a table is, what can be done with it, and what to run next.
@@ -233,7 +234,7 @@ def look(
     ----------
     table : path, paths, pandas DataFrame, mapping of str to array_like, or Runs
         As for :func:`lawful.read_runs`. A table that it refuses is looked at all the same: ``refused`` says why.
-    select, columns, weights, as_is, best_of_cell, where, drop, group_by
+    select, columns, weights, as_is, best_of_cell, where, drop, group_by, row_of_run
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -257,7 +258,7 @@ def look(
     "lawful look runs.csv --columns params='params*1e6' --columns tokens='tokens*1e9'"
     """
     asked = {"columns": columns, "select": select, "weights": weights, "as_is": as_is, "best_of_cell": best_of_cell}
-    options = {**asked, "where": where, "drop": drop, "group_by": group_by}
+    options = {**asked, "where": where, "drop": drop, "group_by": group_by, "row_of_run": row_of_run}
     if isinstance(table, Runs):
         if _flags(options):
             msg = "These runs were read already; give options of reading when reading their table."
@@ -266,7 +267,7 @@ def look(
     data, header, source = load_columns(table)
     given, raw = _argument(table), open_table(data, source, header)
     opening, roles = raw, named_roles(raw)
-    handling = Handling(as_is, best_of_cell, where, tuple(drop), group_by=group_by)
+    handling = Handling(as_is, best_of_cell, where, tuple(drop), group_by=group_by, row_of_run=row_of_run)
 
     def reading(handling: Handling) -> tuple[Table, Runs]:
         nonlocal opening, roles
@@ -469,6 +470,12 @@ def _with_next(found: Look, given: str, asked: Mapping[str, Any]) -> Look:
 def _remedied(sentence: str, given: str, options: str) -> str:
     """The command that the sentence of a refusal asks for."""
     recipes = re.findall(r"`columns` (\w+=(?:'[^']*'|[^\s',;]+))", sentence)
+    first: dict[str, str] = {}  # where a sentence offers a choice, its first is what to try
+    for recipe in recipes:
+        first.setdefault(recipe.partition("=")[0], recipe)
+    recipes = list(first.values())
+    if "`row_of_run`" in sentence:
+        return f"lawful look {given}{options} --row-of-run last"
     if recipes:
         return f"lawful look {given}{options}" + "".join(f" --columns {recipe.rstrip('.')}" for recipe in recipes)
     if "with `check`" in sentence:

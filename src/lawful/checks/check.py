@@ -21,10 +21,10 @@ from lawful.core.shown import Shown
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.cells import best_of_cells, cells_of
 from lawful.data.columns import SEED_NAMES, find_column, listed, normalise
+from lawful.data.endings import finished
 from lawful.data.runs import Runs
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs, third_quantity
-from lawful.data.translate import finished
 from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.sources.read import load_columns
@@ -226,6 +226,7 @@ def check(
     where: str | None = None,
     drop: Sequence[int] = (),
     group_by: str | None = None,
+    row_of_run: str | None = None,
 ) -> Checked:
     """
     Label every run that should not count with a reason; delete nothing.
@@ -247,7 +248,7 @@ def check(
     by : str, optional
         Column that tells experiments apart, each of which is checked on its own. By
         default the column that a note of :func:`lawful.read_runs` would name, if any.
-    select, columns, weights, as_is, best_of_cell, where, drop, group_by
+    select, columns, weights, as_is, best_of_cell, where, drop, group_by, row_of_run
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -289,7 +290,11 @@ def check(
         given = _from_runs(table)
     else:
         given = _from_table(
-            table, select, columns, weights, Handling(as_is, where=where, drop=tuple(drop), group_by=group_by)
+            table,
+            select,
+            columns,
+            weights,
+            Handling(as_is, where=where, drop=tuple(drop), group_by=group_by, row_of_run=row_of_run),
         )
     key, codes, names = _experiments(given, by)
     experiments = {}

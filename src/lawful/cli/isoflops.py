@@ -50,7 +50,7 @@ PointsFile = Annotated[
 def isoflops(
     checkpoints: Checkpoints,
     *,
-    reading: Annotated[o.Reading, Without("weights", "check", "best_of_cell", "group_by")],
+    reading: Annotated[o.Reading, Without("weights", "check", "best_of_cell", "group_by", "row_of_run")],
     run: Run = None,
     trained: SomeBudgets = None,
     out: PointsFile = None,
@@ -75,7 +75,7 @@ def isoflops(
     if out is not None:
         for place in checkpoints:
             check_writable(out, place)
-    left_out = ("weights", "best_of_cell", "group_by")
+    left_out = ("weights", "best_of_cell", "group_by", "row_of_run")
     asked = {name: value for name, value in reading.words().items() if name not in left_out}
     with working("Reading training curves", quiet=json):
         points = isoflop_points(

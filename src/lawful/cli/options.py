@@ -175,6 +175,12 @@ class Reading:
             rich_help_panel=DATA,
         ),
     ] = None
+    row_of_run: Annotated[
+        str | None,
+        typer.Option(
+            "--row-of-run", metavar="last|best", help="Keep one row of every run of a history.", rich_help_panel=DATA
+        ),
+    ] = None
     check: Annotated[
         bool,
         typer.Option("--check", help="Leave out the runs that lawful check flags, and say so.", rich_help_panel=DATA),
@@ -202,7 +208,7 @@ class Reading:
         """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""
         asked = {"columns": values.parse_columns(self.columns), "select": values.parse_selection(self.select)}
         handling = {"as_is": self.as_is, "best_of_cell": self.best_of_cell, "where": self.where}
-        rows = {"drop": values.parse_rows(self.drop), "group_by": self.group_by}
+        rows = {"drop": values.parse_rows(self.drop), "group_by": self.group_by, "row_of_run": self.row_of_run}
         return {**asked, "weights": self.weights, **handling, **rows}
 
     def read(self, path: str | Sequence[str], needs: Sequence[str] | None = None) -> Runs:

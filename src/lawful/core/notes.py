@@ -108,6 +108,7 @@ NOTE_CODES: dict[str, str] = {
     "unavailable": "The method cannot run on these runs.",
     "undertuned": "Some runs lie far above an otherwise tight IsoFLOP curve, or above the law through the others.",
     "uneven_noise": "The noise of the runs changes with their loss.",
+    "unit_doubt": "Numbers are unusual for the unit that they were taken in.",
     "unit_read": "A column was read in the unit that its header or its cells state.",
     "unreached": "One recipe never reaches the loss of the other.",
     "whole_runs": "Rows of one training curve were held out together.",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
-from lawful.data.checkpoints import row_codes
-from lawful.data.columns import listed, normalise
+from lawful.data.checkpoints import PROGRESS_NAMES, RUN_NAMES, row_codes
+from lawful.data.columns import EXPERIMENT_NAMES, SEED_NAMES, STEPS, listed, normalise
 from lawful.data.runs import Runs
 from lawful.data.values import distinct
 
@@ -18,6 +19,16 @@ TUNED = (
     "learning_rate",
     "peak_lr",
     "max_lr",
+    "max_learning_rate",
+    "base_lr",
+    "init_lr",
+    "initial_lr",
+    "lr_max",
+    "lr_peak",
+    "mup_lr",
+    "adam_lr",
+    "lr_mult",
+    "lr_multiplier",
     "peak_learning_rate",
     "batch_size",
     "bsz",
@@ -48,6 +59,17 @@ SAME_CELL = 1e-3
 COPIED = 0.9
 """Share of the runs with repeated N and D from which equal losses are copies, and not rounding."""
 
+WIDE_CELL = 0.02
+"""Seeds of one run differ by less than this share of the loss, in the median cell."""
+
+MOST_VALUES = 12
+"""A column of more values than this is no setting that was tried."""
+
+NO_SETTING = frozenset(
+    (*SEED_NAMES, *RUN_NAMES, *STEPS, *PROGRESS_NAMES, *EXPERIMENT_NAMES, "id", "file", "node", "host")
+)
+"""Columns that vary inside a cell and are no hyper-parameter."""
+
 SHARE = 0.5
 """Share of the cells with several runs in which a tuned column must vary."""
 
@@ -68,7 +90,7 @@ def cells_of(N: Array, D: Array) -> IntArray:
     return np.unique(rank[0] * (len(N) + 1) + rank[1], return_inverse=True)[1].reshape(-1).astype(np.intp)
 
 
-def tuned_columns(labels: Mapping[str, AnyArray], cell: IntArray) -> list[str]:
+def tuned_columns(labels: Mapping[str, AnyArray], cell: IntArray, loss: Array | None = None) -> list[str]:
     """
     Hyper-parameters that vary inside most cells of several runs.
 
@@ -80,15 +102,41 @@ def tuned_columns(labels: Mapping[str, AnyArray], cell: IntArray) -> list[str]:
     several = np.flatnonzero(np.bincount(cell) > 1)
     if not several.size:
         return []
-    found = []
+    wide = spread_of_cells(labels, loss, cell) > WIDE_CELL
+    found: list[str] = []
+    unknown: list[str] = []
     for key, column in labels.items():
-        if normalise(key) not in TUNED and normalise(key.rpartition(".")[2]) not in TUNED:
+        named = normalise(re.split(r"[./]", key)[-1]) in TUNED
+        if not named and (not wide or normalise(key) in NO_SETTING):
             continue
-        codes = distinct(column)[1]
-        varies = sum(np.unique(codes[cell == c]).size > 1 for c in several.tolist())
+        values, codes = distinct(column)
+        if len(values) > MOST_VALUES and not named:
+            continue
+        pairs = np.unique(np.stack([cell, codes]), axis=1)[0]
+        varies = int((np.bincount(pairs, minlength=int(cell.max()) + 1)[several] > 1).sum())
         if varies >= SHARE * several.size:
-            found.append(key)
-    return found
+            (found if named else unknown).append(key)
+    return found or unknown
+
+
+def spread_of_cells(labels: Mapping[str, AnyArray], loss: Array | None, cell: IntArray) -> float:
+    """
+    Median range of the losses inside cells of several runs, as a share of the loss; 0 where seeds tell them apart.
+
+    Examples
+    --------
+    >>> spread_of_cells({}, np.array([3.0, 3.3, 2.5]), np.array([0, 0, 1])).round(3)
+    0.1
+    """
+    count = np.bincount(cell)
+    if loss is None or count.max(initial=0) < 2 or any(normalise(key) in SEED_NAMES for key in labels):
+        return 0.0
+    order = np.lexsort((loss, cell))
+    end = np.cumsum(count)
+    low, high = loss[order][end - count], loss[order][end - 1]
+    # Copies of a row are no runs of their own.
+    ranges = (high / low - 1)[(count > 1) & (high > low)]
+    return float(np.median(ranges)) if ranges.size else 0.0
 
 
 def first_of_copies(runs: Runs) -> IntArray:
@@ -129,11 +177,18 @@ def best_of_cells(loss: Array, cell: IntArray) -> BoolArray:
     return keep
 
 
-def sweep_note(columns: Sequence[str], cell: IntArray) -> list[Note]:
+def sweep_note(columns: Sequence[str], cell: IntArray, spread: float = 0.0) -> list[Note]:
     """Say that a table holds a sweep of hyper-parameters, whose worse runs are no replicates."""
+    several = int((np.bincount(cell) > 1).sum())
+    if not columns and spread > WIDE_CELL:
+        text = (
+            f"In {several} of {cell.max() + 1} cells of one N and D the losses differ by {spread:.1%} (median), more "
+            f"than seeds of one run do, and no column says why: if hyper-parameters were tried, keep the best of each "
+            f"with `best_of_cell`."
+        )
+        return [Note("hyperparameter_sweep", text)]
     if not columns:
         return []
-    several = int((np.bincount(cell) > 1).sum())
     text = (
         f"In {several} of {cell.max() + 1} cells of one N and D, {listed(map(repr, columns))} varies: a sweep of "
         f"hyper-parameters, whose worse runs are no replicates; keep the best of each with `best_of_cell`."

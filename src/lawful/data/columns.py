@@ -69,6 +69,11 @@ ALSO: dict[str, tuple[str, ...]] = {
         "model",
         "model_params",
         "params_total",
+        "number_of_parameters",
+        "number_of_params",
+        "nb_params",
+        "no_of_parameters",
+        "size_params",
         "total_params",
         "total_parameters",
         "n_total",
@@ -85,6 +90,15 @@ ALSO: dict[str, tuple[str, ...]] = {
     "tokens": (
         "data",
         "train_tokens",
+        "number_of_tokens",
+        "nb_tokens",
+        "actual_tokens",
+        "tokens_actual",
+        "realized_tokens",
+        "realised_tokens",
+        "tokens_consumed",
+        "pretraining_tokens",
+        "pretrain_tokens",
         "tokens_trained",
         "tokens_seen",
         "trained_tokens",
@@ -166,6 +180,18 @@ LENGTHS = (
     "ctx_len",
     "context",
 )
+SMALL_BATCHES = (
+    "per_device_train_batch_size",
+    "per_device_batch_size",
+    "per_gpu_batch_size",
+    "micro_batch_size",
+    "microbatch_size",
+    "device_batch_size",
+)
+ACCUMULATION = ("gradient_accumulation_steps", "grad_accum_steps", "grad_accum", "gradient_accumulation", "accum_steps")
+DEVICES = ("world_size", "num_gpus", "n_gpus", "gpus", "num_devices", "n_devices", "data_parallel_size", "dp_size")
+MOST_SEQUENCES = 2.0**15
+"""A batch of more than this is counted in tokens."""
 BATCH_TOKENS = ("batch_tokens", "tokens_per_batch", "tokens_per_step", "batch_size_tokens", "total_batch_tokens")
 EPOCHS = ("epoch", "epochs", "num_epochs", "n_epochs")
 EPOCH_TOKENS = (
@@ -212,6 +238,18 @@ EXPERIMENT_NAMES = (
     "group",
     "tag",
     "tags",
+    "variant",
+    "arm",
+    "mix",
+    "tokenizer",
+    "optimizer",
+    "split",
+    "eval_set",
+    "eval_dataset",
+    "task",
+    "language",
+    "ablation",
+    "project",
 )
 """Columns that tell experiments apart, the first that varies being the one that is named in a note."""
 
@@ -248,7 +286,7 @@ def normalise(name: str) -> str:
     >>> normalise(" Model Size")
     'model_size'
     """
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+    return name.strip().lstrip("# ").casefold().replace(" ", "_").replace("-", "_")
 
 
 def unique_names(header: Iterable[object]) -> list[str]:
@@ -323,6 +361,7 @@ def recognise(
     *,
     least: int = 2,
     words: Container[str] = (),
+    tokenwise: Container[str] = (),
 ) -> dict[str, str]:
     """
     Find the columns of params, tokens, loss and budget.
@@ -338,6 +377,8 @@ def recognise(
         How many of params, tokens and budget are needed; two imply the third.
     words : container of str
         Those of ``keys`` that hold no number, such as a ``model`` that is a name: no name of :data:`ALSO` counts there.
+    tokenwise : container of str
+        Those of ``keys`` that are a batch size in tokens, not in sequences.
 
     Returns
     -------
@@ -359,7 +400,7 @@ def recognise(
     """
     found = known_quantities(keys, header, mapping, words=words)
     if "loss" not in found or len(found) < 1 + least:
-        raise InputError(missing_sentence(keys, found))
+        raise InputError(missing_sentence(keys, found, tokenwise))
     return found
 
 
@@ -432,11 +473,27 @@ def known_quantities(
         known = {normalise(name) for name in names}
         hits = [(key, title) for key, title in free if normalise(title) in known]
         hits = hits or [(k, title) for k, title in free if normalise(title) in ALSO[quantity] and k not in words]
+        hits = hits or [(k, title) for k, title in free if k not in words and _ends_in(title, quantity, known)]
         if len(hits) > 1:
             raise InputError(_ambiguous(quantity, hits))
         if hits:
             found[quantity] = hits[0][0]
     return found
+
+
+_OTHER_PATHS = frozenset(
+    ("eval", "val", "valid", "validation", "test", "vocab", "tokenizer", "batch", "plan", "planned")
+)
+
+
+def _ends_in(title: str, quantity: str, known: Container[str]) -> bool:
+    """Whether a path such as ``model.num_params`` ends in a name of a quantity; of losses only ``eval.loss`` is one."""
+    parts = [normalise(part) for part in re.split(r"[./]", title)]
+    if len(parts) < 2:
+        return False
+    if quantity == "loss":
+        return "/".join(parts[-2:]) in known
+    return parts[-1] in known and len(parts[-1]) > 1 and not _OTHER_PATHS & set(parts)
 
 
 def _chosen(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
@@ -469,7 +526,9 @@ def _ambiguous(quantity: str, hits: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def suggestion(keys: Sequence[str], lacking: Sequence[str], found: Mapping[str, str]) -> str:
+def suggestion(
+    keys: Sequence[str], lacking: Sequence[str], found: Mapping[str, str], tokenwise: Container[str] = ()
+) -> str:
     """
     Say how the names of a table could give what it lacks: a recipe, or a name that is nearly right; empty otherwise.
 
@@ -481,6 +540,8 @@ def suggestion(keys: Sequence[str], lacking: Sequence[str], found: Mapping[str, 
         Quantities that no column is.
     found : mapping of str to str
         Quantity to the column that is it.
+    tokenwise : container of str
+        Batch sizes in tokens.
 
     Examples
     --------
@@ -498,7 +559,15 @@ def suggestion(keys: Sequence[str], lacking: Sequence[str], found: Mapping[str, 
     def first(names: Sequence[str]) -> str | None:
         return next((by_name[n] for n in names if n in by_name), None)
 
-    recipes = (
+    small = first(SMALL_BATCHES)
+    if "tokens" in lacking and small and first(STEPS) and first(LENGTHS):
+        # What one device takes at a time is a part of the batch.
+        whole = [first(names) for names in (STEPS, SMALL_BATCHES, ACCUMULATION, DEVICES, LENGTHS)]
+        return f"`columns` tokens='{'*'.join(quoted(part) for part in whole if part)}'"
+    batch = first(BATCHES)
+    in_tokens = BATCHES if batch is not None and batch in tokenwise else ()
+    recipes: tuple[tuple[str, tuple[Sequence[str], ...], str], ...] = (
+        ("tokens", (STEPS, in_tokens), "{}*{}"),
         ("tokens", (STEPS, BATCH_TOKENS), "{}*{}"),
         ("tokens", (STEPS, BATCHES, LENGTHS), "{}*{}*{}"),
         ("tokens", (EPOCHS, EPOCH_TOKENS), "{}*{}"),
@@ -520,6 +589,9 @@ def suggestion(keys: Sequence[str], lacking: Sequence[str], found: Mapping[str, 
     return ""
 
 
+_NO_COUNT = re.compile(r"per_|/s|_s$|sec|throughput|batch|vocab|context|speed|rate")
+
+
 def _near(quantity: str, by_name: Mapping[str, str]) -> str | None:
     """The column whose name is a misspelling of the quantity's, or the only one that has its word in it."""
     for name, cutoff in ((quantity, 0.75), *((normalise(name), 0.85) for name in ACCEPTED[quantity])):
@@ -528,6 +600,8 @@ def _near(quantity: str, by_name: Mapping[str, str]) -> str | None:
             return by_name[near[0]]
     word = {"params": "param", "tokens": "tokens", "loss": "loss", "budget": "flop"}[quantity]
     inside = [key for name, key in by_name.items() if word in name and name not in (*TRAINING_LOSSES, *RATIOS)]
+    # A rate, a batch and a vocabulary are counted in tokens too.
+    inside = [key for key in inside if quantity == "loss" or not _NO_COUNT.search(normalise(key))]
     return inside[0] if len(inside) == 1 else None
 
 
@@ -536,7 +610,7 @@ def _as_argument(key: str) -> str:
     return key if re.fullmatch(r"[\w./-]+", key) else f"'{key}'"
 
 
-def missing_sentence(keys: Sequence[str], found: Mapping[str, str]) -> str:
+def missing_sentence(keys: Sequence[str], found: Mapping[str, str], tokenwise: Container[str] = ()) -> str:
     """Say which quantities a table lacks, and how to name a column for one."""
     given = " and ".join(f"{quantity} ({key!r})" for quantity, key in found.items()) or "none of them"
     lacking = [quantity for quantity in ACCEPTED if quantity not in found]
@@ -547,7 +621,7 @@ def missing_sentence(keys: Sequence[str], found: Mapping[str, str]) -> str:
                 f"The only loss is that of training ({', '.join(map(repr, train))}), which is not taken unasked; name "
                 f"it with `columns` loss={train[0]}."
             )
-    hint = suggestion([key for key in keys if key not in found.values()], lacking, found)
+    hint = suggestion([key for key in keys if key not in found.values()], lacking, found, tokenwise)
     names = "; ".join(f"{quantity} may be called {', '.join(ACCEPTED[quantity][:4])}" for quantity in lacking)
     remedy = f"try {hint}" if hint else f"{names}; or name a column with `columns` {lacking[0]}=COLUMN"
     asked = "Runs need the loss and two of params, tokens and budget"

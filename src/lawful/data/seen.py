@@ -22,8 +22,9 @@ from lawful.data.columns import (
     listed,
     normalise,
 )
+from lawful.data.endings import STATES
 from lawful.data.selection import Table
-from lawful.data.translate import BITS, PERPLEXITIES, SCORES, STATES, loss_unit
+from lawful.data.translate import BITS, PERPLEXITIES, SCORES, loss_unit
 from lawful.data.units import split_header
 from lawful.data.values import distinct, value_text
 

@@ -41,6 +41,8 @@ class Table(Record):
         What was asked for to get these rows.
     made : mapping of str to (str, tuple of str)
         Column that was worked out to the formula it is, and the columns in that.
+    decimal : str
+        Sign before decimals in cells of text.
     """
 
     columns: Mapping[str, AnyArray]
@@ -49,6 +51,7 @@ class Table(Record):
     source: str
     selection: Mapping[str, str]
     made: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    decimal: str = "."
 
     @property
     def keys(self) -> list[str]:

@@ -19,12 +19,14 @@ from lawful.core.expression import parse
 from lawful.core.notes import Note
 from lawful.core.numbers import format_scientific, format_short
 from lawful.core.typing import AnyArray, Array, IntArray
-from lawful.data.cells import best_of_cells, cells_of, kept_note, sweep_note, tuned_columns
+from lawful.data.cells import best_of_cells, cells_of, kept_note, spread_of_cells, sweep_note, tuned_columns
 from lawful.data.checkpoints import checkpoint_notes, row_codes
 from lawful.data.columns import (
     ALSO,
+    BATCHES,
     EXPERIMENT_NAMES,
     LOOSE_NAMES,
+    MOST_SEQUENCES,
     TRAINING_LOSSES,
     find_column,
     listed,
@@ -33,12 +35,15 @@ from lawful.data.columns import (
     recognise,
     unique_names,
 )
+from lawful.data.doubts import other_counts, require_moving_tokens, unit_doubts
+from lawful.data.endings import finished, row_of_run
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
-from lawful.data.translate import finished, meets, translate, worded
+from lawful.data.translate import NATS, loss_unit, meets, translate, worded
 from lawful.data.units import require_loss, require_units
 from lawful.data.values import (
     distinct,
+    number_or_nan,
     offenders,
     quantity_values,
     require_plausible,
@@ -81,6 +86,8 @@ class Handling:
         Columns that will be read: N, D, C, U or others of the table; two of N, D and C if not given.
     group_by : str, optional
         Column that names the budget of each run, where compute does not tell which runs belong together.
+    row_of_run : str, optional
+        Keep one row of every run: ``last`` or ``best``.
     """
 
     as_is: bool = False
@@ -89,6 +96,7 @@ class Handling:
     drop: tuple[int, ...] = ()
     needs: tuple[str, ...] | None = None
     group_by: str | None = None
+    row_of_run: str | None = None
 
     @property
     def least(self) -> int:
@@ -196,6 +204,11 @@ def narrowed(table: Table, roles: Mapping[str, str], handling: Handling) -> tupl
         verb = "is" if left == 1 else "are"
         notes.append(Note("set_aside", f"{left} of {keep.size} runs {verb} left out: the rest meets {handling.where}."))
         table = table.take(keep, {"where": handling.where})
+    if handling.row_of_run is not None:
+        table, said = finished(table)
+        notes += said
+        table, said = row_of_run(table, roles, handling.row_of_run)
+        notes += said
     if not table.row.size:
         msg = "No run is left; drop fewer rows."
         raise InputError(msg)
@@ -212,8 +225,10 @@ def opened(
 ) -> tuple[Table, dict[str, str], list[Note]]:
     """Clean columns whose quantities are known: recipes worked out, stated units read."""
     table, mapping, said = translate(open_table(columns, source, header), mapping or {})
-    roles = recognise(table.keys, table.header, mapping, least=least, words=worded(table))
-    return table, roles, [*said, *_choices(table, roles, mapping)]
+    batches = [key for key in table.keys if normalise(key) in BATCHES]
+    wide = {key for key in batches if np.median(np.nan_to_num(number_or_nan(table.columns[key]))) > MOST_SEQUENCES}
+    roles = recognise(table.keys, table.header, mapping, least=least, words=worded(table), tokenwise=wide)
+    return table, roles, [*said, *_choices(table, roles, mapping), *other_counts(table, roles)]
 
 
 def _choices(table: Table, roles: Mapping[str, str], mapping: Mapping[str, str]) -> list[Note]:
@@ -504,7 +519,7 @@ def table_runs(
     N, D, C = (sizes.get(name) for name in ("params", "tokens", "budget"))
     if not handling.as_is:
         require_units(sizes, roles, derived=next((q for q in sizes if q not in roles), None))
-        require_loss(given["loss"], C, roles["loss"])
+        require_loss(given["loss"], C, roles["loss"], N)
     labels = {key: column for key, column in table.columns.items() if key not in used.values()}
     if N is None or D is None or C is None:
         if handling.best_of_cell:
@@ -515,7 +530,12 @@ def table_runs(
         )
         return runs.require(handling.needs or ())
     cell = cells_of(N, D)
-    tuned = tuned_columns(labels, cell)
+    # Experiments that are taken as one differ for reasons of their own.
+    tried = given["loss"] if experiment_column(labels, table.selection, (N,)) is None else None
+    if not handling.as_is:
+        require_moving_tokens(labels, cell)
+        said += unit_doubts(labels, N, C, given["loss"], bits=loss_unit(roles["loss"]) != NATS)
+    tuned = tuned_columns(labels, cell, tried)
     if handling.best_of_cell:
         kept = best_of_cells(given["loss"], cell)
         said.append(kept_note(kept, tuned))
@@ -524,7 +544,7 @@ def table_runs(
         table = table.take(kept, {})
         labels = {key: column[kept] for key, column in labels.items()}
     else:
-        said += sweep_note(tuned, cell)
+        said += sweep_note(tuned, cell, spread_of_cells(labels, tried, cell))
     if handling.group_by is None:
         groups = _budget_groups(C, N, roles.get("budget"), said)
     else:

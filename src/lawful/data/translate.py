@@ -20,6 +20,7 @@ from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, find_column, listed, normalise
+from lawful.data.doubts import realised_tokens, require_one_loss, words_of
 from lawful.data.selection import Table
 from lawful.data.units import decimal_mark, number_of, split_header, unit_of
 from lawful.data.values import MISSING_WORDS, distinct, offenders, parse_number, quantity_values
@@ -53,29 +54,8 @@ SCORES = (
 )
 """Columns that rise as models get better."""
 
-STATES = ("state", "status", "run_state", "run_status")
-"""Columns that say how a run ended."""
-
-UNFINISHED = frozenset(
-    {
-        "crashed",
-        "failed",
-        "running",
-        "killed",
-        "preempted",
-        "pending",
-        "error",
-        "cancelled",
-        "canceled",
-        "timeout",
-        "oom",
-        "diverged",
-        "nan",
-        "aborted",
-        "queued",
-    }
-)
-"""What they say of a run whose loss is not the loss of a finished run."""
+UNITLESS = 1e5
+"""Numbers below this beside others with a unit are in that unit too, or in another."""
 
 WIDE_LEAST = 1e12
 """A header that is a number, or ends in one after @ or _, names a budget from here on."""
@@ -119,8 +99,11 @@ def translate(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str
     >>> [note.code for note in notes]
     ['recipe', 'unit_read']
     """
+    table = replace(table, decimal=_decimal_of(table))
     table, notes = melted(table)
     table, done, said = _recipes(table, mapping)
+    notes += said
+    table, said = _logarithms(table, done)
     notes += said
     table, said = _stated_units(table, done)
     notes += said
@@ -232,14 +215,32 @@ def numbers(key: str, table: Table) -> AnyArray:
     column = table.columns[key]
     if column.dtype.kind != "O":
         return quantity_values(key, column, table.row)
-    read = _cells(column)
+    read = _cells(column, table.decimal)
     return quantity_values(key, column, table.row) if read is None else read
 
 
-def _cells(column: AnyArray) -> AnyArray | None:
+def _decimal_of(table: Table) -> str:
+    """
+    The decimal sign of a table: a comma where one of its columns cannot be read otherwise, or its loss.
+
+    21,802 may be twenty thousand or twenty-two; a loss of three thousand is none.
+    """
+    for key, title in zip(table.keys, table.header, strict=True):
+        if table.columns[key].dtype.kind != "O":
+            continue
+        cells = [c for c in map(str.strip, map(str, distinct(table.columns[key])[0])) if c]
+        if not any("," in c for c in cells) or any(number_of(c, decimal=",") is None for c in cells):
+            continue
+        loss = normalise(title) in _known((*ACCEPTED["loss"], *ALSO["loss"]))
+        if decimal_mark(cells) == "," or (loss and all(re.fullmatch(r"\d{1,2},\d+", c) for c in cells)):
+            return ","
+    return "."
+
+
+def _cells(column: AnyArray, decimal: str = ".") -> AnyArray | None:
     """Numbers with units, separators or per cent signs; None where a cell is none, or all are plain."""
     cells = [str(c).strip() for c in column.tolist()]
-    mark = decimal_mark(cells)
+    mark = "," if decimal == "," else decimal_mark(cells)
     values, plain = [], True
     for cell in cells:
         if cell.casefold() in MISSING_WORDS:
@@ -307,6 +308,11 @@ def _stated_units(table: Table, mapping: dict[str, str]) -> tuple[Table, list[No
             for k, t in zip(table.keys, table.header, strict=True)
             if normalise(t) in first or (normalise(t) in known and k not in words)
         ]
+        if quantity == "tokens" and mapped is None and quantity not in taken:
+            found = realised_tokens(table, [k for k in plain if normalise(k) in first])
+            if found is not None:
+                mapped = mapping["tokens"] = found[0]
+                notes.append(found[1])
         if mapped is None and plain and quantity not in taken:
             mapped = plain[0] if len(plain) == 1 else None
         if mapped is not None:
@@ -328,11 +334,20 @@ def _cells_read(table: Table, name: str) -> tuple[Table, list[Note]]:
     column = table.columns[key]
     if column.dtype.kind != "O":
         return table, []
-    values = _cells(column)
+    values = _cells(column, table.decimal)
     if values is None:
         return table, []
     first = next(str(c).strip() for c, v in zip(column.tolist(), values, strict=True) if np.isfinite(v))
     shown = float(values[np.isfinite(values)][0])
+    with_unit = np.array([bool(re.search(r"\d\s*[kmbgt]\w*\s*$", str(c).casefold())) for c in column.tolist()])
+    bare = ~with_unit & np.isfinite(values) & (values < UNITLESS)
+    if with_unit.any() and bare.any():
+        msg = (
+            f"Some cells of column {key!r} state a unit ({str(column[with_unit][0])!r}) and others "
+            f"are small numbers without one: {offenders(table.row[bare], values[bare].tolist())}; write all of "
+            f"them in one way."
+        )
+        raise InputError(msg)
     columns = {k: (values if k == key else v) for k, v in table.columns.items()}
     text = f"Column {key!r} was read with the units of its cells: {first!r} as {format_short(shown)}."
     return replace(table, columns=columns), [Note("unit_read", text)]
@@ -342,7 +357,7 @@ def _header_read(table: Table, mapping: dict[str, str], quantity: str, known: se
     hits = []
     for key, title in zip(table.keys, table.header, strict=True):
         for stem, unit in split_header(title):
-            if normalise(stem) in known:
+            if normalise(stem) in known or (quantity == "budget" and _of_compute(stem, title)):
                 hits.append((key, title, unit))
                 break
         else:
@@ -359,8 +374,9 @@ def _header_read(table: Table, mapping: dict[str, str], quantity: str, known: se
         raise InputError(msg)
     key, title, unit = hits[0]
     values = numbers(key, table)
-    stated = table.columns[key].dtype.kind == "O" and _cells(table.columns[key]) is not None
     # A cell that states its own unit (7.6B under "tokens (B)") has had it.
+    texts = table.columns[key].tolist() if table.columns[key].dtype.kind == "O" else []
+    stated = any(re.search(r"\d\s*[A-Za-z]", re.sub(r"[eE][-+]?\d+$", "", str(c).strip())) for c in texts)
     scaled = values if stated else values * unit.scale
     formula = f"{title} × {format_short(unit.scale, 4)}"
     table, made = _with_column(table, quantity, scaled, formula, [key])
@@ -376,9 +392,18 @@ def _losses(table: Table, mapping: dict[str, str]) -> tuple[Table, dict[str, str
     titles = dict(zip(table.keys, map(normalise, table.header), strict=True))
     if mapped is not None:
         return table, mapping, _unit_note(mapped)
-    if any(t in _known(ACCEPTED["loss"]) for t in titles.values()):
+    plain = [k for k, t in titles.items() if t in _known(ACCEPTED["loss"])]
+    if plain:
+        if len(plain) == 1:
+            require_one_loss(table, plain[0])
         return table, mapping, []
-    ppl = [k for k, t in titles.items() if t in PERPLEXITIES]
+    in_brackets = _bracketed_loss(table)
+    if in_brackets is not None:
+        table, key, said = in_brackets
+        return table, {**mapping, "loss": key}, said
+    if any(t in ALSO["loss"] for t in titles.values()):
+        return table, mapping, []
+    ppl = _measured(titles, PERPLEXITIES)
     if len(ppl) == 1:
         values = numbers(ppl[0], table)
         bad = np.flatnonzero(~(values > 1.0))
@@ -394,10 +419,10 @@ def _losses(table: Table, mapping: dict[str, str]) -> tuple[Table, dict[str, str
             {**mapping, "loss": key},
             [Note("recipe", f"loss = log({ppl[0]}): a perplexity was read as a loss.")],
         )
-    bits = [k for k, t in titles.items() if t in BITS]
+    bits = _measured(titles, BITS)
     if len(bits) == 1:
         return table, {**mapping, "loss": bits[0]}, _unit_note(bits[0])
-    scores = [k for k, t in titles.items() if t in SCORES]
+    scores = [k for k, t in titles.items() if t in SCORES or words_of(t) & _SCORE_WORDS]
     if scores:
         msg = (
             f"The table has no loss: {listed(map(repr, scores))} rises as models get better; give the column of a loss "
@@ -405,6 +430,80 @@ def _losses(table: Table, mapping: dict[str, str]) -> tuple[Table, dict[str, str
         )
         raise InputError(msg)
     return table, mapping, []
+
+
+_SCORE_WORDS = frozenset(("acc", "accuracy", "f1", "score", "reward"))
+
+
+def _measured(titles: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    """Columns by some names of a measure, or by a path that ends in one and is not that of training."""
+    exact = [k for k, t in titles.items() if t in names]
+    ends = {"ppl", "perplexity"} if names is PERPLEXITIES else {"bpb", "bpc", "bits_per_byte"}
+    paths = [k for k, t in titles.items() if words_of(t) & ends or any(t.endswith(e) for e in ends)]
+    return exact or [k for k in paths if not words_of(titles[k]) & {"train", "training", "log", "min", "std"}]
+
+
+_LOSS_UNITS = {
+    **dict.fromkeys(("nats", "nat", "nats/token", "nats per token", "nats/tok"), 1.0),
+    **dict.fromkeys(("bits", "bit", "bits/token", "bits per token", "bits/tok", "bpt"), float(np.log(2.0))),
+    **dict.fromkeys(("bpb", "bits/byte", "bits per byte", "bpc", "bits/char", "bits per character"), 0.0),
+}
+"""What a loss in this unit is multiplied by to be in nats per token; 0 where no number does that."""
+
+
+def _bracketed_loss(table: Table) -> tuple[Table, str, list[Note]] | None:
+    """The one column whose header is a loss with its unit in brackets, in nats per token where that can be."""
+    known, hits = _known((*ACCEPTED["loss"], *ALSO["loss"])), []
+    for key, title in zip(table.keys, table.header, strict=True):
+        match = re.match(r"^(?P<stem>.+?)\s*[(\[](?:in\s+)?(?P<unit>[^)\]]+)[)\]]$", title.strip())
+        factor = _LOSS_UNITS.get(match["unit"].strip().casefold()) if match else None
+        if match and factor is not None and normalise(match["stem"]) in known:
+            hits.append((key, title, factor))
+    if len(hits) != 1:
+        return None
+    key, title, factor = hits[0]
+    if not factor:
+        return table, key, _unit_note(key)
+    text = f"Column {title!r} was read in nats per token" + ("." if factor == 1 else ": loss = bits × ln 2.")
+    table, made = _with_column(table, "loss", numbers(key, table) * factor, f"{title} × {factor:.4g}", [key])
+    return table, made, [Note("unit_read", text)]
+
+
+_BASES = {"log10": 10.0, "lg": 10.0, "log2": 2.0, "ln": float(np.e), "log": 0.0}
+_LOG = re.compile(r"^(?P<base>log10|log2|log|lg|ln)[\s_]*[\s_(\[]\s*(?P<stem>.+?)\s*[)\]]?$", re.IGNORECASE)
+_LARGEST_TENS = {"params": 13.5, "tokens": 15.5, "budget": 29.0}
+"""Logarithms above are natural ones where the name does not say."""
+
+
+def _logarithms(table: Table, mapping: dict[str, str]) -> tuple[Table, list[Note]]:
+    """Columns that are the logarithm of a quantity, as the quantity; ``mapping`` gains what it lacked."""
+    notes = []
+    taken = {quantity_of(q) for q in mapping}
+    for quantity, largest in _LARGEST_TENS.items():
+        names = _known((*ACCEPTED[quantity], *ALSO[quantity]))
+        titles = list(zip(table.keys, table.header, strict=True))
+        if quantity in taken or any(normalise(t) in names for _, t in titles):
+            continue
+        found = [(k, t, m) for k, t in titles if (m := _LOG.match(t.strip())) and normalise(m["stem"]) in names]
+        if len(found) != 1:
+            continue
+        key, title, match = found[0]
+        values = numbers(key, table)
+        base = _BASES[match["base"].casefold()] or (10.0 if np.nanmax(values) <= largest else float(np.e))
+        word = "e" if base == _BASES["ln"] else f"{base:g}"
+        with np.errstate(over="ignore", under="ignore"):
+            table, made = _with_column(table, quantity, base**values, f"{word}^{title}", [key])
+        mapping[quantity] = made
+        notes.append(Note("recipe", f"{quantity} = {word}^{title}: a logarithm was read as what it is of."))
+    return table, notes
+
+
+_COMPUTE_WORDS = frozenset(("train", "training", "total", "pretrain", "pretraining", "model", "compute", "c"))
+
+
+def _of_compute(stem: str, title: str) -> bool:
+    """Whether words before a unit of FLOPs say no more than that it is the compute of a run."""
+    return "flop" in title.casefold() and words_of(stem) <= _COMPUTE_WORDS
 
 
 def _unit_note(column: str) -> list[Note]:
@@ -415,6 +514,9 @@ def _unit_note(column: str) -> list[Note]:
 
 
 NATS = "nats per token"
+_BITS_NAMED = re.compile(
+    r"(?:^|[^a-z])(?:(?P<byte>bpb|bits?(?:_per_|/)byte)|bpc|bits?(?:_per_|/)char(?:acter)?)(?![a-z])"
+)
 
 
 def loss_unit(column: str) -> str:
@@ -426,10 +528,10 @@ def loss_unit(column: str) -> str:
     >>> loss_unit("val_bpb"), loss_unit("eval/loss"), loss_unit("bpc")
     ('bits per byte', 'nats per token', 'bits per character')
     """
-    word = normalise(column)
-    if word in BITS:
-        return "bits per character" if word.endswith(("bpc", "character")) else "bits per byte"
-    return NATS
+    found = _BITS_NAMED.search(normalise(column))
+    if found:
+        return "bits per byte" if found["byte"] else "bits per character"
+    return "bits per token" if "bits" in words_of(column) else NATS
 
 
 def melted(table: Table) -> tuple[Table, list[Note]]:
@@ -468,33 +570,3 @@ def _budget_named(title: str) -> float | None:
     match = _WIDE.match(title.strip())
     value = float(match["number"]) if match else 0.0
     return value if value >= WIDE_LEAST else None
-
-
-def finished(table: Table) -> tuple[Table, list[Note]]:
-    """
-    Set aside the runs whose state says that they did not finish.
-
-    Examples
-    --------
-    >>> from lawful.data.selection import open_table
-    >>> table, notes = finished(open_table({"State": ["finished", "crashed"], "loss": [2.0, 9.0]}, "here", None))
-    >>> table.row.tolist(), notes[0].message
-    ([1], "1 of 2 runs was set aside: column 'State' says 'crashed' (row 2).")
-    """
-    key = next((k for k, t in zip(table.keys, table.header, strict=True) if normalise(t) in STATES), None)
-    if key is None or table.columns[key].dtype.kind != "O":
-        return table, []
-    bad: BoolArray = np.array(
-        [str(v).strip().casefold() in UNFINISHED for v in table.columns[key].tolist()], dtype=bool
-    )
-    if not bad.any() or bad.all():
-        return table, []
-    rows = table.row[bad]
-    words = " or ".join(map(repr, distinct(table.columns[key][bad])[0]))
-    named = ", ".join(map(str, rows[:5])) + (f" and {rows.size - 5} more" if rows.size > 5 else "")
-    count = int(bad.sum())
-    text = (
-        f"{count} of {bad.size} runs {'was' if count == 1 else 'were'} set aside: column {key!r} says {words} "
-        f"(row{'s' if count > 1 else ''} {named})."
-    )
-    return table.take(~bad, {}), [Note("set_aside", text)]

@@ -70,6 +70,11 @@ _FLOPS = re.compile(
 )
 
 
+_RATE = re.compile(r"/\s*s(?:ec|econd)?s?$|[\s_]per[\s_]s")
+_UNIT_OF = re.compile(r"(?<=[\dkmbgt])\s+(?:of\s+)?(?:parameters?|params?|tokens?|toks?|flops?)$")
+"""What is counted, after the unit it is counted in: ``M params``, ``10^18 FLOPs``."""
+
+
 def unit_of(text: str) -> Unit | None:
     """
     Read the name of a unit of counts or of compute.
@@ -83,6 +88,7 @@ Unit(scale=1000000000.0, word='billions'), 8.64e+19)
     (1000000000.0, None)
     """
     word = " ".join(text.strip().casefold().replace("in ", "", 1).split()).rstrip(".")
+    word = _UNIT_OF.sub("", word)
     if word in SCALES:
         return named(SCALES[word])
     power = _POWER.match(word)
@@ -90,6 +96,8 @@ Unit(scale=1000000000.0, word='billions'), 8.64e+19)
         return named(10.0 ** int(power[1] or power[2]))
     found = _FLOPS.match(word)
     if found and (found["prefix"] or found["time"]):
+        if _RATE.search(word):
+            return None  # FLOPs a second are how fast a machine was, and no count of anything
         prefix = found["prefix"] or ""
         scale = PREFIXES.get(prefix) or PREFIX_WORDS.get(prefix, 1.0)
         time = found["time"]
@@ -138,6 +146,7 @@ _CELL = re.compile(
 )
 _THOUSANDS = re.compile(r"^\d{1,3}([,\s_'])\d{3}(?:\1\d{3})*(?:\.\d+)?$")
 _DOTTED = re.compile(r"^\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?$")
+_TEN_TO = re.compile(r"(?<=\d)\s*[×x·*]\s*10\s*(?:\^|\*\*)\s*(?P<power>[-+]?\d{1,2})$")
 _NOUNS = re.compile(r"\s*(?:parameters?|params?|tokens?|toks?|flops?)$", re.IGNORECASE)
 
 
@@ -159,7 +168,7 @@ def number_of(text: str, *, decimal: str = ".") -> float | None:
     >>> number_of("3,69", decimal=","), number_of("diverged"), number_of("1,23")
     (3.69, None, None)
     """
-    match = _CELL.match(text.strip())
+    match = _CELL.match(_TEN_TO.sub(r"e\g<power>", text.strip()))
     if match is None:
         return None
     digits = _plain_digits(match["number"].strip(), decimal)
@@ -200,7 +209,7 @@ def decimal_mark(cells: Sequence[str]) -> str:
     (',', '.', '.')
     """
     with_comma = [c.strip() for c in cells if "," in c]
-    thousands = [c for c in with_comma if _THOUSANDS.match(c)]
+    thousands = [c for c in with_comma if _THOUSANDS.match(c) and not c.startswith("0,")]
     if not with_comma or any("." in c and c.index(".") > c.index(",") for c in with_comma):
         return "."
     return "," if len(thousands) < len(with_comma) else "."
@@ -263,7 +272,10 @@ are with `as_is`.
         raise InputError(_units_sentence(wrong, values, given, scales))
     if {"params", "tokens", "budget"} <= set(given):
         _require_ratio(values, given)
-    elif derived is not None and derived in PLAUSIBLE and _out(derived, values[derived]):
+        return
+    if {"params", "tokens"} <= set(values):
+        _require_tokens_per_param(values, given)
+    if derived is not None and derived in PLAUSIBLE and _out(derived, values[derived]):
         _refuse_derived(derived, values, given)
 
 
@@ -284,9 +296,24 @@ def _guess(quantity: str, values: Mapping[str, Array]) -> float:
     return next((s for s in usual[quantity] if column.min() * s >= low), usual[quantity][0])
 
 
+LOGARITHMS = 1.6
+"""Logarithms of sizes and tokens span less than this factor."""
+
+
 def _units_sentence(
     wrong: Sequence[str], values: Mapping[str, Array], given: Mapping[str, str], scales: Mapping[str, float]
 ) -> str:
+    if all(values[q].min() > 2 and values[q].max() < 30 and np.ptp(values[q]) > 0 for q in wrong) and all(
+        values[q].max() < LOGARITHMS * values[q].min() for q in wrong
+    ):
+        named_as = " and ".join(f"{q} between {values[q].min():.3g} and {values[q].max():.3g}" for q in wrong)
+        tens = " ".join(f"`columns` {q}='10^{quoted(given[q])}'" for q in wrong)
+        units = " ".join(_recipe(q, given[q], scales[q]) for q in wrong)
+        msg = (
+            f"The table has {named_as}: logarithms, or counts without their unit? Read them with {tens} or {units}, or "
+            f"as they are with `as_is`."
+        )
+        raise InputError(msg)
     parts, recipes = [], []
     for i, quantity in enumerate(wrong):
         column, scale = values[quantity], scales[quantity]
@@ -328,6 +355,30 @@ def _require_ratio(values: Mapping[str, Array], given: Mapping[str, str]) -> Non
     raise InputError(msg)
 
 
+FEWEST_TOKENS, MOST_TOKENS = 1e-2, 1e6
+"""Tokens per parameter, in the median run, that some run has had: both ends lie far beyond what anyone trains."""
+
+
+def _require_tokens_per_param(values: Mapping[str, Array], given: Mapping[str, str]) -> None:
+    """Refuse sizes beside tokens that no run has together, though either alone could be."""
+    ratio = float(np.median(values["tokens"] / values["params"]))
+    if FEWEST_TOKENS <= ratio <= MOST_TOKENS:
+        return
+    low = ratio < FEWEST_TOKENS
+    quantity = next(q for q in (("tokens", "budget") if low else ("params", "budget")) if q in given)
+    # The unit that brings the ratio nearest to the twenty of common practice.
+    away = 20.0 / ratio if low else ratio / 20.0
+    scale = min((1e3, 1e6, 1e9, 1e12), key=lambda unit: abs(np.log(away / unit)))
+    msg = (
+        f"The runs have {format_short(ratio, 3)} tokens per parameter (median; tokens between "
+        f"{format_short(values['tokens'].min(), 3)} and {format_short(values['tokens'].max(), 3)}, params between "
+        f"{format_short(values['params'].min(), 3)} and {format_short(values['params'].max(), 3)}), which no run has: "
+        f"a unit is missing. Give it, such as {_recipe(quantity, given[quantity], scale)}, or read them as they are "
+        f"with `as_is`."
+    )
+    raise InputError(msg)
+
+
 def _refuse_derived(derived: str, values: Mapping[str, Array], given: Mapping[str, str]) -> None:
     column = values[derived]
     source = "budget" if "budget" in given else next(iter(given))
@@ -341,7 +392,42 @@ def _refuse_derived(derived: str, values: Mapping[str, Array], given: Mapping[st
     raise InputError(msg)
 
 
-def require_loss(loss: Array, C: Array | None, key: str) -> None:
+HOFFMANN = (1.69, 406.4, 0.34, 410.7, 0.28)
+"""E, A, alpha, B and beta of Hoffmann et al. 2022: what text in common tokens costs, to a factor of less than two."""
+
+TWICE, LARGE_RUN = 1.8, 1e17
+"""How far above that surface no loss lies, and the FLOPs from which it is known."""
+
+
+def usual_loss(N: Array, C: Array) -> Array:
+    """
+    Return the loss that runs of so many parameters and FLOPs have on text, for comparison only.
+
+    Examples
+    --------
+    >>> usual_loss(np.array([1e9]), np.array([1.2e20])).round(2)
+    array([2.58])
+    """
+    E, A, alpha, B, beta = HOFFMANN
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        return np.asarray(E + A / N**alpha + B / Cost().tokens(budget=C, params=N) ** beta)
+
+
+def _require_no_perplexity(loss: Array, N: Array | None, C: Array | None, key: str) -> None:
+    """Refuse losses of large runs that are twice what any text costs: perplexities below a million words' log."""
+    if N is None or C is None or (C < LARGE_RUN).mean() > 0.5:
+        return
+    above = float(np.median(loss / usual_loss(N, C)))
+    if above > TWICE:
+        msg = (
+            f"Column {key!r} lies between {format_short(loss.min(), 4)} and {format_short(loss.max(), 4)}, "
+            f"{above:.2g} times what runs of such compute reach on text (median): perplexity? Read it with `columns` "
+            f"loss='log({quoted(key)})', or as it is with `as_is`."
+        )
+        raise InputError(msg)
+
+
+def require_loss(loss: Array, C: Array | None, key: str, N: Array | None = None) -> None:
     """
     Refuse a column that is no loss: a perplexity, or a score that rises with compute.
 
@@ -367,6 +453,7 @@ a million words: perplexity? Read it with `columns` loss='log(loss)', or as it i
             f"`columns` loss='log({name})', or as it is with `as_is`."
         )
         raise InputError(msg)
+    _require_no_perplexity(loss, N, C, key)
     if C is None or loss.size < RISING_RUNS or np.ptp(np.log(C)) < np.log(3.0):
         return
     rank = np.argsort(np.argsort(np.log(C))), np.argsort(np.argsort(loss))

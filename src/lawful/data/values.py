@@ -10,6 +10,7 @@ import numpy as np
 
 from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
+from lawful.data.units import number_of
 from lawful.errors import InputError
 
 MISSING_WORDS = frozenset({"", "-", "--", "na", "n/a", "<na>", "nan", "nat", "none", "null"})
@@ -197,15 +198,32 @@ def quantity_values(name: str, array: AnyArray, row: IntArray) -> Array:
     except ValueError:
         pass
     numbers = [float("nan") if item.strip().casefold() in MISSING_WORDS else _float(item) for item in items]
+    # What states its unit, as 100M does, is a number; it is text to nobody.
+    numbers = [number_of(item) if number is None else number for item, number in zip(items, numbers, strict=True)]
     bad = [i for i, number in enumerate(numbers) if number is None]
     if bad:
         msg = (
             f"Column {name!r} must hold numbers, but {len(bad)} of {len(items)} rows hold text: "
-            f"{offenders(row[bad], [items[i] for i in bad])}; write plain numbers such as 7e9, "
-            "without units or thousands separators, or remove these rows."
+            f"{offenders(row[bad], [items[i] for i in bad])}; write plain numbers such as 7e9, or remove these rows."
         )
         raise InputError(msg)
     return np.array(numbers, dtype=float)
+
+
+def number_or_nan(array: AnyArray) -> Array:
+    """
+    Read a clean column as float64, NaN where a cell is no number.
+
+    Examples
+    --------
+    >>> number_or_nan(np.array(["2.5", "7B", "lost"], dtype=object)).tolist()
+    [2.5, 7000000000.0, nan]
+    """
+    if array.dtype.kind != "O":
+        return array.astype(np.float64)
+    values, codes = distinct(array)
+    found = [_float(value) if _float(value) is not None else number_of(value) for value in values]
+    return np.array([np.nan if number is None else number for number in found], dtype=float)[codes]
 
 
 def _float(text: str) -> float | None:

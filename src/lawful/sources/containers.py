@@ -12,7 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lawful.data.columns import normalise, unique_names
+from lawful.data.columns import ACCEPTED, ALSO, normalise, unique_names
+from lawful.data.units import split_header
 from lawful.errors import InputError
 
 Columns = dict[str, Any]
@@ -130,16 +131,17 @@ def _indexed(column: Mapping[str, Any]) -> bool:
 _RULE = re.compile(r"^\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?$")
 
 
-def markdown_rows(text: str) -> list[list[str]] | None:
+def markdown_tables(text: str) -> list[list[list[str]]]:
     r"""
-    Header and rows of the first Markdown table of a text; None where there is none.
+    Header and rows of every Markdown table of a text; tables of one header, as one per budget, are one.
 
     Examples
     --------
-    >>> markdown_rows("| N | loss |\n|---|---|\n| 1e8 | 3.1 |")
-    [['N', 'loss'], ['1e8', '3.1']]
+    >>> markdown_tables("| N | loss |\n|---|---|\n| 1e8 | 3.1 |\n\nN | loss\n--|--\n2e8 | 3.0")
+    [[['N', 'loss'], ['1e8', '3.1'], ['2e8', '3.0']]]
     """
     lines = text.splitlines()
+    found: dict[tuple[str, ...], list[list[str]]] = {}
     for at in range(len(lines) - 1):
         rule = lines[at + 1].strip()
         if "|" in lines[at] and "-" in rule and _RULE.match(rule):
@@ -151,8 +153,47 @@ def markdown_rows(text: str) -> list[list[str]] | None:
                 if "|" not in line:
                     break
                 rows.append(_cells(line))
-            return [header, *rows]
-    return None
+            found.setdefault(tuple(header), []).extend(rows)
+    return [[list(header), *rows] for header, rows in found.items()]
+
+
+def the_runs(path: Path, tables: Mapping[str, Sequence[Sequence[Any]]], kind: str) -> str:
+    """
+    Name the one of several tables that holds runs: the only one with names of two quantities, or the first of all.
+
+    Parameters
+    ----------
+    path : Path
+        For the message.
+    tables : mapping of str to sequence of rows
+        Name to a header and rows.
+    kind : str
+        What they are, in the plural: sheets or tables.
+
+    Raises
+    ------
+    InputError
+        If several do.
+
+    Examples
+    --------
+    >>> the_runs(Path("x"), {"notes": [["a"], [1]], "runs": [["N", "D", "loss"], [1, 2, 3]]}, "sheets")
+    'runs'
+    """
+    likely = [name for name, rows in tables.items() if _named_quantities(rows[0]) >= 2]
+    if len(likely) > 1:
+        msg = (
+            f"{str(path)!r} has {len(likely)} {kind} of runs with different headers ({', '.join(map(repr, likely))}): "
+            f"give their columns one set of names, or each a file of its own."
+        )
+        raise InputError(msg)
+    return likely[0] if likely else next(iter(tables))
+
+
+def _named_quantities(header: Sequence[Any]) -> int:
+    """How many of params, tokens, loss and budget a header names."""
+    stems = [{normalise(str(t)), *(normalise(s) for s, _ in split_header(str(t)))} for t in header if t is not None]
+    return sum(any(s & {normalise(n) for n in (*ACCEPTED[q], *ALSO[q])} for s in stems) for q in ACCEPTED)
 
 
 def _cells(line: str) -> list[str]:
@@ -180,14 +221,31 @@ def workbook(path: Path, data: bytes) -> tuple[list[str], Columns]:
     except Exception as error:  # noqa: BLE001 - a damaged workbook fails in the reader's own many ways
         msg = f"{str(path)!r} is a damaged workbook ({str(error).splitlines()[0] if str(error) else 'unreadable'})."
         raise InputError(msg) from None
-    filled = [[row for row in rows if any(v is not None for v in row)] for rows in sheets]
-    table = next((rows for rows in filled if len(rows) > 1), None)
-    if table is None:
+    filled = [_from_header([row for row in rows if any(v is not None for v in row)]) for rows in sheets]
+    tables: dict[tuple[str, ...], list[list[Any]]] = {}
+    names: dict[tuple[str, ...], str] = {}
+    for title, rows in zip(book.sheetnames, filled, strict=True):
+        if len(rows) > 1:
+            header_of = tuple("" if v is None else str(v).strip() for v in rows[0])
+            names.setdefault(header_of, title)
+            # A sheet per budget is one table in parts.
+            tables.setdefault(header_of, [rows[0]]).extend(rows[1:])
+    if not tables:
         msg = f"{str(path)!r} has no sheet with a header and rows."
         raise InputError(msg)
+    chosen = the_runs(path, {names[h]: rows for h, rows in tables.items()}, "sheets")
+    table = next(rows for h, rows in tables.items() if names[h] == chosen)
     header = ["" if v is None else str(v).strip() for v in table[0]]
     columns = zip(*(row + [None] * (len(header) - len(row)) for row in table[1:]), strict=False)
     return header, dict(zip(unique_names(header), map(list, columns), strict=False))
+
+
+def _from_header(rows: list[list[Any]]) -> list[list[Any]]:
+    """Rows without the titles and remarks above the header: the first that names two quantities, or else all."""
+    for at, row in enumerate(rows[:20]):
+        if _named_quantities(row) >= 2:
+            return rows[at:]
+    return rows
 
 
 def opened_cells(header: Sequence[str], columns: Mapping[str, Any]) -> tuple[list[str], Columns] | None:

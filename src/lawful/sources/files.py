@@ -22,9 +22,10 @@ from lawful.errors import InputError
 from lawful.sources.containers import (
     columns_of_records,
     json_records,
-    markdown_rows,
+    markdown_tables,
     opened_cells,
     refuse_chart,
+    the_runs,
     workbook,
 )
 
@@ -112,9 +113,23 @@ def _load(path: Path, data: bytes) -> tuple[list[str], Columns]:
     text = _text(path, data, suffix)
     if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.lstrip().startswith(("{", "["))):
         return _json(path, text)
-    if suffix not in {".csv", ".tsv"} and (rows := markdown_rows(text)):
-        return _markdown(path, rows)
-    return _delimited(path, text, "\t" if suffix == ".tsv" else None)
+    if suffix not in {".csv", ".tsv"} and (tables := markdown_tables(text)):
+        named = {f"{number}. {' '.join(rows[0][:3])}": rows for number, rows in enumerate(tables, start=1)}
+        return _markdown(path, named[the_runs(path, named, "tables")])
+    return _delimited(path, _uncommented(text), "\t" if suffix == ".tsv" else None)
+
+
+def _uncommented(text: str) -> str:
+    """Text without the remarks above its header: lines after # that have other fields than the first one without."""
+    if not text.startswith("#"):
+        return text
+    lines = text.splitlines(keepends=True)
+    first = next((i for i, line in enumerate(lines) if not line.startswith("#") and line.strip()), 0)
+    fields = max(lines[first].count(d) for d in DELIMITERS)
+    # "# N,D,loss" is a header.
+    while first and max(lines[first - 1].count(d) for d in DELIMITERS) == fields:
+        first -= 1
+    return "".join(lines[first:])
 
 
 def _content(path: Path) -> bytes:

@@ -149,7 +149,7 @@ def isoflop_points(
     clean, given, notes = _usable(rows, roles)
     if not as_is:
         require_units(given, roles, derived=next((name for name in given if name not in (*roles, "loss")), None))
-        require_loss(given["loss"], given["budget"], roles["loss"])
+        require_loss(given["loss"], given["budget"], roles["loss"], given["params"])
     notes[:0] = said
     keys = _run_columns(clean, roles, run, notes)
     code = row_codes([given["params"], *(clean.columns[key] for key in keys)])

@@ -30,6 +30,7 @@ RECORDS = (".json", ".jsonl", ".ndjson")
 WAIT_S = 30.0
 """Seconds that an address may stay silent."""
 
+DUCKDB, DUCKDB_MAGIC = (".duckdb",), b"DUCK"
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 Loaded = tuple[list[str], Columns]
@@ -113,7 +114,7 @@ def _loaded(place: str) -> Loaded:
     if "://" in place:
         name = Path(urlsplit(place).path).name or place
         return load_bytes(Path(name), _fetched(place))
-    if _is_sqlite(place):
+    if _is_sqlite(place) or (_is(place, Path.is_file) and _is_duckdb(place)):
         return queried(place, None)
     return load_file(Path(place))
 
@@ -194,6 +195,8 @@ def queried(place: str, query: str | None) -> Loaded:
         msg = f"There is no file {place!r}; check the path."
         raise InputError(msg)
     try:
+        if Path(place).suffix.lower() in DUCKDB or _is_duckdb(place):
+            return _of_rows(place, *_from_duckdb(place, query))
         # Read-only: a query that writes is refused.
         with closing(sqlite3.connect(f"{Path(place).resolve().as_uri()}?mode=ro", uri=True)) as database:
             cursor = database.execute(query or _whole_table(database, place))
@@ -202,11 +205,45 @@ def queried(place: str, query: str | None) -> Loaded:
     except (sqlite3.Error, sqlite3.Warning) as error:
         msg = f"The query of {place!r} has no answer ({str(error).rstrip('.')}); write it as {place}?sql=SELECT ..."
         raise InputError(msg) from None
+    return _of_rows(place, header, rows)
+
+
+def _of_rows(place: str, header: list[str], rows: Sequence[Sequence[Any]]) -> Loaded:
     if not rows or len(rows) > MOST_ROWS:
         many = f"more than {MOST_ROWS:,} rows" if rows else "no rows"
         msg = f"The query of {place!r} gives {many}; ask for the runs."
         raise InputError(msg)
     return header, dict(zip(unique_names(header), map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _is_duckdb(place: str) -> bool:
+    with Path(place).open("rb") as stream:
+        return stream.read(12)[8:] == DUCKDB_MAGIC
+
+
+def _from_duckdb(place: str, query: str | None) -> tuple[list[str], list[Sequence[Any]]]:
+    try:
+        import duckdb
+    except ImportError:
+        msg = f"{place!r} is a DuckDB database, which needs duckdb; pip install 'lawful[duckdb]'."
+        raise InputError(msg) from None
+    try:
+        with closing(duckdb.connect(str(Path(place)), read_only=True)) as database:
+            if query is None:
+                names = [row[0] for row in database.execute("SHOW TABLES").fetchall()]
+                if len(names) != 1:
+                    found = f"{len(names)} tables ({listed(names)})" if names else "no table"
+                    msg = f"{place!r} has {found}; say what to read as {place}?sql=SELECT ..."
+                    raise InputError(msg)
+                quoted = names[0].replace('"', '""')
+                query = f'SELECT * FROM "{quoted}"'  # noqa: S608 - the name of the only table, quoted
+            cursor = database.execute(query)
+            rows = cursor.fetchmany(MOST_ROWS + 1)
+            return [str(column[0]).strip() for column in cursor.description or ()], rows
+    except duckdb.Error as error:
+        why = str(error).partition("\n")[0].rstrip(".")
+        msg = f"The query of {place!r} has no answer ({why}); write it as {place}?sql=SELECT ..."
+        raise InputError(msg) from None
 
 
 def _whole_table(database: sqlite3.Connection, place: str) -> str:

@@ -30,6 +30,7 @@ def read_runs(
     drop: Sequence[int] = (),
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
+    row_of_run: str | None = None,
 ) -> Runs:
     """
     Read training runs.
@@ -67,6 +68,8 @@ def read_runs(
         params, tokens and budget if not given.
     group_by : str, optional
         Column that names the budget of each run, where compute alone does not tell which runs belong together.
+    row_of_run : str, optional
+        Keep one row of every run, ``last`` (with a loss) or ``best``, as histories want.
 
     Returns
     -------
@@ -102,10 +105,10 @@ def read_runs(
     Traceback (most recent call last):
         ...
     lawful.errors.InputError: Column 'val_loss' must hold numbers, but 1 of 3 rows hold text: \
-row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands separators, or remove these rows.
+row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows.
     """
     if isinstance(table, Runs):
-        if select or columns or weights or where or drop or best_of_cell or group_by:
+        if select or columns or weights or where or drop or best_of_cell or group_by or row_of_run:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         return table
@@ -118,7 +121,15 @@ row 3 ('diverged'); write plain numbers such as 7e9, without units or thousands 
         source=source,
         header=header,
         prepare=budgets_from_names,
-        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs), group_by),
+        handling=Handling(
+            as_is,
+            best_of_cell,
+            where,
+            tuple(drop),
+            None if needs is None else tuple(needs),
+            group_by=group_by,
+            row_of_run=row_of_run,
+        ),
     )
 
 
@@ -135,13 +146,14 @@ def read_groups(
     drop: Sequence[int] = (),
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
+    row_of_run: str | None = None,
 ) -> dict[str, Runs]:
     """
     Read the runs of several experiments, one ``Runs`` per value of a column.
 
     Parameters
     ----------
-    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by
+    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by, row_of_run
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -172,7 +184,15 @@ def read_groups(
         source=source,
         header=header,
         prepare=budgets_from_names,
-        handling=Handling(as_is, best_of_cell, where, tuple(drop), None if needs is None else tuple(needs), group_by),
+        handling=Handling(
+            as_is,
+            best_of_cell,
+            where,
+            tuple(drop),
+            None if needs is None else tuple(needs),
+            group_by=group_by,
+            row_of_run=row_of_run,
+        ),
     )
 
 

@@ -1,0 +1,151 @@
+"""How runs ended: crashed ones and lines that are no runs set aside, and one row of every run kept on request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from lawful.core.notes import Note
+from lawful.core.typing import AnyArray, BoolArray
+from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
+from lawful.data.columns import STEPS, normalise
+from lawful.data.selection import Table
+from lawful.data.values import distinct, number_or_nan
+from lawful.errors import InputError, UnsupportedError
+
+STATES = (
+    "state",
+    "status",
+    "run_state",
+    "run_status",
+    "job_state",
+    "job_status",
+    "final_state",
+    "final_status",
+    "outcome",
+)
+"""Columns that say how a run ended, also as the end of a path (``run.state``)."""
+
+UNFINISHED = (
+    *("crash", "fail", "running", "kill", "preempt", "pending", "error", "cancel", "timeout", "timed_out", "oom"),
+    *("diverge", "nan", "abort", "queued", "stopped", "interrupt", "incomplete", "unfinished", "terminated", "broken"),
+)
+"""How their words begin for a run whose loss is not the loss of a finished run."""
+
+GOOD_FLAGS = ("completed", "complete", "finished", "succeeded", "success", "is_finished", "is_complete", "done", "ok")
+BAD_FLAGS = ("crashed", "failed", "diverged", "is_crashed", "is_diverged", "has_nan", "killed", "oom", "aborted")
+EXIT_CODES = ("exit_code", "exitcode", "exit_status", "return_code", "returncode")
+"""Columns of yes and no, and of numbers, that say the same."""
+
+TRUE, FALSE = frozenset({"true", "yes", "y", "1", "1.0", "t"}), frozenset({"false", "no", "n", "0", "0.0", "f"})
+
+SUMMARIES = frozenset(
+    {"mean", "average", "avg", "median", "total", "sum", "std", "stdev", "min", "max", "minimum", "maximum", "overall"}
+)
+"""Names of lines that sum up the others."""
+
+ROWS = ("last", "best")
+"""Which row of a run with several can be kept."""
+
+
+def finished(table: Table) -> tuple[Table, list[Note]]:
+    """
+    Set aside the runs whose state says that they did not finish, and lines that sum up the others.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> table, notes = finished(open_table({"State": ["finished", "crashed"], "loss": [2.0, 9.0]}, "here", None))
+    >>> table.row.tolist(), notes[0].message
+    ([1], "1 of 2 runs was set aside: column 'State' says 'crashed' (row 2).")
+    >>> finished(open_table({"diverged": [False, True], "loss": [2.0, 9.0]}, "here", None))[0].row.tolist()
+    [1]
+    """
+    notes = []
+    titles = dict(zip(table.keys, table.header, strict=True))
+    for key, title in titles.items():
+        bad = _ended_early(normalise(re.split(r"[./]", title)[-1].rstrip("?")), table.columns[key])
+        if bad is None or not bad.any() or bad.all():
+            continue
+        words = " or ".join(repr(value) for value in distinct(table.columns[key][bad])[0])
+        notes.append(_set_aside(table, bad, f"column {key!r} says {words}"))
+        table = table.take(~bad, {})
+    return table, notes
+
+
+def _set_aside(table: Table, bad: BoolArray, why: str) -> Note:
+    rows, count = table.row[bad], int(bad.sum())
+    named = ", ".join(map(str, rows[:5])) + (f" and {rows.size - 5} more" if rows.size > 5 else "")
+    text = (
+        f"{count} of {bad.size} runs {'was' if count == 1 else 'were'} set aside: {why} "
+        f"(row{'s' if count > 1 else ''} {named})."
+    )
+    return Note("set_aside", text)
+
+
+def _ended_early(name: str, column: AnyArray) -> BoolArray | None:
+    """Rows of runs that did not finish; None where the column does not speak of that."""
+    if name in STATES and column.dtype.kind == "O":
+        return _among(column, lambda word: word.startswith(UNFINISHED))
+    if name in RUN_NAMES and column.dtype.kind == "O":
+        return _among(column, lambda word: word in SUMMARIES)
+    if name in EXIT_CODES and column.dtype.kind in "iuf":
+        return np.asarray(np.nan_to_num(column.astype(float)) != 0)
+    if name not in GOOD_FLAGS and name not in BAD_FLAGS:
+        return None
+    known = [str(value).strip().casefold() for value in distinct(column)[0]]
+    if not all(word in TRUE or word in FALSE for word in known):
+        return None  # a share or a date, not a yes or no
+    bad = FALSE if name in GOOD_FLAGS else TRUE
+    return np.array([word in bad for word in known], dtype=np.bool_)[distinct(column)[1]]
+
+
+def _among(column: AnyArray, holds: Callable[[str], bool]) -> BoolArray:
+    values, codes = distinct(column)
+    return np.array([holds(normalise(str(value))) for value in values], dtype=np.bool_)[codes]
+
+
+def row_of_run(table: Table, roles: Mapping[str, str], which: str) -> tuple[Table, list[Note]]:
+    """
+    Keep one row of every run: the last with a loss, or that of the least loss.
+
+    The last is the row of most steps where a column counts them, else of most tokens, else the lowest in the table.
+
+    Raises
+    ------
+    UnsupportedError
+        If ``which`` is neither ``last`` nor ``best``.
+    InputError
+        If no column names the runs.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> history = {"run": ["a", "a", "b"], "step": [2, 1, 1], "loss": [3.0, 3.5, 3.2]}
+    >>> row_of_run(open_table(history, "here", None), {"loss": "loss"}, "last")[0].row.tolist()
+    [1, 3]
+    """
+    if which not in ROWS:
+        msg = f"`row_of_run` is {' or '.join(ROWS)}, not {which!r}."
+        raise UnsupportedError(msg)
+    known = dict(roles)
+    names = named_among([*RUN_NAMES, "id", "file"], [k for k in table.keys if k not in known.values()])
+    if not names:
+        msg = f"`row_of_run` {which} needs a column that names the runs, such as run or name; the table has none."
+        raise InputError(msg)
+    code = row_codes([table.columns[names[0]]])
+    loss = number_or_nan(table.columns[known["loss"]])
+    steps = named_among(STEPS, table.keys)[:1] or ([known["tokens"]] if "tokens" in known else [])
+    age = number_or_nan(table.columns[steps[0]]) if steps else np.arange(loss.size, dtype=float)
+    rank = loss if which == "best" else -np.nan_to_num(age, nan=-np.inf)
+    # Rows without a loss come last; of equals the lower one in the table is the later.
+    order = np.lexsort((-table.row, rank, ~np.isfinite(loss), code))
+    kept = np.sort(order[np.flatnonzero(np.diff(code[order], prepend=-1))])
+    if kept.size == loss.size:
+        return table, []
+    said = "last row" if which == "last" else "row of least loss"
+    by = f", by column {steps[0]!r}" if which == "last" and steps else ""
+    text = f"The {said} of every run (column {names[0]!r}{by}) was kept: {kept.size:,} of {loss.size:,} rows."
+    return table.take(kept, {}), [Note("set_aside", text)]
