@@ -176,7 +176,7 @@ def verbs(saved: Path) -> dict[str, list[object]]:
         "predict": ["predict", fit, "--params", "7B", "--tokens", "2T", "--out", "out"],
         "forecast": ["forecast", fit, "--budget", "1e24"],
         "deadweight": ["deadweight", fit, "--budget", "1e24", "--out", "out"],
-        "speedup": ["speedup", fit, fit, "--out", "out"],
+        "speedup": ["speedup", fit, fit, "--budget", "1e24", "--out", "out"],
         "plan": [
             "plan",
             "--trained",
@@ -208,7 +208,7 @@ def verbs(saved: Path) -> dict[str, list[object]]:
         "bench": ["bench", "--out", "out"],
         "coverage": ["coverage", EXAMPLE, "--out", "out"],
         "profile": ["profile", fit, "--quantity", "params", "--budget", "1e24", "--out", "out"],
-        "dial": ["dial", fit, "--out", "out"],
+        "dial": ["dial", fit, "--budget", "1e24", "--out", "out"],
         "indifference": ["indifference", fit, "--budget", "1e24", "--out", "out"],
         "lack-of-fit": ["lack-of-fit", fit, "--out", "out"],
         "bias": ["bias", EXAMPLE, "--out", "out"],

@@ -21,8 +21,8 @@ Epsilon = Annotated[
     str | None,
     typer.Option("--within", metavar="X", help="Loss in nats that does not matter. Default: one run's noise."),
 ]
-OnlyLevel = Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed")]
-OnlySeed = Annotated[o.Sampling, Without("draws", "intervals", "cluster", "level")]
+OnlyLevel = Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed", "yes")]
+OnlySeed = Annotated[o.Sampling, Without("draws", "intervals", "cluster", "level", "yes")]
 NoFigures = Annotated[o.Output, Without("figures")]
 
 
