@@ -249,7 +249,7 @@ class TestFigure:
 
 class TestFitCheck:
     def test_fits_the_kept_runs_and_counts_the_others(self, document, spoilt_csv):
-        found = document("fit", spoilt_csv, "--check", "--budget", "1e21", *QUICK)
+        found = document("fit", spoilt_csv, "--check", "--method", "vpnls", "--budget", "1e21", *QUICK)
         assert found["n_runs"] == 26
         assert {note["code"] for note in found["notes"]} >= {"check_flagged", "check_moved"}
         check = found["check"]

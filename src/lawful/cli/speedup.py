@@ -64,8 +64,8 @@ def speedup(
     first, second = loaded(a), loaded(b)
     with output.answering("speedup") as answer, working("Drawing", quiet=output.json):
         rows = compare_recipes(
-            first.fit,
-            second.fit,
+            o.with_surface(first.fit),
+            o.with_surface(second.fit),
             budgets,
             draws=sampling.draws or 0,
             seed=sampling.seed,
