@@ -40,7 +40,7 @@ from lawful.trust.verdict import Judgement, judge
 MOST_BUDGETS = 12
 """Budgets in the table of budgets before the rest is counted."""
 
-TRIED_ON = 400
+TRIED_ON = 1_000
 """Runs that the verbs are tried on, at most; of more, as many at even distances."""
 
 BEYOND = 10.0

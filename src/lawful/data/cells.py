@@ -125,7 +125,7 @@ def spread_of_cells(labels: Mapping[str, AnyArray], loss: Array | None, cell: In
 
     Examples
     --------
-    >>> spread_of_cells({}, np.array([3.0, 3.3, 2.5]), np.array([0, 0, 1])).round(3)
+    >>> round(spread_of_cells({}, np.array([3.0, 3.3, 2.5]), np.array([0, 0, 1])), 3)
     0.1
     """
     count = np.bincount(cell)

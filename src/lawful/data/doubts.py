@@ -189,7 +189,7 @@ def unit_doubts(labels: Mapping[str, AnyArray], N: Array, C: Array, loss: Array,
     --------
     >>> N, C = np.array([2e4, 4e4]), np.array([5e10, 5e10])
     >>> print(unit_doubts({}, N, C, np.array([2.9, 2.8]), bits=False)[0].message)
-    The losses are 0.11 times what models of 2e+04 to 4e+04 parameters reach on text (median): if a unit is missing, \
+    The losses are 0.11 times what models of 20000 to 40000 parameters reach on text (median): if a unit is missing, \
 give it, such as `columns` params='params*1e6'.
     """
     notes = []
