@@ -252,7 +252,7 @@ class Fitting:
         typer.Option(
             "--fix",
             metavar="NAME=VALUE",
-            help="Hold a coefficient, E=1.69, or tie it: alpha=beta.",
+            help="Hold a coefficient, E=1.69, know E with a width, E=1.6±0.1, or tie one: alpha=beta.",
             rich_help_panel=FITTING,
         ),
     ] = None

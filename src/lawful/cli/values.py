@@ -100,15 +100,22 @@ def parse_pairs(option: str, values: Sequence[str]) -> dict[str, str]:
 
 def parse_pins(option: str, values: Sequence[str]) -> dict[str, float | str]:
     """
-    Read NAME=NUMBER texts, or NAME=FORMULA of other coefficients.
+    Read NAME=NUMBER texts, NAME=NUMBER±WIDTH, or NAME=FORMULA of other coefficients.
 
     Examples
     --------
     >>> parse_pins("--fix", ["E=1.69", "alpha=beta"])
     {'E': 1.69, 'alpha': 'beta'}
+    >>> parse_pins("--fix", ["E=1.6+-0.1"])
+    {'E': '1.6+-0.1'}
     """
+    from lawful.estimate.priors import prior_of
+
     found: dict[str, float | str] = {}
     for name, text in parse_pairs(option, values).items():
+        if prior_of(text) is not None:
+            found[name] = text
+            continue
         is_tie = re.match(r"[^\W\d]", text) is not None and text.casefold() not in ("nan", "inf", "infinity")
         found[name] = text if is_tie else parse_number(f"{option} {name}", text)
     return found
