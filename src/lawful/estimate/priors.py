@@ -25,6 +25,9 @@ from lawful.laws.law import Law
 PLUS_MINUS = re.compile(r"(.*?)\s*±\s*(.*)|([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(?:\+/-|\+-)\s*(.*)")
 """How a number with a width is written: 1.6±0.1, 1.6+-0.1 or 1.6+/-0.1 (beta+-0.1 is a formula)."""
 
+GRID = re.compile(r"[-+.\deE]+:[-+.\deE]+:\d+")
+"""A range of values, LOW:HIGH:COUNT, which an audit takes and a single fit does not."""
+
 REACH, COARSE, SIDE = 5.0, 17, 22
 """Standard deviations either side of the prior's mean within which E is averaged over; points of a first look there,
 and points on either side of the most probable E, ever closer to it, that average."""
@@ -124,6 +127,10 @@ def split_priors(law: Law, fixed: Mapping[str, Any]) -> tuple[dict[str, Any], di
     UnsupportedError
         If a width is asked of another coefficient than the irreducible loss, or the prior lies below 0.
     """
+    for name, value in fixed.items():
+        if isinstance(value, str) and GRID.fullmatch(value.strip()):
+            msg = f"`fixed` {name}={value} is a range, which lawful audit takes; hold {name} at one number for a fit."
+            raise UnsupportedError(msg)
     priors = {name: found for name, value in fixed.items() if (found := prior_of(value)) is not None}
     for name, prior in priors.items():
         if name not in law.names:
