@@ -253,7 +253,7 @@ def speedup_curves(
         rows += [CurveSpeedup(name, budget, *found) for name, found in zip(points.names[1:], made, strict=True)]
         best.append(first)
     mean = float(weights @ values)
-    spread = float(np.sqrt(max(weights @ (values - mean) ** 2, 0.0)))
+    spread = math.sqrt(max(float(weights @ (values - mean) ** 2), 0.0))
     slope = float(weights @ np.array([f.shared if one else f.own[0] for f in fits]))
     freedom = float(middle.freedom if one else middle.own_freedom)
     return CurveSpeedups(
