@@ -209,7 +209,8 @@ def test_three_runs_and_three_coefficients_need_to_know_one():
         of_compute({"E": (1.6, 0.1)}, {name: values[:2] for name, values in OPTIMA.items()})
 
 
-def test_the_shell_says_and_saves_the_prior(tmp_path, capsys):
+def test_the_shell_says_and_saves_the_prior(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a forecast is written to the ledger of the folder
     path = tmp_path / "optima.csv"
     path.write_text("compute,loss\n" + "\n".join(f"{c},{y}" for c, y in zip(*OPTIMA.values(), strict=True)))
     out = tmp_path / "out"
