@@ -290,6 +290,11 @@ def _(held):
     return fitted(sweep(), fixed=held).notes
 
 
+@case("prior", {"E": (1.69, 0.1)}, {"E": 1.69})
+def _(known):
+    return fitted(sweep(), fixed=known).notes
+
+
 @case("delta_auto", "auto", 0.004)
 def _(width):
     return fitted(sweep(), objective=Objective("huber", width)).notes

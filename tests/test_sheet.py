@@ -24,10 +24,12 @@ from lawful.core.render import columns, grid, html, markdown, page_rows, termina
 from lawful.core.sheet import FORMATS, KINDS, Cell, Sheet, row
 from lawful.core.shown import MOST_CHARACTERS, Shown
 from lawful.decide.constraints import Constraints, optimise
+from lawful.decide.curves import speedup_curves
 from lawful.decide.indifference import indifference
 from lawful.design.plan import Plan, study_surface
 from lawful.design.rehearsal import check_plan
 from lawful.forecasting.bench import bench, simulated_sets
+from lawful.forecasting.floors import floors
 from lawful.forecasting.forecast import forecast, score
 from lawful.show.report.report import report_html
 from lawful.trust.coverage import coverage
@@ -75,6 +77,14 @@ def records(sweep: tuple[Any, Any], analysis: Any) -> dict[str, Any]:
             {"params": np.tile([5e8, 2e9, 4e9], 2), "tokens": np.repeat([2e10, 1e11], 3)},
             cost="6*params*tokens", target={"params": [1e10], "tokens": [2e11]}, spend=3e21,
         ),
+        speedup_curves(
+            {
+                "old": {"compute": [1e18, 1e19, 1e20, 1e21], "loss": [3.522, 3.154, 2.848, 2.599]},
+                "new": {"compute": [1e18, 1e19, 1e20, 1e21], "loss": [3.482, 3.116, 2.812, 2.569]},
+            },
+            [1e21],
+        ),
+        floors({"compute": np.geomspace(1e18, 1e20, 5), "loss": [3.52, 3.33, 3.15, 3.0, 2.85]}, values=[1.5]),
         bench(simulated_sets()[:1], ["chinchilla"], kinds=["top quarter"]),
         influence(fit, 1e23),
         predict_points(analysis, {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]}),

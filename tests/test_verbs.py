@@ -53,15 +53,15 @@ GROUPS = {
     "json": {"--json"},
     "out": {"--out"},
 }
-# Where a group is left out it makes no sense: check is the check, a comparison runs every method, an audit takes lists
-# of laws and methods whose coefficients differ, bias and conventions are of Chinchilla's law, checkpoints are no runs
+# Where a group is left out it makes no sense: check is the check, a comparison runs every method, an audit of many
+# laws takes lists of them and of methods, bias and conventions are of Chinchilla's law, checkpoints are no runs
 # yet, and what starts from a saved fit fits nothing.
 MATRIX = {
     "fit": "reading weights check fitting holding method law draws level seed intervals scale budget json out",
     "compare": "reading weights check fitting holding law draws level seed intervals scale budget json out",
     "check": "reading weights json out",
     "look": "reading weights json out",
-    "audit": "reading weights check fitting draws level seed json out",
+    "audit": "reading weights check fitting holding law draws level seed json out",
     "coverage": "reading weights check fitting holding method law draws level seed budget json out",
     "bias": "reading weights check fitting holding method budget json out",
     "conventions": "reading weights check fitting holding method budget json out",

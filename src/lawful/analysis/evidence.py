@@ -144,7 +144,7 @@ def _method(analysis: Analysis, method: str) -> Outcome:
     elif has_surface and sure.kind not in SCHEMES:
         options["intervals"] = sure.kind
     if has_surface and fit.surface is not None:
-        options |= {"law": fit.surface.law, "fixed": fit.fixed or None, "bounds": fit.solver.bounds or None}
+        options |= {"law": fit.surface.law, "fixed": fit.held or None, "bounds": fit.solver.bounds or None}
         # A choice of objective is carried over; each method's own default stays its own, as `compare` has it.
         default = Objective.squared() if analysis.method == "vpnls" else Objective.log_huber()
         options |= usable_options(method, fit.objective if fit.objective != default else None)

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lawful.cli import options as o
+from lawful.cli import values
 from lawful.cli.splice import Preset, Without
 from lawful.cli.terminal import working
+from lawful.errors import UnsupportedError
 
 FORECASTS = "Forecasts"
 
@@ -53,26 +55,35 @@ def audit(
     last: Last = 2,
     rolling: Rolling = False,
     reading: o.Reading,
-    fitting: Annotated[o.Fitting, Without("method", "law", "fix", "bounds")],
+    fitting: Annotated[o.Fitting, Without("method")],
     sampling: Annotated[o.Sampling, Preset(draws=200), Without("intervals", "cluster")],
     output: o.Output,
 ) -> None:
     """
     Forecast the largest budgets or models from the rest, with every law and method asked for.
 
+    With --fix the floor of one law (--law) is held at each of several values, and each past forecasts its future.
+
     \b
     Examples:
       lawful audit runs.csv
       lawful audit runs.csv --select experiment=llama_3 --check --last 2 --rolling
       lawful audit runs.csv --laws chinchilla,skaling,rosenfeld --methods approach3 --holdout params --last 1 --json
+      lawful audit optima.csv --law compute --fix E=1.4:1.8:5
     """
+    if fitting.fix:
+        _floors(runs, reading, fitting, sampling.level, output)
+        return
+    if fitting.bounds:
+        msg = "An audit of laws leaves their bounds alone; --bounds goes with --fix, as in --fix E=1.4:1.8:5."
+        raise UnsupportedError(msg)
     from lawful.forecasting.audit import audit as audit_runs
     from lawful.show.audit import audit_document, write_audit
 
     with output.staged() as stage, working("Forecasting", quiet=output.json):
         found = audit_runs(
             reading.read(runs),
-            laws=_names(laws),
+            laws=_names(laws) if fitting.law == "chinchilla" else (fitting.law,),
             methods=_names(methods),
             holdout=holdout.value,
             last=last,
@@ -85,6 +96,22 @@ def audit(
         if stage is not None:
             write_audit(stage, found, with_figures=output.with_figures)
     output.give(lambda: audit_document(found), found.sheets)
+
+
+def _floors(runs: list[str], reading: Any, fitting: Any, level: float, output: Any) -> None:
+    """Say what each floor of one law would have forecast."""
+    from lawful.forecasting.floors import floors
+    from lawful.laws.laws import find_law
+    from lawful.show.audit import floors_document, write_floors
+
+    how = fitting.how()
+    name, held = values.parse_floors(how["fixed"])
+    with output.staged() as stage, working("Forecasting", quiet=output.json):
+        table = reading.read(runs, needs=find_law(fitting.law).columns)
+        found = floors(table, law=fitting.law, values=held, name=name, bounds=how["bounds"] or None, level=level)
+        if stage is not None:
+            write_floors(stage, found)
+    output.give(lambda: floors_document(found), found.sheets)
 
 
 def _names(text: str) -> tuple[str, ...]:

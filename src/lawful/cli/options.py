@@ -269,7 +269,8 @@ class Fitting:
         typer.Option(
             "--fix",
             metavar="NAME=VALUE",
-            help="Hold a coefficient, E=1.69, or tie it: alpha=beta.",
+            help="Hold a coefficient, E=1.69; know E with a width, E=1.6±0.1; tie one: alpha=beta. "
+            "An audit takes a range, E=1.4:1.8:5.",
             rich_help_panel=FITTING,
         ),
     ] = None

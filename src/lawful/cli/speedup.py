@@ -16,10 +16,12 @@ from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
     from lawful.analysis.analysis import Analysis
-    from lawful.estimate.result import FrontierFit
+    from lawful.estimate.result import Fit, FrontierFit
 
 FitA = Annotated[str, typer.Argument(metavar="A.json", help="Saved fit of recipe A.")]
-FitB = Annotated[str, typer.Argument(metavar="B.json", help="Saved fit of recipe B.")]
+FitsB = Annotated[
+    list[str], typer.Argument(metavar="B.json", help="Saved fit of recipe B; several where all are curves in compute.")
+]
 NeededBudgets = Annotated[
     list[str], typer.Option("--budget", metavar="C", help="Budgets of B in FLOPs; repeat or separate by commas.")
 ]
@@ -31,7 +33,7 @@ SomeTokens = Annotated[str | None, typer.Option("--tokens", metavar="D", help="P
 
 def speedup(
     a: FitA,
-    b: FitB,
+    b: FitsB,
     *,
     budget: NeededBudgets,
     mfu_a: MfuA = 0.5,
@@ -46,6 +48,7 @@ def speedup(
     Examples:
       lawful speedup a/fit.json b/fit.json --budget 1e22,1e24
       lawful speedup a/fit.json b/fit.json --budget 1e24 --mfu-a 0.5 --mfu-b 0.4 --json
+      lawful speedup old/fit.json new/fit.json newer/fit.json --budget 1e21
     """
     budgets = values.parse_budgets(budget)
     from lawful.core.cost import Cost
@@ -61,7 +64,15 @@ def speedup(
             raise UnsupportedError(msg)
         return found
 
-    first, second = loaded(a), loaded(b)
+    first, others = loaded(a), [loaded(path) for path in b]
+    surfaces = [o.with_surface(found.fit) for found in (first, *others)]
+    if all(fit.surface.law.columns == ("C",) for fit in surfaces):
+        _of_curves(dict(zip((a, *b), surfaces, strict=True)), budgets, sampling, output)
+        return
+    if len(others) > 1:
+        msg = "Several recipes are compared where all are curves in compute (--law compute); give two fits."
+        raise UnsupportedError(msg)
+    second = others[0]
     with output.answering("speedup") as answer, working("Drawing", quiet=output.json):
         rows = compare_recipes(
             o.with_surface(first.fit),
@@ -79,6 +90,26 @@ def speedup(
             lambda: by_one_law(speedup_document(rows, level=level), auto=auto),
             lambda: in_one_law([speedup_sheet(rows, level=level)], auto=auto),
         )
+
+
+def _of_curves(fits: dict[str, Fit], budgets: tuple[float, ...], sampling: Any, output: Any) -> None:
+    """Compare recipes of which a few points of loss against compute are known."""
+    from lawful.decide.curves import speedup_curves
+    from lawful.show.speedup import curves_document
+
+    if len(fits) < 2:
+        msg = "A speed-up compares two recipes, and the same file was given for both."
+        raise UnsupportedError(msg)
+    first = next(iter(fits.values()))
+    told: list[Any] = [fit.held.get("E") for fit in fits.values()]
+    if any(held != told[0] for held in told):
+        msg = "The fits hold E at different values, and recipes share their floor; fit all with the same --fix."
+        raise UnsupportedError(msg)
+    fixed = {"E": first.held["E"]} if "E" in first.held else None
+    arms = {name: fit.runs for name, fit in fits.items()}
+    with output.answering("speedup") as answer, working("Drawing", quiet=output.json):
+        found = speedup_curves(arms, budgets, fixed=fixed, level=sampling.level, seed=sampling.seed)
+        answer(lambda: curves_document(found), found.sheets)
 
 
 def deadweight(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, cast
 
@@ -100,18 +100,58 @@ def parse_pairs(option: str, values: Sequence[str]) -> dict[str, str]:
 
 def parse_pins(option: str, values: Sequence[str]) -> dict[str, float | str]:
     """
-    Read NAME=NUMBER texts, or NAME=FORMULA of other coefficients.
+    Read NAME=NUMBER texts, NAME=NUMBER±WIDTH, or NAME=FORMULA of other coefficients.
 
     Examples
     --------
     >>> parse_pins("--fix", ["E=1.69", "alpha=beta"])
     {'E': 1.69, 'alpha': 'beta'}
+    >>> parse_pins("--fix", ["E=1.6+-0.1"]), parse_pins("--fix", ["E=1.4:1.8:5"])
+    ({'E': '1.6+-0.1'}, {'E': '1.4:1.8:5'})
     """
+    from lawful.estimate.priors import GRID, prior_of
+
     found: dict[str, float | str] = {}
     for name, text in parse_pairs(option, values).items():
+        if GRID.fullmatch(text) or prior_of(text) is not None:
+            found[name] = text
+            continue
         is_tie = re.match(r"[^\W\d]", text) is not None and text.casefold() not in ("nan", "inf", "infinity")
         found[name] = text if is_tie else parse_number(f"{option} {name}", text)
     return found
+
+
+def parse_floors(pins: Mapping[str, float | str]) -> tuple[str, list[float | str]]:
+    """
+    Return the coefficient that is held, and the values it is held at.
+
+    Examples
+    --------
+    >>> parse_floors({"E": "1.4:1.8:3"})
+    ('E', [1.4, 1.6, 1.8])
+    """
+    if len(pins) != 1:
+        msg = f"An audit holds one coefficient, --fix E=1.4:1.8:5; got {', '.join(pins)}."
+        raise UnsupportedError(msg)
+    ((name, given),) = pins.items()
+    if not (isinstance(given, str) and given.count(":") == 2):
+        from lawful.estimate.priors import prior_of
+
+        if isinstance(given, str) and prior_of(given) is None:
+            msg = f"--fix {name} takes a number, a width or a range of an audit, E=1.4:1.8:5; got {given!r}."
+            raise UnsupportedError(msg)
+        return name, [given]
+    low, high = (parse_number(f"--fix {name}", part) for part in given.split(":")[:2])
+    count = int(given.split(":")[2])
+    if not (low < high and 2 <= count <= MOST_FLOORS):
+        msg = f"--fix {name} takes LOW:HIGH:COUNT, the lower value first, 2 to {MOST_FLOORS} of them; got {given!r}."
+        raise UnsupportedError(msg)
+    step = (high - low) / (count - 1)
+    return name, [round(low + i * step, 12) for i in range(count)]
+
+
+MOST_FLOORS = 200
+"""Values that a range may hold."""
 
 
 def parse_numbers(option: str, values: Sequence[str]) -> dict[str, float]:

@@ -95,6 +95,7 @@ NOTE_CODES: dict[str, str] = {
     "outliers": "Some residuals are too far out for Gaussian noise.",
     "pinned": "A coefficient was held fixed at the user's request.",
     "pool_thinned": "Of a large pool of candidates only every few in order of cost were weighed.",
+    "prior": "A coefficient was given a prior with a width at the user's request.",
     "recipe": "A quantity was worked out from columns by a formula.",
     "replicates_flagged": "Check took seeds of one run for duplicates and kept the best of them.",
     "robust": "Squares would be led by a few runs, so a robust objective was taken.",

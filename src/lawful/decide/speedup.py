@@ -14,6 +14,7 @@ from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_budget
+from lawful.decide.curves import check_related
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, one_law_of
 from lawful.laws.law import Coefficients, Law
@@ -152,9 +153,19 @@ def speedup(
     >>> print(f"{found.tokens_same_size:.3f} tokens at the same size, {found.flops:.3f} FLOPs")
     1.250 tokens at the same size, 1.250 FLOPs
     """
-    sides = [_side(one_law_of(source), draws, seed) for source in (a, b)]
+    a, b = one_law_of(a), one_law_of(b)
+    _check_related(a, b)
+    sides = [_side(source, draws, seed) for source in (a, b)]
     prices = [cost_a or Cost(), cost_b or Cost()]
     return tuple(_at(check_budget(budget), sides, prices, level) for budget in budgets)
+
+
+def _check_related(a: Fit | Surface | Draws, b: Fit | Surface | Draws) -> None:
+    """Refuse fits to runs that have nothing to do with each other; surfaces alone have no runs to tell it by."""
+    fits = [source.fit if isinstance(source, Draws) else source for source in (a, b)]
+    tables = [fit.runs for fit in fits if isinstance(fit, Fit) and fit.runs.has("C")]
+    if len(tables) == 2:
+        check_related("A", tables[0], "B", tables[1])
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_solver
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
+from lawful.estimate.priors import ROUNDED, Prior, robust_weight, run_variance, split_priors
 from lawful.estimate.result import Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
@@ -34,7 +35,7 @@ class SurfaceOptions(TypedDict, total=False):
 
     law: Law | str
     objective: Objective | str | None
-    fixed: Mapping[str, float] | None
+    fixed: Mapping[str, Any] | None
     bounds: Mapping[str, tuple[float, float]] | None
     window: int | str | None
 
@@ -53,7 +54,7 @@ def fit(
     law: Law | str = DEFAULT_LAW,
     method: str | Solver = "auto",
     objective: Objective | str | None = None,
-    fixed: Mapping[str, float | str] | None = None,
+    fixed: Mapping[str, float | str | tuple[float, float]] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     window: int | str | None = AUTO_WINDOW,
 ) -> Fit | FrontierFit:
@@ -75,9 +76,10 @@ def fit(
         squared error of the loss with VPNLS, Huber 1e-3 of the log loss with Approach 3 (as
         Hoffmann et al. 2022 did); with ``auto`` squares, unless they would be led by runs far from
         the rest, where a robust fit takes over and a note ``robust`` says so.
-    fixed : mapping of str to float or str, optional
+    fixed : mapping of str to float, str or (float, float), optional
         Coefficients to hold at a value, or tied to a formula of others: ``{"alpha": "beta"}``. ``{"a": 0.5}`` holds the
-        exponent of N* of a law of two powers.
+        exponent of N* of a law of two powers. The irreducible loss may be known with a width, ``{"E": "1.6±0.1"}`` or
+        ``{"E": (1.6, 0.1)}``: a Gaussian prior of this mean and standard deviation.
     bounds : mapping of str to (float, float), optional
         Bounds that replace the law's own, by coefficient.
     window : int, str or None
@@ -134,18 +136,22 @@ def fit(
     table = _table_for(runs, law)
     law = find_law(law, table.labels, table.taken) if isinstance(law, str) else law
     check_columns(table, law)
-    pins, ties = parted(law, fixed or {})
+    held, priors = split_priors(law, fixed or {})
+    pins, ties = parted(law, held)
     if ties:
         given: dict[str, Any] = {"method": method, "objective": objective, "fixed": pins, "bounds": bounds}
+        if priors:
+            msg = "`fixed` cannot tie coefficients and give one a width at once; hold that one at a number."
+            raise UnsupportedError(msg)
         return _fit_tied(table, law, ties, given)
     solver = check_solver(as_solver(method, law, objective, bounds), law)
     if method == "auto" and objective is None and isinstance(solver, VarPro):
-        squares = _fit_surface(table, law, Objective.squared(), solver, pins)
+        squares = _fit_surface(table, law, Objective.squared(), solver, pins, priors)
         robust = Joint(solver.bounds)
-        return steadied(squares, lambda runs, goal: _fit_surface(runs, law, goal, robust, pins))
+        return steadied(squares, lambda runs, goal: _fit_surface(runs, law, goal, robust, pins, priors))
     if objective is None:
         objective = Objective.squared() if isinstance(solver, VarPro) else Objective.log_huber()
-    return _fit_surface(table, law, objective, solver, pins)
+    return _fit_surface(table, law, objective, solver, pins, priors)
 
 
 def _table_for(runs: Any, law: Law | str) -> Runs:
@@ -184,8 +190,15 @@ def _fit_tied(table: Runs, law: Law, ties: Mapping[str, str], given: Mapping[str
     return replace(found, notes=(*found.notes, Note("tied", text)))
 
 
-def _fit_surface(table: Runs, law: Law, objective: Objective, solver: Solver, pins: Mapping[str, float]) -> Fit:
-    """Fit a law to runs by one solver and one objective."""
+def _fit_surface(
+    table: Runs,
+    law: Law,
+    objective: Objective,
+    solver: Solver,
+    pins: Mapping[str, float],
+    priors: Mapping[str, Prior] | None = None,
+) -> Fit:
+    """Fit a law to runs by one solver and one objective, under priors if there are any."""
     objective = check_objective(solver, objective)
     check_identified(table, law, solver.bounds, pins)
     own_notes = []
@@ -193,7 +206,8 @@ def _fit_surface(table: Runs, law: Law, objective: Objective, solver: Solver, pi
         objective = settle_delta(table, law, objective, solver, pins)
         text = f"delta = {format_short(objective.width, 3)}: 1.345 times the scale of the residuals, to a fixed point."
         own_notes.append(Note("delta_auto", text))
-    problem = prepare(table, law, objective, solver.bounds, pins, getattr(solver, "prior", None))
+    weighed = {name: _weigh(table, law, objective, solver, pins, name, prior) for name, prior in (priors or {}).items()}
+    problem = prepare(table, law, objective, solver.bounds, pins, {**getattr(solver, "prior", {}), **weighed})
     answer = solve(problem, solver)
     values = problem.to_coefficients(answer.z[:1])[0]
     surface = Surface(dict(zip(law.names, values.tolist(), strict=True)), law=law)
@@ -207,9 +221,58 @@ def _fit_surface(table: Runs, law: Law, objective: Objective, solver: Solver, pi
         runs=table,
         value=objective.of(residuals, table.weight),
         status=Status.CONVERGED if answer.converged[0] else Status.NOT_CONVERGED,
-        notes=(*table.notes, *own_notes, *_notes(table, law, problem, answer.z[0], pins), *_found(answer.met, law)),
+        notes=(
+            *table.notes,
+            *own_notes,
+            *(_prior_note(name, prior, surface[name]) for name, prior in weighed.items()),
+            *_notes(table, law, problem, answer.z[0], pins),
+            *_found(answer.met, law),
+        ),
         fixed=pins,
+        prior=weighed,
     )
+
+
+def _weigh(
+    table: Runs, law: Law, objective: Objective, solver: Solver, pins: Mapping[str, float], name: str, prior: Prior
+) -> Prior:
+    """Give a prior its weight against the runs: by the variance that they have with the coefficient held."""
+    if name in pins:
+        msg = f"`fixed` holds {name} at a number and gives it a width; give one of them."
+        raise UnsupportedError(msg)
+    bounds = {other: pair for other, pair in solver.bounds.items() if other != name}
+    pull = getattr(solver, "prior", None)
+    start: list[Any] = []
+
+    def held(value: float) -> tuple[float, Any]:
+        """Least sum of squares with the coefficient held, as the objective takes residuals, and those residuals."""
+        problem = prepare(table, law, objective, bounds, {**pins, name: value}, pull)
+        at = law.names.index(name)
+        if not start:
+            start.append(solve(problem, solver).z[:1])
+        z = start[0].copy()
+        z[:, at] = value
+        found = resolve(problem, z, solver).z
+        start[0] = found
+        residual = problem.target - problem.model(found)[0][0]
+        return float(table.weight @ residual**2), residual
+
+    free = [n for n in law.identifiable if n not in pins]
+    used = int((table.weight > 0).sum())
+    if objective.is_huber:
+        return robust_weight(prior, held(prior.mean)[1], float(objective.width or 0.0), len(free) - 1)
+    floor = ROUNDED * (1.0 if objective.is_log else float(table.L.mean()))
+    held(prior.mean)
+    return run_variance(lambda value: held(value)[0], prior, used, len(free) - 1, floor)
+
+
+def _prior_note(name: str, prior: Prior, value: float) -> Note:
+    away = abs(value - prior.mean) / prior.sd
+    text = (
+        f"{name} has the prior {prior.text} (mean and standard deviation) at the user's request; with the runs it is "
+        f"{format_short(value, 4)}, {format_short(away, 2)} standard deviations from its mean."
+    )
+    return Note("prior", text)
 
 
 def _found(met: tuple[int, int] | None, law: Law) -> list[Note]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawful.core.typing import Array, BoolArray
+from lawful.estimate.priors import Prior
 from lawful.laws.formula import Formula, expression_of
 from lawful.laws.law import Curvature, Differentiated, Law
 from lawful.laws.surface import evaluate
@@ -48,6 +49,38 @@ def form_coefficients(law: Law, z: Any, centre: Array) -> Any:
         return np.where(logs, np.exp(np.where(logs, z + shift, 0.0)), z)
 
 
+class Pull(NamedTuple):
+    """
+    A pull on a coefficient in solver units: half its weight times the squared distance joins the summed objective.
+
+    Attributes
+    ----------
+    at : int
+        Position of the coefficient.
+    mean, weight : float
+    sd : float or None
+        Standard deviation of the prior behind it, where there is one.
+    freedom : float or None
+        Degrees of freedom of the variance of a run, ``weight * sd**2``, where that is known.
+    """
+
+    at: int
+    mean: float
+    weight: float
+    sd: float | None = None
+    freedom: float | None = None
+
+
+def pulls_of(law: Law, prior: Mapping[str, Any] | None) -> tuple[Pull, ...]:
+    """Pulls by position, from coefficients to (mean, weight) or to a :class:`Prior`."""
+    made = []
+    for name, given in (prior or {}).items():
+        one = given if isinstance(given, Prior) else None
+        values = tuple(given) if one is None else (one.mean, one.weight, one.sd, one.freedom)
+        made.append(Pull(law.names.index(name), *values))
+    return tuple(made)
+
+
 class FormProblem(NamedTuple):
     """
     A joint fit in the solver's units: positive coefficients as logs, multipliers at the middle of the runs.
@@ -68,9 +101,8 @@ class FormProblem(NamedTuple):
         Whether residuals are taken between logs.
     delta : float or None
         Width of Huber's quadratic part; squares where None.
-    prior : tuple of (int, float, float)
-        Position, mean and weight of a pull on a coefficient in solver units: half the
-        weight times the squared distance joins the summed objective.
+    prior : tuple of Pull
+        Pulls on coefficients.
     """
 
     law: Law
@@ -82,7 +114,7 @@ class FormProblem(NamedTuple):
     upper: Array
     log: bool
     delta: float | None
-    prior: tuple[tuple[int, float, float], ...] = ()
+    prior: tuple[Pull, ...] = ()
 
     @property
     def least_squares(self) -> bool:
@@ -212,7 +244,7 @@ def prepare_form(
     *,
     log: bool,
     delta: float | None,
-    prior: Mapping[str, tuple[float, float]] | None = None,
+    prior: Mapping[str, Any] | None = None,
 ) -> FormProblem:
     """Put a law with a form into solver units; ``prior`` maps coefficients to (mean, weight)."""
     names, own = law.names, law.bounds
@@ -224,18 +256,18 @@ def prepare_form(
     logs = np.array([name in law.positive for name in names])
     with np.errstate(divide="ignore"):
         lower, upper = (np.where(logs, np.log(np.where(logs, v, 1.0)), v) for v in (lower, upper))
-    pulls = tuple((names.index(name), mean, weight) for name, (mean, weight) in (prior or {}).items())
-    return FormProblem(law, columns, centre, y, w, lower, upper, log, delta, pulls)
+    return FormProblem(law, columns, centre, y, w, lower, upper, log, delta, pulls_of(law, prior))
 
 
 def with_prior(
-    problem: FormProblem, model: Differentiated, y: Array, w: Array, z: Array
+    problem: Any, model: Differentiated, y: Array, w: Array, z: Array, means: Array | None = None
 ) -> tuple[Differentiated, Array, Array]:
-    """Add one row per pull: a residual so small that every objective counts it squared."""
+    """Add one row per pull: a residual so small that every objective counts it squared; ``means``, one per row."""
     if not problem.prior:
         return model, y, w
-    index = np.array([i for i, _, _ in problem.prior])
+    index = np.array([pull.at for pull in problem.prior])
     mean, weight = (np.array([p[k] for p in problem.prior]) for k in (1, 2))
+    mean = mean if means is None else np.repeat(means[:, None], index.size, axis=1)
     count = index.size
 
     def pulled(z: Array) -> tuple[Array, Array, Curvature]:
@@ -246,7 +278,7 @@ def with_prior(
         value = np.concatenate([value, TINY * z[:, index]], axis=1)
         return value, np.concatenate([slope, more], axis=2), lambda v: curvature(v[:, :n])
 
-    if y.ndim == 2 or w.ndim == 2:
+    if y.ndim == 2 or w.ndim == 2 or mean.ndim == 2:
         rows = len(z)
         y = np.broadcast_to(y, (rows, y.shape[-1]))
         w = np.broadcast_to(w, (rows, w.shape[-1]))
@@ -259,9 +291,18 @@ TINY = 1e-7
 """Scale of the residual of a pull."""
 
 
-def polish_form(problem: FormProblem, z: Array, y: Array, w: Array, *, tolerance: float, max_iter: int) -> Solved:
+def polish_form(
+    problem: FormProblem,
+    z: Array,
+    y: Array,
+    w: Array,
+    *,
+    tolerance: float,
+    max_iter: int,
+    means: Array | None = None,
+) -> Solved:
     """Newton steps at the problem's own objective."""
-    model, target, weight = with_prior(problem, problem.model, y, w, z)
+    model, target, weight = with_prior(problem, problem.model, y, w, z, means)
     return newton.minimise(
         model,
         target,

@@ -19,6 +19,7 @@ from lawful.core.typing import Array, IntArray, Interval
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.methods import FitMethods
+from lawful.estimate.priors import Prior
 from lawful.laws.law import NATS, terms_of
 from lawful.laws.surface import Optima, Point, Surface
 
@@ -217,6 +218,8 @@ class Fit(FitMethods, Shown):
         What the reader should know, those of the runs included.
     fixed : mapping of str to float
         Coefficients that were pinned.
+    prior : mapping of str to Prior
+        Coefficients that were known with a width, and what that weighed.
 
     Examples
     --------
@@ -239,6 +242,12 @@ class Fit(FitMethods, Shown):
     status: Status
     notes: tuple[Note, ...] = ()
     fixed: Mapping[str, float] = field(default_factory=dict)
+    prior: Mapping[str, Prior] = field(default_factory=dict)
+
+    @property
+    def held(self) -> Mapping[str, Any]:
+        """What was pinned and what was known with a width, as ``fixed`` of :func:`lawful.fit` takes it."""
+        return {**self.fixed, **{name: prior.given for name, prior in self.prior.items()}}
 
     @property
     def frontier(self) -> Frontier:
@@ -385,6 +394,16 @@ class FrontierFit(FitMethods, Shown):
     @property
     def fixed(self) -> Mapping[str, float]:
         """Nothing of a frontier can be pinned."""
+        return {}
+
+    @property
+    def prior(self) -> Mapping[str, Prior]:
+        """Nor known with a width."""
+        return {}
+
+    @property
+    def held(self) -> Mapping[str, Any]:
+        """Nor either."""
         return {}
 
     @property

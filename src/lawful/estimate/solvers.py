@@ -14,7 +14,7 @@ from lawful.core.typing import Array
 from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
 from lawful.estimate.checks import Bounds, check_bounds, check_options
-from lawful.estimate.forms import FormProblem, polish_form, prepare_form, solve_form
+from lawful.estimate.forms import FormProblem, Pull, polish_form, prepare_form, pulls_of, solve_form, with_prior
 from lawful.estimate.result import METHODS
 from lawful.laws.law import Differentiated
 from lawful.laws.laws import Law
@@ -184,6 +184,8 @@ class Problem(NamedTuple):
         Whether residuals are taken between logs.
     delta : float or None
         Width of Huber's quadratic part; squares where None.
+    prior : tuple of Pull
+        Pulls on the constant.
     """
 
     law: Law
@@ -195,6 +197,7 @@ class Problem(NamedTuple):
     upper: Array
     log: bool
     delta: float | None
+    prior: tuple[Pull, ...] = ()
 
     @property
     def powers(self) -> int:
@@ -264,9 +267,13 @@ def prepare(
     objective: Objective,
     bounds: Bounds,
     fixed: Mapping[str, float],
-    prior: Mapping[str, tuple[float, float]] | None = None,
+    prior: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Put runs, law and objective into the solvers' units: a Problem, or a FormProblem for a law with a form."""
+    """
+    Put runs, law and objective into the solvers' units: a Problem, or a FormProblem for a law with a form.
+
+    ``prior`` maps coefficients to (mean, weight), or to a :class:`Prior`.
+    """
     limits = check_bounds(law, bounds, fixed)
     weighted = None if np.all(runs.weight == 1.0) else runs.weight
     columns = tuple(runs.column(column) for column in law.columns)
@@ -280,7 +287,45 @@ def prepare(
     middle = logs.mean(axis=1) if weighted is None else np.average(logs, axis=1, weights=weighted)
     centre = np.where(plain, middle, 0.0)
     delta = objective.width if objective.is_huber else None
-    return Problem(law, logs - centre[:, None], centre, runs.L, weighted, lower, upper, objective.is_log, delta)
+    pulls = pulls_of(law, prior)
+    return Problem(law, logs - centre[:, None], centre, runs.L, weighted, lower, upper, objective.is_log, delta, pulls)
+
+
+def problem_of(fit: Any, runs: Runs | None = None, law: Law | None = None) -> Any:
+    """Put a finished fit into the solvers' units once more, its priors included; other runs, or its law rewritten."""
+    table, form = runs or fit.runs, law or fit.surface.law
+    return prepare(table, form, fit.objective, fit.solver.bounds, fit.fixed, fit.prior)
+
+
+FAR = 1e6
+"""Log of a size or a budget at which every power is nil, so that a run there shows the constant alone."""
+
+
+def with_far_row(
+    pulls: tuple[Pull, ...], x: Array, y: Array, w: Array | None, means: Array | None = None
+) -> tuple[Array, Array, Array | None]:
+    """
+    Add a run per pull on the constant: so far out that no power is left, its loss the mean, its weight the pull's.
+
+    Parameters
+    ----------
+    pulls : tuple of Pull
+    x : array, shape (p, n)
+    y, w : array, shape (n,) or (R, n)
+    means : array, shape (R,), optional
+        Means in place of the pulls' own, one per row.
+    """
+    if not pulls:
+        return x, y, w
+    n = x.shape[1]
+    mean, weight = (np.array([pull[k] for pull in pulls]) for k in (1, 2))
+    x = np.concatenate([x, np.full((len(x), len(pulls)), FAR)], axis=1)
+    more = mean if means is None else means[:, None]
+    if more.ndim == 2 and y.ndim == 1:
+        y = np.broadcast_to(y, (len(more), n))
+    y = np.concatenate([y, np.broadcast_to(more, (*y.shape[:-1], len(pulls)))], axis=-1)
+    w = np.ones(n) if w is None else w
+    return x, y, np.concatenate([w, np.broadcast_to(weight, (*w.shape[:-1], len(pulls)))], axis=-1)
 
 
 def solve(problem: Problem | FormProblem, solver: Solver) -> Solved:
@@ -298,6 +343,7 @@ def solve(problem: Problem | FormProblem, solver: Solver) -> Solved:
     if problem.log:
         w = (1.0 if w is None else w) / y**2
     coarse = 1e-4 if not problem.least_squares else solver.tolerance
+    x, y, w = with_far_row(problem.prior, x, y, w)
     rows = kernel.fit_squares(
         x, y, w, problem.box, problem.linear, starts=solver.starts, tolerance=coarse, max_iter=solver.max_iter
     )
@@ -318,25 +364,25 @@ def _robust_starts(problem: Problem, z: Array, solver: Solver, *, search: bool) 
     them, and every exponent is scanned around the best: all roughly minimised.
     """
     delta, weights = float(problem.delta or DEFAULT_DELTA), _weights(problem)
-    model = newton.separable(problem.x, log=problem.log)
     limits = problem.lower, problem.upper
-    z = robust.narrow(model, problem.target, weights, z, *limits, delta, problem.gates)
+    model, target, pulled = with_prior(problem, problem.model, problem.target, weights, z)
+    z = robust.narrow(model, target, pulled, z, *limits, delta, problem.gates)
     if not search:
-        value = newton.minimise(model, problem.target, weights, z, *limits, delta=delta, max_iter=1).value
+        value = newton.minimise(model, target, pulled, z, *limits, delta=delta, max_iter=1).value
         return np.asarray(z[value <= kernel.PROMISING * value.min()])
     more = robust.robust_grid(
         problem.x, problem.y, weights, problem.box, problem.linear, delta, log=problem.log, most=solver.starts
     )
     both = np.concatenate([z, np.clip(more, *limits)])
     rough = newton.minimise(
-        model, problem.target, weights, both, *limits, delta=delta, gates=problem.gates, tolerance=1e-4, max_iter=40
+        model, target, pulled, both, *limits, delta=delta, gates=problem.gates, tolerance=1e-4, max_iter=40
     )
     order = np.argsort(rough.value, kind="stable")
     z = rough.z[order[rough.value[order] <= kernel.PROMISING * rough.value.min()]]
     m = problem.powers + 1
     z = z[robust.distinct(z[:, m:])][:ROBUST_FINALISTS]
     if problem.target.size <= SCANNED_RUNS:
-        scans = robust.profile_starts(model, problem.target, weights, z[0], *limits, delta, problem.gates)
+        scans = robust.profile_starts(model, target, pulled, z[0], *limits, delta, problem.gates)
         z = np.concatenate([z, scans])
     return z
 
@@ -355,6 +401,7 @@ def resolve(
     *,
     weights: Array | None = None,
     losses: Array | None = None,
+    means: Array | None = None,
 ) -> Solved:
     """
     Warm fits: the same problem with other weights or other losses, one row each.
@@ -369,6 +416,8 @@ def resolve(
         Weights per row, in place of the problem's.
     losses : array, shape (R, n), optional
         Losses per row, in place of the problem's.
+    means : array, shape (R,), optional
+        Mean of the prior per row, in place of the problem's.
 
     Returns
     -------
@@ -380,14 +429,16 @@ def resolve(
         target = problem.target if losses is None else (np.log(losses) if problem.log else losses)
         given = _weights(problem) if weights is None else weights
         tolerance = max(solver.tolerance, 1e-8)
-        return polish_form(problem, starts, target, given, tolerance=tolerance, max_iter=solver.max_iter)
+        options: dict[str, Any] = {"tolerance": tolerance, "max_iter": solver.max_iter, "means": means}
+        return polish_form(problem, starts, target, given, **options)
     if not problem.least_squares:
-        return _polish(problem, starts, weights, losses, solver)
+        return _polish(problem, starts, weights, losses, solver, means)
     m = problem.powers + 1
     y = problem.y if losses is None else losses
     w = problem.w if weights is None else weights
+    x, y, w = with_far_row(problem.prior, problem.x, y, w, means)
     return kernel.refine(
-        problem.x,
+        x,
         y,
         w,
         starts[:, m:],
@@ -402,13 +453,21 @@ WARM_TOLERANCE = 1e-7
 """Step in an exponent at which a warm refit ends: far below any interval's width."""
 
 
-def _polish(problem: Problem, z: Array, weights: Array | None, losses: Array | None, solver: Solver) -> Solved:
+def _polish(
+    problem: Problem,
+    z: Array,
+    weights: Array | None,
+    losses: Array | None,
+    solver: Solver,
+    means: Array | None = None,
+) -> Solved:
     """Newton steps at the final objective."""
     y = problem.target if losses is None else (np.log(losses) if problem.log else losses)
     w = weights if weights is not None else _weights(problem)
     warm = weights is not None or losses is not None
+    model, y, w = with_prior(problem, problem.model, y, w, z, means)
     out = newton.minimise(
-        newton.separable(problem.x, log=problem.log),
+        model,
         y,
         w,
         z,

@@ -247,16 +247,17 @@ def _forecast(fit: Fit, params: float, tokens: float, level: float) -> Forecast:
     from scipy.special import stdtrit
 
     free = sum(name not in fit.fixed for name in fit.surface.law.identifiable)
-    freedom = int((fit.runs.weight > 0).sum()) - free
+    # A prior is one more observation.
+    freedom = int((fit.runs.weight > 0).sum()) - free + len(fit.prior)
     if freedom < 1:
         msg = f"{len(fit.runs)} runs leave nothing to tell the noise from ({free} coefficients); add runs."
         raise IdentificationError(msg)
     quantile = float(stdtrit(freedom, 0.5 + level / 2))
     loss = float(fit.surface.loss(params, tokens))
-    if fit.objective.name == "squared" and set(fit.surface.law.columns) <= {"N", "D", "C"}:
+    if fit.objective.name == "squared" and not fit.prior and set(fit.surface.law.columns) <= {"N", "D", "C"}:
         ends = _refitted(fit, params, tokens, np.sqrt(fit.rss / freedom) * quantile)
     else:
-        sure = intervals(fit, "delta", level=level)
+        sure = intervals(fit, "profile" if fit.prior else "delta", level=level)
         ends = (float("nan"), float("nan")) if sure is None else sure.prediction(point=(params, tokens))
     budget = float(fit.surface.cost.flops(params, tokens))
     return Forecast(budget, params, tokens, loss, ends, (ends[1] - ends[0]) / (2 * quantile), level)

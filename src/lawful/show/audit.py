@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.forecasting.audit import Audit
+from lawful.forecasting.floors import Floors
 from lawful.forecasting.holdout import HeldOut
 from lawful.show.figures.axes import drawing, figure_of, new_axes, save_figures, style_axes
 from lawful.show.figures.palette import LIGHT, Palette, font_size
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 AUDIT_SCHEMA = "lawful.audit/1"
+FLOORS_SCHEMA = "lawful.floors/1"
 
 
 def audit_document(found: Audit) -> Document:
@@ -37,6 +39,30 @@ def audit_document(found: Audit) -> Document:
         }
     )
     return document
+
+
+def floors_document(found: Floors) -> Document:
+    """Return what ``lawful audit --fix`` prints (schema ``lawful.floors/1``); errors are fractions of the loss."""
+    document: Document = strict(
+        {
+            "schema": FLOORS_SCHEMA,
+            "law": found.law,
+            "coefficient": found.name,
+            "column": found.column,
+            "values": list(found.values),
+            "level": found.level,
+            "rows": [one.to_dict() for one in found.rows],
+            "notes": [note.to_dict() for note in found.notes],
+        }
+    )
+    return document
+
+
+def write_floors(folder: Path, found: Floors) -> None:
+    """Write ``floors.json`` and ``floors.csv``, one line per floor."""
+    rows = [one.to_dict() for one in found.rows]
+    write_columns(folder / "floors.csv", {name: np.array([line[name] for line in rows], object) for name in rows[0]})
+    write_document(folder / "floors.json", floors_document(found))
 
 
 def _row(score: HeldOut) -> Mapping[str, Any]:

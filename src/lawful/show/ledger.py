@@ -88,6 +88,7 @@ def entry_of(
             "settings": {
                 "objective": str(model.objective),
                 "fixed": dict(model.fixed),
+                **({"prior": {name: list(p.given) for name, p in model.prior.items()}} if model.prior else {}),
                 "bounds": {name: list(ends) for name, ends in model.solver.bounds.items()},
             },
             "coefficients": model.surface.coefficients,

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from lawful.core.cost import Cost
 from lawful.core.sheet import Sheet
+from lawful.decide.curves import CurveSpeedups
 from lawful.decide.deadweight import Deadweight, both_rates
 from lawful.decide.speedup import KINDS, Speedup
 from lawful.estimate.result import ONE_LAW
 from lawful.show.files.document import strict
 
 SPEEDUP_SCHEMA = "lawful.speedup/1"
+CURVES_SCHEMA = "lawful.speedup-curves/1"
 DEADWEIGHT_SCHEMA = "lawful.deadweight/1"
 
 
@@ -53,6 +57,29 @@ def speedup_document(found: Sequence[Speedup], *, level: float) -> dict[str, Any
     ]
     document: dict[str, Any] = strict({"schema": SPEEDUP_SCHEMA, "level": level, "speedups": rows})
     return document
+
+
+def curves_document(found: CurveSpeedups) -> dict[str, Any]:
+    """Return speed-ups of curves in compute as JSON types (schema ``lawful.speedup-curves/1``)."""
+    document: dict[str, Any] = strict(
+        {
+            "schema": CURVES_SCHEMA,
+            "level": found.level,
+            "baseline": found.baseline,
+            "exponent": {"value": found.exponent, "shared": found.shared, "sharing_p": _or_none(found.sharing_p)},
+            "floor": {"value": found.floor, "sd": found.floor_sd},
+            "paired": found.paired,
+            "freedom": found.freedom,
+            "speedups": [one.to_dict() for one in found.rows],
+            "baseline_best": list(found.baseline_best),
+            "notes": [note.to_dict() for note in found.notes],
+        }
+    )
+    return document
+
+
+def _or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def deadweight_document(found: Deadweight, cost: Cost) -> dict[str, Any]:

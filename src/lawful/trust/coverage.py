@@ -15,7 +15,7 @@ from lawful.core.typing import Array, BoolArray, Columns
 from lawful.core.validation import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit
-from lawful.estimate.solvers import Problem, prepare
+from lawful.estimate.solvers import Problem, problem_of
 from lawful.uncertainty import replicas as rp
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import linearise, working_variances
@@ -176,13 +176,16 @@ def coverage(
         msg = "Coverage is simulated from a fitted surface; fit with vpnls or approach3."
         raise UnsupportedError(msg)
     fit.surface.law.require_two_powers("Coverage")
+    if fit.prior:
+        msg = "Coverage is simulated from the runs alone, and this fit has a prior; fit it without a width in `fixed`."
+        raise UnsupportedError(msg)
     if repeats < 10 or draws < 0 or not 0 < level < 1:
         msg = (
             f"Coverage needs at least 10 repeats, no negative draws and a level between 0 and 1; "
             f"got {repeats}, {draws} and {level!r}."
         )
         raise UnsupportedError(msg)
-    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    problem = problem_of(fit)
     z = answer(fit, problem)
     targets = [check_budget(c) for c in budgets] or [BEYOND * float(fit.runs.C.max())]
     quantities = _quantities(fit, problem, targets)

@@ -15,7 +15,7 @@ from lawful.core.typing import Array
 from lawful.core.validation import check_budget
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit
-from lawful.estimate.solvers import prepare
+from lawful.estimate.solvers import problem_of
 from lawful.laws.surface import optimum_of
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.grounds import INDEPENDENT
@@ -129,7 +129,7 @@ def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int 
         msg = f"The dial needs at least 3 values of E, got {points}."
         raise UnsupportedError(msg)
     c = check_budget(budget)
-    problem = prepare(fit.runs, law, fit.objective, fit.solver.bounds, fit.fixed)
+    problem = problem_of(fit)
     if problem.lower[0] == problem.upper[0]:
         msg = f"{constant} is held fixed in this fit, so there is no dial to turn; fit it with {constant} free."
         raise UnsupportedError(msg)

@@ -17,7 +17,7 @@ from lawful.core.validation import check_draws
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import envelope_draws, isoflop_draws
 from lawful.estimate.result import Fit, FrontierFit, estimate_rows, surface_fit
-from lawful.estimate.solvers import prepare, resolve
+from lawful.estimate.solvers import prepare, problem_of, resolve
 from lawful.laws.law import FRONTIER_NAMES, terms_of
 from lawful.laws.surface import Optima, optimum_of, values_for
 from lawful.uncertainty.delta import answer
@@ -238,7 +238,7 @@ class Draws(Shown):
         """Bootstrap t: standard errors of the draws are those of their own linearisation."""
         fit = self._surface_fit()
         law, cost = fit.surface.law, fit.surface.cost
-        problem = prepare(fit.runs, law, fit.objective, fit.solver.bounds, fit.fixed)
+        problem = problem_of(fit)
 
         def error(at: Array, drawn: Sample) -> Array:
             linear = linearise(problem, at, weights=drawn.weights, losses=drawn.losses)
@@ -384,7 +384,8 @@ def extend(draws: Draws, more: int) -> Draws:
     parts = [{"coefficients": draws.coefficients, "frontier": draws.frontier}] if first else []
     for block in range(first // BLOCK, -(-stop // BLOCK)):
         start = block * BLOCK
-        rows = _refit(draws.fit, sampler.draw(start, start + BLOCK))
+        means = _prior_means(draws.fit, block, draws.seed)
+        rows = _refit(draws.fit, sampler.draw(start, start + BLOCK), means)
         wanted = slice(max(first - start, 0), stop - start)
         parts.append({kind: {name: v[wanted] for name, v in rows[kind].items()} for kind in rows})
     joined: dict[str, Any] = {
@@ -431,16 +432,31 @@ def left_out(fit: Fit | FrontierFit, codes: IntArray) -> Draws:
     return Draws(fit, "left out", 0, read["coefficients"], read["frontier"])
 
 
-def _refit(fit: Fit | FrontierFit, sample: Sample) -> dict[str, dict[str, Array]]:
-    """Coefficients and frontier of every row of weights or losses."""
+def _prior_means(fit: Fit | FrontierFit, block: int, seed: int) -> Array | None:
+    """Return the prior's mean in every draw of a block: an observation that a draw makes anew, as it does runs."""
+    if not fit.prior:
+        return None
+    ((_, prior),) = fit.prior.items()
+    rng = np.random.default_rng([seed, block, PRIOR_STREAM])
+    return np.maximum(prior.mean + prior.sd * rng.standard_normal(BLOCK), 0.0)
+
+
+PRIOR_STREAM = 1
+"""Draws of the prior are seeded apart, so that those of the runs stay what they are without one."""
+
+
+def _refit(fit: Fit | FrontierFit, sample: Sample, means: Array | None = None) -> dict[str, dict[str, Array]]:
+    """Coefficients and frontier of every row of weights or losses, and of the prior's mean where there is one."""
     if fit.surface is None:
         weight = np.empty(0) if sample.weights is None else sample.weights
         weight = weight if fit.used is None else weight[:, fit.used]
         rows = (isoflop_draws if fit.method == "approach2" else envelope_draws)(fit.basis, weight)
         return {"coefficients": {}, "frontier": rows}
-    pull = getattr(fit.solver, "prior", None)
+    pull = {**getattr(fit.solver, "prior", {}), **fit.prior}
     problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed, pull)
-    found = resolve(problem, answer(fit, problem), fit.solver, weights=sample.weights, losses=sample.losses)
+    found = resolve(
+        problem, answer(fit, problem), fit.solver, weights=sample.weights, losses=sample.losses, means=means
+    )
     values = problem.to_coefficients(found.z)
     values[~found.converged] = np.nan
     return _read(fit, values)

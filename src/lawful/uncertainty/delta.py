@@ -14,7 +14,7 @@ from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, estimate_rows, surface_fit
-from lawful.estimate.solvers import Problem, prepare
+from lawful.estimate.solvers import Problem, problem_of
 from lawful.uncertainty.linear import NOISES, Linearised, Spread, Working, linearise, work
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
 
@@ -66,7 +66,7 @@ class Delta(Shown):
     def problem(self) -> Problem:
         """The fit in solver units."""
         fit = self.fit
-        problem: Problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+        problem: Problem = problem_of(fit)
         return problem
 
     @cached_property
@@ -120,8 +120,6 @@ class Delta(Shown):
         NaN at both ends where the quantity has no finite value, and where the
         coefficient sits on a bound, at which a linearisation says nothing.
         """
-        from scipy.special import stdtrit
-
         law = self.fit.surface.law
         quantity = Quantity(name, budget, point)
         if name in law.names and name not in law.identifiable:
@@ -131,7 +129,7 @@ class Delta(Shown):
         at_bound = name in law.names and not self.linear.free[0, law.names.index(name)] and name not in self.fit.fixed
         if at_bound or not (np.isfinite(middle) and np.isfinite(spread.error[0])):
             return float("nan"), float("nan")
-        half = float(stdtrit(spread.freedom[0], 0.5 + level / 2)) * float(spread.error[0])
+        half = float(spread.reach(level)[0]) * float(spread.error[0])
         low, high = reported(quantity, law, np.array([middle - half, middle + half]))
         if name in law.names:
             least, most = law.bounds[name]

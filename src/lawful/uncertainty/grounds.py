@@ -17,7 +17,7 @@ from lawful.data.checkpoints import RUN_NAMES, curve_codes, named_among, row_cod
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit as free_fit
-from lawful.estimate.solvers import Problem, prepare
+from lawful.estimate.solvers import Problem, prepare, problem_of, with_far_row
 from lawful.laws.law import Law
 from lawful.uncertainty.lawtest import gap_labels
 from lawful.uncertainty.linear import NOISES, Linearised, Working, linearise, work
@@ -75,8 +75,9 @@ class Grounds(Record):
         The fit in solver units, copies left out.
     z : array, shape (1, q)
         Its answer.
-    freedom : int
-        Runs less coefficients that are not pinned, whether or not one of them sits on a bound.
+    freedom : float
+        Runs less coefficients that are not pinned, whether or not one of them sits on a bound; under a prior, the
+        degrees of freedom that it leaves.
     shared : Shared or None
         An error that runs share.
     copies : int
@@ -86,7 +87,7 @@ class Grounds(Record):
     law: Law
     problem: Problem
     z: Array
-    freedom: int
+    freedom: float
     shared: Shared | None
     copies: int
 
@@ -120,9 +121,19 @@ class Grounds(Record):
         if self.shared is not None:
             root = np.sqrt(metric)
             metric = root[:, None] * self.shared.metric * root
+        x = problem.x
+        if at.precision is not None:
+            # A prior is one more run, independent of the others.
+            weights = [float(at.precision[pull.at]) for pull in problem.prior]
+            x, y, _ = with_far_row(problem.prior, x, y, None)
+            if metric.ndim == 1:
+                metric = np.append(metric, weights)
+            else:
+                metric = np.pad(metric, (0, len(weights)))
+                metric[-len(weights) :, -len(weights) :] = np.diag(weights)
         lower, upper = problem.lower, problem.upper
         pins = tuple(float(lower[k]) if lower[k] == upper[k] else None for k in (1, 2))
-        design = Design(problem.x, y, metric, (float(lower[0]), float(upper[0])), (pins[0], pins[1]))
+        design = Design(x, y, metric, (float(lower[0]), float(upper[0])), (pins[0], pins[1]))
         return ExactProfile(design, problem.box, problem.centre, start=self.z[0, 3:])
 
     def rise(self, quantity: Quantity, cost: Any, level: float, noise: str) -> tuple[float, float, float]:
@@ -147,7 +158,7 @@ class Grounds(Record):
         if not (np.isfinite(ratio) and even / MOST_UNEVEN < ratio < even * MOST_UNEVEN):
             ratio, spread = even, spread._replace(freedom=at.freedom)
         freedom = min(float(spread.freedom[0]), float(self.freedom))
-        reach = float(stdtrit(freedom, 0.5 + level / 2))
+        reach = float(spread._replace(freedom=np.array([freedom])).reach(level)[0])
         return reach**2 * ratio * own, reach, freedom
 
     def ends(self, quantity: Quantity, cost: Any, rise: float) -> Ends:
@@ -231,14 +242,16 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
     first = first_of_copies(fit.runs)
     runs = fit.runs if first.size == len(fit.runs) else fit.runs.take(first)
     law = fit.surface.law.n_first
-    problem = prepare(runs, law, fit.objective, fit.solver.bounds, fit.fixed)
+    problem = problem_of(fit, runs, law)
     lower, upper = problem.lower[1:3], problem.upper[1:3]
     if ((lower != upper) & ((lower > 0) | np.isfinite(upper))).any():
         return None
     used = int(np.sum(runs.weight > 0))
-    freedom = used - int((problem.lower < problem.upper).sum())
+    freedom: float = used - int((problem.lower < problem.upper).sum())
     z = np.clip(problem.to_z(np.array([[fit.surface[name] for name in law.names]])), problem.lower, problem.upper)
     found = Grounds(law, problem, z, freedom, None, len(fit.runs) - first.size)
+    if fit.prior:
+        freedom = float(found.linear.freedom[0])
     exact = np.abs(found.linear.residual).max() <= ROUNDING * np.abs(problem.target).max() if freedom > 0 else True
     if exact:
         return None
@@ -268,7 +281,7 @@ def _unpinned(fit: Any, runs: Runs) -> Linearised | None:
 
     What a pin makes the law miss is no error that runs share.
     """
-    if not fit.fixed and not fit.solver.bounds:
+    if not fit.held and not fit.solver.bounds:
         return None
     law = fit.surface.law
     try:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from lawful.core.notes import Note
-from lawful.core.numbers import format_level
+from lawful.core.numbers import format_level, format_short
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_level
-from lawful.errors import UnsupportedError
+from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit, estimate_rows
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.delta import Delta, delta
@@ -33,6 +33,25 @@ CLOSED_FORM = {
     "delta": "linearised at the optimum, variance following the loss",
 }
 """Intervals that draw nothing, in words."""
+
+FEW = 12
+"""Runs up to which a law of one column gets Student's t: resampled rows of so few say little."""
+
+
+def is_closed(fit: Fit | FrontierFit) -> bool:
+    """
+    Whether a law of one column gets intervals in closed form: few runs, or a prior, which no resampled rows know of.
+
+    Examples
+    --------
+    >>> from lawful.forecasting.curve import fit_curve
+    >>> is_closed(fit_curve([1e18, 1e19, 1e20, 1e21], [3.52, 3.15, 2.85, 2.60]))
+    True
+    """
+    if fit.surface is None or fit.surface.law.profiles:
+        return False
+    return bool(fit.prior) or (len(fit.surface.law.columns) == 1 and len(fit.runs) <= FEW)
+
 
 NOWHERE: Interval = (float("nan"), float("nan"))
 
@@ -104,6 +123,9 @@ class Intervals(Shown):
     @property
     def sentence(self) -> str:
         """Where the intervals come from."""
+        if self.draws is None and is_closed(self.fit):
+            freedom = format_short(float(self._linear.linear.freedom[0]), 3)
+            return f"Intervals: Student's t on {freedom} degrees of freedom, linearised at the optimum, equal noise."
         if self.draws is None:
             return f"Intervals: {CLOSED_FORM[self.kind]}."
         failed = f", {self.draws.failed} failed" if self.draws.failed else ""
@@ -111,7 +133,7 @@ class Intervals(Shown):
 
     @cached_property
     def _linear(self) -> Delta:
-        return delta(self.fit)
+        return delta(self.fit, noise="equal" if is_closed(self.fit) else "trend")
 
     @cached_property
     def _noise(self) -> RunNoise:
@@ -290,10 +312,32 @@ def intervals(
                 return Intervals(fit, kind, level, notes=delta(fit).notes)
             rests = grounds(fit, cluster or AUTO)
             return Intervals(fit, kind, level, notes=rests.notes if rests else (), cluster=cluster or AUTO)
+        if is_closed(fit) and cluster in (None, AUTO, INDEPENDENT):
+            return _by_student(fit, level)
         kind = "within-budget" if cluster in (None, AUTO, INDEPENDENT) else "cluster"
     cluster = None if cluster in (AUTO, INDEPENDENT) else cluster
     drawn = bootstrap(fit, draws, scheme=kind, seed=seed, cluster=cluster)
     return Intervals(fit, drawn.scheme, level, drawn, drawn.notes)
+
+
+def _by_student(fit: Any, level: float) -> Intervals | None:
+    """
+    Student's t on n - p degrees of freedom with the estimated scale, linearised at the optimum.
+
+    Raises
+    ------
+    IdentificationError
+        If there are no more runs than coefficients, so that nothing tells the noise.
+    """
+    free = sum(name not in fit.fixed for name in fit.surface.law.identifiable)
+    used = int((fit.runs.weight > 0).sum())
+    if used - free + len(fit.prior) < 1:
+        msg = (
+            f"{used} runs leave nothing to tell the noise from ({free} coefficients); add runs, or say what is known "
+            f"of one (`fixed` E=1.6 or E=1.6±0.1)."
+        )
+        raise IdentificationError(msg)
+    return Intervals(fit, "delta", level, notes=delta(fit, noise="equal").notes)
 
 
 def of_draws(draws: Draws | None, level: float) -> Intervals | None:

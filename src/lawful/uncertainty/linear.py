@@ -55,6 +55,10 @@ class Linearised(NamedTuple):
         Mean of psi': the share of runs that Huber's loss counts in full (1 for squares).
     reducible : array, shape (R, n)
         Fitted loss above E, which a noise may grow with.
+    precision : array, shape (q,), or None
+        What priors add to the diagonal of ``slope W slope'``: the variance over their own.
+    told : float or None
+        Degrees of freedom of the variance, where a prior's weight has told both.
     """
 
     slope: Array
@@ -68,11 +72,25 @@ class Linearised(NamedTuple):
     variance: Array
     inliers: Array
     reducible: Array
+    precision: Array | None = None
+    told: float | None = None
 
     @property
     def freedom(self) -> Array:
-        """Degrees of freedom: runs less free coefficients, at least 1, shape (R,)."""
-        return np.asarray(np.maximum(self.runs - self.free.sum(axis=1), 1.0))
+        """Degrees of freedom: runs less free coefficients, less what a prior tells of them; at least 1, shape (R,)."""
+        if self.told is not None:
+            return np.full(len(self.free), self.told)
+        taken = self.free.sum(axis=1)
+        if self.precision is not None:
+            taken = taken - (self.inverse.diagonal(axis1=1, axis2=2) * self.precision).sum(axis=1)
+        return np.asarray(np.maximum(self.runs - taken, 1.0))
+
+    def prior_error(self, slope: Array) -> Array:
+        """Standard error that a prior's own width gives a quantity with this gradient, shape (R,)."""
+        if self.precision is None:
+            return np.zeros(len(self.free))
+        moved = (self.inverse @ slope[:, :, None])[:, :, 0]
+        return np.asarray(np.sqrt(self.variance * (moved**2 * self.precision).sum(axis=1)))
 
 
 def free_coefficients(problem: Problem, z: Array) -> BoolArray:
@@ -127,6 +145,13 @@ def linearise(
     # To first order dz = (S W S')^-1 S W e for errors e: everything else is read off this inverse. It is that of normal
     # equations, which an error bar of a few digits can afford and an estimate could not.
     gram = (slope * weight[:, None, :]) @ slope.transpose(0, 2, 1)
+    pulls = [pull for pull in problem.prior if pull.sd is not None]
+    precision = np.zeros(problem.lower.size) if pulls else None
+    for pull in pulls:
+        # A prior is one more observation, of weight s²/sd²; that of squares is known before the fit.
+        precision[pull.at] = pull.weight  # type: ignore[index]
+    if precision is not None:
+        gram = gram + np.diag(precision)
     inverse = inverse_spd(gram, free)
     # h_i = w_i s_i' (S W S')^-1 s_i, the share of run i in its own fitted value; they add up to the free coefficients.
     leverage = np.einsum("rqn,rqn->rn", slope, inverse @ slope) * weight
@@ -137,15 +162,26 @@ def linearise(
     width = delta if delta is not None else problem.delta
     if width is None:
         variance = (weight * residual**2).sum(axis=1) / freedom
+        told = None
+        if pulls and pulls[0].freedom is not None:
+            told = pulls[0].freedom
+            variance = np.full(len(z), pulls[0].weight * float(pulls[0].sd or 0.0) ** 2)
         ones = np.ones(len(z))
-        return Linearised(slope, inverse, weight, leverage, residual, residual, free, count, variance, ones, reducible)
+        parts = (slope, inverse, weight, leverage, residual, residual, free, count, variance, ones, reducible)
+        return Linearised(*parts, precision, told)
     width = np.broadcast_to(np.asarray(width, float), (len(z),))
     inliers, correction = _inliers(residual, weight, width, free.sum(axis=1))
     # A Newton step of an M-estimate is a least-squares step with psi(r)/mean(psi') in place of r, so pseudo-residuals
     # stand in for residuals in every formula below; the correction is Huber's (1981, section 7.6).
     pseudo = np.clip(residual, -width[:, None], width[:, None]) / inliers[:, None]
     variance = correction**2 * (weight * pseudo**2).sum(axis=1) / freedom
-    return Linearised(slope, inverse, weight, leverage, residual, pseudo, free, count, variance, inliers, reducible)
+    if precision is not None:
+        for pull in pulls:
+            precision[pull.at] = float(variance.mean()) / pull.sd**2  # type: ignore[operator]
+        gram = (slope * weight[:, None, :]) @ slope.transpose(0, 2, 1) + np.diag(precision)
+        inverse = inverse_spd(gram, free)
+    parts = (slope, inverse, weight, leverage, residual, pseudo, free, count, variance, inliers, reducible)
+    return Linearised(*parts, precision)
 
 
 def _inliers(residual: Array, weight: Array, width: Array, fitted: Array) -> tuple[Array, Array]:
@@ -204,17 +240,34 @@ class Spread(NamedTuple):
         Degrees of freedom of Student's t.
     ratio : array, shape (R,)
         Variance over that of the inverse Gram matrix alone: what a misfit is compared with.
+    known : array, shape (R,), or None
+        Part of ``error`` that a prior's width makes, which is known and needs no degrees of freedom.
     """
 
     error: Array
     freedom: Array
     ratio: Array
+    known: Array | None = None
+
+    def reach(self, level: float) -> Array:
+        """
+        Half the width of an interval in standard errors, shape (R,): Student's t, or the normal for a known part.
+
+        The half-widths of independent errors, each at its own quantile, add up in squares.
+        """
+        from scipy.special import ndtri, stdtrit
+
+        t: Array = np.asarray(stdtrit(self.freedom, 0.5 + level / 2), dtype=np.float64)
+        if self.known is None or not self.known.any():
+            return t
+        share = np.minimum((self.known / self.error) ** 2, 1.0)
+        return np.asarray(np.sqrt(t**2 * (1 - share) + float(ndtri(0.5 + level / 2)) ** 2 * share))
 
 
 def equal_noise(at: Linearised, slope: Array, _: Working | None = None) -> Spread:
     """Standard error where every run is equally noisy (variance inverse to its weight)."""
     form = np.einsum("rq,rqs,rs->r", slope, at.inverse, slope)
-    return Spread(np.sqrt(at.variance * form), at.freedom, at.variance)
+    return Spread(np.sqrt(at.variance * form), at.freedom, at.variance, at.prior_error(slope))
 
 
 class Working(NamedTuple):
@@ -273,6 +326,13 @@ def work(at: Linearised) -> Working:
     return Working(phi, np.maximum(full[:, k, k], (1.0 - MOST_LEVERAGE) ** 2 * phi), full, u, error, power)
 
 
+def level_work(at: Linearised) -> Working:
+    """Working model of equal noise: no trend is looked for."""
+    left = 1.0 - np.minimum(at.leverage, MOST_LEVERAGE)
+    none = np.zeros(len(left))
+    return Working(np.ones_like(left), left, None, np.zeros_like(left), none, none)
+
+
 SEEN_ROUNDS = 3
 
 
@@ -303,7 +363,11 @@ def trend_noise(at: Linearised, slope: Array, model: Working | None = None) -> S
     correction = at.variance * at.freedom / np.maximum((at.weight * at.pseudo**2).sum(axis=1), 1e-300)
     parts = share * model.phi
     total = parts.sum(axis=1)
-    variance = scale * total * correction
+    known = at.prior_error(slope)
+    if at.told is not None:
+        # The variance of a run is known with the prior's weight; the trend only spreads it over the runs.
+        scale, correction = at.variance * _mean_inverse(at, model), 1.0
+    variance = scale * total * correction + known**2
     with np.errstate(divide="ignore", invalid="ignore"):
         # d ln V/dgamma: the mean of ln phi's slope over the runs that this quantity listens to, less that over those
         # that s² does. A log variance on f degrees of freedom has variance 2/f, so the two uncertainties add in 2/df.
@@ -311,7 +375,13 @@ def trend_noise(at: Linearised, slope: Array, model: Working | None = None) -> S
         freedom = 2.0 / (2.0 / at.freedom + (lever * model.error) ** 2)
         ratio = variance / np.einsum("rq,rqs,rs->r", slope, at.inverse, slope)
     freedom = np.where(np.isfinite(freedom), np.maximum(freedom, 1.0), 1.0)
-    return Spread(np.sqrt(variance), freedom, ratio)
+    return Spread(np.sqrt(variance), freedom, ratio, known)
+
+
+def _mean_inverse(at: Linearised, model: Working) -> Array:
+    """Return the mean of r²/phi over that of r²: from the variance of equal runs to that of runs with phi = 1."""
+    square = at.weight * at.pseudo**2
+    return np.asarray((square / model.phi).sum(axis=1) / np.maximum(square.sum(axis=1), 1e-300))
 
 
 def unequal_noise(at: Linearised, slope: Array, model: Working | None = None) -> Spread:
@@ -331,12 +401,13 @@ def unequal_noise(at: Linearised, slope: Array, model: Working | None = None) ->
         # Residuals have covariance F = M phi M, so sum f_i r_i² has mean sum f_i F_ii and, for Gaussian errors, the
         # variance 2 sum f_i f_j F_ij²; Satterthwaite's degrees of freedom are twice the squared mean over the variance.
         cross = np.einsum("ri,rij,rj->r", form, model.full**2, form)
-    variance = (form * at.weight * at.pseudo**2).sum(axis=1)
+    known = at.prior_error(slope)
+    variance = (form * at.weight * at.pseudo**2).sum(axis=1) + known**2
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = (form * model.seen).sum(axis=1) ** 2 / cross
         ratio = variance / np.einsum("rq,rqs,rs->r", slope, at.inverse, slope)
     freedom = np.where(np.isfinite(freedom), np.maximum(freedom, 1.0), 1.0)
-    return Spread(np.sqrt(variance), freedom, ratio)
+    return Spread(np.sqrt(variance), freedom, ratio, known)
 
 
 FULL_HAT_RUNS = 400

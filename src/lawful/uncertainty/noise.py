@@ -11,7 +11,7 @@ from lawful.core.shown import Record
 from lawful.core.typing import Array, Interval
 from lawful.estimate.result import Fit
 from lawful.uncertainty.delta import Delta, delta
-from lawful.uncertainty.linear import work
+from lawful.uncertainty.linear import level_work, work
 
 CLIP = 2.5
 """Standard deviations at which residuals of robust fits count: a run that the fit does not follow is not its noise."""
@@ -109,7 +109,8 @@ def run_noise(source: Fit | Delta) -> RunNoise:
     """
     told = source if isinstance(source, Delta) else delta(source)
     at, problem = told.linear, told.problem
-    model = work(at)
+    # Few runs tell one variance and no trend of it.
+    model = level_work(at) if told.noise == "equal" else work(at)
     logs = np.log(at.reducible[0])
     weight = np.broadcast_to(at.weight, at.residual.shape)[0]
     used = weight > 0
@@ -120,6 +121,8 @@ def run_noise(source: Fit | Delta) -> RunNoise:
         size = np.sqrt(square[used].mean())
     else:
         size = np.sqrt((square * model.seen[0] / model.phi[0]).sum() / (model.seen[0] / model.phi[0])[used].sum())
+    if at.told is not None:
+        size = size if told.noise != "equal" else np.sqrt(at.variance[0])
     trend = model.trend[0]
     total = float(square.sum())
     return RunNoise(

@@ -16,7 +16,7 @@ from lawful.core.validation import check_level
 from lawful.errors import UnsupportedError
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit, surface_fit
-from lawful.estimate.solvers import Problem, prepare
+from lawful.estimate.solvers import FAR, Problem, problem_of
 from lawful.laws.law import Law
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds
@@ -299,13 +299,21 @@ def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Any:
     if noise not in NOISES:
         msg = f"Unknown noise {noise!r}; choose one of {', '.join(NOISES)}."
         raise UnsupportedError(msg)
-    problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+    problem = problem_of(fit)
     return problem if fit.surface.law.separable else problem.uncentred()
 
 
 def data_of(problem: Problem | FormProblem) -> Data:
     """One fit as the profiling engine takes it."""
     w = np.ones(problem.y.size) if problem.w is None else problem.w
+    pulls = [pull for pull in problem.prior if pull.sd is not None]
+    if pulls:
+        if isinstance(problem, FormProblem) or problem.log or problem.delta is not None:
+            msg = "The profile of a fit with a prior is that of least squares of the loss; use delta or bootstrap."
+            raise UnsupportedError(msg)
+        x = np.concatenate([problem.x, np.full((len(problem.x), len(pulls)), FAR)], axis=1)
+        y = np.append(problem.y, [pull.mean for pull in pulls])
+        return Data(x, y, np.append(w, [pull.weight for pull in pulls]), log=False, delta=None)
     delta = None if problem.delta is None else np.array([problem.delta])
     if isinstance(problem, FormProblem):
         return Data(problem.target[None], problem.target, w, problem.log, delta, problem.model)

@@ -12,7 +12,7 @@ from lawful.data.runs import Runs
 from lawful.data.values import distinct
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.estimate.solvers import Problem, prepare
+from lawful.estimate.solvers import Problem, problem_of
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import corrected_residuals, linearise
 
@@ -156,7 +156,7 @@ class Resampler:
         if fit.surface is None:
             msg = f"{fit.method} has no fitted losses to draw around; use rows or within-budget."
             raise UnsupportedError(msg)
-        problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed)
+        problem = problem_of(fit)
         self._fitted, self._residuals = self._around(problem, answer(fit, problem))
         self._log = problem.log
 

@@ -19,6 +19,7 @@ from lawful.core.objective import Objective
 from lawful.core.typing import AnyArray
 from lawful.data.runs import Runs
 from lawful.errors import InputError, LawfulError, UnsupportedError
+from lawful.estimate.priors import Prior
 from lawful.estimate.pulled import Coupled
 from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
@@ -30,7 +31,16 @@ from lawful.laws.formula import law as law_of
 from lawful.laws.law import Law
 from lawful.laws.laws import LAWS, catalogue, find_law
 from lawful.laws.surface import Surface
-from lawful.show.files.document import FIT_SCHEMA, check_scale, dumps, fit_document, is_sealed, sealed, strict
+from lawful.show.files.document import (
+    FIT_SCHEMA,
+    check_scale,
+    dumps,
+    fit_document,
+    is_sealed,
+    prior_block,
+    sealed,
+    strict,
+)
 from lawful.show.files.output import recover
 from lawful.show.files.place import is_document, write_whole
 from lawful.show.files.schema import mismatch
@@ -219,6 +229,7 @@ def provenance(analysis: Analysis, scale: Mapping[str, float]) -> Document:
         "solver": {"name": type(surface.solver).__name__, "options": options} if surface else None,
         "bounds": options.get("bounds"),
         "fixed": surface.fixed if surface else None,
+        "prior": prior_block(surface) if surface else None,
         "seed": draws.seed if draws else None,
         "scheme": analysis.sure.kind if analysis.sure else None,
         "level": analysis.level,
@@ -357,6 +368,7 @@ def _encode_fit(fit: AnyFit) -> Document:
         "solver": {"name": type(fit.solver).__name__, "options": asdict(fit.solver)},
         "value": fit.value,
         "fixed": fit.fixed,
+        "prior": prior_block(fit),
     }
 
 
@@ -382,6 +394,8 @@ def _decode_fit(document: Mapping[str, Any], runs: Runs) -> AnyFit:
         solver=_decode_solver(document["solver"], law),
         value=document["value"],
         fixed=_renamed(law, document["fixed"]),
+        # Files of 0.1.0 know no priors.
+        prior={name: Prior(**values) for name, values in (document.get("prior") or {}).items()},
         **common,
     )
 

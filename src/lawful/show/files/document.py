@@ -220,6 +220,8 @@ def fit_document(analysis: Analysis, *, scale: Mapping[str, float] | None = None
         else None,
         "coefficients": surface.surface.law.in_units(surface.surface.coefficients, **units) if surface else None,
         "exponents": fit.frontier.to_dict(),
+        "fixed": surface.fixed if surface else None,
+        "prior": prior_block(surface) if surface else None,
         "rss": surface.rss if surface else None,
         "n_runs": len(fit.runs),
         "status": fit.status.key,
@@ -233,6 +235,11 @@ def fit_document(analysis: Analysis, *, scale: Mapping[str, float] | None = None
     }
     result: Document = strict(document)
     return result
+
+
+def prior_block(fit: Fit) -> Document | None:
+    """Return the priors with a width as they stand in JSON; None where there are none."""
+    return {name: asdict(prior) for name, prior in fit.prior.items()} or None
 
 
 def average_block(average: Averaged | str | None) -> Document | None:
@@ -251,6 +258,8 @@ def unavailable_document(outcome: Unavailable) -> Document:
         "objective": None,
         "coefficients": None,
         "exponents": None,
+        "fixed": None,
+        "prior": None,
         "rss": None,
         "n_runs": outcome.n_runs,
         "status": Status.UNAVAILABLE.key,

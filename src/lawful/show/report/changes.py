@@ -25,7 +25,7 @@ from lawful.core.typing import Columns
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation, allocation_cells
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import estimates, meanings_of
+from lawful.estimate.result import Fit, estimates, meanings_of
 from lawful.show.figures.axes import add_legend, set_log_axis, style_axes, widen
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.frontier import AXIS_NAMES
@@ -161,10 +161,7 @@ def setting_sheet(changes: Changes) -> Sheet:
         _row("Objective", ["lines" if f is None else str(f.objective) for f in surfaces]),
         _row(
             "Held fixed",
-            [
-                "none" if f is None else ", ".join(f"{k} = {format_short(v)}" for k, v in f.fixed.items()) or "none"
-                for f in surfaces
-            ],
+            ["none" if f is None else ", ".join(_said_held(f)) or "none" for f in surfaces],
         ),
         _row("Intervals", [_said_intervals(a) for a in changes.analyses]),
         _row("Status", [a.fit.status.key.replace("_", " ") for a in changes.analyses]),
@@ -183,6 +180,12 @@ def _said_source(analysis: Analysis) -> str:
 
 def _said_check(saved: SavedFit) -> str:
     return "none" if saved.flagged is None else flagged_sentence(saved.flagged)
+
+
+def _said_held(fit: Fit) -> list[str]:
+    """Coefficients that were held or known with a width, in words."""
+    held = [f"{name} = {format_short(value)}" for name, value in fit.fixed.items()]
+    return held + [f"{name} = {prior.text}" for name, prior in fit.prior.items()]
 
 
 def _said_intervals(analysis: Analysis) -> str:

@@ -259,6 +259,8 @@ def card_facts(analysis: Analysis) -> list[Fact]:
             facts.append(
                 Fact("Held fixed", ", ".join(f"{name} = {format_short(value)}" for name, value in fit.fixed.items()))
             )
+        if fit.prior:
+            facts.append(Fact("Prior", ", ".join(f"{name} = {prior.text}" for name, prior in fit.prior.items())))
     facts += [Fact("Frontier", _digits(fit.frontier.to_dict())), Fact("Status", fit.status.key)]
     if draws is None:
         if analysis.sure is None:
