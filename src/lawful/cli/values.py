@@ -119,6 +119,19 @@ def parse_numbers(option: str, values: Sequence[str]) -> dict[str, float]:
     return {name: parse_number(f"{option} {name}", text) for name, text in parse_pairs(option, values).items()}
 
 
+def parse_amounts(option: str, values: Sequence[str] | None) -> dict[str, float]:
+    """
+    Read NAME=AMOUNT texts, amounts as people say them.
+
+    Examples
+    --------
+    >>> parse_amounts("--given", ["experts=16,tokens=2T"])
+    {'experts': 16.0, 'tokens': 2000000000000.0}
+    """
+    pairs = parse_pairs(option, split(values))
+    return {name: parse_positive(f"{option} {name}", text) for name, text in pairs.items()}
+
+
 def parse_number(what: str, text: str) -> float:
     """Read one finite number."""
     try:

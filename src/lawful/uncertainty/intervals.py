@@ -22,7 +22,7 @@ from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds
 from lawful.uncertainty.linear import corrected_residuals
 from lawful.uncertainty.noise import RunNoise, run_noise
 from lawful.uncertainty.profile import Profile, profile
-from lawful.uncertainty.quantity import Quantity
+from lawful.uncertainty.quantity import Quantity, columns_at
 from lawful.uncertainty.resample import SCHEMES
 
 KINDS = (*SCHEMES, "profile", "delta", "none")
@@ -121,7 +121,7 @@ class Intervals(Shown):
     def _profiles(self) -> dict[tuple[str, float | None], Profile]:
         return {}
 
-    def of(self, name: str, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Interval:
+    def of(self, name: str, *, budget: float | None = None, point: tuple[float, ...] | None = None) -> Interval:
         """
         Interval of a quantity; NaN at both ends where there is none.
 
@@ -152,7 +152,7 @@ class Intervals(Shown):
                 return self._linear.interval(name, self.level, budget=budget)
         return self._profiles[key].interval
 
-    def _at_point(self, point: tuple[float, float]) -> Interval:
+    def _at_point(self, point: tuple[float, ...]) -> Interval:
         """Interval of the loss of one model: exact where the profile is, linearised elsewhere."""
         rests = grounds(self.fit, self.cluster)
         surface = self.fit.surface
@@ -198,7 +198,7 @@ class Intervals(Shown):
         """Return the same at another level."""
         return self if level == self.level else replace(self, level=level)
 
-    def prediction(self, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Interval:
+    def prediction(self, *, budget: float | None = None, point: tuple[float, ...] | None = None) -> Interval:
         """
         Interval of the loss of one new run, its noise included.
 
@@ -224,7 +224,8 @@ class Intervals(Shown):
         if budget is not None:
             middle = float(self.fit.surface.optimum(budget).loss)
         else:
-            middle = float(self.fit.surface.loss(*(point or ())))
+            surface = self.fit.surface
+            middle = float(surface.law.loss(surface.coefficients, *columns_at(surface.law, point or (), surface.cost)))
         return noise.around(
             middle, self.of("loss" if point is None else "loss_at", budget=budget, point=point), self.level
         )
