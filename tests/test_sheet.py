@@ -26,8 +26,10 @@ from lawful.decide.constraints import Constraints, optimise
 from lawful.decide.indifference import indifference
 from lawful.design.plan import Plan, study_surface
 from lawful.design.rehearsal import check_plan
+from lawful.estimate.grouped import fit_groups
 from lawful.forecasting.bench import bench, simulated_sets
 from lawful.forecasting.forecast import forecast, score
+from lawful.forecasting.ranked import rank_laws
 from lawful.show.report.report import report_html
 from lawful.trust.coverage import coverage
 from lawful.trust.dial import asymptote_dial
@@ -76,6 +78,11 @@ def records(sweep: tuple[Any, Any], analysis: Any) -> dict[str, Any]:
         ),
         bench(simulated_sets()[:1], ["chinchilla"], kinds=["top quarter"]),
         predict_points(analysis, {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]}),
+        fit_groups({"web": runs, "code": runs.take(np.arange(len(runs)) % 2 == 0)}, by="data", share=["alpha"]),
+        rank_laws(
+            {"params": runs.N, "tokens": runs.D, "loss": runs.L},
+            ["loss = E + A/params^p", "loss = E + A/params^p + B/tokens^q"],
+        ),
     ]  # fmt: skip
     return {type(record).__name__: record for record in found}
 

@@ -98,6 +98,18 @@ def parse_pairs(option: str, values: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
+def parse_names(values: Sequence[str] | None) -> list[str]:
+    """
+    Read names, several to a text.
+
+    Examples
+    --------
+    >>> parse_names(["alpha, beta", "E"])
+    ['alpha', 'beta', 'E']
+    """
+    return [word.strip() for text in values or () for word in text.split(",") if word.strip()]
+
+
 def parse_pins(option: str, values: Sequence[str]) -> dict[str, float | str]:
     """
     Read NAME=NUMBER texts, or NAME=FORMULA of other coefficients.
