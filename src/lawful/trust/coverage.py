@@ -20,7 +20,7 @@ from lawful.estimate.solvers import Problem, prepare, resolve
 from lawful.uncertainty import replicas as rp
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import linearise, working_variances
-from lawful.uncertainty.quantity import Quantity, working_values
+from lawful.uncertainty.quantity import AT_BUDGET, AT_POINT, Quantity, working_values
 
 CLOSED_FORM = ("profile", "delta")
 
@@ -112,15 +112,25 @@ class Coverage(Shown):
         )
         level, heads = format_level(self.level), ("", *map(str, kinds))
         title = f"How often a {level} interval held over {self.repeats} simulated repeats of these runs."
+        law = self.fit.surface.law
+        in_logs = [w for w in dict.fromkeys(table["quantity"].tolist()) if Quantity(w, *_somewhere(w)).is_log(law)]
+        names = ", ".join("N*" if w == "params" else w for w in in_logs)
         logs = "Those of N*, A and B are of their logarithms."
+        if not law.two_powers:
+            logs = f"Those of {names} are of their logarithms." if in_logs else ""
         return (
             Sheet(title, (), heads, tuple(held), "", (said,)),
-            Sheet("Median width of the intervals.", (), heads, tuple(wide), "", (logs,)),
+            Sheet("Median width of the intervals.", (), heads, tuple(wide), "", (logs,) if logs else ()),
         )
 
     def _held(self, i: int) -> Cell:
         share, error = float(self.table["coverage"][i]), float(self.table["error"][i])
         return Cell(share, "rate", mark=abs(share - self.level) > TOLERANCE + 2 * error)
+
+
+def _somewhere(name: str) -> tuple[float | None, tuple[float, ...] | None]:
+    """A budget or a point, where a quantity needs one to be named."""
+    return (1.0 if name in AT_BUDGET else None), ((1.0, 1.0) if name == AT_POINT else None)
 
 
 def coverage(

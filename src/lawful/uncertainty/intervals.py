@@ -246,8 +246,8 @@ def intervals(
     Parameters
     ----------
     fit : Fit or FrontierFit
-        A frontier has no surface to profile or linearise, and gets a bootstrap within budgets;
-        so do laws of another form than Chinchilla's (``Law.profiles``).
+        A frontier has no surface to profile or linearise, and gets a bootstrap within budgets; so do laws of another
+        form than Chinchilla's (``Law.profiles``) in place of the profile. Any law can be linearised.
     kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
     level : float
     draws, seed
@@ -279,9 +279,9 @@ def intervals(
     if kind == "none":
         return None
     if kind in ("profile", "delta"):
+        if fit.surface is not None and kind == "delta":
+            return Intervals(fit, kind, level, notes=delta(fit).notes)
         if fit.surface is not None and fit.surface.law.profiles:
-            if kind == "delta":
-                return Intervals(fit, kind, level, notes=delta(fit).notes)
             rests = grounds(fit, cluster or AUTO)
             return Intervals(fit, kind, level, notes=rests.notes if rests else (), cluster=cluster or AUTO)
         kind = "within-budget" if cluster in (None, AUTO, INDEPENDENT) else "cluster"
