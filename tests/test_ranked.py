@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.analysis.ranked import rank_laws
 from lawful.cli.app import main
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.forecasting.ranked import rank_laws
 from lawful.laws.formula import QUANTITIES
 
 GOOD = "loss = E + A/params^p + B/tokens^q"

@@ -18,6 +18,7 @@ import pytest
 
 import lawful
 from lawful.analysis.predictions import predict_points
+from lawful.analysis.ranked import rank_laws
 from lawful.core.cost import Cost
 from lawful.core.render import columns, grid, html, markdown, page_rows, terminal, text
 from lawful.core.sheet import FORMATS, KINDS, Cell, Sheet, row
@@ -29,7 +30,6 @@ from lawful.design.rehearsal import check_plan
 from lawful.estimate.grouped import fit_groups
 from lawful.forecasting.bench import bench, simulated_sets
 from lawful.forecasting.forecast import forecast, score
-from lawful.forecasting.ranked import rank_laws
 from lawful.show.report.report import report_html
 from lawful.trust.coverage import coverage
 from lawful.trust.dial import asymptote_dial

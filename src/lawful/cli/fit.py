@@ -30,7 +30,7 @@ Laws = Annotated[
     typer.Option(
         "--law",
         metavar="LAW",
-        help=f"{o.LAW_HELP} Several are ranked by runs that are held out.",
+        help=o.LAW_HELP,
         rich_help_panel=o.FITTING,
     ),
 ]
@@ -148,7 +148,7 @@ def _rank(
             "semicolon); leave out --budget, --share and how one law is fitted."
         )
         raise UnsupportedError(msg)
-    from lawful.forecasting.ranked import rank_laws
+    from lawful.analysis.ranked import rank_laws
     from lawful.sources.read import load_columns
 
     with output.staged() as stage, working(f"Fitting {len(named)} laws", quiet=output.json):
