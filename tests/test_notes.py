@@ -20,6 +20,7 @@ from lawful.core.notes import NOTE_CODES, Note
 from lawful.core.objective import Objective
 from lawful.counting.compare import conventions
 from lawful.design.plan import study_surface
+from lawful.estimate.grouped import fit_groups
 from lawful.estimate.solvers import VarPro
 from lawful.forecasting import members
 from lawful.forecasting.ensemble import ensemble
@@ -283,6 +284,13 @@ def _(nats):
 @case("tied", {"beta": "alpha"}, {})
 def _(ties):
     return fitted(sweep(), fixed=ties).notes
+
+
+@case("shared", ["alpha"], [])
+def _(share):
+    table = {key: np.tile(column, 2) for key, column in sweep().items()}
+    both = {**table, "data": np.repeat(["web", "code"], 21)}
+    return fit_groups(both, by="data", share=share).notes if share else fitted(both).notes
 
 
 @case("pinned", {"E": 1.69}, {})

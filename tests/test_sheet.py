@@ -19,6 +19,7 @@ import pytest
 import lawful
 from lawful.analysis.influence import influence
 from lawful.analysis.predictions import predict_points
+from lawful.analysis.ranked import rank_laws
 from lawful.core.cost import Cost
 from lawful.core.render import columns, grid, html, markdown, page_rows, terminal, text
 from lawful.core.sheet import FORMATS, KINDS, Cell, Sheet, row
@@ -28,6 +29,7 @@ from lawful.decide.curves import speedup_curves
 from lawful.decide.indifference import indifference
 from lawful.design.plan import Plan, study_surface
 from lawful.design.rehearsal import check_plan
+from lawful.estimate.grouped import fit_groups
 from lawful.forecasting.bench import bench, simulated_sets
 from lawful.forecasting.floors import floors
 from lawful.forecasting.forecast import forecast, score
@@ -88,6 +90,11 @@ def records(sweep: tuple[Any, Any], analysis: Any) -> dict[str, Any]:
         bench(simulated_sets()[:1], ["chinchilla"], kinds=["top quarter"]),
         influence(fit, 1e23),
         predict_points(analysis, {"name": ["small", "large"], "N": [1e9, 7e9], "C": [1e21, 1e22]}),
+        fit_groups({"web": runs, "code": runs.take(np.arange(len(runs)) % 2 == 0)}, by="data", share=["alpha"]),
+        rank_laws(
+            {"params": runs.N, "tokens": runs.D, "loss": runs.L},
+            ["loss = E + A/params^p", "loss = E + A/params^p + B/tokens^q"],
+        ),
     ]  # fmt: skip
     return {type(record).__name__: record for record in found}
 

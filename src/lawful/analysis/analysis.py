@@ -136,14 +136,14 @@ class Analysis(AnalysisMethods, Shown):
     def allocation_sheets(self, allocations: Sequence[Allocation], *, level: float | None = None) -> tuple[Sheet, ...]:
         """Return decisions, each beside what Approach 2 would choose where that was priced."""
         surface = getattr(self.fit, "surface", None)
-        convention = (Cost() if surface is None else surface.cost).convention
+        usual = (Cost() if surface is None else surface.cost).convention
         interval = f"{format_level(self.level if level is None else level)} interval"
         return tuple(
             allocation_sheet(
                 one,
-                f"Budget {format_flops(one.budget)} ({convention}).",
+                budget_title(one, usual),
                 interval=interval,
-                beside=None if self.method == "approach2" else self.isoflop,
+                beside=None if self.method == "approach2" or one.priced is not None else self.isoflop,
             )
             for one in allocations
         )
@@ -178,6 +178,7 @@ class Analysis(AnalysisMethods, Shown):
         params: float | None = None,
         tokens_per_param: float | None = None,
         level: float | None = None,
+        **terms: Any,
     ) -> Allocation:
         """
         Spend another budget with the fit, draws and comparison of this analysis.
@@ -190,6 +191,8 @@ class Analysis(AnalysisMethods, Shown):
             Hold the model size, or the ratio, instead of taking the optimum.
         level : float, optional
             Coverage of the intervals; that of the analysis by default.
+        **terms
+            ``cost``, ``limits``, ``given`` and ``ranges`` of :func:`lawful.decide.allocate.allocate`.
 
         Returns
         -------
@@ -213,10 +216,12 @@ class Analysis(AnalysisMethods, Shown):
         """
         fit, at = self.fit, self.level if level is None else level
         if params is None and tokens_per_param is None:
-            best = allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth)
+            best = allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth, **terms)
             return _as_judged(best, self.judgement, fit.runs, self._pricing)
-        held = allocate(fit, budget, params=params, tokens_per_param=tokens_per_param, draws=self.sure, level=at)
-        if fit.surface is None:
+        held = allocate(
+            fit, budget, params=params, tokens_per_param=tokens_per_param, draws=self.sure, level=at, **terms
+        )
+        if fit.surface is None or held.priced is not None:
             return held
         lost = deadweight(fit, held, held.budget, level=at)  # type: ignore[arg-type]
         return replace(held, deadweight=replace(lost, of="fixed-params" if params is not None else "fixed-ratio"))
@@ -272,6 +277,16 @@ class Analysis(AnalysisMethods, Shown):
     def method(self) -> str:
         """Name of the method."""
         return self.fit.method
+
+
+def budget_title(one: Allocation, usual: str) -> str:
+    """Say which budget was spent, and how it is counted."""
+    if one.priced is None:
+        return f"Budget {format_flops(one.budget)} ({usual})."
+    own = one.priced.convention
+    spent = format_short(one.budget, 4) if own.startswith("cost = ") else format_flops(one.budget)
+    counted = one.priced.budget_6nd
+    return f"Budget {spent} ({own}{'' if counted is None else f'; 6ND of it is {format_scientific(counted)}'})."
 
 
 UNITS = {"params": "N", "tokens": "D"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,11 @@ from lawful.data.selection import Selection, open_table, select_rows
 from lawful.data.table import third_quantity
 from lawful.data.translate import worded
 from lawful.data.values import quantity_values, require_plausible, require_positive
+from lawful.decide.priced import Names, price_by
 from lawful.decide.token_cost import price_of
+from lawful.design.points import read_points
 from lawful.errors import IdentificationError
+from lawful.estimate.result import surface_fit
 from lawful.forecasting.averaged import averaged_forecasts
 from lawful.forecasting.forecast import Forecast
 from lawful.laws.surface import point_of
@@ -42,6 +45,10 @@ class Predictions(Shown):
         Of the mean loss at each point; NaN where the fit was saved without intervals.
     prediction : array, shape (n, 2)
         Of the loss of one new run, its noise included; NaN likewise.
+    convention : str
+        How the budgets are counted.
+    columns_read : mapping of str to array, shape (n,)
+        What a law of other columns read; empty for a law of N, D and C.
 
     Examples
     --------
@@ -61,6 +68,8 @@ class Predictions(Shown):
     loss: Array
     interval: Array
     prediction: Array
+    convention: str = "C = 6ND"
+    columns_read: Mapping[str, Array] = field(default_factory=dict)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns that were given, with the predicted loss and both intervals behind them."""
@@ -71,22 +80,19 @@ class Predictions(Shown):
 
     def sheets(self) -> tuple[Sheet]:
         """Return one line per run."""
+        first = {"N": (self.params, "count"), "D": (self.tokens, "count"), "C": (self.budget, "flops")}
+        if self.columns_read:
+            first = {name: (values, "count") for name, values in self.columns_read.items()}
+            first |= {} if np.isnan(self.budget).any() else {"cost": (self.budget, "flops")}
         rows = tuple(
             row(
-                Cell(n, "count"),
-                Cell(d, "count"),
-                Cell(c, "flops"),
-                Cell(loss, "nats", *ends),
-                Cell(loss, "nats", *new),
+                *(Cell(float(values[i]), kind) for values, kind in first.values()),
+                Cell(float(self.loss[i]), "nats", *self.interval[i].tolist()),
+                Cell(float(self.loss[i]), "nats", *self.prediction[i].tolist()),
             )
-            for n, d, c, loss, ends, new in zip(
-                *(values.tolist() for values in (self.params, self.tokens, self.budget, self.loss)),
-                self.interval.tolist(),
-                self.prediction.tolist(),
-                strict=True,
-            )
+            for i in range(self.loss.size)
         )
-        heads = ("N", "D", "C", "loss", "one new run")
+        heads = (*first, "loss", "one new run")
         said = f"Predicted losses, with {self.level:.0%} intervals of the law and of one new run."
         return (Sheet(said, (), heads, rows, "", (), ()),)
 
@@ -98,6 +104,7 @@ def predict_points(
     columns: Mapping[str, str] | None = None,
     select: Selection | None = None,
     level: float | None = None,
+    cost: str | None = None,
 ) -> Predictions:
     """
     Predict the loss of every run of a table.
@@ -113,6 +120,8 @@ def predict_points(
         As in :func:`lawful.read_runs`.
     level : float, optional
         Of both intervals; that of the analysis by default.
+    cost : str, optional
+        What a run costs, a formula of the columns that the law reads, in place of that count of FLOPs.
 
     Returns
     -------
@@ -140,8 +149,12 @@ def predict_points(
     at = analysis.level if level is None else check_level(level)
     data, header, source = load_columns(table)
     opened = open_table(data, source, header)
+    if not surface.law.predicts and not select:
+        return _of_columns(analysis, opened.columns, columns or {}, cost, at)
     roles = recognise_points(opened.keys, opened.header, columns, words=worded(opened))
     kept = select_rows(opened, roles, select or {})
+    if cost is not None or not surface.law.predicts:
+        return _of_columns(analysis, kept.columns, columns or {}, cost, at)
     given = {quantity: quantity_values(key, kept.columns[key], kept.row) for quantity, key in roles.items()}
     require_positive({roles[quantity]: values for quantity, values in given.items()}, kept.row)
     if len(given) < 3:
@@ -162,6 +175,39 @@ def predict_points(
         np.asarray(surface.loss(N, D), float),
         nowhere if sure is None else np.array([sure.of("loss_at", point=pair) for pair in pairs]),
         nowhere if sure is None else np.array([sure.prediction(point=pair) for pair in pairs]),
+        price_of(analysis.fit).convention,
+    )
+
+
+def _of_columns(
+    analysis: Analysis, table: Mapping[str, AnyArray], renamed: Mapping[str, str], cost: str | None, level: float
+) -> Predictions:
+    """Predict rows of a law that reads any columns, or that are priced by a formula."""
+    fit = surface_fit(analysis.fit, " to predict a loss")
+    law, names = fit.surface.law, Names.of(fit)
+    given = {**table, **{quantity: table[column] for quantity, column in renamed.items() if column in table}}
+    points = read_points(given, "runs to predict")
+    price = price_by(fit, cost, names)
+    read = dict.fromkeys((*law.columns, *(sorted(price.columns) if cost else ())))
+    values = {c: points.column(names.shown.get(c, c) if names.shown.get(c, c) in given else c) for c in read}
+    loss: Array = np.asarray(law.loss(fit.surface.coefficients, *(values[c] for c in law.columns)))
+    rows = list(zip(*(values[c].tolist() for c in law.columns), strict=True))
+    sure = None if analysis.sure is None else analysis.sure.at_level(level)
+    nowhere = np.full((loss.size, 2), np.nan)
+    unknown = np.full(loss.size, np.nan)
+    spent = np.asarray(price.of(values)) if price.columns <= set(values) else unknown
+    return Predictions(
+        analysis,
+        level,
+        table,
+        values.get("N", unknown),
+        values.get("D", unknown),
+        spent,
+        loss,
+        nowhere if sure is None else np.array([sure.of("loss_at", point=at) for at in rows]),
+        nowhere if sure is None else np.array([sure.prediction(point=at) for at in rows]),
+        price.convention,
+        {names.shown.get(c, c): values[c] for c in read},
     )
 
 

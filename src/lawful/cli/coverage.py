@@ -48,7 +48,7 @@ def coverage(
     from lawful.trust.coverage import coverage as simulate_coverage
 
     with output.answering("coverage") as answer, working("Simulating repeats", quiet=output.json) as tell:
-        fit: Any = fit_runs(reading.read(runs), **asked)
+        fit: Any = fit_runs(reading.for_law(fitting.law).read(runs, ()), **asked)
         found = simulate_coverage(
             fit,
             repeats,

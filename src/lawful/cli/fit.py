@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
 from lawful.cli.splice import Without
 from lawful.cli.terminal import WRITING, say, working
-from lawful.errors import IdentificationError, InputError
+from lawful.errors import IdentificationError, InputError, UnsupportedError
 
 if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
     from lawful.analysis.analysis import Analysis
@@ -22,13 +25,50 @@ if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
     from lawful.data.runs import Runs
 
 
+Laws = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--law",
+        metavar="LAW",
+        help=o.LAW_HELP,
+        rich_help_panel=o.FITTING,
+    ),
+]
+LawFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--laws", metavar="FILE", help="Laws to rank, one a line; bounds behind a semicolon.", rich_help_panel=o.FITTING
+    ),
+]
+RunCost = Annotated[
+    str | None,
+    typer.Option(
+        "--cost",
+        metavar="FORMULA",
+        help="What orders the runs of ranked laws. Default: FLOPs.",
+        rich_help_panel=o.FITTING,
+    ),
+]
+RankedPoints = Annotated[
+    str | None,
+    typer.Option(
+        "--points", metavar="TABLE", help="Predict these by the mean of the best three laws.", rich_help_panel=o.FITTING
+    ),
+]
+
+
 def fit(
     runs: o.RunsPath,
     *,
     budget: o.Budgets = None,
     reading: o.Reading,
     by: o.By = None,
-    fitting: o.Fitting,
+    share: o.Share = None,
+    law: Laws = None,
+    laws: LawFile = None,
+    cost: RunCost = None,
+    points: RankedPoints = None,
+    fitting: Annotated[o.Fitting, Without("law")],
     window: o.Window = "auto",
     sampling: o.Sampling,
     scale: o.Scale = None,
@@ -45,16 +85,108 @@ def fit(
       lawful fit runs.csv --law skaling --budget 3.8e25
       lawful fit runs.csv --columns params=my_n,tokens=my_d --out result
       lawful fit runs.csv --by experiment --json
+      lawful fit runs.csv --by experiment --share alpha,beta
+      lawful fit runs.csv --law 'loss = E + A/params^p' --law skaling --law chinchilla --points next.csv
       lawful fit runs.csv --check --budget '30 days on 1024 h100'
     """
+    named = _named(law, laws)
+    if len(named) > 1:
+        _rank(runs, named, (cost, by, points), (fitting, budget, share), reading, output)
+        return
+    if cost is not None or points is not None:
+        msg = "--cost and --points belong to several laws, which are ranked: give --law more than once, or --laws FILE."
+        raise UnsupportedError(msg)
+    fitting = replace(fitting, law=named[0][0]) if named else fitting
     asked = {**fitting.words(), **sampling.words(), "budgets": values.parse_budgets(budget), "window": window}
     # An unavailable group is told under the method's name; the fit itself is what `analyse` makes of auto.
-    named, asked["method"] = asked["method"], fitting.method.value
+    method, asked["method"] = asked["method"], fitting.method.value
     units, reading = o.parse_scale(scale), reading.for_law(fitting.law)
-    if by is None:
-        _fit_one(runs, reading, named, asked, units, output)
+    if share is not None:
+        _fit_shared(runs, by, values.parse_names(share), reading, {**asked, "method": method}, units, output)
+    elif by is None:
+        _fit_one(runs, reading, method, asked, units, output)
     else:
-        _fit_groups(runs, by, reading, named, asked, units, output)
+        _fit_groups(runs, by, reading, method, asked, units, output)
+
+
+def _named(law: list[str] | None, file: Path | None) -> list[tuple[str, dict[str, tuple[float, float]]]]:
+    """Return laws with their bounds, in the order given: those of --law, then those of the file, one a line."""
+    found: list[tuple[str, dict[str, tuple[float, float]]]] = [(text, {}) for text in law or ()]
+    if file is None:
+        return found
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"Cannot read the laws in {str(file)!r} ({error}); give a text file with one law a line."
+        raise InputError(msg) from None
+    for line in lines:
+        text, _, box = line.partition(";")
+        if text.strip() and not text.lstrip().startswith("#"):
+            found.append((text.strip(), values.parse_ranges("--laws", [box.strip()]) if box.strip() else {}))
+    if not found:
+        msg = (
+            f"{str(file)!r} names no law; write one a line, bounds behind a semicolon: loss = E + A/params^p; p=0.1:1."
+        )
+        raise InputError(msg)
+    return found
+
+
+def _rank(
+    path: Sequence[str],
+    named: Sequence[tuple[str, dict[str, tuple[float, float]]]],
+    where: tuple[str | None, str | None, str | None],
+    other: tuple[o.Fitting, Any, Any],
+    reading: o.Reading,
+    output: o.Output,
+) -> None:
+    """Rank laws by runs that were held out, and predict a table by the mean of the best three."""
+    fitting, budget, share = other
+    (cost, by, points), plain = where, o.Fitting()
+    if budget is not None or share is not None or fitting != plain:
+        msg = (
+            "Several laws are ranked by least squares, each within its own bounds (--laws FILE has them behind a "
+            "semicolon); leave out --budget, --share and how one law is fitted."
+        )
+        raise UnsupportedError(msg)
+    from lawful.analysis.ranked import rank_laws
+    from lawful.sources.read import load_columns
+
+    with output.staged() as stage, working(f"Fitting {len(named)} laws", quiet=output.json):
+        table = _kept(load_columns(path)[0], reading)
+        texts, boxes = [text for text, _ in named], [box for _, box in named]
+        found = rank_laws(table, texts, cost=cost, by=by, bounds=boxes)
+        document = found.to_dict()
+        rows = load_columns(points)[0] if points is not None else None
+        predicted = None if rows is None else {**rows, "predicted_loss": found.predict(rows)}
+        if predicted is not None:
+            document["predicted"] = predicted["predicted_loss"].tolist()
+        if stage is not None:
+            from lawful.show.files.bundle import write_columns, write_document
+
+            if predicted is not None:
+                write_columns(stage / "predicted.csv", predicted)
+            write_document(stage / "laws.json", document)
+    output.give(lambda: document, lambda: (*found.sheets(), *_predicted_lines(predicted)))
+
+
+def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
+    """Rows that --select keeps; other options of reading speak of one law's quantities."""
+    from lawful.data.selection import open_table, select_rows
+
+    asked = reading.words()
+    given = [name for name in ("columns", "weights", "as_is", "best_of_cell", "where", "drop") if asked[name]]
+    if given or reading.check:
+        msg = f"Several laws name the columns of the table themselves; leave out --{(given or ['check'])[0]}."
+        raise UnsupportedError(msg.replace("_", "-"))
+    if not asked["select"]:
+        return table
+    return select_rows(open_table(table, "table", None), {}, asked["select"]).columns
+
+
+def _predicted_lines(predicted: Mapping[str, Any] | None) -> list[str]:
+    if predicted is None:
+        return []
+    return ["Mean of the best laws: " + ", ".join(f"{v:.5g}" for v in predicted["predicted_loss"].tolist())]
 
 
 def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[Analysis, tuple[Move, ...]]:
@@ -143,6 +275,47 @@ def _fit_groups(
             write_groups(stage, by, outcomes, scale=units, with_figures=output.with_figures, more=more)
     output.give(
         lambda: {**groups_document(by, outcomes, scale=units), **more}, lambda: group_sheets(by, outcomes, scale=units)
+    )
+
+
+def _fit_shared(
+    path: Sequence[str],
+    by: str | None,
+    share: Sequence[str],
+    reading: o.Reading,
+    asked: Mapping[str, Any],
+    units: Mapping[str, float],
+    output: o.Output,
+) -> None:
+    """Fit groups together, with the coefficients that they share."""
+    if by is None:
+        msg = "--share names coefficients that groups share; say which column tells the groups apart with --by."
+        raise UnsupportedError(msg)
+    if reading.check or asked["intervals"] not in (None, "rows") or asked["method"] not in ("vpnls", "approach3"):
+        msg = (
+            "--share fits all groups together and resamples their rows; leave out --check, other --intervals and "
+            "methods without a surface."
+        )
+        raise UnsupportedError(msg)
+    from lawful.analysis.compare import group_sheets
+    from lawful.analysis.groups import analyse_groups
+    from lawful.show.files.document import groups_document
+    from lawful.sources.read import read_groups
+
+    kept = ("law", "objective", "fixed", "bounds", "budgets", "draws", "level", "seed")
+    with output.staged() as stage, working(f"Fitting groups of {by} together", quiet=output.json) as tell:
+        groups = read_groups(path, by=by, **reading.words(), needs=())
+        how = {name: asked[name] for name in kept}
+        sharing, outcomes = analyse_groups(groups, by=by, share=share, **how, progress=tell)
+        more = {"shared": sharing.to_dict()}
+        if stage is not None:
+            from lawful.show.files.bundle import write_groups
+
+            say(tell, WRITING)
+            write_groups(stage, by, outcomes, scale=units, with_figures=output.with_figures, more=more)
+    output.give(
+        lambda: {**groups_document(by, outcomes, scale=units), **more},
+        lambda: (*sharing.sheets(), *group_sheets(by, outcomes, scale=units)),
     )
 
 

@@ -98,6 +98,15 @@ By = Annotated[
     str | None,
     typer.Option("--by", metavar="COLUMN", help="Take each group of this column on its own.", rich_help_panel=DATA),
 ]
+Share = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--share",
+        metavar="NAME,NAME,...",
+        help="With --by: coefficients that the groups share; the others are each group's own.",
+        rich_help_panel=FITTING,
+    ),
+]
 LevelOrSaved = Annotated[
     float | None,
     typer.Option("--level", help="Level of the intervals; that of the fit by default.", rich_help_panel=UNCERTAINTY),

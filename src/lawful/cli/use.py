@@ -73,6 +73,35 @@ Sizes = Annotated[
     str | None,
     typer.Option("--sizes", metavar="N,N,...", help="Allowed model sizes.", rich_help_panel=CONSTRAINTS),
 ]
+PRICE = "Price and limits"
+OwnCost = Annotated[
+    str | None,
+    typer.Option(
+        "--cost",
+        metavar="FORMULA",
+        help="What a run costs, in columns of the law: '6*active*tokens'. Default: FLOPs.",
+        rich_help_panel=PRICE,
+    ),
+]
+Limits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit", metavar="CONDITION", help="What a run must respect: 'active*experts <= 1e11'.", rich_help_panel=PRICE
+    ),
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--given", metavar="COLUMN=X", help="Hold a column: experts=16.", rich_help_panel=PRICE),
+]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--range",
+        metavar="COLUMN=LOW:HIGH",
+        help="Where a column may lie. Default: as sampled; sizes and tokens anywhere.",
+        rich_help_panel=PRICE,
+    ),
+]
 
 
 def predict(
@@ -82,6 +111,8 @@ def predict(
     tokens: OneTokens = None,
     budget: OneBudget = None,
     points: Points = None,
+    cost: OwnCost = None,
+    given: Given = None,
     reading: Annotated[o.Reading, Without("weights", "check")],
     level: o.LevelOrSaved = None,
     output: Annotated[o.Output, Without("figures")],
@@ -97,14 +128,15 @@ def predict(
       lawful predict result/fit.json --params 7B --tokens 2T
       lawful predict hestness/fit.json --tokens 2T
       lawful predict result/fit.json --points candidates.csv --out predicted
+      lawful predict moe/fit.json --params 1B --tokens 1T --given num_experts=16
     """
     if points is not None:
-        if params or tokens or budget:
-            msg = "--points has the params and tokens of every run; leave --params, --tokens and --budget out."
+        if params or tokens or budget or given:
+            msg = "--points has the columns of every run; leave --params, --tokens, --budget and --given out."
             raise UnsupportedError(msg)
-        _predict_table(fit, points, reading, level, output)
+        _predict_table(fit, points, reading, level, cost, output)
         return
-    if params is None and tokens is None and budget is None:
+    if params is None and tokens is None and budget is None and not given:
         msg = "A run has parameters and tokens; give --params and --tokens, or a table with --points."
         raise UnsupportedError(msg)
     reading.needs_table("--points")
@@ -116,11 +148,14 @@ def predict(
     from lawful.show.files.document import predict_document
 
     with output.answering("predict") as answer:
-        document = predict_document(load(fit, budgets=()), size, data, budget=spent, level=level)
+        held, loaded = values.parse_amounts("--given", given), load(fit, budgets=())
+        document = predict_document(loaded, size, data, budget=spent, level=level, cost=cost, given=held)
         answer(lambda: document, lambda: [predict_sentence(document)])
 
 
-def _predict_table(fit: str, points: str, reading: o.Reading, level: float | None, output: o.Output) -> None:
+def _predict_table(
+    fit: str, points: str, reading: o.Reading, level: float | None, cost: str | None, output: o.Output
+) -> None:
     """Predict every run of a table, and write the table again with what was predicted."""
     values.check_level(level)
     from lawful.analysis.predictions import predict_points
@@ -130,9 +165,8 @@ def _predict_table(fit: str, points: str, reading: o.Reading, level: float | Non
 
     asked = reading.words()
     with output.staged() as stage, working("Predicting", quiet=output.json):
-        found = predict_points(
-            load(fit, budgets=()), points, columns=asked["columns"], select=asked["select"], level=level
-        )
+        where = {"columns": asked["columns"], "select": asked["select"]}
+        found = predict_points(load(fit, budgets=()), points, **where, level=level, cost=cost)
         if stage is not None:
             write_columns(stage / "predicted.csv", found.columns())
             write_document(stage / "predict.json", predictions_document(found))
@@ -154,6 +188,10 @@ def allocate(
     inference_tokens: InferenceTokens = None,
     inference_mfu: InferenceMfu = None,
     sizes: Sizes = None,
+    cost: OwnCost = None,
+    limit: Limits = None,
+    given: Given = None,
+    range_: Ranges = None,
     level: o.LevelOrSaved = None,
     output: Annotated[o.Output, Without("figures")],
 ) -> None:
@@ -170,6 +208,7 @@ def allocate(
       lawful allocate result/fit.json --budget '$5M' --price 2.5
       lawful allocate result/fit.json --budget 1e24 --unique-tokens 500B
       lawful allocate result/fit.json --loss 2.1 --inference-tokens 10T --sizes 7B,13B,70B
+      lawful allocate moe/fit.json --budget 1e24 --cost '6*active*tokens' --limit 'active*experts <= 1e11'
     """
     held = {
         "params": values.parse_optional("--params", params),
@@ -179,23 +218,43 @@ def allocate(
         msg = "--params and --tokens-per-param both fix the choice; give one of them."
         raise UnsupportedError(msg)
     values.check_level(level)
-    goal, cost = values.parse_optional("--loss", loss), spending.cost()
+    goal, hardware = values.parse_optional("--loss", loss), spending.cost()
     budgets = _budgets(budget, days, count, goal, spending)
     rules = _constraints(sizes, min_tokens_per_param, unique_tokens, inference_tokens, inference_mfu)
+    terms = _terms(cost, limit, given, range_)
+    if terms and (goal is not None or rules != _constraints(None, None, None, None, None)):
+        msg = (
+            "--cost, --limit, --given and --range state the price and the limits themselves; write the other "
+            "constraints as --limit or --given, or leave these out."
+        )
+        raise UnsupportedError(msg)
     from lawful.show.choices import allocate_document_with, choices_sheets
     from lawful.show.files.artifact import load
 
     with output.answering("allocate") as answer:
         analysis = load(fit, budgets=())
         at = analysis.level if level is None else level
-        made = [analysis.allocate(c, **held, level=at) for c in budgets]
-        found = _constrained(analysis, budgets, goal, rules, cost)
-        in_money = spending.gpu is not None or values.any_spoken(budget)
-        shown: dict[str, Any] = {"level": at, "cost": cost if in_money else None, "count": count}
+        made = [analysis.allocate(c, **held, level=at, **terms) for c in budgets]
+        found = _constrained(analysis, budgets, goal, rules, hardware)
+        in_money = (spending.gpu is not None or values.any_spoken(budget)) and cost is None
+        shown: dict[str, Any] = {"level": at, "cost": hardware if in_money else None, "count": count}
         answer(
             lambda: allocate_document_with(analysis, made, found, **shown),
             lambda: choices_sheets(analysis, made, found, **shown),
         )
+
+
+def _terms(
+    cost: str | None, limits: list[str] | None, given: list[str] | None, ranges: list[str] | None
+) -> dict[str, Any]:
+    """Return the price and the limits of a run as Python takes them; nothing where none were given."""
+    told: dict[str, Any] = {
+        "cost": cost,
+        "limits": limits or (),
+        "given": values.parse_amounts("--given", given),
+        "ranges": values.parse_ranges("--range", ranges),
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _budgets(

@@ -98,6 +98,18 @@ def parse_pairs(option: str, values: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
+def parse_names(values: Sequence[str] | None) -> list[str]:
+    """
+    Read names, several to a text.
+
+    Examples
+    --------
+    >>> parse_names(["alpha, beta", "E"])
+    ['alpha', 'beta', 'E']
+    """
+    return [word.strip() for text in values or () for word in text.split(",") if word.strip()]
+
+
 def parse_pins(option: str, values: Sequence[str]) -> dict[str, float | str]:
     """
     Read NAME=NUMBER texts, NAME=NUMBER±WIDTH, or NAME=FORMULA of other coefficients.
@@ -157,6 +169,19 @@ MOST_FLOORS = 200
 def parse_numbers(option: str, values: Sequence[str]) -> dict[str, float]:
     """Read NAME=NUMBER texts."""
     return {name: parse_number(f"{option} {name}", text) for name, text in parse_pairs(option, values).items()}
+
+
+def parse_amounts(option: str, values: Sequence[str] | None) -> dict[str, float]:
+    """
+    Read NAME=AMOUNT texts, amounts as people say them.
+
+    Examples
+    --------
+    >>> parse_amounts("--given", ["experts=16,tokens=2T"])
+    {'experts': 16.0, 'tokens': 2000000000000.0}
+    """
+    pairs = parse_pairs(option, split(values))
+    return {name: parse_positive(f"{option} {name}", text) for name, text in pairs.items()}
 
 
 def parse_number(what: str, text: str) -> float:

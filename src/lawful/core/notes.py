@@ -101,6 +101,7 @@ NOTE_CODES: dict[str, str] = {
     "robust": "Squares would be led by a few runs, so a robust objective was taken.",
     "set_aside": "Rows were set aside, each with a reason.",
     "several_experiments": "The table holds several experiments that were fitted as one.",
+    "shared": "Groups of runs share coefficients at the user's request; their price is told.",
     "shared_error": "Runs share an error, which the intervals allow for.",
     "tied": "Coefficients were tied to each other at the user's request.",
     "tied_checkpoints": "Repeated checkpoints leave the loss of some points open.",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from lawful.core.shown import Shown
 from lawful.core.typing import Interval
 from lawful.core.validation import check_budget, is_positive
 from lawful.decide.deadweight import Deadweight, deadweight
+from lawful.decide.priced import price_by
+from lawful.decide.spending import Bought, buy
+from lawful.decide.token_cost import TokenCost, price_of
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.surface import Surface
@@ -41,6 +45,10 @@ class Allocation(Shown):
         Intervals of params, tokens and loss.
     deadweight : Deadweight or None
         What Approach 2 would have lost at this budget.
+    prediction : mapping of str to (float, float), or None
+        Interval of the loss of one new run.
+    priced : Bought or None
+        Where the budget is not counted as 6ND: what a run costs, every column of the best one, the limits it reaches.
 
     Examples
     --------
@@ -58,6 +66,7 @@ class Allocation(Shown):
     interval: Mapping[str, Interval] | None = None
     deadweight: Deadweight | None = None
     prediction: Mapping[str, Interval] | None = None
+    priced: Bought | None = None
 
     def sheets(self) -> tuple[Sheet]:
         """Return what the budget buys."""
@@ -83,6 +92,8 @@ def allocation_cells(one: Allocation) -> dict[str, Cell]:
     cells["tokens_per_param"] = Cell(one.tokens_per_param, "count")
     if one.loss is None:
         del cells["loss"]
+    if one.priced is not None:
+        cells = {name: cell for name, cell in cells.items() if name == "loss" or np.isfinite(cell.value or np.nan)}
     new_run = (one.prediction or {}).get("loss")
     if new_run is not None:
         cells["prediction"] = Cell(None, "nats", *new_run)
@@ -119,7 +130,15 @@ def allocation_sheet(
         other = {"params": n, "tokens": d, "tokens_per_param": d / n}
         rows = [(*row, Cell(other.get(name), "count")) for name, row in zip(cells, rows, strict=True)]
         columns = (*columns, beside.method)
+    if one.priced is not None:
+        own = {w: v for w, v in one.priced.columns.items() if v not in (one.params, one.tokens)}
+        more = [
+            (Cell(w, "text"), Cell(v, "count", *((one.interval or {}).get(w, (None, None))))) for w, v in own.items()
+        ]
+        rows = [*more, *rows] if beside is None else rows
     said = () if lost is None else (lost.sentence,)
+    if one.priced is not None and one.priced.reached:
+        said = (*said, f"Reached: {'; '.join(one.priced.reached)}.")
     return Sheet(title, (), columns, tuple(rows), interval, said)
 
 
@@ -129,6 +148,10 @@ def allocate(
     *,
     params: float | None = None,
     tokens_per_param: float | None = None,
+    cost: str | None = None,
+    limits: Sequence[str] = (),
+    given: Mapping[str, float] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     draws: Draws | Intervals | None = None,
     level: float = 0.9,
     versus: FrontierFit | None = None,
@@ -142,11 +165,20 @@ def allocate(
     source : Fit, FrontierFit or Surface
         A surface gives N*, D* and L*; a frontier gives N* and D* from its two lines.
     budget : float
-        FLOPs, > 0.
+        FLOPs, > 0. Where the table of a fit counts FLOPs that are not 6ND and follow the model size, a budget is
+        counted as the table counts it; with ``cost`` it is in the unit of that.
     params : float, optional
         Spend it on a model of this size instead.
     tokens_per_param : float, optional
         Spend it at this ratio instead.
+    cost : str, optional
+        What a run costs, a formula of the columns that the law of a fit reads: ``6*active_params*tokens``.
+    limits : sequence of str
+        What a run must respect: ``active_params*num_experts <= 1e11``.
+    given : mapping of str to float, optional
+        Columns that are held.
+    ranges : mapping of str to (float, float), optional
+        Where a column may lie; those that are neither model size nor tokens within what was sampled if not given.
     draws : Draws or Intervals, optional
         Bootstrap draws of the same source, or intervals by another method.
     level : float
@@ -177,6 +209,14 @@ def allocate(
     >>> small = lawful.Surface.named("besiroglu").allocate(5.76e23, params=2e10)
     >>> print(f"{small.tokens:.3g} tokens, {small.loss - best.loss:+.4f} nats")
     4.8e+12 tokens, +0.0167 nats
+
+    A law of other columns, at a price of one's own, within a memory:
+
+    >>> text = "val_loss = E + A/(active_params^alpha*num_experts^gamma) + B/tokens^beta"
+    >>> fit = lawful.fit("examples/moe_runs.csv", law=text)
+    >>> best = fit.allocate(1e22, cost="6*active_params*tokens", limits=["active_params*num_experts <= 2e10"])
+    >>> print(f"{best.params:.2g} active parameters, {best.priced.columns['num_experts']:.1f} experts")
+    1.9e+09 active parameters, 10.6 experts
     """
     c = check_budget(budget)
     if params is not None and tokens_per_param is not None:
@@ -187,6 +227,11 @@ def allocate(
         msg = f"params and tokens_per_param must be positive numbers, got {detour!r}."
         raise UnsupportedError(msg)
     sure = as_intervals(draws, level)
+    asked = bool(cost or limits or given or ranges)
+    if asked or (isinstance(source, Fit) and source.surface.law.allocates and isinstance(price_of(source), TokenCost)):
+        held = {"params": params, "tokens_per_param": tokens_per_param}
+        rules = {"limits": limits, "given": given, "ranges": ranges}
+        return _priced(source, c, held, cost, rules, sure)
     if isinstance(source, FrontierFit):
         if detour is not None:
             msg = f"{source.method} has no surface, so it cannot price a detour; fit with vpnls or approach3."
@@ -194,21 +239,59 @@ def allocate(
         n, d = float(source.frontier.params(c)), float(source.frontier.tokens(c))
         return Allocation(c, n, d, None, _ratio(d, n), _intervals(sure, c), _price(truth, source, c, level))
     surface = source if isinstance(source, Surface) else source.surface
+    point, interval, prediction = _on_surface(surface, c, params, tokens_per_param, sure)
+    n, d, loss = (float(v) for v in point)
+    lost = _price(source, versus, c, level, QUICK_DRAWS if sure else 0) if isinstance(source, Fit) else None
+    return Allocation(c, n, d, loss, _ratio(d, n), interval, lost, prediction)
+
+
+Ends = Mapping[str, Interval] | None
+
+
+def _on_surface(
+    surface: Surface, c: float, params: float | None, tokens_per_param: float | None, sure: Intervals | None
+) -> tuple[Any, Ends, Ends]:
+    """The optimum of a budget counted as 6ND, or a detour from it, with the intervals that belong to it."""
     if params is not None:
         point = surface.at_params(c, params)
     elif tokens_per_param is not None:
         point = surface.at_ratio(c, tokens_per_param)
     else:
         point = surface.optimum(c)
-    n, d, loss = (float(v) for v in point)
-    interval: dict[str, Interval] | None = None
-    prediction: dict[str, Interval] | None = None
-    if sure is not None and detour is None:
-        interval, prediction = _intervals(sure, c), {"loss": sure.prediction(budget=c)}
-    elif sure is not None:
-        interval, prediction = {"loss": sure.of("loss_at", point=(n, d))}, {"loss": sure.prediction(point=(n, d))}
-    lost = _price(source, versus, c, level, QUICK_DRAWS if sure else 0) if isinstance(source, Fit) else None
-    return Allocation(c, n, d, loss, _ratio(d, n), interval, lost, prediction)
+        if sure is not None:
+            return point, _intervals(sure, c), {"loss": sure.prediction(budget=c)}
+    if sure is None:
+        return point, None, None
+    at = (float(point.params), float(point.tokens))
+    return point, {"loss": sure.of("loss_at", point=at)}, {"loss": sure.prediction(point=at)}
+
+
+def _priced(
+    source: Fit | FrontierFit | Surface,
+    budget: float,
+    detour: Mapping[str, float | None],
+    cost: str | None,
+    rules: Mapping[str, Any],
+    sure: Intervals | None,
+) -> Allocation:
+    """Spend a budget at a price that is not 6ND, or under limits."""
+    if not isinstance(source, Fit):
+        what = f"{source.method} has no surface" if isinstance(source, FrontierFit) else "a surface has no table"
+        msg = f"cost, limits, given and ranges speak of the columns of a fit, and {what}; fit with vpnls or approach3."
+        raise UnsupportedError(msg)
+    given, limits = dict(rules["given"] or {}), list(rules["limits"])
+    if detour["params"] is not None:
+        given["N"] = detour["params"]
+    if detour["tokens_per_param"] is not None:
+        ratio = float(detour["tokens_per_param"])
+        limits += [f"D <= {ratio!r}*N", f"D >= {ratio!r}*N"]
+    bought = buy(source, budget, price_by(source, cost), sure, **{**rules, "given": given, "limits": limits})
+    n, d = (np.nan if v is None else v for v in (bought.params, bought.tokens))
+    if any(detour.values()):
+        own = bought.interval and {"loss": bought.interval["loss"]}
+        kept = tuple(text for text in bought.reached if text not in limits[len(rules["limits"]) :])
+        bought = replace(bought, interval=own, reached=kept)
+    return Allocation(budget, n, d, bought.loss, _ratio(d, n), bought.interval, None, bought.prediction, bought)
 
 
 def withheld(allocation: Allocation, *names: str) -> Allocation:
@@ -226,8 +309,12 @@ def withheld(allocation: Allocation, *names: str) -> Allocation:
         interval = {name: ends for name, ends in interval.items() if name not in names}
     nothing = float("nan")
     lost = "loss" in names
+    bought = allocation.priced
+    if bought is not None:
+        bought = replace(bought, columns={}, params=None, tokens=None, budget_6nd=None, interval=None, prediction=None)
     return replace(
         allocation,
+        priced=bought,
         params=nothing,
         tokens=nothing,
         tokens_per_param=nothing,

@@ -55,6 +55,12 @@ class TokenCost(Record):
             positive = np.where(cost > 0, cost, np.nan)
             return np.log(positive), (parts @ powers) / positive
 
+    def rate(self, log_n: Any) -> Any:
+        """Return the cost of a token at ln N, real or complex; NaN where the curve is not positive."""
+        powers = POWERS[: self.terms.size]
+        cost = (self.terms * np.exp(np.multiply.outer(np.asarray(log_n), powers))).sum(axis=-1)
+        return np.where(np.real(cost) > 0, cost, np.nan)
+
     def flops(self, params: Any, tokens: Any) -> Any:
         """Training FLOPs of N parameters on D tokens."""
         return np.exp(self.at(np.log(params))[0]) * np.asarray(tokens, float)

@@ -16,6 +16,7 @@ from lawful.core.shown import Record
 from lawful.core.typing import Array, Interval
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
+from lawful.decide.token_cost import TokenCost, own_cost
 from lawful.errors import UnsupportedError
 from lawful.estimate.pulled import COEFFICIENTS, HIGHEST, LOWEST, log_model
 from lawful.forecasting.members import RECIPE, Members, Recipe, fit_members
@@ -220,6 +221,10 @@ class LawDraws(Record):
         return np.asarray(found, float)
 
 
+SIZES = (0.0, 42.0, 20001)
+"""Range of ln N, and nodes on it, between which an optimum under the table's own FLOPs is read."""
+
+
 @dataclass(frozen=True, eq=False)
 class Ensemble(Record):
     """
@@ -338,14 +343,15 @@ class Ensemble(Record):
         if not (np.isfinite(budget) and budget > 0):
             msg = f"A budget is a positive number of FLOPs, got {budget!r}."
             raise UnsupportedError(msg)
-        size = float(self.params(budget))
-        data = float(self.cost.tokens(budget=budget, params=size))
-        low, high = (float(v) for v in self.params_interval(budget, level))
-        at = (size, data)
-        spread, beyond = float(self.spread(*at)), float(self.beyond(budget))
+        price = own_cost(self.runs) or self.cost
+        size = float(self.params(budget)) if isinstance(price, Cost) else self._own_size(budget, price)
+        data = float(price.tokens(budget=budget, params=size))
+        at, equal = (size, data), float(self.cost.flops(size, data))
+        low, high = (size * float(v / self.params(equal)) for v in self.params_interval(equal, level))
+        spread, beyond = float(self.spread(*at)), float(self.beyond(equal))
         interval = {
             "params": (low, high),
-            "tokens": tuple(float(self.cost.tokens(budget=budget, params=n)) for n in (high, low)),
+            "tokens": tuple(float(price.tokens(budget=budget, params=n)) for n in (high, low)),
             "loss": tuple(float(v) for v in self.interval(*at, level, run=False)),
         }
         prediction = tuple(float(v) for v in self.interval(*at, level))
@@ -354,6 +360,21 @@ class Ensemble(Record):
         notes = _warnings(budget, beyond, spread)
         parts = Parts(*(float(v) for v in self.parts(*at)))
         return Outlook(budget, size, data, loss, interval, prediction, parts, level, beyond, spread, notes)  # type: ignore[arg-type]
+
+    def _own_size(self, budget: float, price: TokenCost) -> float:
+        """
+        Compute-optimal N where a token costs c(N): the geometric mean of the central members'.
+
+        With s = d ln c/d ln N a member's optimum has alpha A / N^alpha = s beta B / D^beta, which puts N a factor
+        s^(-1/(alpha + beta)) from its optimum at the same N·D counted as 6ND.
+        """
+        u = np.linspace(*SIZES)
+        log_cost, slope = price.at(u)
+        total = self._central.z[:, 3:5].sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gap = u - self._central.optimum(u + np.log(budget) - log_cost) + np.log(slope) / total
+        sizes = [float(np.interp(0.0, row[np.isfinite(row)], u[np.isfinite(row)])) for row in gap]
+        return float(np.exp(np.mean(sizes)))
 
     def draws(self, count: int = 1000, seed: int = 0) -> LawDraws:
         """Draw possible worlds: laws, coefficients and discrepancy together. Row i depends on the seed and i alone."""

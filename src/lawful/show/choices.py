@@ -14,7 +14,7 @@ from lawful.core.sheet import Cell, Sheet
 from lawful.decide.allocate import Allocation
 from lawful.decide.constraints import Constrained
 from lawful.forecasting.averaged import AVERAGE, outlook_sheet
-from lawful.show.files.document import allocate_document, strict
+from lawful.show.files.document import allocate_document, own_terms, strict
 
 
 def cost_document(cost: Cost, flops: float, count: int) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def choices_sheets(
 ) -> list[Sheet]:
     """Return allocations and the choices under constraints, with what each costs."""
     sheets = list(analysis.allocation_sheets(allocations, level=level))
-    if analysis.average is not None and sheets:
+    if analysis.average is not None and sheets and not any(map(own_terms, allocations)):
         found = analysis.average.ensemble
         doubt = doubt_of(found.notes)
         seen = (outlook_sheet(found.outlook(one.budget, level), doubt=doubt) for one in allocations)
@@ -112,6 +112,10 @@ def predict_sentence(document: Mapping[str, Any]) -> str:
     single = f", one new run {Cell(None, 'nats', *new_run['loss']).span}" if new_run else ""
     said = f" ({format_level(document['level'])} interval {loss.span}{single})" if interval else ""
     params, tokens, budget = (document[name] for name in ("params", "tokens", "budget"))
+    if "columns" in document:
+        where = ", ".join(f"{name} = {format_count(value)}" for name, value in document["columns"].items())
+        cost = "" if budget is None else f"; {format_short(budget, 4)}, {document['convention']}"
+        return f"Loss at {where}: {loss.text}{said}{cost}"
     sizes = [f"{format_count(params)} parameters"] if params is not None else []
     sizes += [f"{format_count(tokens)} tokens"] if tokens is not None else []
     if budget is None or not sizes:

@@ -14,12 +14,13 @@ from lawful.core.shown import Shown
 from lawful.core.typing import Array, BoolArray, Columns
 from lawful.core.validation import check_budget
 from lawful.errors import IdentificationError, UnsupportedError
+from lawful.estimate.forms import FormProblem
 from lawful.estimate.result import Fit
-from lawful.estimate.solvers import Problem, problem_of
+from lawful.estimate.solvers import Problem, problem_of, resolve
 from lawful.uncertainty import replicas as rp
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import linearise, working_variances
-from lawful.uncertainty.quantity import Quantity, working_values
+from lawful.uncertainty.quantity import AT_BUDGET, AT_POINT, Quantity, working_values
 
 CLOSED_FORM = ("profile", "delta")
 
@@ -99,7 +100,9 @@ class Coverage(Shown):
         for name, budget in zip(table["quantity"][first].tolist(), table["budget"][first].tolist(), strict=True):
             same = np.isnan(table["budget"]) if np.isnan(budget) else table["budget"] == budget
             at = [int(np.flatnonzero((table["interval"] == k) & (table["quantity"] == name) & same)[0]) for k in kinds]
-            where = {"params": "N*", "loss": "L*"}.get(name, name)
+            where = {"params": "N*", "loss": "L*", "loss_at": "loss at the largest value of every column"}.get(
+                name, name
+            )
             where += "" if np.isnan(budget) else f" at {format_flops(budget)}"
             held.append(row(where, *(self._held(i) for i in at)))
             wide.append(row(where, *(Cell(float(table["width"][i]), "ratio") for i in at)))
@@ -109,15 +112,25 @@ class Coverage(Shown):
         )
         level, heads = format_level(self.level), ("", *map(str, kinds))
         title = f"How often a {level} interval held over {self.repeats} simulated repeats of these runs."
+        law = self.fit.surface.law
+        in_logs = [w for w in dict.fromkeys(table["quantity"].tolist()) if Quantity(w, *_somewhere(w)).is_log(law)]
+        names = ", ".join("N*" if w == "params" else w for w in in_logs)
         logs = "Those of N*, A and B are of their logarithms."
+        if not law.two_powers:
+            logs = f"Those of {names} are of their logarithms." if in_logs else ""
         return (
             Sheet(title, (), heads, tuple(held), "", (said,)),
-            Sheet("Median width of the intervals.", (), heads, tuple(wide), "", (logs,)),
+            Sheet("Median width of the intervals.", (), heads, tuple(wide), "", (logs,) if logs else ()),
         )
 
     def _held(self, i: int) -> Cell:
         share, error = float(self.table["coverage"][i]), float(self.table["error"][i])
         return Cell(share, "rate", mark=abs(share - self.level) > TOLERANCE + 2 * error)
+
+
+def _somewhere(name: str) -> tuple[float | None, tuple[float, ...] | None]:
+    """A budget or a point, where a quantity needs one to be named."""
+    return (1.0 if name in AT_BUDGET else None), ((1.0, 1.0) if name == AT_POINT else None)
 
 
 def coverage(
@@ -175,7 +188,6 @@ def coverage(
     if fit.surface is None:
         msg = "Coverage is simulated from a fitted surface; fit with vpnls or approach3."
         raise UnsupportedError(msg)
-    fit.surface.law.require_two_powers("Coverage")
     if fit.prior:
         msg = "Coverage is simulated from the runs alone, and this fit has a prior; fit it without a width in `fixed`."
         raise UnsupportedError(msg)
@@ -188,7 +200,8 @@ def coverage(
     problem = problem_of(fit)
     z = answer(fit, problem)
     targets = [check_budget(c) for c in budgets] or [BEYOND * float(fit.runs.C.max())]
-    quantities = _quantities(fit, problem, targets)
+    form = isinstance(problem, FormProblem)
+    quantities = _quantities_of_form(fit, problem, targets) if form else _quantities(fit, problem, targets)
     truth = [float(working_values(q, problem.law, z, problem.centre, fit.surface.cost)[0]) for q in quantities]
     rng = np.random.default_rng(seed)
     tell = progress or (lambda _: None)
@@ -197,8 +210,12 @@ def coverage(
     for start in range(0, repeats, ROWS):
         tell(f"{start} of {repeats} repeats")
         losses = own_noise(problem, z, min(ROWS, repeats - start), rng)
-        fits = rp.refit(problem, losses, z[0], delta=problem.delta)
-        for kind, ends in _all_ends(fits, quantities, draws, level, rng, fit):
+        if isinstance(problem, FormProblem):
+            found = _ends_of_form(fit, problem, losses, z[0], quantities, draws, level, rng)
+        else:
+            fits = rp.refit(problem, losses, z[0], delta=problem.delta)
+            found = _all_ends(fits, quantities, draws, level, rng, fit)
+        for kind, ends in found:
             value = np.array(truth)[:, None]
             hits.setdefault(kind, []).append((ends[:, :, 0] <= value) & (value <= ends[:, :, 1]))
             widths.setdefault(kind, []).append(ends[:, :, 1] - ends[:, :, 0])
@@ -232,6 +249,47 @@ def _quantities(fit: Fit, problem: Problem, targets: list[float]) -> list[Quanti
     held = (problem.lower[1:3] > 0).any() or np.isfinite(problem.upper[1:3]).any()
     at_budget = () if held else ("params", "loss")
     return [*(Quantity(n) for n in names), *(Quantity(n, c) for c in targets for n in at_budget)]
+
+
+def _quantities_of_form(fit: Fit, problem: FormProblem, targets: list[float]) -> list[Quantity]:
+    """Coefficients that move, the optimum at budgets where there is one, and the loss at the far corner of the runs."""
+    law = fit.surface.law
+    names = [n for i, n in enumerate(law.names) if problem.lower[i] < problem.upper[i] and n in law.identifiable]
+    corner = {c: float(fit.runs.column(c).max()) for c in law.columns}
+    if set(law.columns) <= set("ND"):
+        point = tuple(corner.get(c, float("nan")) for c in "ND")
+    else:
+        point = tuple(corner[c] for c in law.columns)
+    at_budget = ("params", "loss") if law.allocates else ()
+    budgets = [Quantity(n, c) for c in targets for n in at_budget]
+    return [*(Quantity(n) for n in names), *budgets, Quantity("loss_at", point=point)]
+
+
+def _ends_of_form(
+    fit: Fit,
+    problem: FormProblem,
+    losses: Array,
+    z: Array,
+    quantities: list[Quantity],
+    draws: int,
+    level: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, Array]]:
+    """Ends of the linearised interval, and of a bootstrap of rows, for a law that is no sum of powers."""
+    answers = resolve(problem, z, fit.solver, losses=losses).z
+    replicas = rp.Replicas(problem, losses, answers, None)  # type: ignore[arg-type]
+    yield "delta", np.stack([rp.linear_ends(replicas, q, "trend", level) for q in quantities])
+    if not draws:
+        return
+    own = np.ones(problem.y.size) if problem.w is None else problem.w
+    found: list[list[Array]] = [[] for _ in quantities]
+    n = problem.y.size
+    for drawn, at in zip(losses, answers, strict=True):
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=draws) * own
+        again = resolve(problem, at, fit.solver, weights=weights, losses=np.tile(drawn, (draws, 1))).z
+        for ends, quantity in zip(found, quantities, strict=True):
+            ends.append(rp.percentile_ends(problem, again[None], quantity, level)[0])  # type: ignore[arg-type]
+    yield "rows", np.stack([np.stack(ends) for ends in found])
 
 
 def _all_ends(

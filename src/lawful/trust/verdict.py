@@ -109,12 +109,16 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
         return Judgement(far)
     rests = grounds(fit, cluster)
     test = lack_of_fit(fit)
-    told = _told(fit, rests)
+    # What other groups tell of shared coefficients is not in a group's own profile.
+    shared = any(note.code == "shared" for note in fit.notes)
+    told = None if shared else _told(fit, rests)
     if told is not None and not told.told:
         return Judgement(Verdict.NOT_IDENTIFIED, (_unidentified(fit, told), *test.notes), told.reason, test)
     if not test.refused:
         beyond = told is not None and told.partly
         return Judgement(Verdict.EXTRAPOLATED if beyond else far, (), "", test)
+    if shared:
+        return Judgement(Verdict.LAW_REFUSED, test.notes, "", test)
     note, moved, better = _refusal(fit, test, budgets or (top,))
     return Judgement(Verdict.LAW_REFUSED if moved else far, (note,), "", test, better)
 

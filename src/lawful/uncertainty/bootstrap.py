@@ -133,7 +133,7 @@ class Draws(Shown):
         n, d = np.asarray(params, float), np.asarray(tokens, float)
         return np.asarray(surface.law.loss(self.coefficients, *values_for(surface.law, n, d, surface.cost)))
 
-    def values(self, name: str, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Array:
+    def values(self, name: str, *, budget: float | None = None, point: tuple[float, ...] | None = None) -> Array:
         """
         Draws of any quantity, shape (draws,).
 
@@ -171,7 +171,7 @@ class Draws(Shown):
         kind: str = "percentile",
         *,
         budget: float | None = None,
-        point: tuple[float, float] | None = None,
+        point: tuple[float, ...] | None = None,
     ) -> Interval:
         """
         Interval of any quantity; NaN at both ends where fewer than two draws have one.
@@ -219,7 +219,7 @@ class Draws(Shown):
             return bca(values, self._estimate(name, budget=budget, point=point), left_out, level)
         return ends
 
-    def _estimate(self, name: str, *, budget: float | None, point: tuple[float, float] | None) -> float:
+    def _estimate(self, name: str, *, budget: float | None, point: tuple[float, ...] | None) -> float:
         """Evaluate the quantity at the fit itself."""
         read = _read(self.fit, None)
         one = replace(self, coefficients=read["coefficients"], frontier=read["frontier"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -112,7 +113,7 @@ class Delta(Shown):
         return float(reported(quantity, law, found)[0])
 
     def interval(
-        self, name: str, level: float = 0.9, *, budget: float | None = None, point: tuple[float, float] | None = None
+        self, name: str, level: float = 0.9, *, budget: float | None = None, point: tuple[float, ...] | None = None
     ) -> Interval:
         """
         Interval of a quantity: the working value plus or minus Student's t times its standard error.
@@ -135,6 +136,31 @@ class Delta(Shown):
             least, most = law.bounds[name]
             low, high = max(float(low), least), min(float(high), most)
         return float(low), float(high)
+
+    def along(self, slope: Mapping[str, float], middle: float, level: float = 0.9) -> Interval:
+        """
+        Interval of any smooth function of the coefficients, about its value, from its slopes by them.
+
+        Parameters
+        ----------
+        slope : mapping of str to float
+            By coefficient; absent where it does not depend on one.
+        middle : float
+            Its value.
+        level : float
+        """
+        from scipy.special import stdtrit
+
+        law = self.fit.surface.law
+        total = np.zeros_like(self.z)
+        for name, value in slope.items():
+            quantity = Quantity(name)
+            size = self.fit.surface[name] if quantity.is_log(law) else 1.0
+            own = gradient(quantity, law, self.z, self.problem.centre, self.fit.surface.cost)
+            total = total + value * size * np.nan_to_num(own)
+        spread = NOISES[self.noise](self.linear, total, self._working)
+        half = float(stdtrit(spread.freedom[0], 0.5 + level / 2)) * float(spread.error[0])
+        return (middle - half, middle + half) if np.isfinite(half) else (float("nan"), float("nan"))
 
 
 def answer(fit: Fit, problem: Problem) -> Array:

@@ -22,7 +22,7 @@ from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds, spare
 from lawful.uncertainty.linear import corrected_residuals
 from lawful.uncertainty.noise import RunNoise, run_noise
 from lawful.uncertainty.profile import Profile, profile
-from lawful.uncertainty.quantity import Quantity
+from lawful.uncertainty.quantity import Quantity, columns_at
 from lawful.uncertainty.resample import SCHEMES
 
 KINDS = (*SCHEMES, "profile", "delta", "none")
@@ -148,7 +148,7 @@ class Intervals(Shown):
     def _profiles(self) -> dict[tuple[str, float | None], Profile]:
         return {}
 
-    def of(self, name: str, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Interval:
+    def of(self, name: str, *, budget: float | None = None, point: tuple[float, ...] | None = None) -> Interval:
         """
         Interval of a quantity; NaN at both ends where there is none.
 
@@ -181,7 +181,7 @@ class Intervals(Shown):
                 return self._linear.interval(name, self.level, budget=budget)
         return self._profiles[key].interval
 
-    def _at_point(self, point: tuple[float, float]) -> Interval:
+    def _at_point(self, point: tuple[float, ...]) -> Interval:
         """Interval of the loss of one model: exact where the profile is, linearised elsewhere."""
         rests = grounds(self.fit, self.cluster)
         surface = self.fit.surface
@@ -227,7 +227,7 @@ class Intervals(Shown):
         """Return the same at another level."""
         return self if level == self.level else replace(self, level=level)
 
-    def prediction(self, *, budget: float | None = None, point: tuple[float, float] | None = None) -> Interval:
+    def prediction(self, *, budget: float | None = None, point: tuple[float, ...] | None = None) -> Interval:
         """
         Interval of the loss of one new run, its noise included.
 
@@ -253,7 +253,8 @@ class Intervals(Shown):
         if budget is not None:
             middle = float(self.fit.surface.optimum(budget).loss)
         else:
-            middle = float(self.fit.surface.loss(*(point or ())))
+            surface = self.fit.surface
+            middle = float(surface.law.loss(surface.coefficients, *columns_at(surface.law, point or (), surface.cost)))
         return noise.around(
             middle, self.of("loss" if point is None else "loss_at", budget=budget, point=point), self.level
         )
@@ -274,8 +275,8 @@ def intervals(
     Parameters
     ----------
     fit : Fit or FrontierFit
-        A frontier has no surface to profile or linearise, and gets a bootstrap within budgets;
-        so do laws of another form than Chinchilla's (``Law.profiles``).
+        A frontier has no surface to profile or linearise, and gets a bootstrap within budgets; so do laws of another
+        form than Chinchilla's (``Law.profiles``) in place of the profile. Any law can be linearised.
     kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
     level : float
     draws, seed
@@ -307,9 +308,9 @@ def intervals(
     if kind == "none":
         return None
     if kind in ("profile", "delta"):
+        if fit.surface is not None and kind == "delta":
+            return Intervals(fit, kind, level, notes=delta(fit).notes)
         if fit.surface is not None and fit.surface.law.profiles:
-            if kind == "delta":
-                return Intervals(fit, kind, level, notes=delta(fit).notes)
             rests = grounds(fit, cluster or AUTO)
             return Intervals(fit, kind, level, notes=rests.notes if rests else (), cluster=cluster or AUTO)
         if is_closed(fit) and cluster in (None, AUTO, INDEPENDENT):

@@ -44,8 +44,9 @@ class Quantity(Record):
         ``tokens`` or ``loss`` at the optimum of a budget; or ``loss_at`` a point.
     budget : float, optional
         FLOPs, for the quantities at a budget.
-    point : (float, float), optional
-        N and D, for ``loss_at``; NaN for one that the law does not read.
+    point : (float, float) or tuple of float, optional
+        N and D, for ``loss_at``; NaN for one that the law does not read. Of a law that reads more, its columns in
+        their order.
 
     Raises
     ------
@@ -64,7 +65,7 @@ class Quantity(Record):
 
     name: str
     budget: float | None = None
-    point: tuple[float, float] | None = None
+    point: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.name in AT_BUDGET and self.budget is None:
@@ -93,11 +94,15 @@ class Quantity(Record):
         """
         derived: tuple[str, ...] = FRONTIER_NAMES if law.terms is not None else ()
         derived += AT_BUDGET if law.allocates else ()
-        derived += (AT_POINT,) if law.predicts else ()
+        derived += (AT_POINT,) if law.predicts or self.point is not None else ()
         if self.name in AT_BUDGET:
             law.require_allocates()
-        if self.point is not None:
+        if self.point is not None and in_params(law, self.point):
             point_of(law, Cost(), *(None if np.isnan(v) else v for v in self.point))
+        elif self.point is not None and len(self.point) != len(law.columns):
+            law.require_predicts()
+            msg = f"A point of the {law.name} law has {', '.join(law.columns)}; got {self.point!r}."
+            raise UnsupportedError(msg)
         if self.name not in (*law.names, *derived):
             msg = f"The {law.name} law has no quantity {self.name!r}; it has {', '.join((*law.names, *derived))}."
             raise UnsupportedError(msg)
@@ -106,6 +111,16 @@ class Quantity(Record):
     def is_log(self, law: Law) -> bool:
         """Whether it is worked out through its logarithm."""
         return self.name in LOG_SCALE or self.name in law.positive
+
+
+def in_params(law: Law, point: tuple[float, ...]) -> bool:
+    """Whether a point is N and D; else it is the columns of the law in their order."""
+    return law.predicts and len(point) == len(("N", "D"))
+
+
+def columns_at(law: Law, point: tuple[float, ...], cost: Cost) -> tuple[Any, ...]:
+    """Columns of a law at a point."""
+    return values_for(law, point[0], point[1], cost) if in_params(law, point) else point
 
 
 def reported(quantity: Quantity, law: Law, working: Any) -> Any:
@@ -188,7 +203,7 @@ def _working_at(quantity: Quantity, law: Law, k: Mapping[str, Any], cost: Cost) 
         if name in k:
             return np.log(k[name]) if quantity.is_log(law) else k[name]
         if quantity.point is not None:
-            return evaluate(law, k, values_for(law, *quantity.point, cost))
+            return evaluate(law, k, columns_at(law, quantity.point, cost))
         if law.terms is None:
             return _working_on_line(quantity, law, k, cost)
         known = _optimal(quantity, Optima.of(terms_of(law, k)), cost)

@@ -17,9 +17,10 @@ from lawful.core.cost import Cost
 from lawful.core.notes import Note, Status
 from lawful.core.validation import positive
 from lawful.decide.allocate import Allocation
+from lawful.decide.priced import Names, flops_of, place, price_by
 from lawful.decide.token_cost import price_of
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.result import Fit, FrontierFit, surface_fit
 from lawful.forecasting.averaged import Averaged, MethodRecord, outlook_document
 from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import point_of
@@ -163,8 +164,14 @@ def intervals_document(analysis: Analysis, scale: Mapping[str, float]) -> Docume
 def allocation_document(allocation: Allocation) -> Document:
     """Return one allocation; params and tokens are counted ones whatever the scale."""
     lost, interval, new_run = allocation.deadweight, allocation.interval, allocation.prediction
+    bought = allocation.priced
+    more = {} if bought is None else {name: getattr(bought, name) for name in ("columns", "reached", "convention")}
+    if bought is not None and interval is not None:
+        more["column_intervals"] = {name: interval[name] for name in bought.columns if name in interval}
     return {
         "budget": allocation.budget,
+        "budget_6nd": allocation.budget if bought is None else bought.budget_6nd,
+        **more,
         "params": allocation.params,
         "tokens": allocation.tokens,
         "loss": allocation.loss,
@@ -323,9 +330,13 @@ def predict_document(
     *,
     budget: float | None = None,
     level: float | None = None,
+    cost: str | None = None,
+    given: Mapping[str, float] | None = None,
 ) -> Document:
     """
     Return the loss of one run with its interval (schema ``lawful.predict/1``); what the law does not read is null.
+
+    With ``cost`` a budget is in the unit of that formula; ``given`` has columns beside params and tokens.
 
     Raises
     ------
@@ -338,7 +349,10 @@ def predict_document(
         raise IdentificationError(msg)
     at = analysis.level if level is None else level
     sure = None if analysis.sure is None else analysis.sure.at_level(at)
-    law, cost = fit.surface.law, fit.surface.cost
+    if cost or given or not fit.surface.law.predicts:
+        known = {"N": params, "D": tokens, **(given or {})}
+        return _predict_columns(analysis, {k: v for k, v in known.items() if v is not None}, budget, cost, at)
+    law, usual = fit.surface.law, fit.surface.cost
     price = price_of(fit)
     found = point_of(law, price, params, tokens, budget)
     point = (float(found[0]), float(found[1]))
@@ -353,12 +367,42 @@ def predict_document(
             "params": shown[0],
             "tokens": shown[1],
             "budget": float(price.flops(*point)),
-            "budget_6nd": float(cost.flops(*point)),
+            "budget_6nd": float(usual.flops(*point)),
             "loss": float(fit.surface.loss(*point)),
             "level": at,
             "interval": interval,
             "prediction": new_run,
             "auto": average_at(analysis, *point, at),
+            "convention": price.convention,
+        }
+    )
+    return document
+
+
+def _predict_columns(
+    analysis: Analysis, given: Mapping[str, float], budget: float | None, cost: str | None, level: float
+) -> Document:
+    """The loss of one run of a law of any columns, or at a price of one's own."""
+    fit = surface_fit(analysis.fit, " to predict a loss")
+    law, names, price = fit.surface.law, Names.of(fit), price_by(fit, cost)
+    columns = place(fit, price, given, budget)
+    point = tuple(columns[c] for c in law.columns)
+    sure = None if analysis.sure is None else analysis.sure.at_level(level)
+    spent = float(price.of(columns)) if price.columns <= set(columns) else None
+    document: Document = strict(
+        {
+            "schema": PREDICT_SCHEMA,
+            "method": fit.method,
+            "params": columns.get("N"),
+            "tokens": columns.get("D"),
+            "columns": {names.shown.get(c, c): v for c, v in columns.items()},
+            "budget": spent,
+            "budget_6nd": flops_of(columns),
+            "loss": float(law.loss(fit.surface.coefficients, *point)),
+            "level": level,
+            "interval": None if sure is None else {"loss": sure.of("loss_at", point=point)},
+            "prediction": None if sure is None else {"loss": sure.prediction(point=point)},
+            "auto": None,
             "convention": price.convention,
         }
     )
@@ -388,10 +432,21 @@ def average_at(analysis: Analysis, params: float, tokens: float, level: float) -
     }
 
 
+def own_terms(allocation: Allocation) -> bool:
+    """Whether a budget was spent on terms that the average of laws does not know: a cost, limits, held columns."""
+    bought = allocation.priced
+    return bought is not None and (bought.convention.startswith("cost = ") or bought.constrained)
+
+
+def convention_of(analysis: Analysis, allocations: Sequence[Allocation]) -> str:
+    """How the budgets of allocations are counted."""
+    told = [one.priced.convention for one in allocations if one.priced is not None]
+    return told[0] if told else analysis.fit.cost.convention
+
+
 def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, level: float) -> Document:
     """Return allocations of a saved fit (schema ``lawful.allocate/1``)."""
     fit = analysis.fit
-    cost = fit.cost
     document: Document = strict(
         {
             "schema": ALLOCATE_SCHEMA,
@@ -399,8 +454,8 @@ def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, 
             "level": level,
             "verdict": analysis.verdict.value,
             "allocations": [allocation_document(a) for a in allocations],
-            "auto": average_of(analysis, allocations, level),
-            "convention": cost.convention,
+            "auto": None if any(own_terms(one) for one in allocations) else average_of(analysis, allocations, level),
+            "convention": convention_of(analysis, allocations),
         }
     )
     return document
@@ -420,7 +475,11 @@ def predictions_document(found: Predictions) -> Document:
         }
         for entry in entries
     ]
-    convention = price_of(found.analysis.fit).convention
+    if found.columns_read:
+        read = list(found.columns_read)
+        rows = zip(*(found.columns_read[c].tolist() for c in read), strict=True)
+        points = [{**one, "columns": dict(zip(read, row, strict=True))} for one, row in zip(points, rows, strict=True)]
+    convention = found.convention
     head = {"schema": PREDICTIONS_SCHEMA, "method": found.analysis.method, "level": found.level}
     document: Document = strict({**head, "points": points, "convention": convention})
     return document

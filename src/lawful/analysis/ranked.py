@@ -1,0 +1,311 @@
+"""rank_laws(): laws on one table, ranked by runs of high cost that were held out, and the mean of the best three."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lawful.core.expression import Tape
+from lawful.core.notes import Note
+from lawful.core.sheet import Cell, Sheet, row
+from lawful.core.shown import Record, Shown
+from lawful.core.typing import Array, BoolArray
+from lawful.data.values import distinct
+from lawful.design.points import Points, read_points
+from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.laws.formula import expression_of, is_formula, loss_column
+from lawful.laws.law import Law
+from lawful.laws.laws import find_law
+from lawful.solve.varpro import search
+
+HELD = 0.25
+"""Share of the runs, those of most cost, that is held out, as everywhere in this package."""
+
+BEST = 3
+"""Laws whose mean is the forecast. The lowest misfit is no better a forecast, nor is the mean of all laws."""
+
+NEAR = 3.0
+"""A law whose held-out error is more times the best law's has no place in the mean."""
+
+SPARE = 1
+"""Runs beyond its coefficients that a law must be left with."""
+
+
+class Fitted(NamedTuple):
+    """Coefficients of a law, by group, and in how many rounds of new starts the least sure of them were met."""
+
+    coefficients: dict[str, dict[str, float]]
+    met: int
+
+
+@dataclass(frozen=True, eq=False)
+class RankedLaw(Record):
+    """
+    A law, how it forecast, and its fit to all runs.
+
+    Attributes
+    ----------
+    law : Law
+    miss : float
+        Root mean square error of the held-out runs; NaN where too few runs are left to fit it.
+    rms : float
+        Of the residuals of the fit to all runs.
+    fit : Fitted
+    """
+
+    law: Law
+    miss: float
+    rms: float
+    fit: Fitted
+
+
+@dataclass(frozen=True, eq=False)
+class RankedLaws(Shown):
+    """
+    Laws in the order of their held-out errors, and the mean of the best three as a forecast.
+
+    Build it with :func:`rank_laws`.
+
+    Attributes
+    ----------
+    laws : tuple of RankedLaw
+        Best first.
+    cost : str
+        What the runs were ordered by.
+    by : str or None
+        Column of groups that were fitted apart.
+    held, runs : int
+        Runs held out, and all.
+    notes : tuple of Note
+
+    Examples
+    --------
+    >>> N, D = np.tile(np.geomspace(1e7, 1e9, 6), 5), np.repeat(np.geomspace(1e9, 1e11, 5), 6)
+    >>> table = {"params": N, "tokens": D, "loss": 1.7 + 400 / N**0.34 + 410 / D**0.28}
+    >>> found = rank_laws(table, ["loss = E + A/params^p", "loss = E + A/params^p + B/tokens^q"])
+    >>> found.laws[0].law.columns, len(found.best)
+    (('N', 'D'), 1)
+    >>> mean = found.predict({"params": [1e10], "tokens": [1e12]})
+    """
+
+    laws: tuple[RankedLaw, ...]
+    cost: str
+    by: str | None
+    held: int
+    runs: int
+    notes: tuple[Note, ...] = ()
+
+    def __repr__(self) -> str:
+        order = "; ".join(f"{one.law.name} {one.miss:.3g}" for one in self.best)
+        return f"RankedLaws({len(self.laws)} laws, {self.runs} runs; best by held-out error: {order})"
+
+    @property
+    def best(self) -> tuple[RankedLaw, ...]:
+        """The laws whose mean is the forecast."""
+        most = NEAR * self.laws[0].miss
+        return tuple(one for one in self.laws[:BEST] if one.miss <= most)
+
+    def each(self, points: Any) -> Array:
+        """Losses of every one of the best laws at the rows of a table, shape (laws, n)."""
+        table = points if isinstance(points, Points) else read_points(points, "runs to predict")
+        label = _labels(table, self.by)
+        return np.stack([_losses(one.law, one.fit.coefficients, table, label) for one in self.best])
+
+    def predict(self, points: Any) -> Array:
+        """Mean of the best laws' losses at the rows of a table, shape (n,)."""
+        return np.asarray(self.each(points).mean(axis=0))
+
+    def sheets(self) -> tuple[Sheet]:
+        """Return a row per law, best first."""
+        rows = tuple(
+            row(one.law.name, Cell(one.miss), Cell(one.rms), "yes" if one in self.best else "") for one in self.laws
+        )
+        title = f"Laws by their errors on runs of high cost that were held out ({self.cost})."
+        said = (
+            f"Of {self.runs} runs the {self.held} of most cost were held out; the forecast is the mean of the best "
+            f"{len(self.best)}."
+        )
+        heads = ("law", "error held out", "rms of all", "in the mean")
+        return (Sheet(title, (said,), heads, rows, None, (), self.notes),)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as it stands in JSON."""
+        laws = [
+            {
+                "law": one.law.name,
+                "held_out_rms": one.miss,
+                "rms": one.rms,
+                "in_mean": one in self.best,
+                "met": one.fit.met,
+                "coefficients": one.fit.coefficients if self.by else one.fit.coefficients[EVERY],
+            }
+            for one in self.laws
+        ]
+        head = {"schema": "lawful.laws/1", "cost": self.cost, "by": self.by, "n_runs": self.runs, "held": self.held}
+        return {**head, "laws": laws, "notes": [note.to_dict() for note in self.notes]}
+
+
+EVERY = "all"
+"""Name of the one group where none are told apart."""
+
+
+def rank_laws(
+    runs: Any,
+    laws: Sequence[Law | str],
+    *,
+    cost: str | None = None,
+    by: str | None = None,
+    bounds: Sequence[Mapping[str, tuple[float, float]]] | None = None,
+) -> RankedLaws:
+    """
+    Rank laws by how they forecast runs of high cost from cheaper ones, and fit the best three to all runs.
+
+    Parameters
+    ----------
+    runs : path, Runs, DataFrame, mapping of str to array_like, or list of records
+        With the columns that the laws name, and the loss.
+    laws : sequence of Law or str
+        Two or more: names of the catalogue, or formulas.
+    cost : str, optional
+        What orders the runs: a column, or a formula of columns; FLOPs if not given.
+    by : str, optional
+        Column of groups that every law is fitted to apart; errors are pooled.
+    bounds : sequence of mapping, optional
+        Bounds of coefficients, one mapping per law.
+
+    Returns
+    -------
+    RankedLaws
+
+    Raises
+    ------
+    UnsupportedError
+        If fewer than two laws are given, or one is not written as a formula.
+    IdentificationError
+        If no law leaves runs to be held out.
+
+    Notes
+    -----
+    The quarter of the runs of most cost in every group is held out, and each law is fitted to the others by least
+    squares. Nothing else ranks them.
+    """
+    table = read_points(runs, "runs")
+    if len(laws) < 2:
+        msg = f"Laws are ranked against each other; give two or more, not {len(laws)}."
+        raise UnsupportedError(msg)
+    texts = {loss_column(t if isinstance(t, str) else t.name) for t in laws if isinstance(t, str) or is_formula(t.name)}
+    named = sorted(t for t in texts if t is not None)
+    if len(named) > 1:
+        msg = f"The laws name different columns as the loss ({', '.join(named)}); take one."
+        raise UnsupportedError(msg)
+    loss = table.loss(named[0] if named else None)
+    label = _labels(table, by)
+    price = _cost(table, cost)
+    forms = [find_law(one, table.words) if isinstance(one, str) else one for one in laws]
+    boxes = [{**law.bounds, **(dict(bounds[i]) if bounds else {})} for i, law in enumerate(forms)]
+    kept = _cheap(price, label, HELD)
+    made = [_ranked(law, box, table, loss, label, kept) for law, box in zip(forms, boxes, strict=True)]
+    if not any(np.isfinite(one.miss) for one in made):
+        msg = f"{loss.size} runs leave none of the laws enough to be fitted with the dearest held out; add runs."
+        raise IdentificationError(msg)
+    order = sorted(made, key=lambda one: one.miss if np.isfinite(one.miss) else np.inf)
+    held = int(loss.size - kept.sum())
+    return RankedLaws(tuple(order), cost or "6ND", by, held, loss.size, _notes(order))
+
+
+def _notes(order: Sequence[RankedLaw]) -> tuple[Note, ...]:
+    few = [one.law.name for one in order if one.fit.met < 2]
+    text = f"One round of new starts alone ended in the fits of {'; '.join(few)}; better ones may exist."
+    return (Note("few_starts", text),) if few else ()
+
+
+def _labels(table: Points, by: str | None) -> Array:
+    """Group of every row, as text."""
+    if by is None:
+        return np.full(len(table), EVERY, dtype=object)
+    if by not in table.table.columns:
+        msg = f"The {table.what} have no column {by!r} to tell groups apart; they have {', '.join(table.table.keys)}."
+        raise InputError(msg)
+    return np.array([str(v) for v in table.table.columns[by]], dtype=object)
+
+
+def _cost(table: Points, cost: str | None) -> Array:
+    if cost is not None:
+        return table.cost(cost)
+    try:
+        return table.column("C")
+    except InputError:
+        msg = "Nothing says what a run of this table costs; give `cost`, a column or a formula such as 6*params*tokens."
+        raise InputError(msg) from None
+
+
+def _cheap(price: Array, label: Array, share: float) -> BoolArray:
+    """Runs that are left once those of most cost in every group are held out."""
+    kept = np.ones(price.size, dtype=bool)
+    for group in distinct(label)[0]:
+        at = np.flatnonzero(label == group)
+        count = round(share * at.size)
+        kept[at[np.argsort(price[at], kind="stable")[at.size - count :]]] = False
+    return kept
+
+
+def _ranked(
+    law: Law,
+    box: Mapping[str, tuple[float, float]],
+    table: Points,
+    loss: Array,
+    label: Array,
+    kept: BoolArray,
+) -> RankedLaw:
+    """Error of a law on the runs that were held out, and its fit to all runs."""
+    cheap, miss = _fitted(law, box, table, loss, label, kept), np.nan
+    if cheap is not None:
+        away = loss - _losses(law, cheap.coefficients, table, label)
+        miss = float(np.sqrt((away[~kept] ** 2).mean()))
+    every = _fitted(law, box, table, loss, label, np.ones(loss.size, dtype=bool))
+    if every is None:
+        msg = f"{loss.size} runs cannot determine {len(law.identifiable)} coefficients of {law.name}; leave it out."
+        raise IdentificationError(msg)
+    rms = float(np.sqrt(((loss - _losses(law, every.coefficients, table, label)) ** 2).mean()))
+    return RankedLaw(law, miss, rms, every)
+
+
+def _fitted(
+    law: Law,
+    box: Mapping[str, tuple[float, float]],
+    table: Points,
+    loss: Array,
+    label: Array,
+    kept: BoolArray,
+) -> Fitted | None:
+    """Least squares of every group; None where one has too few runs."""
+    try:
+        formula = expression_of(law)
+    except UnsupportedError:
+        msg = f"The {law.name} law is not written as a formula of its columns; laws that are ranked must be."
+        raise UnsupportedError(msg) from None
+    made, met = {}, 2
+    for group in distinct(label)[0]:
+        rows = kept & (label == group)
+        if rows.sum() < len(law.identifiable) + SPARE:
+            return None
+        columns = {c: table.column(c)[rows] for c in law.columns}
+        found = search(formula, columns, loss[rows], {n: box[n] for n in law.names})
+        made[str(group)], met = found.coefficients, min(met, found.met)
+    return Fitted(made, met)
+
+
+def _losses(law: Law, coefficients: Mapping[str, Mapping[str, float]], table: Points, label: Array) -> Array:
+    """Losses of a law at the rows of a table, each by its group's coefficients."""
+    tape, out = Tape(expression_of(law)), np.full(len(table), np.nan)
+    for group in distinct(label)[0]:
+        if str(group) not in coefficients:
+            msg = f"No law was fitted to the group {group!r}; there are {', '.join(coefficients)}."
+            raise InputError(msg)
+        rows = label == group
+        columns = {c: table.column(c)[rows] for c in law.columns}
+        out[rows] = tape.run({**columns, **coefficients[str(group)]})[tape.outputs[0]]
+    return out
