@@ -15,8 +15,8 @@ from scipy.interpolate import Akima1DInterpolator
 
 import lawful
 from lawful.checks import spline
-from lawful.checks.check import apply_rules
-from lawful.checks.rules import DEFAULT_THRESHOLDS, KEPT, RULES, SENTENCES, Thresholds
+from lawful.checks.check import EVERY, apply_rules
+from lawful.checks.rules import DEFAULT_THRESHOLDS, KEPT, RULES, Thresholds
 from lawful.data.runs import Runs
 from lawful.solve.parabola import Abscissae
 
@@ -405,7 +405,7 @@ def sweeps(draw):
 def test_every_dropped_row_has_one_reason_and_the_rest_is_untouched(runs):
     table = {"params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": runs.L, "run": np.arange(len(runs))}
     checked = lawful.check(table, as_is=True)  # these losses need not fall with compute
-    assert set(checked.reason) <= {KEPT, *SENTENCES}
+    assert set(checked.reason) <= {KEPT, *EVERY}
     assert sum(checked.counts.values()) == checked.outlier.sum()
     shown = checked.table
     assert list(shown) == [*table, "outlier", "reason"]

@@ -273,7 +273,8 @@ def test_budget_ranges():
 
 def test_a_manifest_that_cannot_be_written_says_so(tmp_path, chinchilla):
     found = planned_for(chinchilla)
-    with pytest.raises(OutputError, match="choose another file"):
+    (tmp_path / "no").write_text("a file, and no folder")
+    with pytest.raises(OutputError, match="choose another"):
         write_manifest(found, tmp_path / "no" / "folder.json")
     path = write_manifest(found, tmp_path / "plan.json")
     assert json.loads(path.read_text()) == plan_document(found)

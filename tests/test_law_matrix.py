@@ -37,7 +37,7 @@ TRUTH = {name: k | ({"c": AMARI[name]} if name in AMARI else {}) for name, k in 
 VERBS = ("fit", "intervals", "allocate", "deadweight", "predict", "save and load")
 
 NOTHING = "The {law} law does not trade parameters against tokens, so it allocates nothing."
-MORE = "The {law} law also needs {columns}; evaluate it with its own loss(coefficients, ...)."
+MORE = "The {law} law also reads {columns}; say which with `given`, or give a table (`points`)."
 ONE_COLUMN = (
     "compute", "hestness", "hestness-regions", "kaplan-n", "kaplan-d", "kaplan-c", *AMARI,
 )  # fmt: skip

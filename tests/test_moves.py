@@ -32,7 +32,7 @@ def spoilt(clean):
 
 def test_a_large_move_is_told_with_both_answers(spoilt):
     runs, keep = spoilt
-    analysis, (move,) = analyse_kept(runs.take(keep), runs, draws=0)
+    analysis, (move,) = analyse_kept(runs.take(keep), runs, method="vpnls", draws=0)
     assert move.budget == 1e21
     assert move.is_large
     (note,) = [note for note in analysis.notes if note.code == "check_moved"]
@@ -47,7 +47,7 @@ def test_a_large_move_is_told_with_both_answers(spoilt):
 
 def test_each_budget_asked_for_is_compared(spoilt):
     runs, keep = spoilt
-    analysis, found = analyse_kept(runs.take(keep), runs, budgets=[1e22, 1e24], draws=0)
+    analysis, found = analyse_kept(runs.take(keep), runs, method="vpnls", budgets=[1e22, 1e24], draws=0)
     assert [move.budget for move in found] == [1e22, 1e24]
     assert [a.params for a in analysis.allocations] == [move.params_kept for move in found]
     everything = lawful.fit(runs, method="vpnls")

@@ -61,7 +61,7 @@ def rivals(analysis: Analysis, checked: Checked | str, *, applied: bool) -> tupl
     Parameters
     ----------
     analysis : Analysis
-        A fit of Chinchilla's law with a budget.
+        A fit of a sum of two powers with a budget, as Chinchilla's law is.
     checked : Checked or str
         What check says of its runs.
     applied : bool
@@ -82,7 +82,7 @@ def rivals(analysis: Analysis, checked: Checked | str, *, applied: bool) -> tupl
     """
     found = analysis.fit
     surface = found.surface
-    if not analysis.allocations or (surface is not None and surface.law.name != "chinchilla"):
+    if not analysis.allocations or (surface is not None and surface.law.terms is None):
         return ()
     runs, budget, level = found.runs, analysis.allocations[0].budget, analysis.level
     made: list[tuple[str, bool, Callable[[], Fit | FrontierFit]]] = [

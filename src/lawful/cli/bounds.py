@@ -58,7 +58,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(90), duration(7200), duration(2e5), duration(1e11)
-    ('1.5 minutes', '2 hours', '2.3 days', '3,170 years')
+    ('1.5 minutes', '2 hours', '2.3 days', '3,169 years')
     """
     for unit, size in (("years", 31_557_600.0), ("days", 86_400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= size * (2 if unit == "years" else 1.4):

@@ -127,6 +127,10 @@ DOUBTS: dict[str, str] = {
 """Notes of the runs that make any answer doubtful, however well the law fits, as they stand in its first line."""
 
 
+REPR_LENGTH = 120
+"""Characters of a message in the one line that a note is as ``repr``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """
@@ -156,6 +160,10 @@ class Note:
     def __post_init__(self) -> None:
         if self.code not in NOTE_CODES:
             raise KeyError(self.code)
+
+    def __repr__(self) -> str:
+        text = self.message if len(self.message) <= REPR_LENGTH else f"{self.message[:REPR_LENGTH]}…"
+        return f"Note({self.code!r}, {text!r})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the note as it stands in JSON."""

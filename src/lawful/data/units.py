@@ -395,8 +395,11 @@ def _refuse_derived(derived: str, values: Mapping[str, Array], given: Mapping[st
 HOFFMANN = (1.69, 406.4, 0.34, 410.7, 0.28)
 """E, A, alpha, B and beta of Hoffmann et al. 2022: what text in common tokens costs, to a factor of less than two."""
 
-TWICE, LARGE_RUN = 1.8, 1e17
-"""How far above that surface no loss lies, and the FLOPs from which it is known."""
+FAR_ABOVE, LARGE_RUN = 2.3, 1e17
+"""
+How far above that surface no loss lies, and the FLOPs from which it is known. A loss of 1.5 to 2.6 nats is a perplexity
+of three to five times itself.
+"""
 
 
 def usual_loss(N: Array, C: Array) -> Array:
@@ -414,11 +417,11 @@ def usual_loss(N: Array, C: Array) -> Array:
 
 
 def _require_no_perplexity(loss: Array, N: Array | None, C: Array | None, key: str) -> None:
-    """Refuse losses of large runs that are twice what any text costs: perplexities below a million words' log."""
+    """Refuse losses of large runs that are far above what any text costs: perplexities below a million words' log."""
     if N is None or C is None or (C < LARGE_RUN).mean() > 0.5:
         return
     above = float(np.median(loss / usual_loss(N, C)))
-    if above > TWICE:
+    if above > FAR_ABOVE:
         msg = (
             f"Column {key!r} lies between {format_short(loss.min(), 4)} and {format_short(loss.max(), 4)}, "
             f"{above:.2g} times what runs of such compute reach on text (median): perplexity? Read it with `columns` "

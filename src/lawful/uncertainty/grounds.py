@@ -272,7 +272,8 @@ def spare(fit: Any) -> int:
     """
     first = first_of_copies(fit.runs)
     used = int((fit.runs.weight[first] > 0).sum())
-    return used - sum(name not in fit.fixed for name in fit.surface.law.identifiable)
+    # What is known of a coefficient with a width is one observation more.
+    return used + len(fit.prior) - sum(name not in fit.fixed for name in fit.surface.law.identifiable)
 
 
 def _unpinned(fit: Any, runs: Runs) -> Linearised | None:

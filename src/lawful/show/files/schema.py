@@ -49,7 +49,8 @@ def mismatch(document: Any, name: str) -> str:
 
     Examples
     --------
-    >>> mismatch({"schema": "lawful.chunk/1", "tables": {"a": {"x": [[1]]}}, "wall": 1, "cpu": "2"}, "chunk-1")
+    >>> tables = {"a": {"x": [[1]]}}
+    >>> mismatch({"schema": "lawful.chunk/1", "tables": tables, "wall": 1, "cpu": 2, "seal": ""}, "chunk-1")
     'tables.a.x[0] is of the wrong type'
     """
     root = schema(name)
