@@ -186,7 +186,8 @@ class Checked(Shown):
         message = f"check left out {flagged} of {among.size} rows: {flags_text(_count(among))}."
         said = [note for note in self.notes if note.code in ("replicates_flagged", "best_of_cell")]
         left = runs.take(self.reason_of(runs) == KEPT)
-        if (among == NOT_BEST).any():
+        repeated = len(np.unique(np.column_stack([left.N, left.D]), axis=0)) < len(left)
+        if (among == NOT_BEST).any() or not repeated:
             left = replace(left, notes=tuple(note for note in left.notes if note.code != "hyperparameter_sweep"))
         return left.with_notes(Note("check_flagged", message), *said)
 
