@@ -14,6 +14,7 @@ import pytest
 import lawful
 from lawful.checks.surface import against_surface, gross_strays, is_isoflop, strays
 from lawful.checks.undertuned import undertuned
+from lawful.cli import main
 from lawful.data.checkpoints import curve_codes
 from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate, study_surface
@@ -312,3 +313,22 @@ def test_judged_by_a_surface_or_by_budgets():
     assert against_surface(Runs.from_arrays(N, D, 1.7 + 400 / N**0.34 + 1800 / D**0.37))
     truth = study_surface("chinchilla")
     assert not against_surface(simulate(truth, plan_isoflop([1e18, 1e19], 6, surface=truth)))
+
+
+def test_every_reason_has_a_mark_and_a_sentence_wherever_it_is_shown(tmp_path, capsys):
+    from lawful.checks.check import EVERY
+    from lawful.checks.rules import INVALID
+    from lawful.show.figures.check_figure import MARKS
+
+    assert set(MARKS) | {INVALID} == set(EVERY)
+    rng = np.random.default_rng(8)
+    N, ratio = (side.ravel() for side in np.meshgrid(np.geomspace(2e7, 2e9, 6), np.array([5.0, 10, 20, 40, 80])))
+    loss = (1.7 + 400 / N**0.34 + 1100 / (ratio * N) ** 0.31) * (1 + 0.002 * rng.standard_normal(N.size))
+    loss[[7, 19]] *= 1.2
+    path = tmp_path / "ladder.csv"
+    lines = [f"{n!r},{r * n!r},{y!r}" for n, r, y in zip(N.tolist(), ratio.tolist(), loss.tolist(), strict=True)]
+    path.write_text("\n".join(["params,tokens,loss", *lines]), encoding="utf-8")
+    assert (lawful.check(path).reason == "surface_outlier").sum() == 2
+    for command in (["check", str(path)], ["fit", str(path), "--budget", "1e22"]):
+        assert main([*command, "--out", str(tmp_path / command[0])]) == 0, capsys.readouterr().err
+    assert "surface_outlier" in (tmp_path / "fit" / "report.html").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lawful.checks.check import Checked
-from lawful.checks.rules import INVALID, KEPT, SENTENCES
+from lawful.checks.check import EVERY, Checked
+from lawful.checks.rules import INVALID, KEPT
 from lawful.core.numbers import format_power, format_short
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
@@ -45,6 +45,8 @@ MARKS: dict[str, tuple[str, str]] = {
     "negative_curvature": ("v", "#5b3a29"),
     "weak_curvature": ("o", "#e69f00"),
     "too_few_post_qc": ("p", "#009e73"),
+    "not_best_of_cell": ("<", "#7f7f7f"),
+    "surface_outlier": ("X", "#9b59b6"),
 }
 """Marker and colour per reason, safe for the colour-blind and different in shape as well."""
 
@@ -133,7 +135,7 @@ def _runs_of(checked: Checked, experiment: str | None) -> Runs:
 def _tally(checked: Checked, experiment: str | None) -> dict[str, int]:
     """Count the rows per reason, kept ones included."""
     reason = checked.reason if experiment is None else checked.reason[checked.experiment == experiment]
-    return {code: int((reason == code).sum()) for code in (KEPT, *SENTENCES)}
+    return {code: int((reason == code).sum()) for code in (KEPT, *EVERY)}
 
 
 def _panels(runs: Runs) -> Any:

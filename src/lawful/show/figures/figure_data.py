@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from lawful.core.notes import Verdict
 from lawful.core.typing import Array, Columns, IntArray
 from lawful.estimate.result import Fit, FrontierFit, Parabola
 
@@ -154,7 +155,7 @@ def _optima(analysis: Analysis) -> Columns:
     fit, runs = analysis.fit, analysis.fit.runs
     columns = ("source", "budget", "params", "loss")
     rows: list[Columns] = []
-    if fit.surface is not None:
+    if fit.surface is not None and analysis.verdict is not Verdict.NOT_IDENTIFIED:
         budgets = runs.budgets[_shown_groups(runs.sizes_per_budget)]
         params = np.asarray(fit.frontier.params(budgets))
         # Where A or B is 0 the best model is infinitely small or large, and there is nothing to mark.

@@ -13,8 +13,7 @@ from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Unavailable
 from lawful.analysis.evidence import Evidence
 from lawful.approach2.bias import PARTS, Bias, relative
-from lawful.checks.check import Checked, flags_text
-from lawful.checks.rules import SENTENCES
+from lawful.checks.check import EVERY, Checked, flags_text
 from lawful.core.cost import Cost
 from lawful.core.notes import NOTE_CODES
 from lawful.core.numbers import (
@@ -142,7 +141,7 @@ def check_facts(evidence: Evidence, flagged_before: Mapping[str, Any] | None = N
     fate = (
         "left out of this fit" if evidence.applied else "fitted all the same; a fit of the checked runs leaves them out"
     )
-    rules = " ".join(f"{code}: {SENTENCES[code]}" for code in flagged)
+    rules = " ".join(f"{code}: {EVERY[code]}" for code in flagged)
     return [Fact("Check", f"{said}; {fate}"), Fact("What that means", rules)]
 
 
