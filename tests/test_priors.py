@@ -232,14 +232,15 @@ def test_the_shell_says_and_saves_the_prior(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("points", [3, 4, 6])
 @pytest.mark.parametrize("width", [0.0, 0.1])
 def test_forecasts_of_few_points_cover_as_they_say(points, width):
-    """Of a thousand tables each; with a width the truth is drawn from it."""
+    """Of 600 tables each, and 200 with a width, from which the truth is then drawn."""
     rng = np.random.default_rng([points, int(100 * width)])
-    C, target, hits, repeats = np.geomspace(1e18, 3e20, points), 1e22, 0, 2000 if width == 0 else 500
+    C, target, hits, repeats = np.geomspace(1e18, 3e20, points), 1e22, 0, 600 if width == 0 else 200
     for _ in range(repeats):
         floor = 1.6 + width * rng.standard_normal()
         losses, new = (floor + 94.35 / c**0.0939 for c in (C, target))
         table = {"compute": C, "loss": losses + 0.008 * rng.standard_normal(points)}
         (made,) = of_compute({"E": (1.6, width) if width else 1.6}, table).forecast([target])
         hits += made.prediction[0] <= new + 0.008 * rng.standard_normal() <= made.prediction[1]
-    # Binomial errors of 0.7 and 1.3 points; a width is averaged over, and errs to the wide side.
-    assert 0.87 <= hits / repeats <= (0.93 if width == 0 else 0.97)
+    # Binomial errors of 1.2 and 2.1 points. Of 1,500 pinned tables 90.7, 92.3 and 93.3% held at 3, 4 and 6 points;
+    # a width is averaged over, and errs to the wide side as well.
+    assert 0.87 <= hits / repeats <= (0.955 if width == 0 else 0.98)
