@@ -155,11 +155,11 @@ def _optima(analysis: Analysis) -> Columns:
     fit, runs = analysis.fit, analysis.fit.runs
     columns = ("source", "budget", "params", "loss")
     rows: list[Columns] = []
-    if fit.surface is not None and analysis.verdict is not Verdict.NOT_IDENTIFIED:
+    if fit.surface is not None:
         budgets = runs.budgets[_shown_groups(runs.sizes_per_budget)]
         params = np.asarray(fit.frontier.params(budgets))
-        # Where A or B is 0 the best model is infinitely small or large, and there is nothing to mark.
-        interior = np.isfinite(params) & (params > 0)
+        # Where A or B is 0, or the runs do not tell the best model, there is nothing to mark.
+        interior = np.isfinite(params) & (params > 0) & (analysis.verdict is not Verdict.NOT_IDENTIFIED)
         budgets, params = budgets[interior], params[interior]
         loss = fit.surface.at_params(budgets, params).loss
         rows.append(dict(zip(columns, (np.full(budgets.size, fit.method), budgets, params, loss), strict=True)))
