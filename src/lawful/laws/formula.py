@@ -13,7 +13,7 @@ from lawful.core.expression import Expression, Tape, name, parse, substitute, to
 from lawful.core.typing import Array
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.law import EXPONENT_BOX, FRONTIER_NAMES, Box, Coefficients, Curvature, Differentiated, Law
-from lawful.laws.projection import Signs, Split, link_of, split, written_out
+from lawful.laws.projection import Signs, link_of, split, written_out
 
 QUANTITIES = {
     **dict.fromkeys(("N", "params", "parameters", "n_params"), "N"),
@@ -342,21 +342,6 @@ def _must_be_positive(expression: Expression, word: str) -> bool:
         if any(t == name(word) or (t.kind == "product" and name(word) in t.args) for t in flat):
             return True
     return any(_must_be_positive(a, word) for a in expression.args)
-
-
-def parts_of(law_: Law, bounds: Mapping[str, Box], above_one: frozenset[str]) -> Split:
-    """
-    Split a formula law into amounts and shapes.
-
-    Raises
-    ------
-    UnsupportedError
-        If the law is no formula.
-    """
-    if not isinstance(law_.form, Formula):
-        msg = f"The {law_.name} law is no formula."
-        raise UnsupportedError(msg)
-    return split(law_.form.expression, law_.columns, bounds, above_one)
 
 
 def expression_of(law_: Law) -> Expression:
