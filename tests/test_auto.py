@@ -292,3 +292,19 @@ def test_audit_takes_the_average_as_a_method(runs: Runs) -> None:
     assert np.sort(score.error) == pytest.approx(np.sort(from_rest.loss(runs.N[top], runs.D[top]) / runs.L[top] - 1))
     low, high = from_rest.interval(runs.N[top], runs.D[top], 0.9)
     assert score.covered.sum() == ((low <= runs.L[top]) & (runs.L[top] <= high)).sum()
+
+
+def test_a_refused_law_that_tells_no_optimum_leaves_the_average_none() -> None:
+    """Experts that no law reads move the loss more than size does; 11.5B is best at any number of them."""
+    rng = np.random.default_rng(5)
+    N, ratio = (side.ravel() for side in np.meshgrid(np.geomspace(3e7, 3e9, 6), [6.0, 15, 30, 70, 150]))
+    loss = (1.8 + 300 / N**0.33 + 900 / (ratio * N) ** 0.31) * (1 + 0.003 * rng.standard_normal(N.size))
+    unread = loss - 0.05 * np.log(np.tile([1.0, 8.0, 64.0], 10))
+    blind = analyse({"N": N, "D": ratio * N, "loss": unread}, budgets=[1e23], draws=0)
+    assert blind.verdict == "not identified"
+    assert blind.average is None
+    assert blind.unaveraged
+    sighted = analyse({"N": N, "D": ratio * N, "loss": loss}, budgets=[1e23], draws=0)
+    assert sighted.average is not None
+    low, high = sighted.average.outlooks[0].interval["params"]
+    assert low < 11.5e9 < high

@@ -419,8 +419,15 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
 
 
 def _untold(judged: Judgement, runs: Runs, budgets: Sequence[float]) -> bool:
-    """Whether the runs do not tell the optimum at some budget, be it roughly."""
-    return judged.reason not in ("", "wide") and any(judged.withholds(c, runs) for c in budgets)
+    """
+    Whether the runs do not tell the optimum at some budget, be it roughly.
+
+    A wide interval tells it roughly where the law stands; where the residuals refuse the law as well, as they do where
+    a column moves the loss that no law reads, nothing says that the laws of an average do better.
+    """
+    refused = judged.test is not None and judged.test.refused
+    told = judged.reason == "" or (judged.reason == "wide" and not refused)
+    return not told and any(judged.withholds(c, runs) for c in budgets)
 
 
 def _judged_steadily(found: Fit | FrontierFit, judged: Judgement, budgets: Sequence[float]) -> Judgement:
