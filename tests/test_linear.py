@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
+from scipy.special import stdtrit
 
 import lawful
 from lawful.core.objective import Objective
 from lawful.data.runs import Runs
-from lawful.estimate.solvers import prepare
+from lawful.estimate.solvers import prepare, problem_of
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import (
     corrected_residuals,
@@ -17,12 +18,15 @@ from lawful.uncertainty.linear import (
     free_coefficients,
     influence,
     linearise,
+    spread_by,
+    strays,
     trend_noise,
     unequal_noise,
     variance_power,
     work,
 )
 from lawful.uncertainty.quantity import Quantity, gradient
+from lawful.uncertainty.replicas import linearised, refit
 
 TRUTH = lawful.Surface.named("chinchilla")
 PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=TRUTH)
@@ -117,6 +121,37 @@ def test_standard_errors_are_the_spread_of_simulated_answers():
     assert trend == pytest.approx(1.0, abs=0.2)
     assert unequal == pytest.approx(1.0, abs=0.2)
     assert equal < 0.8
+
+
+def fits_under(scale, sets=300):
+    """Fits of a sweep of 45 runs whose noise has these relative sizes, and what each misses alpha by."""
+    plan = lawful.Plan.isoflop(np.geomspace(1e17, 1e21, 5), 9, surface=TRUTH)
+    mean = lawful.simulate(TRUTH, plan)
+    size = scale(mean) / np.sqrt((scale(mean) ** 2).mean())
+    losses = mean.L + 0.01 * size * np.random.default_rng(17).standard_normal((sets, len(mean)))
+    problem = problem_of(squares(mean))
+    fits = refit(problem, losses, answer(squares(mean), problem)[0])
+    return fits, linearised(fits), fits.z[:, problem.law.names.index("alpha")] - TRUTH["alpha"]
+
+
+def test_a_noise_that_follows_the_size_is_seen_and_each_run_then_tells_its_own():
+    alarms, held = [], []
+    for scale in (lambda runs: np.ones(len(runs)), lambda runs: runs.L - TRUTH["E"], lambda runs: runs.N**-0.25):
+        fits, at, missed = fits_under(scale)
+        model, logs = work(at), fits.problem.logs
+        slope = gradient(Quantity("alpha"), fits.problem.law, fits.z, fits.problem.centre)
+        own = strays(at, model, logs)
+        alarms.append(own.mean())
+        kinds = {kind: spread_by(kind, at, slope, logs, model) for kind in ("auto", "trend", "unequal")}
+        np.testing.assert_array_equal(kinds["auto"].error[own], kinds["unequal"].error[own])
+        np.testing.assert_array_equal(kinds["auto"].freedom[~own], kinds["trend"].freedom[~own])
+        reach = {kind: stdtrit(found.freedom, 0.95) * found.error for kind, found in kinds.items()}
+        held.append({kind: float((np.abs(missed) <= half).mean()) for kind, half in reach.items()})
+    # Two looks at one in ten each; the standard error of a share of 300 is 2 points at most.
+    assert max(alarms[:2]) < 0.25
+    assert alarms[2] > 0.6
+    assert all(0.85 <= cell["auto"] <= 0.95 for cell in held)
+    assert held[2]["trend"] < 0.85
 
 
 def test_what_residuals_show_of_each_variance_is_what_simulation_says():

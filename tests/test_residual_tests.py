@@ -55,8 +55,8 @@ def residuals(N, D, L):
     at = delta(lawful.fit(lawful.Runs.from_arrays(N, D, L))).linear
     free, of = at.free[0], labels(N, D)
     return Residuals(
-        at.slope[0][free], at.residual[0], np.ones(L.size), at.reducible[0], np.log(N), np.log(D), of.budget, of.size,
-        of.cell,
+        at.slope[0][free], at.residual[0], np.ones(L.size), np.ones(L.size), at.reducible[0], np.log(N), np.log(D),
+        of.budget, of.size, of.cell,
     )  # fmt: skip
 
 
@@ -75,6 +75,29 @@ def test_a_right_law_is_hardly_ever_refused(design):
 @pytest.mark.parametrize(("design", "sigma", "least"), [(sweep, 0.003, 0.95), (sweep, 0.01, 0.6), (grid, 0.01, 0.6)])
 def test_a_coupled_truth_is_refused(design, sigma, least):
     assert refusals(design(), 0.58, sigma, 20) >= least
+
+
+def few():
+    """Three budgets of four sizes: twelve runs, whose signs have few patterns."""
+    return sweep(3, 4)
+
+
+def test_a_coupled_truth_is_refused_on_twelve_runs():
+    assert refusals(few(), 1.0, 0.003, 80) <= 3 / 80
+    assert refusals(few(), 0.8, 0.003, 20) == 1.0
+
+
+def test_the_f_test_of_a_coupling_is_that_of_nested_least_squares():
+    """Against scipy: the law with one column more, the slope by k, by lstsq."""
+    from scipy import stats
+
+    N, D = few()
+    at = residuals(N, D, mean_loss(N, D) + 0.01 * np.random.default_rng(4).standard_normal(N.size))
+    bend = at.reducible * np.log(at.reducible)
+    least = [np.linalg.lstsq(x, at.residual, rcond=None)[1][0] for x in (at.slope.T, np.c_[at.slope.T, bend])]
+    free = N.size - 6
+    expected = stats.f.sf((least[0] - least[1]) / (least[1] / free), 1, free)
+    assert law_test(at).each["power"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_direction_and_size_of_a_refusal():

@@ -161,6 +161,11 @@ class FormProblem(NamedTuple):
         """From solver units to coefficients of the law, rows of q."""
         return np.asarray(form_coefficients(self.law, z, self.centre))
 
+    @property
+    def logs(self) -> Array:
+        """Logs of the columns that have one, shape (m, n): what a noise may follow."""
+        return np.array([np.log(column) for column in self.columns if (column > 0).all()])
+
     def floor(self, z: Array) -> Array:
         """Irreducible loss at rows of coefficients, shape (R, 1); 0 for a law without one."""
         constant = self.law.constant

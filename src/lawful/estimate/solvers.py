@@ -200,6 +200,11 @@ class Problem(NamedTuple):
     prior: tuple[Pull, ...] = ()
 
     @property
+    def logs(self) -> Array:
+        """Centred logs of the columns, shape (p, n): what a noise may follow."""
+        return self.x
+
+    @property
     def powers(self) -> int:
         """Number of power terms p."""
         return len(self.x)

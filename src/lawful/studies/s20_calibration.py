@@ -17,6 +17,7 @@ from lawful.studies.conditions import COUPLINGS, SINGLE, Layout, errors_of, layo
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
 from lawful.trust.diagnose import diagnose
+from lawful.trust.fitness import REFUSED
 from lawful.trust.verdict import judge
 from lawful.uncertainty.intervals import intervals
 
@@ -38,6 +39,12 @@ NOTES = ("not_identified", "lack_of_fit", "shared_error", "uneven_noise", "outli
 """Notes that tell a reader to doubt an interval; ``extrapolation`` stands in every answer so far out."""
 
 VERDICTS = tuple(Verdict)
+
+BEST = "best possible"
+"""Where the law is wrong, how often a test that knew how would refuse it."""
+
+KNOWABLE = 0.8
+"""Power of the best test from which on a test could know."""
 
 SUMS = ("sets", "printed", "held", "below", "above", "open", "finite", "log_width", "silent")
 """Columns of the parts of a cell that add up."""
@@ -182,8 +189,42 @@ def summarise(config: Config, tables: Tables) -> Tables:
         {**dict(zip((*KEY, "said"), key, strict=True)), "share": float(part["raised"].sum() / part["sets"].sum())}
         for key, part in tables["detection"].groups(*KEY, "said")
     ]
-    detection = Table.from_rows(said)
+    known = [
+        {**dict(zip(KEY, cell, strict=True)), "said": BEST, "share": best_power(*cell[1:4])}
+        for cell, _ in tables["detection"].groups(*KEY)
+        if cell[0] == "refused"
+    ]
+    detection = Table.from_rows([*said, *known])
     return {"coverage": coverage, "detection": detection, "summary": _summary(config, coverage, detection)}
+
+
+def best_power(truth: str, sigma: float, design: str) -> float:
+    """
+    Power at 1% of the F test that knows in which direction the law is wrong, and that the noise is even.
+
+    What the law misses of the truth without noise, in standard deviations, is the noncentrality; among tests
+    that are told neither the coefficients nor the noise none is more powerful (the F test is the uniformly most
+    powerful invariant one).
+
+    Parameters
+    ----------
+    truth, sigma, design
+        Of a cell whose law is wrong.
+
+    Examples
+    --------
+    >>> print(f"{best_power('coupled .8', 0.003, 'ladder 5x5'):.2f}")
+    0.71
+    """
+    from scipy.special import fdtri, ncfdtr
+
+    surface = truth_of(truth)
+    at = layout_of(design, surface)
+    losses = np.asarray(surface.loss(at.N, at.D))
+    missed = fit(Runs.from_arrays(at.N, at.D, losses, C=at.C), method="vpnls").residuals
+    free = losses.size - len(QUANTITIES)
+    far = float((np.asarray(missed) ** 2).sum()) / sigma**2
+    return 1.0 - float(np.nan_to_num(ncfdtr(1.0, free, far, float(fdtri(1.0, free, 1.0 - REFUSED)))))
 
 
 def _summary(config: Config, coverage: Table, detection: Table) -> Table:
@@ -218,6 +259,10 @@ def _summary(config: Config, coverage: Table, detection: Table) -> Table:
             }
         )
     return Table.from_rows(rows)
+
+
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["truth"], row["sigma"], row["design"]
 
 
 def draw(tables: Tables) -> dict[str, Figure]:
@@ -275,9 +320,18 @@ def findings(tables: Tables) -> list[str]:
         f"withheld in {row['withheld']:.0%} of the sets."
         for row in summary.rows()
     ]
+    best = {_place(row): row["share"] for row in detection.where(kind="refused", said=BEST).rows()}
+    told = {_place(row): row["share"] for row in detection.where(kind="refused", said="lack_of_fit").rows()}
+    could = [place for place, power in best.items() if power >= KNOWABLE]
+    if best:
+        seen = sum(told[place] >= KNOWABLE for place in could)
+        sentences.append(
+            f"A law that is wrong: in {len(could)} of {len(best)} cells a test that knew how would refuse it in "
+            f"{KNOWABLE:.0%} of the sets or more, and in {seen} of them the note comes as often."
+        )
     for (truth, sigma), part in detection.where(kind="refused", said="lack_of_fit").groups("truth", "sigma"):
-        shares = ", ".join(f"{row['design']} {row['share']:.0%}" for row in part.rows())
-        sentences.append(f"Refused, {truth} at sigma {sigma:g}: {shares}.")
+        shares = ", ".join(f"{row['design']} {row['share']:.0%} ({best[_place(row)]:.0%})" for row in part.rows())
+        sentences.append(f"Refused, {truth} at sigma {sigma:g} (in brackets at best): {shares}.")
     worst = sorted(
         (r for r in coverage.rows() if r["kind"] != "refused" and r["coverage"] < 0.8), key=lambda r: r["coverage"]
     )
@@ -318,7 +372,7 @@ STUDY = Study(
         "couplings": list(COUPLINGS),
         "refused": [[0.003, list(DESIGNS)], [0.01, ["sweep 5x9"]]],
         "sets": 20,
-        "blocks": {"independent": 3, "shared": 3, "refused": 2},
+        "blocks": {"independent": 16, "shared": 16, "refused": 8},
         "fewest": 20,
         "level": 0.9,
         "beyond": 100.0,

@@ -19,7 +19,7 @@ from lawful.estimate.result import Fit
 from lawful.estimate.solvers import Problem, problem_of, resolve
 from lawful.uncertainty import replicas as rp
 from lawful.uncertainty.delta import answer
-from lawful.uncertainty.linear import linearise, working_variances
+from lawful.uncertainty.linear import AUTO_NOISE, linearise, working_variances
 from lawful.uncertainty.quantity import AT_BUDGET, AT_POINT, Quantity, working_values
 
 CLOSED_FORM = ("profile", "delta")
@@ -296,7 +296,7 @@ def _all_ends(
     fits: rp.Replicas, quantities: list[Quantity], draws: int, level: float, rng: np.random.Generator, fit: Fit
 ) -> Iterator[tuple[str, Array]]:
     """Ends of every kind of interval, shape (quantities, sets, 2) in working values."""
-    yield "profile", np.stack([rp.profile_intervals(fits, q, "trend", level) for q in quantities])
+    yield "profile", np.stack([rp.profile_intervals(fits, q, AUTO_NOISE, level) for q in quantities])
     yield "delta", np.stack([rp.linear_ends(fits, q, "trend", level) for q in quantities])
     grouped = (fit.runs.sizes_per_budget >= 3).any()
     for scheme in DRAWN if draws else ():

@@ -59,11 +59,12 @@ class LackOfFit(Shown):
     notes : tuple of Note
         ``lack_of_fit`` where the joint probability is below 1%.
     p : float or None
-        Joint probability of all tests by wild draws; None where there are too few runs, or no noise.
+        Joint probability of all tests; None where there are too few runs, or no noise.
     each : mapping of str to float
         Probability of each test alone: ``coupled`` (a power of the sum of the terms), ``quadratic`` (a bend in
         ln N and ln D), ``budget`` and ``size`` (errors that a budget or a model size shares), ``neighbours``
-        (sizes of a budget that stray together), ``replicates``.
+        (sizes of a budget that stray together), ``replicates``; and ``power``, the F test of the coupled
+        law's k = 1, which counts four times in ``p``.
     missed : float
         Root mean square over the runs of what the bends add to the fit, in the unit of the residuals.
 
@@ -178,9 +179,10 @@ def _residuals(fit: Fit, at: Linearised) -> Residuals:
     )  # fmt: skip
     found = groupings(runs)
     scale = np.sqrt(working_variances(weighed)[0][0] / weighed.weight[0])
+    even = 1.0 / np.sqrt(weighed.weight[0])
     slope, residual, reducible = weighed.slope[0][at.free[0]], weighed.residual[0], weighed.reducible[0]
     logs = np.log(runs.N), np.log(runs.D)
-    return Residuals(slope, residual, scale, reducible, *logs, found["budget"], found["size"], found["cell"])
+    return Residuals(slope, residual, scale, even, reducible, *logs, found["budget"], found["size"], found["cell"])
 
 
 def _notes(own: _Replicates, p_budgets: float | None, together: LawTest) -> tuple[Note, ...]:
@@ -209,6 +211,7 @@ def _notes(own: _Replicates, p_budgets: float | None, together: LawTest) -> tupl
 
 WORDS = {
     "coupled": "a coupling of the two terms",
+    "power": "an F test of a coupling of the two terms",
     "quadratic": "a bend in ln N and ln D",
     "budget": "an error that budgets share",
     "size": "an error that model sizes share",

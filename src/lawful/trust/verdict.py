@@ -18,6 +18,7 @@ from lawful.estimate.result import Fit, reach_of
 from lawful.trust.fitness import LackOfFit, lack_of_fit
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, grounds, spare
 from lawful.uncertainty.intervals import Intervals
+from lawful.uncertainty.linear import AUTO_NOISE
 from lawful.uncertainty.quantity import Quantity
 from lawful.valley.identified import Identified, identified
 
@@ -142,7 +143,7 @@ def _told(fit: Fit, rests: Grounds | None) -> Identified | None:
         return None
     top = reach_of(fit)
     quantity = Quantity("params", top)
-    size = rests.ends(quantity, cost, rests.rise(quantity, cost, LEVEL, "trend")[0])
+    size = rests.ends(quantity, cost, rests.rise(quantity, cost, LEVEL, AUTO_NOISE)[0])
     return identified(size, float(np.log(cost.product(top))), ratio)
 
 

@@ -20,7 +20,7 @@ from lawful.estimate.fit import fit as free_fit
 from lawful.estimate.solvers import Problem, prepare, problem_of, with_far_row
 from lawful.laws.law import Law
 from lawful.uncertainty.lawtest import gap_labels
-from lawful.uncertainty.linear import NOISES, Linearised, Working, linearise, work
+from lawful.uncertainty.linear import Linearised, Working, linearise, spread_by, work
 from lawful.uncertainty.quantity import Quantity, gradient
 from lawful.uncertainty.shared import NEIGHBOURS, Shared, shared_error, usable
 from lawful.valley.exact import Ends, ExactProfile
@@ -151,7 +151,7 @@ class Grounds(Record):
         law, at = self.law, self.linear
         slope = np.nan_to_num(gradient(quantity, law, self.z, self.problem.centre, cost))
         model = None if noise == "equal" else self.working
-        spread, even = NOISES[noise](at, slope, model), float(at.variance[0])
+        spread, even = spread_by(noise, at, slope, self.problem.logs, model), float(at.variance[0])
         ratio = float(spread.ratio[0])
         own = at.freedom[0] / self.freedom
         # Where slopes are all but collinear, or a term is gone, the linearisation says nothing of the noise.

@@ -19,7 +19,7 @@ from lawful.estimate.result import Fit, FrontierFit, estimate_rows
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.delta import Delta, delta
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds, spare
-from lawful.uncertainty.linear import corrected_residuals
+from lawful.uncertainty.linear import AUTO_NOISE, corrected_residuals
 from lawful.uncertainty.noise import RunNoise, run_noise
 from lawful.uncertainty.profile import Profile, profile
 from lawful.uncertainty.quantity import Quantity, columns_at
@@ -188,7 +188,7 @@ class Intervals(Shown):
         if rests is None or surface is None:
             return self._linear.interval("loss_at", self.level, point=point)
         quantity, cost = Quantity("loss_at", point=point), surface.cost
-        rise = rests.rise(quantity, cost, self.level, "trend")[0]
+        rise = rests.rise(quantity, cost, self.level, AUTO_NOISE)[0]
         low, high, _ = rests.ends(quantity, cost, rise)
         middle = float(surface.loss(*point))
         return min(low, middle), max(high, middle)

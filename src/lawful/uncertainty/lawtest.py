@@ -7,6 +7,10 @@ statistic here is a ratio of quadratic forms in the residuals; their null distri
 residuals themselves, with random signs (Liu 1988; Davidson & Flachaire 2008), so uneven noise does
 no harm; and the least of their probabilities is judged against the least of each draw's, so several
 tests refuse no more often than one.
+
+Signs cost power where runs are few: of twelve runs there are 4,096 patterns, and no draw of residuals that
+are all misfit looks much better than the data. The one alternative that is known beforehand, the coupled
+law, has its F test beside them, at a quarter of their level.
 """
 
 from __future__ import annotations
@@ -22,6 +26,14 @@ DRAWS = 999
 
 REFUSED = 0.01
 """Joint probability below which the law counts as refused."""
+
+OWN_PART = 4.0
+"""
+The F test of a coupling refuses at a fourth of the level of the others: so does its probability times this.
+
+Over 30 conditions (six designs, five kinds of noise of single runs) both together then refuse a right law in 0 to
+2% of the sets, and refuse couplings of .58 to 1.3 on twelve runs always, where signs alone do in 60 to 87%.
+"""
 
 FEWEST_FREE = 5
 """Degrees of freedom below which the residuals cannot judge a law."""
@@ -47,7 +59,9 @@ class Residuals(NamedTuple):
     residual : array, shape (n,)
         Observed minus fitted.
     scale : array, shape (n,)
-        Standard deviation of each run up to a factor.
+        Standard deviation of each run up to a factor, as the trend of the noise has it.
+    even : array, shape (n,)
+        The same as the weights alone have it.
     reducible : array, shape (n,)
         Fitted loss above E.
     x, y : array, shape (n,)
@@ -59,6 +73,7 @@ class Residuals(NamedTuple):
     slope: Array
     residual: Array
     scale: Array
+    even: Array
     reducible: Array
     x: Array
     y: Array
@@ -74,10 +89,12 @@ class LawTest(NamedTuple):
     Attributes
     ----------
     p : float or None
-        Joint probability of statistics this extreme if the law is right; None where runs are too few.
+        Joint probability of statistics this extreme if the law is right, or four times that of the F test
+        where this is less; None where runs are too few.
     each : dict of str to float
         Probability of each test alone: ``coupled`` (a power of the sum of the terms), ``quadratic`` (a bend
-        in ln N and ln D), ``budget`` and ``size`` (components of the variance), ``neighbours``, ``replicates``.
+        in ln N and ln D), ``budget`` and ``size`` (components of the variance), ``neighbours``, ``replicates``,
+        all by wild draws; ``power`` (F test of a power of the sum, k = 1).
     direction : str or None
         The test with the least probability.
     missed : float
@@ -137,6 +154,10 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
     least = np.min(list(ranks.values()), axis=0)
     each = {name: float(rank[0]) for name, rank in ranks.items()}
     joint = float((least <= least[0] * (1 + GIVE)).mean())
+    power = _power(at) if coupled else None
+    if power is not None:
+        each["power"] = power
+        joint = min(joint, OWN_PART * power)
     every = np.concatenate(list(bends.values()), axis=1) if bends else np.empty((n, 0))
     bend = _basis(every)
     missed = bend @ (bend.T @ residual) / root
@@ -145,9 +166,30 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
 
 def _ordered(at: Residuals) -> Residuals:
     order = np.lexsort((at.residual, at.y, at.x))
-    residual, scale, reducible, x, y = (v[order] for v in (at.residual, at.scale, at.reducible, at.x, at.y))
+    residual, scale, even, reducible = (v[order] for v in (at.residual, at.scale, at.even, at.reducible))
+    x, y = at.x[order], at.y[order]
     budget, size, cell = (v[order] for v in (at.budget, at.size, at.cell))
-    return Residuals(at.slope[:, order], residual, scale, reducible, x, y, budget, size, cell)
+    return Residuals(at.slope[:, order], residual, scale, even, reducible, x, y, budget, size, cell)
+
+
+def _power(at: Residuals) -> float | None:
+    """
+    Probability of the F test of k = 1 against the coupled law, linearised there; None where the law can follow it.
+
+    All runs count as equally noisy up to their weights: a trend of the noise that is fitted to what the law
+    misses would take part of it for noise.
+    """
+    from scipy.special import fdtrc
+
+    root = 1.0 / at.even
+    basis = _basis((at.slope * root).T)
+    bend = _bends(at, root, basis, coupled=True).get("coupled")
+    free = root.size - basis.shape[1]
+    if bend is None or free < FEWEST_FREE:
+        return None
+    residual = at.residual * root
+    residual = residual - basis @ (basis.T @ residual)
+    return float(fdtrc(1, free - 1, _explained(residual[None], bend, free)[0]))
 
 
 def _basis(columns: Array) -> Array:

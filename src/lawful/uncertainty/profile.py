@@ -20,7 +20,7 @@ from lawful.estimate.solvers import FAR, Problem, problem_of
 from lawful.laws.law import Law
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds
-from lawful.uncertainty.linear import NOISES, Spread, linearise
+from lawful.uncertainty.linear import AUTO_NOISE, NOISES, Spread, linearise, spread_by
 from lawful.uncertainty.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
 
@@ -126,7 +126,7 @@ def calibration(problem: Problem, z: Array, quantity: Quantity, fit: Fit, noise:
         slope[:, release] = 1.0
         if quantity.is_log(law):
             slope = np.nan_to_num(gradient(quantity, law, z, problem.centre, cost))
-    spread = NOISES[noise](at, slope)
+    spread = spread_by(noise, at, slope, problem.logs)
     # Huber's loss curves by the share of runs that it counts in full.
     return spread._replace(ratio=spread.ratio * at.inliers)
 
@@ -137,7 +137,7 @@ def profile(
     *,
     budget: float | None = None,
     level: float = 0.90,
-    noise: str = "trend",
+    noise: str = AUTO_NOISE,
     cluster: str = AUTO,
     points: int = CURVE_POINTS,
 ) -> Profile:
@@ -158,8 +158,9 @@ def profile(
         FLOPs, for the last three.
     level : float
         Coverage the interval aims at, between 0 and 1.
-    noise : {"trend", "unequal", "equal"}
-        Whether runs may differ in noise; see :func:`lawful.uncertainty.delta.delta`.
+    noise : {"auto", "trend", "unequal", "equal"}
+        Whether runs may differ in noise; see :func:`lawful.uncertainty.delta.delta`. ``auto`` lets it follow the
+        loss, and takes each run's own residual where it follows N or D besides.
     cluster : str
         A column of labels whose runs share an error, ``none`` for independent runs, or ``auto``: any
         grouping that shares one is found and allowed for.
@@ -296,8 +297,8 @@ def _checked(fit: Any, quantity: Quantity, level: float, noise: str) -> Any:
     fit = surface_fit(fit, " to profile (a bootstrap needs none)")
     quantity.check(fit.surface.law)
     check_level(level)
-    if noise not in NOISES:
-        msg = f"Unknown noise {noise!r}; choose one of {', '.join(NOISES)}."
+    if noise not in (AUTO_NOISE, *NOISES):
+        msg = f"Unknown noise {noise!r}; choose one of {', '.join((AUTO_NOISE, *NOISES))}."
         raise UnsupportedError(msg)
     problem = problem_of(fit)
     return problem if fit.surface.law.separable else problem.uncentred()

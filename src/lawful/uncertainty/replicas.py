@@ -12,7 +12,7 @@ from lawful.core.typing import Array, IntArray
 from lawful.estimate.solvers import Problem
 from lawful.solve import kernel, newton
 from lawful.solve.grid import grid_values, make_grid
-from lawful.uncertainty.linear import NOISES, Linearised, Spread, corrected_residuals, linearise
+from lawful.uncertainty.linear import Linearised, Spread, corrected_residuals, linearise, spread_by
 from lawful.uncertainty.profiling import Data, frame_of, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, working_values
 from lawful.uncertainty.resample import LEVERAGE_POWER, group_weights, multipliers
@@ -165,7 +165,7 @@ def spread_of(replicas: Replicas, quantity: Quantity, noise: str, cost: Cost | N
     if release is not None and not quantity.is_log(law):
         slope = np.zeros_like(replicas.z)
         slope[:, release] = 1.0
-    found = NOISES[noise](at, np.nan_to_num(slope))
+    found = spread_by(noise, at, np.nan_to_num(slope), replicas.problem.logs)
     # Huber's loss curves by the share of runs within delta only, so its rise is smaller by that for the same variance.
     return found._replace(ratio=found.ratio * at.inliers)
 
