@@ -23,7 +23,7 @@ from lawful.data.cells import best_of_cells, cells_of
 from lawful.data.columns import SEED_NAMES, find_column, listed, normalise
 from lawful.data.endings import finished
 from lawful.data.runs import Runs
-from lawful.data.selection import VALUES_OFFERED, Selection, Table, select_rows
+from lawful.data.selection import VALUES_OFFERED, Rows, Selection, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs, third_quantity
 from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
 from lawful.errors import IdentificationError, InputError, UnsupportedError
@@ -417,7 +417,7 @@ def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> AnyA
 class _Given:
     """Rows to be checked: which have usable values, which columns are labels, and how they become runs."""
 
-    rows: Table
+    rows: Rows
     valid: BoolArray
     labels: Mapping[str, AnyArray]
     build: Callable[[IntArray, Mapping[str, str]], Runs]
@@ -426,7 +426,7 @@ class _Given:
 
 def _from_runs(runs: Runs) -> _Given:
     columns = dict(runs.table) or {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C, **runs.labels}
-    rows = Table(columns, list(columns), row_numbers(runs), runs.source, runs.selection)
+    rows = Rows(columns, list(columns), row_numbers(runs), runs.source, runs.selection)
     # Not read anew: these runs know their budget groups.
     return _Given(
         rows, np.ones(len(runs), dtype=bool), runs.labels, lambda index, _: runs.take(index), (runs.N, runs.group)
@@ -451,7 +451,7 @@ def _from_table(
     return _Given(rows, _valid(rows, roles), labels, build, measures)
 
 
-def _valid(rows: Table, roles: Mapping[str, str]) -> BoolArray:
+def _valid(rows: Rows, roles: Mapping[str, str]) -> BoolArray:
     """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite, above zero and plausible."""
     given = {quantity: _numbers(key, rows) for quantity, key in roles.items()}
     name, implied = third_quantity(given)
@@ -465,7 +465,7 @@ def _usable(name: str, values: Array) -> BoolArray:
     return usable & plausible(values) if name in ("params", "tokens", "loss") else usable
 
 
-def _numbers(key: str, rows: Table) -> Array:
+def _numbers(key: str, rows: Rows) -> Array:
     """Read a column as numbers, NaN where a cell holds something else."""
     column = rows.columns[key]
     try:

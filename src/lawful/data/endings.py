@@ -11,7 +11,7 @@ from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
 from lawful.data.columns import STEPS, normalise
-from lawful.data.selection import Table
+from lawful.data.selection import Rows
 from lawful.data.values import distinct, number_or_nan
 from lawful.errors import InputError, UnsupportedError
 
@@ -50,7 +50,7 @@ ROWS = ("last", "best")
 """Which row of a run with several can be kept."""
 
 
-def finished(table: Table) -> tuple[Table, list[Note]]:
+def finished(table: Rows) -> tuple[Rows, list[Note]]:
     """
     Set aside the runs whose state says that they did not finish, and lines that sum up the others.
 
@@ -75,7 +75,7 @@ def finished(table: Table) -> tuple[Table, list[Note]]:
     return table, notes
 
 
-def _set_aside(table: Table, bad: BoolArray, why: str) -> Note:
+def _set_aside(table: Rows, bad: BoolArray, why: str) -> Note:
     rows, count = table.row[bad], int(bad.sum())
     named = ", ".join(map(str, rows[:5])) + (f" and {rows.size - 5} more" if rows.size > 5 else "")
     text = (
@@ -107,7 +107,7 @@ def _among(column: AnyArray, holds: Callable[[str], bool]) -> BoolArray:
     return np.array([holds(normalise(str(value))) for value in values], dtype=np.bool_)[codes]
 
 
-def row_of_run(table: Table, roles: Mapping[str, str], which: str) -> tuple[Table, list[Note]]:
+def row_of_run(table: Rows, roles: Mapping[str, str], which: str) -> tuple[Rows, list[Note]]:
     """
     Keep one row of every run: the last with a loss, or that of the least loss.
 

@@ -21,7 +21,7 @@ from lawful.core.numbers import format_short
 from lawful.core.typing import Array, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among
 from lawful.data.columns import listed, normalise, unique_names
-from lawful.data.selection import Table
+from lawful.data.selection import Rows
 from lawful.data.values import distinct, parse_number, quantity_values
 from lawful.errors import InputError
 
@@ -60,7 +60,7 @@ def budget_in_name(name: str) -> float:
     return float("nan")
 
 
-def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+def budgets_from_names(table: Rows, roles: Mapping[str, str]) -> tuple[Rows, dict[str, str], list[Note]]:
     """
     Add the budget column of a sweep whose budgets stand in the runs' names.
 
@@ -74,14 +74,14 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
 
     Parameters
     ----------
-    table : Table
+    table : Rows
         Clean columns.
     roles : mapping of str to str
         Quantity to column, as :func:`lawful.data.columns.recognise` found them.
 
     Returns
     -------
-    table : Table
+    table : Rows
         With a column ``budget`` in total FLOPs, without the rows set aside.
     roles : dict of str to str
         With ``budget``.
@@ -130,7 +130,7 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
     return whole.take(keep, {}), {**roles, "budget": key}, [note, *aside]
 
 
-def _ratios(table: Table, roles: Mapping[str, str], stated: Array) -> tuple[Array, str]:
+def _ratios(table: Rows, roles: Mapping[str, str], stated: Array) -> tuple[Array, str]:
     """Total FLOPs over the stated number per run, as logged or else as 6ND, and which of them the sweep rests on."""
     cost = Cost()
     quantities = (_numbers(table, roles[name]) for name in ("params", "tokens"))
@@ -146,7 +146,7 @@ def _ratios(table: Table, roles: Mapping[str, str], stated: Array) -> tuple[Arra
     return _positive(ratio), cost.convention.removeprefix("C = ")
 
 
-def _numbers(table: Table, key: str) -> Array:
+def _numbers(table: Rows, key: str) -> Array:
     """Read a column as numbers; what is none is NaN here, and for the door to refuse."""
     try:
         return quantity_values(key, table.columns[key], table.row)
@@ -178,7 +178,7 @@ def _said(key: str, convention: str, measured: str, median: float) -> str:
     )
 
 
-def _set_aside(table: Table, own: Sequence[str], has: BoolArray, sweep: str) -> tuple[BoolArray, list[Note]]:
+def _set_aside(table: Rows, own: Sequence[str], has: BoolArray, sweep: str) -> tuple[BoolArray, list[Note]]:
     """Tell which rows belong to the sweep; a row whose numbers are broken stays, for the door to refuse."""
     reasons = {}
     for i, convention in enumerate(own):
