@@ -16,7 +16,7 @@ from lawful.core.typing import Array, IntArray, Interval
 from lawful.core.validation import check_draws
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import envelope_draws, isoflop_draws
-from lawful.estimate.result import Fit, FrontierFit, estimate_rows, surface_fit
+from lawful.estimate.result import Fit, FrontierFit, estimate_rows, one_law_of, surface_fit
 from lawful.estimate.solvers import prepare, problem_of, resolve
 from lawful.laws.law import FRONTIER_NAMES, terms_of
 from lawful.laws.surface import Optima, optimum_of, values_for
@@ -267,6 +267,14 @@ class Draws(Shown):
 
     def _surface_fit(self) -> Fit:
         return surface_fit(self.fit, ", hence no loss")
+
+
+def redrawn(source: Any, draws: int, seed: int) -> Draws | None:
+    """Return the draws that a source is, or refits of its runs; None where it has none, or none are asked for."""
+    if isinstance(source, Draws):
+        return source
+    fit = one_law_of(source)
+    return bootstrap(fit, draws, seed=seed) if draws and getattr(fit, "runs", None) is not None else None
 
 
 REFIT_ROWS = 2000
