@@ -25,8 +25,8 @@ from lawful.data.endings import finished
 from lawful.data.runs import Runs
 from lawful.data.selection import VALUES_OFFERED, Rows, Selection, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs, third_quantity
-from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
-from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.data.values import distinct, plausible, quantity_or_nan, value_text
+from lawful.errors import IdentificationError, UnsupportedError
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
 
@@ -453,7 +453,7 @@ def _from_table(
 
 def _valid(rows: Rows, roles: Mapping[str, str]) -> BoolArray:
     """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite, above zero and plausible."""
-    given = {quantity: _numbers(key, rows) for quantity, key in roles.items()}
+    given = {quantity: quantity_or_nan(key, rows.columns[key], rows.row) for quantity, key in roles.items()}
     name, implied = third_quantity(given)
     every = {**given, f"implied {name}" if name in given else name: implied}
     return np.asarray(np.all([_usable(name, values) for name, values in every.items()], axis=0))
@@ -463,16 +463,6 @@ def _usable(name: str, values: Array) -> BoolArray:
     """What the door of a fit lets in: finite and above zero, and N, D and loss within what units allow."""
     usable = np.isfinite(values) & (values > 0)
     return usable & plausible(values) if name in ("params", "tokens", "loss") else usable
-
-
-def _numbers(key: str, rows: Rows) -> Array:
-    """Read a column as numbers, NaN where a cell holds something else."""
-    column = rows.columns[key]
-    try:
-        return quantity_values(key, column, rows.row)
-    except InputError:
-        values = map(parse_number, column.tolist())
-        return np.array([np.nan if value is None else float(value) for value in values])
 
 
 def _experiments(given: _Given, by: str | None) -> tuple[str | None, IntArray, list[str]]:

@@ -48,8 +48,8 @@ from lawful.data.values import (
     quantity_values,
     require_plausible,
     require_positive,
-    require_weights,
     value_text,
+    weights_of,
 )
 from lawful.errors import InputError
 
@@ -512,8 +512,7 @@ def table_runs(
     weight = None
     if weights is not None:
         used["weight"] = find_column(weights, table.keys, table.header, asked="weights")
-        weight = quantity_values(used["weight"], table.columns[used["weight"]], table.row)
-        require_weights(used["weight"], weight, table.row)
+        weight = weights_of(used["weight"], table.columns[used["weight"]], table.row)
     sizes = _third(given, roles, table.row, said)
     require_plausible({q: v for q, v in {**sizes, "loss": given["loss"]}.items() if q != "budget"}, table.row)
     N, D, C = (sizes.get(name) for name in ("params", "tokens", "budget"))

@@ -366,7 +366,7 @@ def _simulated_tokens(truth: Any, choice: Any, budget: float, draws: int, seed: 
         raise UnsupportedError(msg)
     runs, noise = choice.basis, run_noise(truth)
     mean = losses_of(truth.surface, runs)
-    spread = noise.at(mean) / np.sqrt(np.where(runs.weight > 0, runs.weight, 1.0))
+    spread = noise.at(mean) / np.sqrt(runs.precision)
     drawn = spread * np.random.default_rng(seed).standard_normal((draws, len(runs)))
     losses = mean * np.exp(drawn) if noise.log else mean + drawn
     found = vertices(np.log10(runs.D), losses, runs.weight, runs.group, runs.budgets.size)

@@ -258,7 +258,7 @@ def _weigh(
         return float(table.weight @ residual**2), residual
 
     free = [n for n in law.identifiable if n not in pins]
-    used = int((table.weight > 0).sum())
+    used = int(table.counted.sum())
     if objective.is_huber:
         return robust_weight(prior, held(prior.mean)[1], float(objective.width or 0.0), len(free) - 1)
     floor = ROUNDED * (1.0 if objective.is_log else float(table.L.mean()))
@@ -349,7 +349,7 @@ def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, f
     """
     limits = check_bounds(law, bounds, fixed)
     free = [name for name in law.names if limits[name][0] < limits[name][1]]
-    used = runs.weight > 0
+    used = runs.counted
     if used.sum() < len(free):
         msg = (
             f"{int(used.sum())} runs cannot determine {len(free)} coefficients ({', '.join(free)}); "
@@ -388,7 +388,7 @@ def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed
         text = "N and D rise together in all runs, so the terms in N and D can hardly be told apart."
         notes.append(Note("collinear_sizes", text))
     for column in {"N", "D"} & set(law.columns):
-        distinct = np.unique(getattr(runs, column)[runs.weight > 0]).size
+        distinct = np.unique(getattr(runs, column)[runs.counted]).size
         if distinct == 2:
             text = f"Only 2 distinct values of {column}: its coefficient and exponent are not identified separately."
             notes.append(Note("few_sizes", text))

@@ -226,7 +226,7 @@ def _within_budgets(runs: Runs, rng: np.random.Generator) -> Array:
 
 def parabola_losses(train: Runs, test: Runs) -> Array:
     """Losses that Approach 2 implies at test runs: its parabola moved along the frontier, shape (m,)."""
-    kept = train.take(train.weight > 0)
+    kept = train.take(train.counted)
     found = fit_isoflop(kept)
     good = [p for p in found.parabolas if p.in_params[2] > 0]
     lowest = np.array([p.lowest for p in good])

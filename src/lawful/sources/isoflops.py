@@ -22,6 +22,7 @@ from lawful.data.checkpoints import (
     row_codes,
 )
 from lawful.data.columns import find_column, listed
+from lawful.data.endings import set_aside
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets
 from lawful.data.selection import Rows, Selection, select_rows
 from lawful.data.table import Handling, narrowed, opened, third_quantity
@@ -194,12 +195,8 @@ def _usable(table: Rows, roles: Mapping[str, str]) -> tuple[Rows, dict[str, Arra
     if not good.any():
         msg = f"None of the {good.size} checkpoints has a loss, params, tokens and budget that are finite and positive."
         raise InputError(msg)
-    rows = table.row[~good].tolist()
-    message = (
-        f"{len(rows)} of {good.size} checkpoints were set aside, because their N, D, C or loss is missing, not finite "
-        f"or not positive: {'rows' if len(rows) > 1 else 'row'} {listed(rows)}."
-    )
-    return table.take(good, {}), {name: values[good] for name, values in given.items()}, [Note("set_aside", message)]
+    note = set_aside(table, ~good, "N, D, C or loss is missing, not finite or not positive", "checkpoints")
+    return table.take(good, {}), {name: values[good] for name, values in given.items()}, [note]
 
 
 def _run_columns(table: Rows, roles: Mapping[str, str], run: Sequence[str] | None, notes: list[Note]) -> list[str]:

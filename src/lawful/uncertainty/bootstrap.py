@@ -245,8 +245,7 @@ class Draws(Shown):
             slope = np.nan_to_num(gradient(quantity, law, at, problem.centre, cost))
             if self.scheme == "residual":
                 return equal_noise(linear, slope).error
-            own = np.where(fit.runs.weight > 0, fit.runs.weight, 1.0)
-            return sandwich_error(linear, slope, None if drawn.weights is None else drawn.weights / own)
+            return sandwich_error(linear, slope, None if drawn.weights is None else drawn.weights / fit.runs.precision)
 
         z = problem.to_z(np.stack([self.coefficients[name] for name in law.names], axis=1))
         sampler = Resampler(fit, self.scheme, self.seed, cluster=self.cluster, multiplier=self.multiplier)
