@@ -267,7 +267,7 @@ def look(
     data, header, source = load_columns(table)
     given, raw = _argument(table), open_table(data, source, header)
     opening, roles = raw, named_roles(raw)
-    handling = Handling(as_is, best_of_cell, where, tuple(drop), group_by=group_by, row_of_run=row_of_run)
+    handling = Handling(as_is, best_of_cell, where, drop, None, group_by, row_of_run)
 
     def reading(handling: Handling) -> tuple[Rows, Runs]:
         nonlocal opening, roles

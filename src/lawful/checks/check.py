@@ -295,7 +295,7 @@ def check(
             select,
             columns,
             weights,
-            Handling(as_is, where=where, drop=tuple(drop), group_by=group_by, row_of_run=row_of_run),
+            Handling(as_is, where=where, drop=drop, group_by=group_by, row_of_run=row_of_run),
         )
     key, codes, names = _experiments(given, by)
     experiments = {}

@@ -80,9 +80,9 @@ class Handling:
         Keep the run of least loss of every N and D.
     where : str, optional
         Condition on columns that the kept rows meet: ``loss < 4 and lr == 3e-4``.
-    drop : tuple of int
+    drop : sequence of int
         Rows left out, counted from 1 as messages count them.
-    needs : tuple of str, optional
+    needs : sequence of str, optional
         Columns that will be read: N, D, C, U or others of the table; two of N, D and C if not given.
     group_by : str, optional
         Column that names the budget of each run, where compute does not tell which runs belong together.
@@ -93,10 +93,15 @@ class Handling:
     as_is: bool = False
     best_of_cell: bool = False
     where: str | None = None
-    drop: tuple[int, ...] = ()
-    needs: tuple[str, ...] | None = None
+    drop: Sequence[int] = ()
+    needs: Sequence[str] | None = None
     group_by: str | None = None
     row_of_run: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drop", tuple(self.drop))
+        if self.needs is not None:
+            object.__setattr__(self, "needs", tuple(self.needs))
 
     @property
     def least(self) -> int:

@@ -146,7 +146,7 @@ def isoflop_points(
     ['1e+08 2e+09 2.155', '2e+08 1e+09 2.155', '4e+08 5e+08 2.175']
     """
     _check_options(tolerance, min_sizes)
-    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=tuple(drop)))
+    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=drop))
     clean, given, notes = _usable(rows, roles)
     if not as_is:
         require_units(given, roles, derived=next((name for name in given if name not in (*roles, "loss")), None))
