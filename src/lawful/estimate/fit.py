@@ -19,7 +19,7 @@ from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.estimate.priors import ROUNDED, Prior, robust_weight, run_variance, split_priors
-from lawful.estimate.result import Fit, FrontierFit, losses_of
+from lawful.estimate.result import FRONTIER_METHODS, Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
 from lawful.estimate.window import AUTO as AUTO_WINDOW
@@ -285,10 +285,6 @@ def _found(met: tuple[int, int] | None, law: Law) -> list[Note]:
         text = f"{a} and {b} occur only as one product, so no runs tell them apart: hold one of them."
         notes.append(Note("not_separable", text))
     return notes
-
-
-FRONTIER_METHODS = ("approach1", "approach2")
-"""Methods that fit a frontier without a law."""
 
 
 def _fit_frontier(runs: Any, method: str, given: list[str], window: int | str | None) -> FrontierFit:

@@ -27,7 +27,10 @@ METHODS = ("vpnls", "approach1", "approach2", "approach3")
 """The ways to fit that the field knows."""
 
 SURFACE_METHODS = ("vpnls", "approach3")
-"""Methods that fit a surface; the others fit the two lines of a frontier."""
+"""Methods that fit a surface."""
+
+FRONTIER_METHODS = ("approach1", "approach2")
+"""Methods that fit the two lines of a frontier."""
 
 METHOD_TITLES = {
     "vpnls": "VPNLS (variable projection)",
