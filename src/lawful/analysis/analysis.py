@@ -29,7 +29,7 @@ from lawful.estimate.window import AUTO as AUTO_WINDOW
 from lawful.forecasting.averaged import Averaged, averaged
 from lawful.laws.laws import DEFAULT_LAW, LAWS, Law
 from lawful.trust.diagnose import diagnose
-from lawful.trust.verdict import Judgement, judge
+from lawful.trust.verdict import FAR, Judgement, judge
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.grounds import AUTO
 from lawful.uncertainty.intervals import NOWHERE, Intervals, check_kind, of_draws
@@ -546,7 +546,7 @@ def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) ->
         text = "A or B is zero, so the fitted surface has no interior compute-optimal point."
         notes.append(Note("no_optimum", text))
     top = reach_of(found)
-    far = [a.budget for a in made if a.budget > 10 * top]
+    far = [a.budget for a in made if a.budget > FAR * top]
     if far:
         text = (
             f"The budget {format_short(max(far), 3)} FLOPs is {max(far) / top:,.0f} times the largest of the runs "
