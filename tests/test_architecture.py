@@ -199,7 +199,7 @@ def test_a_function_can_be_held_in_the_head(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_fits_and_laws_are_asked_what_they_can_do_and_not_what_they_are(path: Path) -> None:
-    """A fit says so by its protocol (``surface is None``), a law by its capabilities: no class and no identity is asked."""
+    """A fit answers by its protocol (``surface is None``), a law by its capabilities."""
     kinds, laws = {"Fit", "FrontierFit"}, {"CHINCHILLA", "SKALING", "COMPUTE_LAW", "MUENNIGHOFF"}
     wrong = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
