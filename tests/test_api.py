@@ -21,6 +21,7 @@ from lawful.analysis.compare import compare
 from lawful.checks.check import check
 from lawful.core.objective import Objective
 from lawful.decide.allocate import allocate
+from lawful.decide.constraints import optimise
 from lawful.decide.deadweight import deadweight
 from lawful.decide.indifference import indifference
 from lawful.design.plan import plan_isoflop, study_surface
@@ -310,6 +311,31 @@ def test_fits_answer_one_protocol(runs: lawful.Runs, method: str) -> None:
         assert best.loss == found.surface.loss(best.params, best.tokens)
         assert found.coefficients == found.surface.coefficients
         assert found.predict(1e9, 2e10) == found.surface.loss(1e9, 2e10)
+
+
+NEED_A_SURFACE: dict[str, Callable[[Any], Any]] = {
+    "to be indifferent on": lambda found: indifference(found, 1e21),
+    "to place a model on": lambda found: optimise(found, budget=1e21),
+    "to plan from": lambda found: lawful.plan([1e17, 1e18, 1e19], target=1e22, prior=found, total_flops=1e21),
+    "to price a choice on": lambda found: lawful.deadweight(found, 1e10, 1e21),
+    "to hold Approach 2 against": lawful.bias,
+}
+
+
+@pytest.mark.parametrize("what", NEED_A_SURFACE)
+def test_a_verb_that_needs_a_surface_says_so_of_a_frontier_alone(runs: lawful.Runs, what: str) -> None:
+    found = lawful.fit_isoflop(runs)
+    with pytest.raises(UnsupportedError, match=f"approach2 has no surface {what}; fit with vpnls or approach3"):
+        NEED_A_SURFACE[what](found)
+    assert NEED_A_SURFACE[what](lawful.fit(runs)) is not None
+
+
+def test_a_choice_by_a_law_of_no_frontier_is_its_optimum(runs: lawful.Runs) -> None:
+    """The law's N* and D* come from the budget line, not from power laws that it does not have."""
+    other = lawful.fit(runs, law="pearce-song")
+    assert np.isnan(float(other.frontier.tokens(1e22)))
+    lost = lawful.deadweight(lawful.fit(runs), other, 1e22)
+    assert lost.tokens == float(other.optimum(1e22).tokens)
 
 
 # ---- methods are the verbs

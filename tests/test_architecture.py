@@ -198,6 +198,25 @@ def test_a_function_can_be_held_in_the_head(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_fits_and_laws_are_asked_what_they_can_do_and_not_what_they_are(path: Path) -> None:
+    """A fit answers by its protocol (``surface is None``), a law by its capabilities."""
+    kinds, laws = {"Fit", "FrontierFit"}, {"CHINCHILLA", "SKALING", "COMPUTE_LAW", "MUENNIGHOFF"}
+    wrong = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            wrong += [node.lineno] * bool(kinds & names_in(node.args[1]))
+        elif isinstance(node, ast.Compare):
+            wrong += [node.lineno] * bool(laws & set().union(*(names_in(side) for side in node.comparators)))
+        elif isinstance(node, ast.arguments):
+            wrong += [d.lineno for d in (*node.defaults, *node.kw_defaults) if d is not None and laws & names_in(d)]
+    assert wrong == []
+
+
+def names_in(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_the_library_prints_nothing(path: Path) -> None:
     calls = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
     prints = [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]

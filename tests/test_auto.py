@@ -308,3 +308,9 @@ def test_a_refused_law_that_tells_no_optimum_leaves_the_average_none() -> None:
     assert sighted.average is not None
     low, high = sighted.average.outlooks[0].interval["params"]
     assert low < 11.5e9 < high
+
+
+def test_a_law_of_ones_own_is_averaged_with_no_other_whatever_its_name(runs: Runs) -> None:
+    mine = lawful.sum_of_powers("chinchilla", ("D", "N"))
+    assert lawful.analyse(runs, law=mine, draws=0).average is None
+    assert lawful.analyse(runs, law=lawful.LAWS["chinchilla"], draws=0).average is not None

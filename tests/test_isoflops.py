@@ -138,7 +138,7 @@ def test_broken_checkpoints_are_set_aside_and_said() -> None:
     points = lawful.isoflop_points(table, budgets=[1.2e18])
     note = next(note for note in points.notes if note.code == "set_aside")
     assert note.message.startswith("2 of 12 checkpoints were set aside")
-    assert note.message.endswith("rows 2, 6.")
+    assert note.message.endswith("(rows 2, 6).")
     table["loss"][:] = np.nan
     with pytest.raises(lawful.InputError, match="None of the 12 checkpoints has a loss, params, tokens and budget"):
         lawful.isoflop_points(table)

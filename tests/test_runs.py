@@ -126,3 +126,9 @@ def test_every_note_code_is_a_key_and_says_a_sentence(code: str) -> None:
 def test_every_status_has_a_key_and_a_sentence() -> None:
     assert [status.key for status in Status] == ["converged", "not_converged", "unavailable"]
     assert all(status.value.endswith(".") for status in Status)
+
+
+def test_a_weight_of_zero_sets_a_run_aside_and_divides_by_one() -> None:
+    runs = Runs.from_arrays([1e8, 2e8, 4e8], [2e9, 1e9, 5e8], [3.1, 3.2, 3.3], weight=[4.0, 0.0, 0.25])
+    assert runs.counted.tolist() == [True, False, True]
+    assert runs.precision.tolist() == [4.0, 1.0, 0.25]

@@ -57,8 +57,8 @@ def test_the_marin_export_is_the_published_experiment(shared_data: Path, publish
     assert aside == [i for i, name in enumerate(names, start=1) if "validation-optimal" in name]
     said = {note.code: note.message for note in runs.notes}
     assert said["set_aside"] == (
-        "7 of 92 runs were set aside, because each name states total FLOPs where the sweep states forward FLOPs: "
-        "rows 1, 2, 3, 4, 5, 6, 7."
+        "7 of 92 runs were set aside: each name states total FLOPs where the sweep states forward FLOPs "
+        "(rows 1, 2, 3, 4, 5, 6, 7)."
     )
     assert (
         "in forward FLOPs, since total FLOPs (column 'throughput/total_gflops') are 3 times" in said["budget_in_name"]
@@ -111,8 +111,8 @@ def test_rows_without_a_budget_or_of_no_convention_are_set_aside_with_their_reas
     runs = lawful.read_runs(table)
     assert runs.row.tolist() == [1, 2, 4, 5, 7, 8, 9, 10, 11, 12]
     assert [note.message for note in runs.notes if note.code == "set_aside"] == [
-        "1 of 12 runs was set aside, because its name states no budget: row 3.",
-        "1 of 12 runs was set aside, because its name states a budget that is neither of its counts of FLOPs: row 6.",
+        "1 of 12 runs was set aside: its name states no budget (row 3).",
+        "1 of 12 runs was set aside: its name states a budget that is neither of its counts of FLOPs (row 6).",
     ]
 
 

@@ -27,9 +27,9 @@ from lawful.estimate.result import Fit, FrontierFit, fit_sheet, reach_of
 from lawful.estimate.solvers import Solver
 from lawful.estimate.window import AUTO as AUTO_WINDOW
 from lawful.forecasting.averaged import Averaged, averaged
-from lawful.laws.laws import DEFAULT_LAW, Law
+from lawful.laws.laws import DEFAULT_LAW, LAWS, Law
 from lawful.trust.diagnose import diagnose
-from lawful.trust.verdict import Judgement, judge
+from lawful.trust.verdict import FAR, Judgement, judge
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.grounds import AUTO
 from lawful.uncertainty.intervals import NOWHERE, Intervals, check_kind, of_draws
@@ -388,7 +388,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     isoflop, why = _isoflop_beside(found, window)
     notes.extend(why)
     truth = found if found.surface is not None else _surface_beside(table)
-    plain = method == "auto" and not (objective or fixed or bounds) and getattr(law, "name", law) == DEFAULT_LAW
+    plain = method == "auto" and not (objective or fixed or bounds) and law in (DEFAULT_LAW, LAWS[DEFAULT_LAW])
     leads = plain if forecaster == "auto" else forecaster == "average"
     average, unaveraged = _average_beside(table, targets, level) if leads else (None, "")
     tell(f"{draws} bootstrap refits" if kind in SCHEMES else "intervals")
@@ -546,7 +546,7 @@ def _allocation_notes(found: Fit | FrontierFit, made: tuple[Allocation, ...]) ->
         text = "A or B is zero, so the fitted surface has no interior compute-optimal point."
         notes.append(Note("no_optimum", text))
     top = reach_of(found)
-    far = [a.budget for a in made if a.budget > 10 * top]
+    far = [a.budget for a in made if a.budget > FAR * top]
     if far:
         text = (
             f"The budget {format_short(max(far), 3)} FLOPs is {max(far) / top:,.0f} times the largest of the runs "

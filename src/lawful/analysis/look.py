@@ -23,7 +23,7 @@ from lawful.data.cells import cells_of, first_of_copies, tuned_columns
 from lawful.data.columns import listed
 from lawful.data.runs import COMPLETE, Runs
 from lawful.data.seen import Seen, named_roles, seen_columns
-from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
+from lawful.data.selection import VALUES_OFFERED, Rows, Selection, open_table, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs
 from lawful.data.translate import loss_unit
 from lawful.data.values import distinct, value_text
@@ -267,9 +267,9 @@ def look(
     data, header, source = load_columns(table)
     given, raw = _argument(table), open_table(data, source, header)
     opening, roles = raw, named_roles(raw)
-    handling = Handling(as_is, best_of_cell, where, tuple(drop), group_by=group_by, row_of_run=row_of_run)
+    handling = Handling(as_is, best_of_cell, where, drop, None, group_by, row_of_run)
 
-    def reading(handling: Handling) -> tuple[Table, Runs]:
+    def reading(handling: Handling) -> tuple[Rows, Runs]:
         nonlocal opening, roles
         opening, roles, said = opened(data, source, header, columns, least=handling.least)
         rows, more = narrowed(select_rows(opening, roles, select or {}), roles, handling)
@@ -293,11 +293,11 @@ def look(
     return _looked(runs, given, options, opening)
 
 
-def _looked(runs: Runs, given: str, options: Mapping[str, Any], table: Table | None = None) -> Look:
+def _looked(runs: Runs, given: str, options: Mapping[str, Any], table: Rows | None = None) -> Look:
     if table is None:
         own = {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C}
         columns = dict(runs.table) or {**own, **runs.labels}
-        table = Table(columns, list(columns), np.arange(1, len(runs) + 1, dtype=np.intp), runs.source, {})
+        table = Rows(columns, list(columns), np.arange(1, len(runs) + 1, dtype=np.intp), runs.source, {})
     roles = dict(runs.columns) or {name: name for name in ("params", "tokens", "loss", "budget")}
     whole = all(map(runs.has, COMPLETE))
     cell = cells_of(runs.N, runs.D) if whole else np.zeros(len(runs), dtype=np.intp)

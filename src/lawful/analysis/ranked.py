@@ -34,7 +34,7 @@ SPARE = 1
 """Runs beyond its coefficients that a law must be left with."""
 
 
-class Fitted(NamedTuple):
+class Searched(NamedTuple):
     """Coefficients of a law, by group, and in how many rounds of new starts the least sure of them were met."""
 
     coefficients: dict[str, dict[str, float]]
@@ -53,13 +53,13 @@ class RankedLaw(Record):
         Root mean square error of the held-out runs; NaN where too few runs are left to fit it.
     rms : float
         Of the residuals of the fit to all runs.
-    fit : Fitted
+    fit : Searched
     """
 
     law: Law
     miss: float
     rms: float
-    fit: Fitted
+    fit: Searched
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +207,8 @@ def rank_laws(
     forms = [find_law(one, table.words) if isinstance(one, str) else one for one in laws]
     boxes = [{**law.bounds, **(dict(bounds[i]) if bounds else {})} for i, law in enumerate(forms)]
     kept = _cheap(price, label, HELD)
-    made = [_ranked(law, box, table, loss, label, kept) for law, box in zip(forms, boxes, strict=True)]
+    data = _Data(table, loss, label)
+    made = [_ranked(law, box, data, kept) for law, box in zip(forms, boxes, strict=True)]
     if not any(np.isfinite(one.miss) for one in made):
         msg = f"{loss.size} runs leave none of the laws enough to be fitted with the dearest held out; add runs."
         raise IdentificationError(msg)
@@ -252,35 +253,32 @@ def _cheap(price: Array, label: Array, share: float) -> BoolArray:
     return kept
 
 
-def _ranked(
-    law: Law,
-    box: Mapping[str, tuple[float, float]],
-    table: Points,
-    loss: Array,
-    label: Array,
-    kept: BoolArray,
-) -> RankedLaw:
+Box = Mapping[str, tuple[float, float]]
+
+
+class _Data(NamedTuple):
+    """What every law is fitted to: a table, its losses, shape (n,), and the group of every row, shape (n,)."""
+
+    table: Points
+    loss: Array
+    label: Array
+
+
+def _ranked(law: Law, box: Box, data: _Data, kept: BoolArray) -> RankedLaw:
     """Error of a law on the runs that were held out, and its fit to all runs."""
-    cheap, miss = _fitted(law, box, table, loss, label, kept), np.nan
+    cheap, miss = _fitted(law, box, data, kept), np.nan
     if cheap is not None:
-        away = loss - _losses(law, cheap.coefficients, table, label)
+        away = data.loss - _losses(law, cheap.coefficients, data.table, data.label)
         miss = float(np.sqrt((away[~kept] ** 2).mean()))
-    every = _fitted(law, box, table, loss, label, np.ones(loss.size, dtype=bool))
+    every = _fitted(law, box, data, np.ones(kept.size, dtype=bool))
     if every is None:
-        msg = f"{loss.size} runs cannot determine {len(law.identifiable)} coefficients of {law.name}; leave it out."
+        msg = f"{kept.size} runs cannot determine {len(law.identifiable)} coefficients of {law.name}; leave it out."
         raise IdentificationError(msg)
-    rms = float(np.sqrt(((loss - _losses(law, every.coefficients, table, label)) ** 2).mean()))
+    rms = float(np.sqrt(((data.loss - _losses(law, every.coefficients, data.table, data.label)) ** 2).mean()))
     return RankedLaw(law, miss, rms, every)
 
 
-def _fitted(
-    law: Law,
-    box: Mapping[str, tuple[float, float]],
-    table: Points,
-    loss: Array,
-    label: Array,
-    kept: BoolArray,
-) -> Fitted | None:
+def _fitted(law: Law, box: Box, data: _Data, kept: BoolArray) -> Searched | None:
     """Least squares of every group; None where one has too few runs."""
     try:
         formula = expression_of(law)
@@ -288,14 +286,14 @@ def _fitted(
         msg = f"The {law.name} law is not written as a formula of its columns; laws that are ranked must be."
         raise UnsupportedError(msg) from None
     made, met = {}, 2
-    for group in distinct(label)[0]:
-        rows = kept & (label == group)
+    for group in distinct(data.label)[0]:
+        rows = kept & (data.label == group)
         if rows.sum() < len(law.identifiable) + SPARE:
             return None
-        columns = {c: table.column(c)[rows] for c in law.columns}
-        found = search(formula, columns, loss[rows], {n: box[n] for n in law.names})
+        columns = {c: data.table.column(c)[rows] for c in law.columns}
+        found = search(formula, columns, data.loss[rows], {n: box[n] for n in law.names})
         made[str(group)], met = found.coefficients, min(met, found.met)
-    return Fitted(made, met)
+    return Searched(made, met)
 
 
 def _losses(law: Law, coefficients: Mapping[str, Mapping[str, float]], table: Points, label: Array) -> Array:

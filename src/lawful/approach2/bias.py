@@ -20,7 +20,7 @@ from lawful.design.plan import Plan
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import check_parabolas, lines
-from lawful.estimate.result import Fit, Frontier, FrontierFit
+from lawful.estimate.result import AnyFit, Frontier, FrontierFit, surface_of
 from lawful.laws.law import FRONTIER_NAMES
 from lawful.laws.surface import Surface
 from lawful.solve.parabola import Abscissae
@@ -223,11 +223,11 @@ def bias(source: Any, runs: Any = None) -> Bias:
     >>> abs(found.lines("params").slope()) < 1e-12
     True
     """
-    if not isinstance(source, Fit | Surface):
+    if not isinstance(source, AnyFit | Surface):
         source = fit(source)
-    surface = (source if isinstance(source, Surface) else source.surface).as_two_powers("The bias of Approach 2")
+    surface = surface_of(source, " to hold Approach 2 against").as_two_powers("The bias of Approach 2")
     if runs is None:
-        if isinstance(source, Surface):
+        if source.runs is None:
             msg = "A surface alone has no sampled sizes; give the runs or the plan of the sweep as well."
             raise UnsupportedError(msg)
         runs = source.runs

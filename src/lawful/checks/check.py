@@ -23,10 +23,10 @@ from lawful.data.cells import best_of_cells, cells_of
 from lawful.data.columns import SEED_NAMES, find_column, listed, normalise
 from lawful.data.endings import finished
 from lawful.data.runs import Runs
-from lawful.data.selection import VALUES_OFFERED, Selection, Table, select_rows
+from lawful.data.selection import VALUES_OFFERED, Rows, Selection, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs, third_quantity
-from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
-from lawful.errors import IdentificationError, InputError, UnsupportedError
+from lawful.data.values import distinct, plausible, quantity_or_nan, value_text
+from lawful.errors import IdentificationError, UnsupportedError
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
 
@@ -295,7 +295,7 @@ def check(
             select,
             columns,
             weights,
-            Handling(as_is, where=where, drop=tuple(drop), group_by=group_by, row_of_run=row_of_run),
+            Handling(as_is, where=where, drop=drop, group_by=group_by, row_of_run=row_of_run),
         )
     key, codes, names = _experiments(given, by)
     experiments = {}
@@ -417,7 +417,7 @@ def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> AnyA
 class _Given:
     """Rows to be checked: which have usable values, which columns are labels, and how they become runs."""
 
-    rows: Table
+    rows: Rows
     valid: BoolArray
     labels: Mapping[str, AnyArray]
     build: Callable[[IntArray, Mapping[str, str]], Runs]
@@ -426,7 +426,7 @@ class _Given:
 
 def _from_runs(runs: Runs) -> _Given:
     columns = dict(runs.table) or {"params": runs.N, "tokens": runs.D, "loss": runs.L, "budget": runs.C, **runs.labels}
-    rows = Table(columns, list(columns), row_numbers(runs), runs.source, runs.selection)
+    rows = Rows(columns, list(columns), row_numbers(runs), runs.source, runs.selection)
     # Not read anew: these runs know their budget groups.
     return _Given(
         rows, np.ones(len(runs), dtype=bool), runs.labels, lambda index, _: runs.take(index), (runs.N, runs.group)
@@ -451,9 +451,9 @@ def _from_table(
     return _Given(rows, _valid(rows, roles), labels, build, measures)
 
 
-def _valid(rows: Table, roles: Mapping[str, str]) -> BoolArray:
+def _valid(rows: Rows, roles: Mapping[str, str]) -> BoolArray:
     """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite, above zero and plausible."""
-    given = {quantity: _numbers(key, rows) for quantity, key in roles.items()}
+    given = {quantity: quantity_or_nan(key, rows.columns[key], rows.row) for quantity, key in roles.items()}
     name, implied = third_quantity(given)
     every = {**given, f"implied {name}" if name in given else name: implied}
     return np.asarray(np.all([_usable(name, values) for name, values in every.items()], axis=0))
@@ -463,16 +463,6 @@ def _usable(name: str, values: Array) -> BoolArray:
     """What the door of a fit lets in: finite and above zero, and N, D and loss within what units allow."""
     usable = np.isfinite(values) & (values > 0)
     return usable & plausible(values) if name in ("params", "tokens", "loss") else usable
-
-
-def _numbers(key: str, rows: Table) -> Array:
-    """Read a column as numbers, NaN where a cell holds something else."""
-    column = rows.columns[key]
-    try:
-        return quantity_values(key, column, rows.row)
-    except InputError:
-        values = map(parse_number, column.tolist())
-        return np.array([np.nan if value is None else float(value) for value in values])
 
 
 def _experiments(given: _Given, by: str | None) -> tuple[str | None, IntArray, list[str]]:

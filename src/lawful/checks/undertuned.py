@@ -131,7 +131,7 @@ def _undertuned_off_budgets(fit: Fit) -> tuple[Note, ...]:
     return (Note("undertuned", message),)
 
 
-def runs_above(runs: Runs, residuals: Array, level: float = LEVEL) -> IntArray:
+def runs_above(runs: Runs, residuals: Array) -> IntArray:
     """
     Find runs that lie far above the curve through the other runs of their budget.
 
@@ -141,8 +141,6 @@ def runs_above(runs: Runs, residuals: Array, level: float = LEVEL) -> IntArray:
         Training runs in budgets.
     residuals : array, shape (n,)
         Observed minus fitted loss in nats.
-    level : float
-        Chance that any run at all is found where there is Gaussian noise alone.
 
     Returns
     -------
@@ -182,7 +180,7 @@ def runs_above(runs: Runs, residuals: Array, level: float = LEVEL) -> IntArray:
             worst = int(np.argmax(t))
             taken.append(kept[worst])
             kept = np.delete(kept, worst)
-            if t[worst] > stdtrit(freedom, 1 - level / (total * steps)):
+            if t[worst] > stdtrit(freedom, 1 - LEVEL / (total * steps)):
                 passed = len(taken)
         found.append(whole[np.isin(runs.N[whole], runs.N[taken[:passed]])])
     return np.concatenate(found) if found else np.array([], dtype=np.intp)

@@ -78,12 +78,13 @@ def audit(
         msg = "An audit of laws leaves their bounds alone; --bounds goes with --fix, as in --fix E=1.4:1.8:5."
         raise UnsupportedError(msg)
     from lawful.forecasting.audit import audit as audit_runs
+    from lawful.laws.laws import DEFAULT_LAW
     from lawful.show.audit import audit_document, write_audit
 
     with output.staged() as stage, working("Forecasting", quiet=output.json):
         found = audit_runs(
             reading.read(runs),
-            laws=_names(laws) if fitting.law == "chinchilla" else (fitting.law,),
+            laws=_names(laws) if fitting.law == DEFAULT_LAW else (fitting.law,),
             methods=_names(methods),
             holdout=holdout.value,
             last=last,

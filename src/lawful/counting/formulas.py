@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
+from lawful.laws.catalogue_kaplan import OMEGA, total_params
 
 BACKWARD_TO_FORWARD = 2.0
 """The backward pass multiplies once for the activations and once for the weights."""
@@ -225,11 +226,7 @@ def deepseek_flops(*, width: ArrayLike, layers: ArrayLike, context: ArrayLike) -
     return plain(72 * n * d**2 + 12 * n * d * s)
 
 
-PEARCE_OMEGA = 47_491.0
-"""Embedding parameters per cube root of a non-embedding parameter, as fitted by Pearce & Song 2024."""
-
-
-def total_from_non_embedding(params: ArrayLike, *, omega: float = PEARCE_OMEGA) -> Any:
+def total_from_non_embedding(params: ArrayLike, *, omega: float = OMEGA) -> Any:
     """
     Total parameters that go with non-embedding ones in a typical family, N + omega N^(1/3).
 
@@ -245,8 +242,7 @@ def total_from_non_embedding(params: ArrayLike, *, omega: float = PEARCE_OMEGA) 
     >>> [f"{total_from_non_embedding(n) / n:.2f}" for n in (1e6, 1e8, 1e10)]
     ['5.75', '1.22', '1.01']
     """
-    n = np.asarray(params, float)
-    return plain(n + omega * np.cbrt(n))
+    return plain(total_params(np.asarray(params, float), omega))
 
 
 @dataclass(frozen=True, slots=True)

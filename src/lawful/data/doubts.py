@@ -12,7 +12,7 @@ from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
 from lawful.data.columns import ALSO, EPOCHS, STEPS, UNIQUE_NAMES, listed, normalise
-from lawful.data.selection import Table
+from lawful.data.selection import Rows
 from lawful.data.units import usual_loss
 from lawful.data.values import number_or_nan
 from lawful.errors import InputError
@@ -64,13 +64,13 @@ def words_of(title: str) -> set[str]:
     return {word for word in text.split("_") if word}
 
 
-def realised_tokens(table: Table, plain: Sequence[str]) -> tuple[str, Note] | None:
+def realised_tokens(table: Rows, plain: Sequence[str]) -> tuple[str, Note] | None:
     """
     Return the column of tokens that runs saw, where one by a plainer name says otherwise; None where none does.
 
     Parameters
     ----------
-    table : Table
+    table : Rows
     plain : sequence of str
         Columns by the plain names of tokens.
 
@@ -96,7 +96,7 @@ def realised_tokens(table: Table, plain: Sequence[str]) -> tuple[str, Note] | No
     return seen[0], Note("column_choice", text)
 
 
-def require_one_loss(table: Table, key: str) -> None:
+def require_one_loss(table: Rows, key: str) -> None:
     """
     Refuse a loss that does not say on which data where another column is one on held-out data.
 
@@ -144,7 +144,7 @@ def _one_measure(a: Array, b: Array) -> bool:
     return any(bool(np.isfinite(r).all() and np.ptp(r) < SAME * np.abs(np.median(r))) for r in ratios)
 
 
-def other_counts(table: Table, roles: Mapping[str, str]) -> list[Note]:
+def other_counts(table: Rows, roles: Mapping[str, str]) -> list[Note]:
     """
     Name the columns that count a quantity otherwise than the one that was taken, and those of plans.
 

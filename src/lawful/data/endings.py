@@ -10,8 +10,8 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
-from lawful.data.columns import STEPS, normalise
-from lawful.data.selection import Table
+from lawful.data.columns import STEPS, listed, normalise
+from lawful.data.selection import Rows
 from lawful.data.values import distinct, number_or_nan
 from lawful.errors import InputError, UnsupportedError
 
@@ -50,7 +50,7 @@ ROWS = ("last", "best")
 """Which row of a run with several can be kept."""
 
 
-def finished(table: Table) -> tuple[Table, list[Note]]:
+def finished(table: Rows) -> tuple[Rows, list[Note]]:
     """
     Set aside the runs whose state says that they did not finish, and lines that sum up the others.
 
@@ -70,17 +70,26 @@ def finished(table: Table) -> tuple[Table, list[Note]]:
         if bad is None or not bad.any() or bad.all():
             continue
         words = " or ".join(repr(value) for value in distinct(table.columns[key][bad])[0])
-        notes.append(_set_aside(table, bad, f"column {key!r} says {words}"))
+        notes.append(set_aside(table, bad, f"column {key!r} says {words}"))
         table = table.take(~bad, {})
     return table, notes
 
 
-def _set_aside(table: Table, bad: BoolArray, why: str) -> Note:
-    rows, count = table.row[bad], int(bad.sum())
-    named = ", ".join(map(str, rows[:5])) + (f" and {rows.size - 5} more" if rows.size > 5 else "")
+def set_aside(table: Rows, bad: BoolArray, why: str, what: str = "runs") -> Note:
+    """
+    Say which rows of a table were set aside, and why: the one sentence for all that do so.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> rows = open_table({"loss": [3.1, 9.0]}, "here", None)
+    >>> print(set_aside(rows, np.array([False, True]), "its name states no budget").message)
+    1 of 2 runs was set aside: its name states no budget (row 2).
+    """
+    count = int(bad.sum())
     text = (
-        f"{count} of {bad.size} runs {'was' if count == 1 else 'were'} set aside: {why} "
-        f"(row{'s' if count > 1 else ''} {named})."
+        f"{count} of {bad.size} {what} {'was' if count == 1 else 'were'} set aside: {why} "
+        f"(row{'s' if count > 1 else ''} {listed(table.row[bad])})."
     )
     return Note("set_aside", text)
 
@@ -107,7 +116,7 @@ def _among(column: AnyArray, holds: Callable[[str], bool]) -> BoolArray:
     return np.array([holds(normalise(str(value))) for value in values], dtype=np.bool_)[codes]
 
 
-def row_of_run(table: Table, roles: Mapping[str, str], which: str) -> tuple[Table, list[Note]]:
+def row_of_run(table: Rows, roles: Mapping[str, str], which: str) -> tuple[Rows, list[Note]]:
     """
     Keep one row of every run: the last with a loss, or that of the least loss.
 

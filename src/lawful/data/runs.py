@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
-from lawful.core.typing import AnyArray, Array, IntArray
+from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.columns import UNIQUE_NAMES, listed, missing_sentence, normalise
 from lawful.data.methods import RunsMethods
-from lawful.data.values import column_values, quantity_values, require_plausible, require_positive, require_weights
+from lawful.data.values import column_values, quantity_values, require_plausible, require_positive, weights_of
 from lawful.errors import InputError
 
 BUDGET_TOLERANCE = 0.10
@@ -309,9 +309,8 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
             msg = f"Runs need one entry per run in every array, and at least one run; got {told}."
             raise InputError(msg)
         row = record.pop("row", np.arange(1, sizes["L"] + 1, dtype=np.intp))
+        w = weights_of("weight", clean.pop("weight", np.ones(row.size)), row)
         values = {name: quantity_values(name, array, row) for name, array in clean.items()}
-        w = values.pop("weight", np.ones(row.size))
-        require_weights("weight", w, row)
         require_positive(values, row)
         n, d, c = completed(*(values.get(name, np.full(row.size, np.nan)) for name in ("N", "D", "C")))
         loss = values["L"]
@@ -370,6 +369,16 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
         for name in lacking:
             self.label_of(name)
         return self
+
+    @property
+    def counted(self) -> BoolArray:
+        """Whether a run counts, shape (n,): a weight of zero sets it aside."""
+        return self.weight > 0
+
+    @property
+    def precision(self) -> Array:
+        """What the variance of a run's noise is divided by, shape (n,): its weight, and one where it does not count."""
+        return np.where(self.counted, self.weight, 1.0)
 
     @property
     def sizes_per_budget(self) -> IntArray:

@@ -23,7 +23,7 @@ from lawful.data.columns import (
     normalise,
 )
 from lawful.data.endings import STATES
-from lawful.data.selection import Table
+from lawful.data.selection import Rows
 from lawful.data.translate import BITS, PERPLEXITIES, SCORES, loss_unit
 from lawful.data.units import split_header
 from lawful.data.values import distinct, value_text
@@ -83,13 +83,13 @@ class Seen(Record):
     missing: int
 
 
-def seen_columns(table: Table, roles: Mapping[str, str]) -> tuple[Seen, ...]:
+def seen_columns(table: Rows, roles: Mapping[str, str]) -> tuple[Seen, ...]:
     """
     Say of every column what it is taken for and what is in it.
 
     Parameters
     ----------
-    table : Table
+    table : Rows
         Clean columns.
     roles : mapping of str to str
         Quantity, or ``weight``, to its column.
@@ -130,7 +130,7 @@ def kind_of(title: str) -> str:
     return next((kind for kind, known in KINDS if names & set(known)), "label")
 
 
-def named_roles(table: Table) -> dict[str, str]:
+def named_roles(table: Rows) -> dict[str, str]:
     """
     Quantities by the names of columns alone, the first column of a name; for tables that cannot be read as runs.
 

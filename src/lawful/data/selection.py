@@ -23,9 +23,9 @@ VALUES_OFFERED = 10
 
 
 @dataclass(frozen=True)
-class Table(Record):
+class Rows(Record):
     """
-    Clean columns with what is needed to speak about their rows.
+    Rows of a source on their way to become runs: clean columns with what is needed to speak about them.
 
     Attributes
     ----------
@@ -58,13 +58,13 @@ class Table(Record):
         """Distinct names of the columns."""
         return list(self.columns)
 
-    def take(self, index: AnyArray, selection: Mapping[str, str]) -> Table:
+    def take(self, index: AnyArray, selection: Mapping[str, str]) -> Rows:
         """Return the rows at an index array or boolean mask, and record what chose them."""
         columns = {key: column[index] for key, column in self.columns.items()}
         return replace(self, columns=columns, row=self.row[index], selection={**self.selection, **selection})
 
 
-def open_table(columns: Mapping[str, Any], source: str, header: Sequence[str] | None) -> Table:
+def open_table(columns: Mapping[str, Any], source: str, header: Sequence[str] | None) -> Rows:
     """
     Clean every column of a table.
 
@@ -98,16 +98,16 @@ def open_table(columns: Mapping[str, Any], source: str, header: Sequence[str] | 
         msg = f"The table has no rows; its columns are {listed(keys)}." if keys else "The table has no columns."
         raise InputError(msg)
     row = np.arange(1, next(iter(sizes.values())) + 1, dtype=np.intp)
-    return Table(clean, titles, row, source, {})
+    return Rows(clean, titles, row, source, {})
 
 
-def select_rows(table: Table, roles: Mapping[str, str], select: Selection) -> Table:
+def select_rows(table: Rows, roles: Mapping[str, str], select: Selection) -> Rows:
     """
     Keep the rows that have one of the values asked for in every named column.
 
     Parameters
     ----------
-    table : Table
+    table : Rows
         Clean columns.
     roles : mapping of str to str
         Quantity to column; quantities are compared as numbers even where a broken row

@@ -38,7 +38,7 @@ from lawful.data.columns import (
 from lawful.data.doubts import other_counts, require_moving_tokens, unit_doubts
 from lawful.data.endings import finished, row_of_run
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
-from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
+from lawful.data.selection import VALUES_OFFERED, Rows, Selection, open_table, select_rows
 from lawful.data.translate import NATS, loss_unit, meets, translate, worded
 from lawful.data.units import require_loss, require_units
 from lawful.data.values import (
@@ -48,8 +48,8 @@ from lawful.data.values import (
     quantity_values,
     require_plausible,
     require_positive,
-    require_weights,
     value_text,
+    weights_of,
 )
 from lawful.errors import InputError
 
@@ -63,7 +63,7 @@ MOST_EXPERIMENTS = 50
 """A column with more values than this tells runs apart, not experiments."""
 
 
-Prepare = Callable[[Table, Mapping[str, str]], tuple[Table, Mapping[str, str], Sequence[Note]]]
+Prepare = Callable[[Rows, Mapping[str, str]], tuple[Rows, Mapping[str, str], Sequence[Note]]]
 """What a kind of log needs before its rows are runs: the table, its roles, and what to know about both."""
 
 
@@ -80,9 +80,9 @@ class Handling:
         Keep the run of least loss of every N and D.
     where : str, optional
         Condition on columns that the kept rows meet: ``loss < 4 and lr == 3e-4``.
-    drop : tuple of int
+    drop : sequence of int
         Rows left out, counted from 1 as messages count them.
-    needs : tuple of str, optional
+    needs : sequence of str, optional
         Columns that will be read: N, D, C, U or others of the table; two of N, D and C if not given.
     group_by : str, optional
         Column that names the budget of each run, where compute does not tell which runs belong together.
@@ -93,10 +93,15 @@ class Handling:
     as_is: bool = False
     best_of_cell: bool = False
     where: str | None = None
-    drop: tuple[int, ...] = ()
-    needs: tuple[str, ...] | None = None
+    drop: Sequence[int] = ()
+    needs: Sequence[str] | None = None
     group_by: str | None = None
     row_of_run: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drop", tuple(self.drop))
+        if self.needs is not None:
+            object.__setattr__(self, "needs", tuple(self.needs))
 
     @property
     def least(self) -> int:
@@ -171,7 +176,7 @@ def runs_from_columns(
     return table_runs(rows, roles, weights=weights, prepare=prepare, notes=[*said, *more], handling=handling)
 
 
-def narrowed(table: Table, roles: Mapping[str, str], handling: Handling) -> tuple[Table, list[Note]]:
+def narrowed(table: Rows, roles: Mapping[str, str], handling: Handling) -> tuple[Rows, list[Note]]:
     """
     Leave out the rows that were asked to be, and say so.
 
@@ -222,7 +227,7 @@ def opened(
     mapping: Mapping[str, str] | None,
     *,
     least: int = 2,
-) -> tuple[Table, dict[str, str], list[Note]]:
+) -> tuple[Rows, dict[str, str], list[Note]]:
     """Clean columns whose quantities are known: recipes worked out, stated units read."""
     table, mapping, said = translate(open_table(columns, source, header), mapping or {})
     batches = [key for key in table.keys if normalise(key) in BATCHES]
@@ -231,7 +236,7 @@ def opened(
     return table, roles, [*said, *_choices(table, roles, mapping), *other_counts(table, roles)]
 
 
-def _choices(table: Table, roles: Mapping[str, str], mapping: Mapping[str, str]) -> list[Note]:
+def _choices(table: Rows, roles: Mapping[str, str], mapping: Mapping[str, str]) -> list[Note]:
     """Say which column was taken for a quantity by a name that others could be meant by."""
     notes = []
     titles = dict(zip(table.keys, table.header, strict=True))
@@ -318,7 +323,7 @@ def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
     roles = dict(runs.columns) or {name: name for name in own}
     weights = roles.pop("weight", None)
     row = np.arange(1, len(runs) + 1, dtype=np.intp) if runs.row is None else runs.row
-    table = Table(columns, list(columns), row, runs.source, runs.selection)
+    table = Rows(columns, list(columns), row, runs.source, runs.selection)
     # The table is read anew, but not as the export it may come from: that was done.
     said = [note for note in runs.notes if note.code in ("budget_in_name", "set_aside")]
     return _split(
@@ -333,7 +338,7 @@ def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
 
 
 def _split(
-    table: Table,
+    table: Rows,
     key: str,
     roles: Mapping[str, str],
     weights: str | None,
@@ -463,7 +468,7 @@ def _one_of_several(column: Any, position: int) -> Any:
 
 
 def table_runs(
-    table: Table,
+    table: Rows,
     roles: Mapping[str, str],
     *,
     weights: str | None = None,
@@ -476,7 +481,7 @@ def table_runs(
 
     Parameters
     ----------
-    table : Table
+    table : Rows
         From :func:`~lawful.data.selection.open_table`, all its rows wanted.
     roles : mapping of str to str
         Quantity to column, from :func:`~lawful.data.columns.recognise`.
@@ -512,8 +517,7 @@ def table_runs(
     weight = None
     if weights is not None:
         used["weight"] = find_column(weights, table.keys, table.header, asked="weights")
-        weight = quantity_values(used["weight"], table.columns[used["weight"]], table.row)
-        require_weights(used["weight"], weight, table.row)
+        weight = weights_of(used["weight"], table.columns[used["weight"]], table.row)
     sizes = _third(given, roles, table.row, said)
     require_plausible({q: v for q, v in {**sizes, "loss": given["loss"]}.items() if q != "budget"}, table.row)
     N, D, C = (sizes.get(name) for name in ("params", "tokens", "budget"))
@@ -557,7 +561,7 @@ def table_runs(
 
 
 def _kept_of(
-    table: Table, labels: Mapping[str, AnyArray], used: Mapping[str, str], notes: Sequence[Note]
+    table: Rows, labels: Mapping[str, AnyArray], used: Mapping[str, str], notes: Sequence[Note]
 ) -> dict[str, Any]:
     """What runs keep of the table that they come from."""
     for column in table.columns.values():
@@ -664,7 +668,7 @@ def _budget_groups(C: Array, N: Array, key: str | None, notes: list[Note]) -> tu
     return near, centres
 
 
-def _named_groups(C: Array, table: Table, name: str, notes: list[Note]) -> tuple[IntArray, Array]:
+def _named_groups(C: Array, table: Rows, name: str, notes: list[Note]) -> tuple[IntArray, Array]:
     """Budget groups by the values of a column; a budget is the geometric mean of the compute of its runs."""
     key = find_column(name, table.keys, table.header, asked="group_by")
     values, codes = distinct(table.columns[key])

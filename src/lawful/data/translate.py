@@ -1,7 +1,7 @@
 """
 What the columns of a table mean, before they are recognised: recipes, units, perplexities, wide tables, states of runs.
 
-Every step takes a :class:`~lawful.data.selection.Table` and returns one whose columns have plain numbers under names
+Every step takes a :class:`~lawful.data.selection.Rows` and returns one whose columns have plain numbers under names
 that the rest knows, with a note that says what was read how. Nothing is guessed: a unit is read where the table
 states it.
 """
@@ -21,7 +21,7 @@ from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, find_column, listed, normalise
 from lawful.data.doubts import realised_tokens, require_one_loss, words_of
-from lawful.data.selection import Table
+from lawful.data.selection import Rows
 from lawful.data.units import decimal_mark, number_of, split_header, unit_of
 from lawful.data.values import MISSING_WORDS, distinct, offenders, parse_number, quantity_values
 from lawful.errors import InputError
@@ -66,20 +66,20 @@ _WIDE = re.compile(
 )
 
 
-def translate(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+def translate(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, str], list[Note]]:
     """
     Apply recipes, and read what states its unit.
 
     Parameters
     ----------
-    table : Table
+    table : Rows
         Clean columns as the source has them.
     mapping : mapping of str to str
         Quantity to a column, or to a formula of columns.
 
     Returns
     -------
-    table : Table
+    table : Rows
     mapping : dict of str to str
         Quantity to column; formulas are columns now.
     notes : list of Note
@@ -117,7 +117,7 @@ def quantity_of(word: str) -> str:
     return SYMBOLS.get(word.strip().upper(), word.strip().lower())
 
 
-def _recipes(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+def _recipes(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, str], list[Note]]:
     done: dict[str, str] = {}
     notes = []
     for given, text in mapping.items():
@@ -134,7 +134,7 @@ def _recipes(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str,
     return table, done, notes
 
 
-def _is_recipe(text: str, table: Table) -> bool:
+def _is_recipe(text: str, table: Rows) -> bool:
     """A text is a formula where no column has it as its name and it has a sign of one."""
     wanted = text.strip().casefold()
     if any(
@@ -145,7 +145,7 @@ def _is_recipe(text: str, table: Table) -> bool:
     return bool(re.search(r"[-+*/^()`]", text)) or unit_of(text) is not None
 
 
-def computed(formula: Expression, table: Table) -> AnyArray:
+def computed(formula: Expression, table: Rows) -> AnyArray:
     """
     Evaluate a formula of columns, row by row.
 
@@ -162,7 +162,7 @@ def computed(formula: Expression, table: Table) -> AnyArray:
     return np.broadcast_to(found, table.row.shape).copy()
 
 
-def meets(condition: Expression, table: Table, roles: Mapping[str, str]) -> BoolArray:
+def meets(condition: Expression, table: Rows, roles: Mapping[str, str]) -> BoolArray:
     """
     Rows that meet a condition on columns, or on quantities by their own names.
 
@@ -203,14 +203,14 @@ def _all_numbers(column: AnyArray) -> bool:
     return True
 
 
-def _loose(word: str, table: Table) -> list[str]:
+def _loose(word: str, table: Rows) -> list[str]:
     """Headers as they stand, or reduced where only so one of them is the word."""
     wanted = normalise(word)
     exact = any(word in (key, title) for key, title in zip(table.keys, table.header, strict=True))
     return list(table.header) if exact else [word if normalise(t) == wanted else t for t in table.header]
 
 
-def numbers(key: str, table: Table) -> AnyArray:
+def numbers(key: str, table: Rows) -> AnyArray:
     """Numbers of a column, its cells read with the unit they state."""
     column = table.columns[key]
     if column.dtype.kind != "O":
@@ -219,7 +219,7 @@ def numbers(key: str, table: Table) -> AnyArray:
     return quantity_values(key, column, table.row) if read is None else read
 
 
-def _decimal_of(table: Table) -> str:
+def _decimal_of(table: Rows) -> str:
     """
     The decimal sign of a table: a comma where one of its columns cannot be read otherwise, or its loss.
 
@@ -257,7 +257,7 @@ def _cells(column: AnyArray, decimal: str = ".") -> AnyArray | None:
     return None if plain else np.array(values, float)
 
 
-def _with_column(table: Table, name: str, values: AnyArray, formula: str, parts: Sequence[str]) -> tuple[Table, str]:
+def _with_column(table: Rows, name: str, values: AnyArray, formula: str, parts: Sequence[str]) -> tuple[Rows, str]:
     """Add a column under a name, made distinct where it is taken, that is a formula of some others."""
     key, count = name, 0
     while key in table.columns or key in table.header:
@@ -271,7 +271,7 @@ def _known(names: Sequence[str]) -> set[str]:
     return {normalise(n) for n in names}
 
 
-def worded(table: Table) -> frozenset[str]:
+def worded(table: Rows) -> frozenset[str]:
     """
     Return the columns that hold no number at all though their name may be that of a quantity: a model that is a name.
 
@@ -292,7 +292,7 @@ def _no_number(column: AnyArray) -> bool:
     return all(parse_number(cell) is None and number_of(str(cell)) is None for cell in column.tolist())
 
 
-def _stated_units(table: Table, mapping: dict[str, str]) -> tuple[Table, list[Note]]:
+def _stated_units(table: Rows, mapping: dict[str, str]) -> tuple[Rows, list[Note]]:
     """Columns of quantities whose header or cells state a unit, as plain numbers; ``mapping`` gains what it lacked."""
     notes = []
     taken, words = {quantity_of(q) for q in mapping}, worded(table)
@@ -326,7 +326,7 @@ def _stated_units(table: Table, mapping: dict[str, str]) -> tuple[Table, list[No
     return table, notes
 
 
-def _cells_read(table: Table, name: str) -> tuple[Table, list[Note]]:
+def _cells_read(table: Rows, name: str) -> tuple[Rows, list[Note]]:
     try:
         key = find_column(name, table.keys, table.header, asked="columns")
     except InputError:
@@ -353,7 +353,7 @@ def _cells_read(table: Table, name: str) -> tuple[Table, list[Note]]:
     return replace(table, columns=columns), [Note("unit_read", text)]
 
 
-def _header_read(table: Table, mapping: dict[str, str], quantity: str, known: set[str]) -> tuple[Table, list[Note]]:
+def _header_read(table: Rows, mapping: dict[str, str], quantity: str, known: set[str]) -> tuple[Rows, list[Note]]:
     hits = []
     for key, title in zip(table.keys, table.header, strict=True):
         for stem, unit in split_header(title):
@@ -386,7 +386,7 @@ def _header_read(table: Table, mapping: dict[str, str], quantity: str, known: se
     return table, [Note("unit_read", text)]
 
 
-def _losses(table: Table, mapping: dict[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+def _losses(table: Rows, mapping: dict[str, str]) -> tuple[Rows, dict[str, str], list[Note]]:
     """A perplexity as a loss, bits per byte as they are; a score is refused."""
     mapped = next((c for q, c in mapping.items() if quantity_of(q) == "loss"), None)
     titles = dict(zip(table.keys, map(normalise, table.header), strict=True))
@@ -451,7 +451,7 @@ _LOSS_UNITS = {
 """What a loss in this unit is multiplied by to be in nats per token; 0 where no number does that."""
 
 
-def _bracketed_loss(table: Table) -> tuple[Table, str, list[Note]] | None:
+def _bracketed_loss(table: Rows) -> tuple[Rows, str, list[Note]] | None:
     """The one column whose header is a loss with its unit in brackets, in nats per token where that can be."""
     known, hits = _known((*ACCEPTED["loss"], *ALSO["loss"])), []
     for key, title in zip(table.keys, table.header, strict=True):
@@ -475,7 +475,7 @@ _LARGEST_TENS = {"params": 13.5, "tokens": 15.5, "budget": 29.0}
 """Logarithms above are natural ones where the name does not say."""
 
 
-def _logarithms(table: Table, mapping: dict[str, str]) -> tuple[Table, list[Note]]:
+def _logarithms(table: Rows, mapping: dict[str, str]) -> tuple[Rows, list[Note]]:
     """Columns that are the logarithm of a quantity, as the quantity; ``mapping`` gains what it lacked."""
     notes = []
     taken = {quantity_of(q) for q in mapping}
@@ -534,7 +534,7 @@ def loss_unit(column: str) -> str:
     return "bits per token" if "bits" in words_of(column) else NATS
 
 
-def melted(table: Table) -> tuple[Table, list[Note]]:
+def melted(table: Rows) -> tuple[Rows, list[Note]]:
     """
     Turn one column of losses per budget into one row per run.
 

@@ -45,8 +45,6 @@ PREFIX_WORDS = {
 SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
 """Lengths of time that a rate of FLOPs is held for, in seconds."""
 
-COUNTED = {"params": "parameters", "tokens": "tokens", "budget": "FLOPs"}
-
 
 class Unit(NamedTuple):
     """

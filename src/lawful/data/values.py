@@ -210,6 +210,22 @@ def quantity_values(name: str, array: AnyArray, row: IntArray) -> Array:
     return np.array(numbers, dtype=float)
 
 
+def quantity_or_nan(name: str, values: AnyArray, row: IntArray) -> Array:
+    """
+    Read a column as :func:`quantity_values` does, NaN where a cell holds something else.
+
+    Examples
+    --------
+    >>> quantity_or_nan("N", np.array(["7e9", "lost"], dtype=object), np.array([1, 2])).tolist()
+    [7000000000.0, nan]
+    """
+    try:
+        return quantity_values(name, values, row)
+    except InputError:
+        numbers = map(parse_number, values.tolist())
+        return np.array([np.nan if number is None else float(number) for number in numbers])
+
+
 def number_or_nan(array: AnyArray) -> Array:
     """
     Read a clean column as float64, NaN where a cell is no number.
@@ -324,31 +340,32 @@ def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
             raise InputError(msg)
 
 
-def require_weights(name: str, weight: Array, row: IntArray) -> None:
+def weights_of(name: str, values: AnyArray, row: IntArray) -> Array:
     """
-    Refuse weights that are negative or not finite, or all zero.
+    Read the weights of runs: the one door for those of a column and of an array.
 
     Parameters
     ----------
     name : str
         Name of the column.
-    weight : array, shape (n,)
+    values : array, shape (n,)
     row : int array, shape (n,)
         Row numbers for messages.
 
     Raises
     ------
     InputError
-        One sentence with the count and the first rows.
+        If they are no numbers, negative or not finite, or all zero: one sentence with the count and the first rows.
 
     Examples
     --------
-    >>> require_weights("w", np.array([1.0, -2.0]), np.array([1, 2]))
+    >>> weights_of("w", np.array([1.0, -2.0]), np.array([1, 2]))
     Traceback (most recent call last):
         ...
     lawful.errors.InputError: Weights must be finite and not negative, but 1 of 2 in column 'w' are not: row 2 (-2); \
 repair or remove these rows.
     """
+    weight = quantity_values(name, values, row)
     bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
     if bad.size:
         msg = (
@@ -360,3 +377,4 @@ repair or remove these rows.
         which = f"All {weight.size} weights in column {name!r} are zero"
         msg = f"{which}, so no run would count; give some a positive weight."
         raise InputError(msg)
+    return weight

@@ -18,7 +18,7 @@ from lawful.decide.priced import price_by
 from lawful.decide.spending import Bought, buy
 from lawful.decide.token_cost import TokenCost, price_of
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit, FrontierFit
+from lawful.estimate.result import Fit, FrontierFit, surface_of
 from lawful.laws.surface import Surface
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals, as_intervals
@@ -227,22 +227,26 @@ def allocate(
         msg = f"params and tokens_per_param must be positive numbers, got {detour!r}."
         raise UnsupportedError(msg)
     sure = as_intervals(draws, level)
-    asked = bool(cost or limits or given or ranges)
-    if asked or (isinstance(source, Fit) and source.surface.law.allocates and isinstance(price_of(source), TokenCost)):
+    if cost or limits or given or ranges or _counts_otherwise(source):
         held = {"params": params, "tokens_per_param": tokens_per_param}
         rules = {"limits": limits, "given": given, "ranges": ranges}
         return _priced(source, c, held, cost, rules, sure)
-    if isinstance(source, FrontierFit):
+    if source.surface is None:
         if detour is not None:
-            msg = f"{source.method} has no surface, so it cannot price a detour; fit with vpnls or approach3."
-            raise UnsupportedError(msg)
+            surface_of(source, ", so it cannot price a detour")
         n, d = float(source.frontier.params(c)), float(source.frontier.tokens(c))
         return Allocation(c, n, d, None, _ratio(d, n), _intervals(sure, c), _price(truth, source, c, level))
-    surface = source if isinstance(source, Surface) else source.surface
-    point, interval, prediction = _on_surface(surface, c, params, tokens_per_param, sure)
+    point, interval, prediction = _on_surface(source.surface, c, params, tokens_per_param, sure)
     n, d, loss = (float(v) for v in point)
-    lost = _price(source, versus, c, level, QUICK_DRAWS if sure else 0) if isinstance(source, Fit) else None
+    lost = None if source.runs is None else _price(source, versus, c, level, QUICK_DRAWS if sure else 0)
     return Allocation(c, n, d, loss, _ratio(d, n), interval, lost, prediction)
+
+
+def _counts_otherwise(source: Fit | FrontierFit | Surface) -> bool:
+    """Whether a law that trades size against tokens was fitted to a table whose FLOPs are not 6ND."""
+    if source.runs is None or source.surface is None:
+        return False
+    return source.surface.law.allocates and isinstance(price_of(source), TokenCost)
 
 
 Ends = Mapping[str, Interval] | None
@@ -275,8 +279,8 @@ def _priced(
     sure: Intervals | None,
 ) -> Allocation:
     """Spend a budget at a price that is not 6ND, or under limits."""
-    if not isinstance(source, Fit):
-        what = f"{source.method} has no surface" if isinstance(source, FrontierFit) else "a surface has no table"
+    if source.runs is None or source.surface is None:
+        what = "a surface has no table" if source.runs is None else f"{source.method} has no surface"
         msg = f"cost, limits, given and ranges speak of the columns of a fit, and {what}; fit with vpnls or approach3."
         raise UnsupportedError(msg)
     given, limits = dict(rules["given"] or {}), list(rules["limits"])

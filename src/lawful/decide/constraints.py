@@ -14,7 +14,7 @@ from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array
 from lawful.core.validation import is_positive
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, surface_of
 from lawful.laws.catalogue_repeated import MUENNIGHOFF, MUENNIGHOFF_PUBLISHED
 from lawful.laws.surface import Surface
 
@@ -232,7 +232,7 @@ def optimise(
     1.627e+10 parameters, 1.302e+12 tokens, 1.272e+23 FLOPs
     7.037e+09 parameters, 4.038e+12 tokens, 3.113e+23 FLOPs
     """
-    surface = source if isinstance(source, Surface) else source.surface
+    surface = surface_of(source, " to place a model on")
     if (budget is None) == (loss is None):
         msg = "Give either a budget to spend or a loss to reach, and not both."
         raise UnsupportedError(msg)

@@ -16,9 +16,9 @@ from lawful.core.typing import Array, BoolArray, Interval
 from lawful.core.validation import check_budget, check_draws, check_level, is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import all_vertices, lines, vertices
-from lawful.estimate.result import Fit, FrontierFit, losses_of, one_law_of
+from lawful.estimate.result import Fit, FrontierFit, losses_of, one_law_of, surface_of
 from lawful.laws.surface import Surface, deadweight_of
-from lawful.uncertainty.bootstrap import Draws, bootstrap
+from lawful.uncertainty.bootstrap import Draws, redrawn
 from lawful.uncertainty.noise import run_noise
 from lawful.uncertainty.quantiles import quantiles
 from lawful.uncertainty.resample import BLOCK, resample
@@ -254,17 +254,16 @@ def deadweight(
     if sides not in SIDES:
         msg = f"Unknown sides {sides!r}; choose one of {', '.join(SIDES)}."
         raise UnsupportedError(msg)
-    truth = one_law_of(truth)
     if getattr(choice, "average", None) is not None:
         # What an auto fit recommends is its average's choice, not that of the one law beside it.
         choice = float(choice.average.ensemble.tokens(c))  # type: ignore[union-attr]
-    choice = one_law_of(choice)
-    surface, tokens = _surface_of(truth), _tokens_of(choice, c)
+    surface, tokens = surface_of(truth, " to price a choice on"), _tokens_of(choice, c)  # type: ignore[arg-type]
+    fit = one_law_of(truth)
     best = surface.optimum(c)
     found = Deadweight(
         budget=c,
-        of=_name(choice, "tokens"),
-        on=_name(truth, "surface"),
+        of=getattr(one_law_of(choice), "method", "tokens"),
+        on=fit.method,
         params=float(surface.cost.params(budget=c, tokens=tokens)),
         tokens=tokens,
         best_params=float(best.params),
@@ -272,11 +271,11 @@ def deadweight(
         flops=float(surface.deadweight(c, tokens)),
         level=level,
     )
-    if isinstance(truth, Fit) and found.of == APPROACH2:
-        found = replace(found, as_good=_within_noise(found, truth))
+    if fit.runs is not None and found.of == APPROACH2:
+        found = replace(found, as_good=_within_noise(found, fit))
     if sides == "simulated":
         return _with_draws(found, surface, None, _simulated_tokens(truth, choice, c, n, seed)) if n else found
-    held = _refits(truth, n, seed) if sides == "both" or isinstance(truth, Draws) else None
+    held = redrawn(truth, n if sides == "both" else 0, seed)
     drawn = _drawn_tokens(choice, surface, c, n, seed)
     if held is None and drawn is None:
         return found
@@ -333,62 +332,41 @@ def _notes(values: Array, failures: BoolArray) -> tuple[Note, ...]:
     return ()
 
 
-def _surface_of(truth: Fit | Surface | Draws) -> Surface:
-    source = truth.fit if isinstance(truth, Draws) else truth
-    if isinstance(source, FrontierFit):
-        msg = f"{source.method} has no surface to price a choice on; fit with vpnls or approach3."
-        raise UnsupportedError(msg)
-    return source if isinstance(source, Surface) else source.surface
-
-
-def _name(source: Any, other: str) -> str:
-    """Method of a fit or of draws."""
-    fit = source.fit if isinstance(source, Draws) else source
-    return str(getattr(fit, "method", "surface" if isinstance(fit, Surface) else other))
-
-
 def _tokens_of(choice: Choice, budget: float) -> float:
-    source = choice.fit if isinstance(choice, Draws) else choice
-    tokens: Any
-    if isinstance(source, Surface):
-        tokens = float(source.optimum(budget).tokens)
-    elif isinstance(source, Fit | FrontierFit):
-        tokens = float(source.frontier.tokens(budget))
-    else:
-        tokens = getattr(source, "tokens", source)
+    source = one_law_of(choice)
+    tokens = source.optimum(budget).tokens if hasattr(source, "optimum") else getattr(source, "tokens", source)
     if not is_positive(tokens):
         msg = f"A choice is a positive number of tokens, got {tokens!r}."
         raise UnsupportedError(msg)
     return float(tokens)
 
 
-def _refits(source: Any, draws: int, seed: int) -> Draws | None:
-    if isinstance(source, Draws):
-        return source
-    return bootstrap(source, draws, seed=seed) if draws and isinstance(source, Fit | FrontierFit) else None
-
-
 def _drawn_tokens(
     choice: Choice, surface: Surface, budget: float, draws: int, seed: int
 ) -> tuple[Array, BoolArray] | None:
     """D* of the choice in every draw, and whether that draw failed; None where nothing is drawn."""
-    if draws and isinstance(choice, FrontierFit) and choice.method == "approach2":
-        return _drawn_approach2(choice, surface, budget, draws, seed)
-    refits = _refits(choice, draws, seed)
+    if draws and _is_approach2(choice):
+        return _drawn_approach2(one_law_of(choice), surface, budget, draws, seed)
+    refits = redrawn(choice, draws, seed)
     if refits is None:
         return None
     tokens = refits.tokens(budget)
     return tokens, ~np.isfinite(tokens)
 
 
+def _is_approach2(choice: Any) -> bool:
+    """Whether a choice is Approach 2's, to be drawn here; draws of it bring their own."""
+    return getattr(choice, "method", "") == APPROACH2
+
+
 def _simulated_tokens(truth: Any, choice: Any, budget: float, draws: int, seed: int) -> tuple[Array, BoolArray]:
     """D* of Approach 2 on runs simulated from a fit, and whether a budget had to be left out."""
-    if not (isinstance(truth, Fit) and isinstance(choice, FrontierFit) and choice.method == APPROACH2):
+    if getattr(truth, "runs", None) is None or not _is_approach2(choice):
         msg = "Runs are simulated from the fit of a surface, and Approach 2 is refitted to them; give these two."
         raise UnsupportedError(msg)
     runs, noise = choice.basis, run_noise(truth)
     mean = losses_of(truth.surface, runs)
-    spread = noise.at(mean) / np.sqrt(np.where(runs.weight > 0, runs.weight, 1.0))
+    spread = noise.at(mean) / np.sqrt(runs.precision)
     drawn = spread * np.random.default_rng(seed).standard_normal((draws, len(runs)))
     losses = mean * np.exp(drawn) if noise.log else mean + drawn
     found = vertices(np.log10(runs.D), losses, runs.weight, runs.group, runs.budgets.size)

@@ -13,7 +13,7 @@ from lawful.core.shown import Shown
 from lawful.core.typing import Interval
 from lawful.core.validation import check_budget, is_positive
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit, one_law_of
+from lawful.estimate.result import Fit, one_law_of, surface_of
 from lawful.laws.surface import Surface
 from lawful.uncertainty.delta import delta
 
@@ -102,10 +102,10 @@ def indifference(source: Fit | Surface, budget: float, epsilon: float | None = N
     """
     c = check_budget(budget)
     source = one_law_of(source)
-    surface = source if isinstance(source, Surface) else source.surface
+    surface = surface_of(source, " to be indifferent on")
     given = epsilon is not None
     if epsilon is None:
-        if not isinstance(source, Fit):
+        if source.runs is None:
             msg = "A surface has no noise of its own; give epsilon in nats per token, or a fit."
             raise UnsupportedError(msg)
         epsilon = noise_of(source)

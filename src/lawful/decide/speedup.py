@@ -19,7 +19,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, one_law_of
 from lawful.laws.law import Coefficients, Law
 from lawful.laws.surface import Surface, budget_of, optimum_of
-from lawful.uncertainty.bootstrap import Draws, bootstrap
+from lawful.uncertainty.bootstrap import Draws, redrawn
 from lawful.uncertainty.quantiles import quantiles
 
 KINDS = ("flops", "tokens", "tokens_same_size", "hours")
@@ -153,17 +153,15 @@ def speedup(
     >>> print(f"{found.tokens_same_size:.3f} tokens at the same size, {found.flops:.3f} FLOPs")
     1.250 tokens at the same size, 1.250 FLOPs
     """
-    a, b = one_law_of(a), one_law_of(b)
-    _check_related(a, b)
+    _check_related(one_law_of(a), one_law_of(b))
     sides = [_side(source, draws, seed) for source in (a, b)]
     prices = [cost_a or Cost(), cost_b or Cost()]
     return tuple(_at(check_budget(budget), sides, prices, level) for budget in budgets)
 
 
-def _check_related(a: Fit | Surface | Draws, b: Fit | Surface | Draws) -> None:
+def _check_related(a: Fit | Surface, b: Fit | Surface) -> None:
     """Refuse fits to runs that have nothing to do with each other; surfaces alone have no runs to tell it by."""
-    fits = [source.fit if isinstance(source, Draws) else source for source in (a, b)]
-    tables = [fit.runs for fit in fits if isinstance(fit, Fit) and fit.runs.has("C")]
+    tables = [side.runs for side in (a, b) if side.runs is not None and side.runs.has("C")]
     if len(tables) == 2:
         check_related("A", tables[0], "B", tables[1])
 
@@ -178,17 +176,15 @@ class Side:
 
 
 def _side(source: Fit | Surface | Draws, draws: int, seed: int) -> Side:
-    if isinstance(source, Fit) and draws:
-        source = bootstrap(source, draws, seed=seed)
-    fit = source.fit if isinstance(source, Draws) else source
-    surface = fit if isinstance(fit, Surface) else getattr(fit, "surface", None)
-    if not isinstance(surface, Surface):
+    surface = one_law_of(source).surface
+    if surface is None:
         msg = "A speed-up compares two surfaces; fit both recipes with vpnls or approach3."
         raise UnsupportedError(msg)
     plain = surface.as_two_powers("A speed-up")
-    if not isinstance(source, Draws):
+    drawn = redrawn(source, draws, seed)
+    if drawn is None:
         return Side(plain, None, 0)
-    return Side(plain, surface.law.as_two_powers(source.coefficients), len(source))
+    return Side(plain, surface.law.as_two_powers(drawn.coefficients), len(drawn))
 
 
 def _at(budget: float, sides: list[Side], prices: list[Cost], level: float) -> Speedup:

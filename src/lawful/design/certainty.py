@@ -197,7 +197,7 @@ class Path(NamedTuple):
     exponent: float
 
 
-def greedy(belief: Belief, cost: Array, spend: float, exponent: float, most: int | None = None) -> Path:
+def greedy(belief: Belief, cost: Array, spend: float, exponent: float) -> Path:
     """
     Buy the candidate of most gain per cost^exponent until nothing that is left is affordable.
 
@@ -212,8 +212,6 @@ def greedy(belief: Belief, cost: Array, spend: float, exponent: float, most: int
         Of the candidates, > 0.
     spend : float
     exponent : float
-    most : int, optional
-        Most purchases.
     """
     p, covariance = cost.size, belief.covariance
     targets = np.arange(p, len(covariance))
@@ -224,10 +222,7 @@ def greedy(belief: Belief, cost: Array, spend: float, exponent: float, most: int
     order: list[int] = []
     steps: list[Array] = []
     variance = [diagonal[targets].mean()]
-    while most is None or len(order) < most:
-        allowed = open_ & (cost <= left)
-        if not allowed.any():
-            break
+    while (allowed := open_ & (cost <= left)).any():
         gain = (cross**2).sum(axis=0) / (diagonal[:p].clip(0.0) + belief.noise) / price
         j = int(np.argmax(np.where(allowed, gain, -np.inf)))
         column = covariance[:, j].copy()
@@ -244,7 +239,7 @@ def greedy(belief: Belief, cost: Array, spend: float, exponent: float, most: int
     return Path(np.array(order, dtype=np.intp), np.array(variance), exponent)
 
 
-def best_path(belief: Belief, cost: Array, spend: float, most: int | None = None) -> Path:
+def best_path(belief: Belief, cost: Array, spend: float) -> Path:
     """
     Of the plans with each exponent, the one that leaves the targets least uncertain; of equals the first.
 
@@ -256,7 +251,7 @@ def best_path(belief: Belief, cost: Array, spend: float, most: int | None = None
     >>> best_path(Belief(np.zeros(3), covariance, 0.01), np.array([5.0, 1.0]), 5.0).order.tolist()
     [1]
     """
-    paths = [greedy(belief, cost, spend, e, most) for e in EXPONENTS]
+    paths = [greedy(belief, cost, spend, e) for e in EXPONENTS]
     least = min(path.variance[-1] for path in paths)
     alike = [path for path in paths if path.variance[-1] <= least * (1 + 1e-9)]
     return min(alike, key=lambda path: float(cost[path.order].sum()))

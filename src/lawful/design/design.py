@@ -27,7 +27,7 @@ from lawful.design.plan import Plan, plan_isoflop
 from lawful.design.priced import TYPICAL_K, Priced, priced
 from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, surface_of
 from lawful.laws.surface import Surface
 
 LEAST_SIZES = 3
@@ -341,7 +341,7 @@ def plan(
     >>> bool(found.cost <= 1.66665e22 * 1.0001)
     True
     """
-    surface = (prior if isinstance(prior, Surface) else prior.surface).as_two_powers("A planned sweep")
+    surface = surface_of(prior, " to plan from").as_two_powers("A planned sweep")
     rules = sweep or Sweep()
     check_budget(target)
     check_budget(total_flops)

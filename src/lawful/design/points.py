@@ -14,7 +14,7 @@ from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.data.columns import UNIQUE_NAMES, find_column, known_quantities, listed, normalise
 from lawful.data.runs import Runs
-from lawful.data.selection import Table, open_table
+from lawful.data.selection import Rows, open_table
 from lawful.data.table import columns_of, third_quantity
 from lawful.data.translate import computed, numbers, worded
 from lawful.data.values import require_positive
@@ -35,7 +35,7 @@ class Points(Record):
     ----------
     what : str
         What its rows are, for messages.
-    table : Table
+    table : Rows
     roles : mapping of str to str
         N, D, C, U and L to the column that holds them, where the table has one.
     unclear : str
@@ -43,7 +43,7 @@ class Points(Record):
     """
 
     what: str
-    table: Table
+    table: Rows
     roles: Mapping[str, str]
     unclear: str = ""
 

@@ -15,7 +15,7 @@ from lawful.design.information import Centre, decision_slope, information, sensi
 from lawful.design.plan import Plan, plan_isoflop
 from lawful.design.shapes import Shapes
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import Fit, surface_of
 from lawful.laws.surface import Surface
 
 
@@ -85,7 +85,7 @@ def plan_grid(
     >>> len(found.plan), f"{found.cost:.3g}"
     (19, '5.77e+20')
     """
-    surface = (prior if isinstance(prior, Surface) else prior.surface).as_two_powers("A planned sweep")
+    surface = surface_of(prior, " to plan from").as_two_powers("A planned sweep")
     check_budget(target)
     if not (repeats >= 1 and float(repeats).is_integer()):
         msg = f"repeats is the number of seeds, a whole number of at least 1, got {repeats!r}."

@@ -19,7 +19,7 @@ from lawful.estimate.checks import Bounds, check_bounds, check_objective, check_
 from lawful.estimate.forms import FormProblem
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.estimate.priors import ROUNDED, Prior, robust_weight, run_variance, split_priors
-from lawful.estimate.result import Fit, FrontierFit, losses_of
+from lawful.estimate.result import FRONTIER_METHODS, Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
 from lawful.estimate.window import AUTO as AUTO_WINDOW
@@ -258,7 +258,7 @@ def _weigh(
         return float(table.weight @ residual**2), residual
 
     free = [n for n in law.identifiable if n not in pins]
-    used = int((table.weight > 0).sum())
+    used = int(table.counted.sum())
     if objective.is_huber:
         return robust_weight(prior, held(prior.mean)[1], float(objective.width or 0.0), len(free) - 1)
     floor = ROUNDED * (1.0 if objective.is_log else float(table.L.mean()))
@@ -285,10 +285,6 @@ def _found(met: tuple[int, int] | None, law: Law) -> list[Note]:
         text = f"{a} and {b} occur only as one product, so no runs tell them apart: hold one of them."
         notes.append(Note("not_separable", text))
     return notes
-
-
-FRONTIER_METHODS = ("approach1", "approach2")
-"""Methods that fit a frontier without a law."""
 
 
 def _fit_frontier(runs: Any, method: str, given: list[str], window: int | str | None) -> FrontierFit:
@@ -349,7 +345,7 @@ def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, f
     """
     limits = check_bounds(law, bounds, fixed)
     free = [name for name in law.names if limits[name][0] < limits[name][1]]
-    used = runs.weight > 0
+    used = runs.counted
     if used.sum() < len(free):
         msg = (
             f"{int(used.sum())} runs cannot determine {len(free)} coefficients ({', '.join(free)}); "
@@ -388,7 +384,7 @@ def _notes(runs: Runs, law: Law, problem: Problem | FormProblem, z: Array, fixed
         text = "N and D rise together in all runs, so the terms in N and D can hardly be told apart."
         notes.append(Note("collinear_sizes", text))
     for column in {"N", "D"} & set(law.columns):
-        distinct = np.unique(getattr(runs, column)[runs.weight > 0]).size
+        distinct = np.unique(getattr(runs, column)[runs.counted]).size
         if distinct == 2:
             text = f"Only 2 distinct values of {column}: its coefficient and exponent are not identified separately."
             notes.append(Note("few_sizes", text))

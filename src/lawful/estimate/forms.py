@@ -321,7 +321,7 @@ def polish_form(
     )
 
 
-def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: Array | None = None) -> Solved:
+def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int) -> Solved:
     """
     Cold fit: screened starts, roughly minimised in squares, then at the objective asked for.
 
@@ -332,8 +332,6 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: A
         Relative step at which the search ends.
     max_iter : int
         Iterations after which a start is given up.
-    more : array, shape (k, q), optional
-        Further starts in solver units, such as the fit of a simpler law.
 
     Returns
     -------
@@ -342,8 +340,6 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int, more: A
     if isinstance(problem.law.form, Formula):
         return _solve_formula(problem, tolerance=tolerance, max_iter=max_iter)
     starts = screened_starts(problem, ROUGH)
-    if more is not None:
-        starts = np.concatenate([np.clip(more, problem.lower, problem.upper), starts])
     w = np.ones(problem.y.size) if problem.w is None else problem.w
     limits = problem.lower, problem.upper
     model, y, weight = with_prior(problem, problem.straight, problem.target, w, starts)

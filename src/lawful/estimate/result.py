@@ -27,7 +27,10 @@ METHODS = ("vpnls", "approach1", "approach2", "approach3")
 """The ways to fit that the field knows."""
 
 SURFACE_METHODS = ("vpnls", "approach3")
-"""Methods that fit a surface; the others fit the two lines of a frontier."""
+"""Methods that fit a surface."""
+
+FRONTIER_METHODS = ("approach1", "approach2")
+"""Methods that fit the two lines of a frontier."""
 
 METHOD_TITLES = {
     "vpnls": "VPNLS (variable projection)",
@@ -164,8 +167,8 @@ class Fitted(Protocol):
 
 
 def one_law_of(source: Any) -> Any:
-    """Return the fit of an analysis, for verbs that answer by one law; anything else as it is."""
-    return source.fit if hasattr(source, "average") else source
+    """Return the fit of an analysis or of draws, for verbs that answer by one law; anything else as it is."""
+    return getattr(source, "fit", source)
 
 
 ONE_LAW = "By the one law of the fit, not by its average of laws, which is no surface that a choice can be priced on."
@@ -535,6 +538,25 @@ def _plural(count: int, noun: str) -> str:
 
 AnyFit = Fit | FrontierFit
 """A fit by any method; ``fit.surface is None`` tells a frontier."""
+
+
+def surface_of(source: AnyFit | Surface, what: str) -> Surface:
+    """
+    Return the surface that a verb is asked about, alone (``source.runs is None``) or in a fit.
+
+    Parameters
+    ----------
+    source : Fit, FrontierFit, Surface, or an analysis or draws of a fit
+    what : str
+        What the surface is needed for, as it follows "has no surface".
+
+    Raises
+    ------
+    UnsupportedError
+        If it is a frontier: its method, what cannot be had, and which methods give it.
+    """
+    source = one_law_of(source)
+    return source.surface if source.runs is None else surface_fit(source, what).surface
 
 
 def surface_fit(fit: AnyFit, what: str) -> Fit:

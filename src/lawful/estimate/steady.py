@@ -116,7 +116,7 @@ def core_of(surface: Surface, runs: Runs) -> Core:
     with np.errstate(invalid="ignore", divide="ignore"):
         excess = np.maximum(np.nan_to_num(np.log(fitted / best), nan=0.0, posinf=0.0), 0.0)
         residual = np.log(runs.L / fitted)
-    used = np.flatnonzero(runs.weight > 0)
+    used = np.flatnonzero(runs.counted)
     n = used.size
     half = used[np.argsort(excess[used], kind="stable")[: max(n // 2, 5)]]
     spread = float(np.median(np.abs(residual[half]))) / 0.6745 * np.sqrt(n / max(n - 5, 1))
@@ -167,7 +167,7 @@ def steadied(squares: Fit, refit: Callable[[Runs, Objective], Fit]) -> Fit:
         With the note ``robust`` where it is the steady one.
     """
     runs = squares.runs
-    if (runs.weight > 0).sum() < FEWEST or squares.surface.law.terms is None:
+    if runs.counted.sum() < FEWEST or squares.surface.law.terms is None:
         return squares
     start = _start(runs, refit)
     problem = prepare(runs, start.surface.law, Objective("log-squared"), squares.solver.bounds, squares.fixed)
@@ -192,7 +192,7 @@ def _start(runs: Runs, refit: Callable[[Runs, Objective], Fit]) -> Fit:
     compute.
     """
     wide = refit(runs, Objective("log-huber", START_DELTA))
-    log_loss, used = np.log(runs.L), runs.weight > 0
+    log_loss, used = np.log(runs.L), runs.counted
     order = np.argsort(runs.C)
     lowest = np.minimum.accumulate(np.where(used, log_loss, np.inf)[order])
     # Budgets that were meant to be equal differ by rounding, or by a few percent.
@@ -242,7 +242,7 @@ def _settled(runs: Runs, problem: Problem, start: Surface, fall: float) -> tuple
 def _lead(squares: Fit, problem: Problem, z: Array, core: Core) -> Lead:
     """Compare squares with the steady answer, in the latter's standard deviations, and look at their tails."""
     runs, law = squares.runs, squares.surface.law
-    used = runs.weight > 0
+    used = runs.counted
     size = np.abs(np.log(runs.L / losses_of(squares.surface, runs)))[used]
     width = max(float(np.sqrt(np.mean(size**2))), 1e-300)
     tails = float(size.mean()) / width
@@ -284,7 +284,7 @@ def _deviation(problem: Problem, z: Array, core: Core, used: BoolArray, of: Call
 
 def _note(runs: Runs, core: Core, lead: Lead, *, falls: bool) -> Note:
     rows = np.arange(1, len(runs) + 1) if runs.row is None else runs.row
-    aside = rows[~core.near & (runs.weight > 0)]
+    aside = rows[~core.near & runs.counted]
     named = ", ".join(map(str, aside[:5])) + (f" and {aside.size - 5} more" if aside.size > 5 else "")
     said = f" {aside.size} runs lie beyond {BEYOND:.0f} of it and are set aside (rows {named})." if aside.size else ""
     reasons = []

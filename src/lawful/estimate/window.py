@@ -71,7 +71,7 @@ def parse_window(window: int | str | None) -> tuple[int, float]:
 def is_wide(runs: Runs) -> bool:
     """Whether a budget reaches so far that no parabola through all of its runs describes the valley."""
     for g in range(runs.budgets.size):
-        of = (runs.group == g) & (runs.weight > 0)
+        of = (runs.group == g) & runs.counted
         if not of.any():
             continue
         span, rise = (float(v[of].max() / v[of].min()) for v in (runs.N, runs.L))
@@ -100,7 +100,7 @@ def windowed(runs: Runs, window: int | str | None) -> tuple[BoolArray, tuple[Not
     points, factor = parse_window(usual if window == AUTO else window)
     kept = np.ones(len(runs), dtype=bool)
     for g in range(runs.budgets.size) if np.isfinite(factor) else ():
-        index = np.flatnonzero((runs.group == g) & (runs.weight > 0))
+        index = np.flatnonzero((runs.group == g) & runs.counted)
         if not index.size:
             continue
         sizes = np.log(runs.N[index])

@@ -18,14 +18,9 @@ from lawful.data.checkpoints import curve_codes
 from lawful.data.runs import Runs, group_budgets
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.forecasting.holdout import (
-    FRONTIER_METHODS,
-    SURFACE_METHODS,
-    HeldOut,
-    forecast_auto,
-    forecast_frontier,
-    forecast_surface,
-)
+from lawful.estimate.result import FRONTIER_METHODS
+from lawful.forecasting.holdout import LAW_METHODS, HeldOut, forecast_auto, forecast_frontier, forecast_surface
+from lawful.forecasting.prior import PRIOR_LAW
 from lawful.laws.laws import find_law
 
 HOLDOUTS = ("budget", "params")
@@ -281,9 +276,9 @@ def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | No
     >>> pairs_of(["chinchilla", "skaling"], ["vpnls", "approach3", "approach2"])
     [('chinchilla', 'vpnls'), ('chinchilla', 'approach3'), ('skaling', 'approach3'), (None, 'approach2')]
     """
-    unknown = [m for m in methods if m not in ("auto", *SURFACE_METHODS, *FRONTIER_METHODS)]
+    unknown = [m for m in methods if m not in ("auto", *LAW_METHODS, *FRONTIER_METHODS)]
     if unknown:
-        known = ", ".join(("auto", *SURFACE_METHODS, *FRONTIER_METHODS))
+        known = ", ".join(("auto", *LAW_METHODS, *FRONTIER_METHODS))
         msg = f"Unknown method {unknown[0]!r}; choose among {known}."
         raise UnsupportedError(msg)
     pairs: list[tuple[str | None, str]] = []
@@ -291,7 +286,7 @@ def pairs_of(laws: Sequence[str], methods: Sequence[str]) -> list[tuple[str | No
         law = find_law(name)
         for method in methods:
             fits = method == "approach3" or (method == "vpnls" and law.separable)
-            if fits or (method == "prior" and name == "skaling"):
+            if fits or (method == "prior" and name == PRIOR_LAW):
                 pairs.append((name, method))
     pairs += [(None, method) for method in methods if method in ("auto", *FRONTIER_METHODS)]
     if not pairs:

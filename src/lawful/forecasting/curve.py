@@ -91,7 +91,7 @@ def optimum_losses(fit: FrontierFit) -> Array:
     """
     if not fit.parabolas:
         runs = fit.runs
-        here = [(runs.group == int(np.abs(np.log(runs.budgets / c)).argmin())) & (runs.weight > 0) for c in fit.budgets]
+        here = [(runs.group == int(np.abs(np.log(runs.budgets / c)).argmin())) & runs.counted for c in fit.budgets]
         return np.array([runs.L[index].min() for index in here])
     losses = []
     for curve, params in zip(fit.parabolas, fit.params, strict=True):

@@ -23,8 +23,6 @@ from lawful.forecasting.members import RECIPE, Members, Recipe, fit_members
 from lawful.laws.catalogue_coupled import SKALING
 from lawful.laws.surface import deadweight_of
 
-NOWHERE: Interval = (float("nan"), float("nan"))
-
 
 @dataclass(frozen=True)
 class Width(Record):

@@ -248,7 +248,7 @@ def _forecast(fit: Fit, params: float, tokens: float, level: float) -> Forecast:
 
     free = sum(name not in fit.fixed for name in fit.surface.law.identifiable)
     # A prior is one more observation.
-    freedom = int((fit.runs.weight > 0).sum()) - free + len(fit.prior)
+    freedom = int(fit.runs.counted.sum()) - free + len(fit.prior)
     if freedom < 1:
         msg = f"{len(fit.runs)} runs leave nothing to tell the noise from ({free} coefficients); add runs."
         raise IdentificationError(msg)

@@ -14,7 +14,7 @@ from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_isoflop
-from lawful.estimate.result import Fit, losses_of
+from lawful.estimate.result import SURFACE_METHODS, Fit, losses_of
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.forecasting.ensemble import ensemble
 from lawful.forecasting.prior import forecaster
@@ -22,8 +22,8 @@ from lawful.laws.law import Law
 from lawful.laws.laws import COMPUTE_LAW
 from lawful.uncertainty.bootstrap import bootstrap
 
-SURFACE_METHODS = ("vpnls", "approach3", "prior")
-FRONTIER_METHODS = ("approach1", "approach2")
+LAW_METHODS = (*SURFACE_METHODS, "prior")
+"""Methods that forecast by a law; the others by the lines of a frontier."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class HeldOut(Record):
         return float(self.covered.mean()) if self.covered.size else None
 
 
-def surface_fit(runs: Runs, law: Law, method: str, objective: Objective | None) -> Fit:
+def fit_by(runs: Runs, law: Law, method: str, objective: Objective | None) -> Fit:
     """Fit a law by vpnls or approach3; an objective that the method cannot minimise is left to its own."""
     if method == "vpnls":
         chosen = None if objective is None or objective.is_log else objective
@@ -100,7 +100,7 @@ def forecast_surface(
     """
     if method == "prior":
         return _forecast_average(train, test, objective, draws=draws, level=level, seed=seed)
-    found = surface_fit(train, law, method, objective)
+    found = fit_by(train, law, method, objective)
     predicted = losses_of(found.surface, test)
     covered = np.empty(0, bool)
     if draws:
@@ -226,7 +226,7 @@ def _within_budgets(runs: Runs, rng: np.random.Generator) -> Array:
 
 def parabola_losses(train: Runs, test: Runs) -> Array:
     """Losses that Approach 2 implies at test runs: its parabola moved along the frontier, shape (m,)."""
-    kept = train.take(train.weight > 0)
+    kept = train.take(train.counted)
     found = fit_isoflop(kept)
     good = [p for p in found.parabolas if p.in_params[2] > 0]
     lowest = np.array([p.lowest for p in good])

@@ -19,6 +19,9 @@ from lawful.estimate.fit import fit
 from lawful.estimate.result import Fit, losses_of
 from lawful.estimate.solvers import Joint
 
+PRIOR_LAW = "skaling"
+"""The law that the method ``prior`` averages over."""
+
 K_MEANS, K_SPREADS = (0.55, 0.6, 0.7), (0.1, 0.15, 0.2, 0.3)
 """Means and standard deviations of k that the forecaster averages over. The average, and its weighting of
 runs by compute, forecast best in rolling hold-outs over the published sweeps (docs/laws.md)."""
@@ -118,4 +121,4 @@ def forecaster(runs: Any, objective: Objective | str | None = None) -> Forecaste
     weighted = replace(table, weight=weight / weight.mean())
     unit = weak_prior(weighted, {"k": (1.0, 1.0)}, objective).prior["k"][1]
     solvers = (Joint(prior={"k": (mean, unit / sd**2)}) for mean, sd in product(K_MEANS, K_SPREADS))
-    return Forecaster(tuple(fit(weighted, law="skaling", objective=objective, method=solver) for solver in solvers))
+    return Forecaster(tuple(fit(weighted, law=PRIOR_LAW, objective=objective, method=solver) for solver in solvers))

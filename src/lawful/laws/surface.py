@@ -366,6 +366,20 @@ class Surface(SurfaceMethods, Record):
     def __getitem__(self, name: str) -> float:
         return self.coefficients[name]
 
+    @property
+    def surface(self) -> Surface:
+        """The surface itself, so that a verb asks it as it asks a fit."""
+        return self
+
+    @property
+    def runs(self) -> None:
+        """A surface stands alone: the runs behind one are those of a fit."""
+
+    @property
+    def method(self) -> str:
+        """How it was found, among the methods of fits: it was given."""
+        return "surface"
+
     def loss(
         self,
         params: ArrayLike | None = None,

@@ -20,7 +20,7 @@ import numpy as np
 from lawful.core.typing import Array, BoolArray
 from lawful.solve.grid import Grid, Linear, grid_values, local_minima, make_grid
 from lawful.solve.small import best_subset, eliminate, inverse_spd, solve_spd
-from lawful.solve.solved import Solved, stack
+from lawful.solve.solved import Solved, pick, stack
 
 CHUNK_BYTES = 1 << 22
 """Working set of one chunk of rows; large enough that NumPy's cost per call is shared by
@@ -216,7 +216,7 @@ def _refine(
             theta, best, damping = trial, new, np.maximum(damping * 0.1, 1e-12)
         else:
             theta = np.where(better[:, None], trial, theta)
-            best = _State(*(_pick(better, a, b) for a, b in zip(new, best, strict=True)))
+            best = _State(*(pick(better, a, b) for a, b in zip(new, best, strict=True)))
             damping = np.where(better, np.maximum(damping * 0.1, 1e-12), np.maximum(damping * 10.0, 1e-3))
         done = small | stuck
         if done.any() or iteration == max_iter:
@@ -234,11 +234,6 @@ def _refine(
             w = w[stay] if w is not None and w.ndim == 2 else w
         last = move
     return Solved(z, value, converged, iteration, gauss)
-
-
-def _pick(mask: BoolArray, yes: Array, no: Array) -> Array:
-    """Take rows of one array where the mask holds and of the other elsewhere."""
-    return np.where(mask.reshape(-1, *([1] * (yes.ndim - 1))), yes, no)
 
 
 def fit_squares(

@@ -18,7 +18,7 @@ from lawful.core.typing import Array, BoolArray
 from lawful.laws.law import Curvature, Differentiated
 from lawful.solve.kernel import CHUNK_BYTES
 from lawful.solve.small import LAPACK_ROWS, RIDGE, eliminate
-from lawful.solve.solved import Solved, stack
+from lawful.solve.solved import Solved, pick, stack
 
 LEAST_LOSS = 1e-100
 """A trial law is not taken to be lower than this where its log is needed: below any loss that a table can hold."""
@@ -234,7 +234,7 @@ def _minimise(
         done = definite & ((better & (move <= tolerance)) | (np.abs(promised) <= 1e-16 * state.value))
         done |= ~better & ((tiny & (damping >= 1.0)) | (damping > 1e12))
         z = np.where(better[:, None], trial, z)
-        state = _State(*(_pick(better, a, b) for a, b in zip(new, state, strict=True)))
+        state = _State(*(pick(better, a, b) for a, b in zip(new, state, strict=True)))
         # Undamped at last, so that the end is quadratic.
         damping = np.where(better, np.where(damping < 1e-8, 0.0, damping * 0.1), np.maximum(damping * 10.0, 1e-4))
         if done.any() or iteration == max_iter:
@@ -251,10 +251,3 @@ def _minimise(
             w = w[stay] if w.ndim == 2 else w
             delta = None if delta is None else delta[stay]
     return out._replace(iterations=iteration)
-
-
-def _pick(mask: BoolArray, yes: Array, no: Array) -> Array:
-    """Take rows of one array where the mask holds and of the other elsewhere."""
-    if mask.all():
-        return yes
-    return np.where(mask.reshape(-1, *([1] * (yes.ndim - 1))), yes, no)

@@ -73,3 +73,10 @@ def stack(parts: Sequence[Solved]) -> Solved:
     curved = [part.gauss for part in parts if part.gauss is not None]
     most = max(part.iterations for part in parts)
     return Solved(z, value, converged, most, np.concatenate(curved) if len(curved) == len(parts) else None)
+
+
+def pick(mask: BoolArray, yes: Array, no: Array) -> Array:
+    """Take rows of one array where the mask holds and of the other elsewhere."""
+    if mask.all():
+        return yes
+    return np.where(mask.reshape(-1, *([1] * (yes.ndim - 1))), yes, no)

@@ -22,8 +22,9 @@ from lawful.data.checkpoints import (
     row_codes,
 )
 from lawful.data.columns import find_column, listed
+from lawful.data.endings import set_aside
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets
-from lawful.data.selection import Selection, Table, select_rows
+from lawful.data.selection import Rows, Selection, select_rows
 from lawful.data.table import Handling, narrowed, opened, third_quantity
 from lawful.data.units import require_loss, require_units
 from lawful.data.values import quantity_values
@@ -145,7 +146,7 @@ def isoflop_points(
     ['1e+08 2e+09 2.155', '2e+08 1e+09 2.155', '4e+08 5e+08 2.175']
     """
     _check_options(tolerance, min_sizes)
-    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=tuple(drop)))
+    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=drop))
     clean, given, notes = _usable(rows, roles)
     if not as_is:
         require_units(given, roles, derived=next((name for name in given if name not in (*roles, "loss")), None))
@@ -175,14 +176,14 @@ def _check_options(tolerance: float, min_sizes: int) -> None:
 
 def _open(
     table: Any, columns: Mapping[str, str] | None, select: Selection, handling: Handling
-) -> tuple[Table, dict[str, str], list[Note]]:
+) -> tuple[Rows, dict[str, str], list[Note]]:
     data, header, source = load_columns(table)
     whole, roles, said = opened(data, source, header, columns)
     rows, more = narrowed(select_rows(whole, roles, select), roles, handling)
     return rows, roles, [*said, *more]
 
 
-def _usable(table: Table, roles: Mapping[str, str]) -> tuple[Table, dict[str, Array], list[Note]]:
+def _usable(table: Rows, roles: Mapping[str, str]) -> tuple[Rows, dict[str, Array], list[Note]]:
     """Set aside rows with a broken quantity, and derive what is missing from C = 6ND."""
     given = {quantity: quantity_values(key, table.columns[key], table.row) for quantity, key in roles.items()}
     if len(given) < 4:
@@ -194,15 +195,11 @@ def _usable(table: Table, roles: Mapping[str, str]) -> tuple[Table, dict[str, Ar
     if not good.any():
         msg = f"None of the {good.size} checkpoints has a loss, params, tokens and budget that are finite and positive."
         raise InputError(msg)
-    rows = table.row[~good].tolist()
-    message = (
-        f"{len(rows)} of {good.size} checkpoints were set aside, because their N, D, C or loss is missing, not finite "
-        f"or not positive: {'rows' if len(rows) > 1 else 'row'} {listed(rows)}."
-    )
-    return table.take(good, {}), {name: values[good] for name, values in given.items()}, [Note("set_aside", message)]
+    note = set_aside(table, ~good, "N, D, C or loss is missing, not finite or not positive", "checkpoints")
+    return table.take(good, {}), {name: values[good] for name, values in given.items()}, [note]
 
 
-def _run_columns(table: Table, roles: Mapping[str, str], run: Sequence[str] | None, notes: list[Note]) -> list[str]:
+def _run_columns(table: Rows, roles: Mapping[str, str], run: Sequence[str] | None, notes: list[Note]) -> list[str]:
     free = [key for key in table.keys if key not in roles.values()]
     if run is not None:
         return list(dict.fromkeys(find_column(name, table.keys, table.header, asked="run") for name in run))
@@ -338,7 +335,7 @@ def _say_repeats(curves: Sequence[Curve], index: Sequence[IntArray], points: lis
 
 
 def _say_unfinished(
-    table: Table,
+    table: Rows,
     roles: Mapping[str, str],
     given: Mapping[str, Array],
     curves: Sequence[Curve],
@@ -358,7 +355,7 @@ def _say_unfinished(
     notes += known
 
 
-def _as_runs(points: Sequence[Point], table: Table, keys: Iterable[str], notes: list[Note]) -> Runs:
+def _as_runs(points: Sequence[Point], table: Rows, keys: Iterable[str], notes: list[Note]) -> Runs:
     N, C = np.array([p.params for p in points]), np.array([p.budget for p in points])
     D, L = Cost().tokens(budget=C, params=N), np.array([p.reading.loss for p in points])
     nearest = np.array([p.reading.row for p in points], dtype=np.intp)

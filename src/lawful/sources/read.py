@@ -112,25 +112,8 @@ row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows.
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         return table
-    data, header, source = load_columns(table)
-    return runs_from_columns(
-        data,
-        mapping=columns,
-        select=select,
-        weights=weights,
-        source=source,
-        header=header,
-        prepare=budgets_from_names,
-        handling=Handling(
-            as_is,
-            best_of_cell,
-            where,
-            tuple(drop),
-            None if needs is None else tuple(needs),
-            group_by=group_by,
-            row_of_run=row_of_run,
-        ),
-    )
+    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run)
+    return runs_from_columns(**_door(table, columns, select, weights, handling))
 
 
 def read_groups(
@@ -174,26 +157,17 @@ def read_groups(
     >>> read_groups(table, by="data")["web"]
     Runs(2 runs, 1 budgets, source='table')
     """
-    data, header, source = load_columns(table)
-    return groups_from_columns(
-        data,
-        by=by,
-        mapping=columns,
-        select=select,
-        weights=weights,
-        source=source,
-        header=header,
-        prepare=budgets_from_names,
-        handling=Handling(
-            as_is,
-            best_of_cell,
-            where,
-            tuple(drop),
-            None if needs is None else tuple(needs),
-            group_by=group_by,
-            row_of_run=row_of_run,
-        ),
-    )
+    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run)
+    return groups_from_columns(by=by, **_door(table, columns, select, weights, handling))
+
+
+def _door(
+    table: Any, mapping: Mapping[str, str] | None, select: Selection | None, weights: str | None, handling: Handling
+) -> dict[str, Any]:
+    """What both doors hand on: the columns of a table, and what was asked of them."""
+    columns, header, source = load_columns(table)
+    asked = {"mapping": mapping, "select": select, "weights": weights, "handling": handling}
+    return {"columns": columns, "header": header, "source": source, "prepare": budgets_from_names, **asked}
 
 
 def to_frame(runs: Runs) -> pd.DataFrame:

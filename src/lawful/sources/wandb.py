@@ -20,10 +20,10 @@ from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import Array, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among
-from lawful.data.columns import listed, normalise, unique_names
-from lawful.data.selection import Table
-from lawful.data.values import distinct, parse_number, quantity_values
-from lawful.errors import InputError
+from lawful.data.columns import normalise, unique_names
+from lawful.data.endings import set_aside
+from lawful.data.selection import Rows
+from lawful.data.values import distinct, quantity_or_nan
 
 SMALLEST, LARGEST = 1e12, 1e30
 """Numbers in a name are budgets between these, in FLOPs; learning rates and seeds are smaller."""
@@ -60,7 +60,7 @@ def budget_in_name(name: str) -> float:
     return float("nan")
 
 
-def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+def budgets_from_names(table: Rows, roles: Mapping[str, str]) -> tuple[Rows, dict[str, str], list[Note]]:
     """
     Add the budget column of a sweep whose budgets stand in the runs' names.
 
@@ -74,14 +74,14 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
 
     Parameters
     ----------
-    table : Table
+    table : Rows
         Clean columns.
     roles : mapping of str to str
         Quantity to column, as :func:`lawful.data.columns.recognise` found them.
 
     Returns
     -------
-    table : Table
+    table : Rows
         With a column ``budget`` in total FLOPs, without the rows set aside.
     roles : dict of str to str
         With ``budget``.
@@ -98,7 +98,7 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
     >>> sweep.columns["budget"].tolist(), sweep.row.tolist()
     ([3e+18, 3e+18, 3e+18], [1, 2, 3])
     >>> print(notes[1].message)
-    1 of 4 runs was set aside, because its name states total FLOPs where the sweep states forward FLOPs: row 4.
+    1 of 4 runs was set aside: its name states total FLOPs where the sweep states forward FLOPs (row 4).
     """
     names = named_among(RUN_NAMES, table.keys)
     comparable = {"params", "tokens"} <= set(roles)
@@ -123,36 +123,31 @@ def budgets_from_names(table: Table, roles: Mapping[str, str]) -> tuple[Table, d
         )
         return table, dict(roles), [Note("budget_in_name", message)]
     note = Note("budget_in_name", _said(names[0], convention, measured, median))
-    keep, aside = _set_aside(table, _convention(ratio), has, convention)
+    keep, aside = _of_the_sweep(table, _convention(ratio), has, convention)
     key = unique_names([*table.keys, "budget"])[-1]
     columns = {**table.columns, key: stated * CONVENTIONS[convention]}
     whole = replace(table, columns=columns, header=[*table.header, key])
     return whole.take(keep, {}), {**roles, "budget": key}, [note, *aside]
 
 
-def _ratios(table: Table, roles: Mapping[str, str], stated: Array) -> tuple[Array, str]:
+def _ratios(table: Rows, roles: Mapping[str, str], stated: Array) -> tuple[Array, str]:
     """Total FLOPs over the stated number per run, as logged or else as 6ND, and which of them the sweep rests on."""
     cost = Cost()
-    quantities = (_numbers(table, roles[name]) for name in ("params", "tokens"))
+
+    def numbers(key: str) -> Array:
+        return quantity_or_nan(key, table.columns[key], table.row)  # what is none is for the door to refuse
+
+    quantities = (numbers(roles[name]) for name in ("params", "tokens"))
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = cost.flops(*quantities) / stated
         logged = [key for key in table.keys if normalise(key).endswith("total_gflops")]
         if logged:
-            flops = 1e9 * _numbers(table, logged[0])
+            flops = 1e9 * numbers(logged[0])
             usable = np.isfinite(flops) & (flops > 0)
             ratio = np.where(usable, flops / stated, ratio)
             if usable.any():
                 return _positive(ratio), f"column {logged[0]!r}"
     return _positive(ratio), cost.convention.removeprefix("C = ")
-
-
-def _numbers(table: Table, key: str) -> Array:
-    """Read a column as numbers; what is none is NaN here, and for the door to refuse."""
-    try:
-        return quantity_values(key, table.columns[key], table.row)
-    except InputError:
-        numbers = [parse_number(value) for value in table.columns[key].tolist()]
-        return np.array([np.nan if number is None else float(number) for number in numbers])
 
 
 def _positive(ratio: Array) -> Array:
@@ -178,9 +173,9 @@ def _said(key: str, convention: str, measured: str, median: float) -> str:
     )
 
 
-def _set_aside(table: Table, own: Sequence[str], has: BoolArray, sweep: str) -> tuple[BoolArray, list[Note]]:
+def _of_the_sweep(table: Rows, own: Sequence[str], has: BoolArray, sweep: str) -> tuple[BoolArray, list[Note]]:
     """Tell which rows belong to the sweep; a row whose numbers are broken stays, for the door to refuse."""
-    reasons = {}
+    reasons = np.full(table.row.size, "", dtype=object)
     for i, convention in enumerate(own):
         if not has[i]:
             reasons[i] = "states no budget"
@@ -188,15 +183,8 @@ def _set_aside(table: Table, own: Sequence[str], has: BoolArray, sweep: str) -> 
             reasons[i] = f"states {convention} FLOPs where the sweep states {sweep} FLOPs"
             if not convention:
                 reasons[i] = "states a budget that is neither of its counts of FLOPs"
-    keep = np.ones(table.row.size, dtype=bool)
-    keep[list(reasons)] = False
     notes = []
-    for reason in dict.fromkeys(reasons.values()):
-        rows = [int(table.row[i]) for i in reasons if reasons[i] == reason]
-        one = len(rows) == 1
-        message = (
-            f"{len(rows)} of {table.row.size} runs {'was' if one else 'were'} set aside, because "
-            f"{'its name' if one else 'each name'} {reason}: {'row' if one else 'rows'} {listed(rows)}."
-        )
-        notes.append(Note("set_aside", message))
-    return keep, notes
+    for reason in filter(None, dict.fromkeys(reasons)):
+        bad = reasons == reason
+        notes.append(set_aside(table, bad, f"{'its name' if bad.sum() == 1 else 'each name'} {reason}"))
+    return reasons == "", notes

@@ -71,13 +71,12 @@ def range_axis(ax: Axes, *, named: bool = True, every: int = 1) -> None:
         labels(ax, "sampling range (factor either side)", ax.get_ylabel())
 
 
-def percent_axis(ax: Axes, decimals: int | None = None) -> None:
+def percent_axis(ax: Axes) -> None:
     """Write y as signed percent; values are percent already."""
     from matplotlib.ticker import FuncFormatter
 
     def write(value: float, _: Any) -> str:
-        text = f"{value:+.{decimals}f}" if decimals is not None else f"{value:+g}"
-        return "0%" if value == 0 else f"{text}%".replace("-", "−")
+        return "0%" if value == 0 else f"{value:+g}%".replace("-", "−")
 
     ax.yaxis.set_major_formatter(FuncFormatter(write))
 

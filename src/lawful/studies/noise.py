@@ -13,6 +13,18 @@ from lawful.laws.surface import Surface
 from lawful.studies.methods import LOWER, UPPER
 from lawful.studies.study import Config, Task
 
+CONFIG: Config = {
+    "surface": "asymmetric",
+    "width": 8.0,
+    "drift": 3.0,
+    "sigmas": [0.05, 0.1, 0.2],
+    "budgets": [2, 3, 4],
+    "span": [1e17, 1e21],
+    "points": [4, 8, 16, 32],
+    "draws": 256,
+}
+"""The sweeps of both studies: they differ in what is fitted to them."""
+
 
 class Sweeps(NamedTuple):
     """

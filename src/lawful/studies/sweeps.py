@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,9 @@ def surface_with(alpha: float, beta: float) -> Surface:
     return Surface({**study_surface("chinchilla").coefficients, "alpha": alpha, "beta": beta})
 
 
-def sweep(
-    surface: Surface, half_width: float, bias: Mapping[str, float] | None = None, budgets: Sequence[float] = BUDGETS
-) -> Plan:
+def sweep(surface: Surface, half_width: float, bias: Mapping[str, float] | None = None) -> Plan:
     """Lay out 15 sizes per budget over ± a half-width in decades."""
-    return plan_isoflop(budgets, POINTS, surface=surface, width=10.0**half_width, **(bias or {}))
+    return plan_isoflop(BUDGETS, POINTS, surface=surface, width=10.0**half_width, **(bias or {}))
 
 
 def noise_free(surface: Surface, half_width: float, bias: Mapping[str, float] | None = None) -> Runs:

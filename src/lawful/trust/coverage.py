@@ -22,8 +22,6 @@ from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import AUTO_NOISE, linearise, working_variances
 from lawful.uncertainty.quantity import AT_BUDGET, AT_POINT, Quantity, working_values
 
-CLOSED_FORM = ("profile", "delta")
-
 DRAWN = ("within-budget", "rows", "wild", "residual")
 
 BEYOND = 10.0

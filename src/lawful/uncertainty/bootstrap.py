@@ -16,7 +16,7 @@ from lawful.core.typing import Array, IntArray, Interval
 from lawful.core.validation import check_draws
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import envelope_draws, isoflop_draws
-from lawful.estimate.result import Fit, FrontierFit, estimate_rows, surface_fit
+from lawful.estimate.result import Fit, FrontierFit, estimate_rows, one_law_of, surface_fit
 from lawful.estimate.solvers import prepare, problem_of, resolve
 from lawful.laws.law import FRONTIER_NAMES, terms_of
 from lawful.laws.surface import Optima, optimum_of, values_for
@@ -245,8 +245,7 @@ class Draws(Shown):
             slope = np.nan_to_num(gradient(quantity, law, at, problem.centre, cost))
             if self.scheme == "residual":
                 return equal_noise(linear, slope).error
-            own = np.where(fit.runs.weight > 0, fit.runs.weight, 1.0)
-            return sandwich_error(linear, slope, None if drawn.weights is None else drawn.weights / own)
+            return sandwich_error(linear, slope, None if drawn.weights is None else drawn.weights / fit.runs.precision)
 
         z = problem.to_z(np.stack([self.coefficients[name] for name in law.names], axis=1))
         sampler = Resampler(fit, self.scheme, self.seed, cluster=self.cluster, multiplier=self.multiplier)
@@ -267,6 +266,14 @@ class Draws(Shown):
 
     def _surface_fit(self) -> Fit:
         return surface_fit(self.fit, ", hence no loss")
+
+
+def redrawn(source: Any, draws: int, seed: int) -> Draws | None:
+    """Return the draws that a source is, or refits of its runs; None where it has none, or none are asked for."""
+    if isinstance(source, Draws):
+        return source
+    fit = one_law_of(source)
+    return bootstrap(fit, draws, seed=seed) if draws and getattr(fit, "runs", None) is not None else None
 
 
 REFIT_ROWS = 2000

@@ -246,7 +246,7 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
     lower, upper = problem.lower[1:3], problem.upper[1:3]
     if ((lower != upper) & ((lower > 0) | np.isfinite(upper))).any():
         return None
-    used = int(np.sum(runs.weight > 0))
+    used = int(runs.counted.sum())
     freedom: float = used - int((problem.lower < problem.upper).sum())
     z = np.clip(problem.to_z(np.array([[fit.surface[name] for name in law.names]])), problem.lower, problem.upper)
     found = Grounds(law, problem, z, freedom, None, len(fit.runs) - first.size)

@@ -331,7 +331,7 @@ def _by_student(fit: Any, level: float) -> Intervals | None:
         If there are no more runs than coefficients, so that nothing tells the noise.
     """
     free = sum(name not in fit.fixed for name in fit.surface.law.identifiable)
-    used = int((fit.runs.weight > 0).sum())
+    used = int(fit.runs.counted.sum())
     if used - free + len(fit.prior) < 1:
         msg = (
             f"{used} runs leave nothing to tell the noise from ({free} coefficients); add runs, or say what is known "

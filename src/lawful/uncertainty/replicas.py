@@ -155,13 +155,13 @@ def linearised(replicas: Replicas, *, release: int | None = None) -> Linearised:
     return linearise(replicas.problem, replicas.z, losses=replicas.losses, delta=replicas.delta, release=release)
 
 
-def spread_of(replicas: Replicas, quantity: Quantity, noise: str, cost: Cost | None = None) -> Spread:
+def spread_of(replicas: Replicas, quantity: Quantity, noise: str) -> Spread:
     """Standard error of a quantity for every fit, its degrees of freedom and the scale of its profile."""
     law = replicas.problem.law
     release = law.names.index(quantity.name) if quantity.name in law.names else None
     at = linearised(replicas, release=release)
     # A coefficient that is asked about counts as free even on its bound; its gradient is then the unit vector.
-    slope = gradient(quantity, law, replicas.z, replicas.problem.centre, cost)
+    slope = gradient(quantity, law, replicas.z, replicas.problem.centre)
     if release is not None and not quantity.is_log(law):
         slope = np.zeros_like(replicas.z)
         slope[:, release] = 1.0
@@ -181,9 +181,7 @@ def linear_ends(replicas: Replicas, quantity: Quantity, noise: str, level: float
     return np.stack([middle - half, middle + half], axis=1)
 
 
-def profile_intervals(
-    replicas: Replicas, quantity: Quantity, noise: str, level: float, *, precision: float = 1e-3
-) -> Array:
+def profile_intervals(replicas: Replicas, quantity: Quantity, noise: str, level: float) -> Array:
     """Profile intervals in working values, shape (R, 2)."""
     from scipy.special import stdtrit
 
@@ -191,7 +189,7 @@ def profile_intervals(
     frame = frame_of(quantity, replicas.problem.law, replicas.problem, Cost())
     data = Data(replicas.problem.x, replicas.target, replicas.weight, replicas.problem.log, replicas.delta)
     reach = np.asarray(stdtrit(spread.freedom, 0.5 + level / 2), dtype=np.float64)
-    return profile_ends(frame, data, replicas.z, reach, spread.ratio, precision=precision, tolerance=1e-6).at
+    return profile_ends(frame, data, replicas.z, reach, spread.ratio, precision=1e-3, tolerance=1e-6).at
 
 
 def bootstrap_answers(

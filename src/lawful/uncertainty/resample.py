@@ -187,7 +187,6 @@ class Resampler:
         if self._scheme == "wild":
             noise = self._residuals * multipliers(self._multiplier, (BLOCK, n), rng)
         else:
-            scale = np.sqrt(np.where(self._runs.weight > 0, self._runs.weight, 1.0))
-            noise = self._residuals[rng.integers(0, n, size=(BLOCK, n))] / scale
+            noise = self._residuals[rng.integers(0, n, size=(BLOCK, n))] / np.sqrt(self._runs.precision)
         losses = self._fitted + noise
         return np.exp(losses) if self._log else losses

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 import numpy as np
 
 from lawful.core.numbers import format_level
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import AnyFit, Fit
 from lawful.show.figures.axes import add_legend, new_axes, set_log_axis, style_axes
 from lawful.show.figures.palette import LIGHT, Palette
 from lawful.uncertainty.delta import delta
@@ -28,9 +28,10 @@ MARGIN = 0.15
 """Decades the curve goes beyond the runs."""
 
 
-def has_curve(fit: Fit) -> bool:
+def has_curve(fit: AnyFit) -> TypeGuard[Fit]:
     """Return whether the law of a fit is a curve over one of N, D and C."""
-    return len(fit.surface.law.columns) == 1 and fit.surface.law.columns[0] in AXES
+    columns = () if fit.surface is None else fit.surface.law.columns
+    return len(columns) == 1 and columns[0] in AXES
 
 
 def plot_curve(fit: Fit, ax: Axes | None = None, *, level: float = 0.9, palette: Palette = LIGHT) -> Axes:

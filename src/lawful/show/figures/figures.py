@@ -9,7 +9,6 @@ import numpy as np
 from lawful.core.numbers import format_power, format_short
 from lawful.core.typing import Columns
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit
 from lawful.show.figures.axes import (
     add_legend,
     drawing,
@@ -224,7 +223,7 @@ def figures_of(analysis: Analysis, *, palette: Palette = LIGHT) -> dict[str, Fig
     """
     from matplotlib.figure import Figure
 
-    if isinstance(analysis.fit, Fit) and has_curve(analysis.fit):
+    if has_curve(analysis.fit):
         return {"curve": figure_of(plot_curve(analysis.fit, palette=palette))}
     # Side by side two axes would be unreadable in a column: there they stand one above the other.
     stacked = (current_style().width or NARROW) < NARROW

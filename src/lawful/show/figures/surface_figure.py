@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
 from lawful.core.numbers import format_count, format_power, format_value
 from lawful.core.typing import Array, Columns
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import Fit
+from lawful.estimate.result import AnyFit, Fit
 from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.palette import LIGHT, METHOD_LABELS, Palette, font_size
@@ -27,6 +27,11 @@ MOST_BUDGETS = 6
 """Lines of equal compute at most."""
 FAR_RESIDUAL = 0.95
 """Colours of residuals reach to this quantile of their sizes; a few runs far off would wash out the others."""
+
+
+def has_map(fit: AnyFit) -> TypeGuard[Fit]:
+    """Return whether the law of a fit is a function of N and D, which can be mapped."""
+    return fit.surface is not None and fit.surface.law.predicts and {"N", "D"} <= set(fit.surface.law.columns)
 
 
 def surface_limits(analysis: Analysis) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -81,7 +86,7 @@ def plot_surface(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
     ('Model size N (parameters)', 'Training tokens D')
     """
     fit = analysis.fit
-    if not isinstance(fit, Fit) or not fit.surface.law.predicts or not set(fit.surface.law.columns) >= {"N", "D"}:
+    if not has_map(fit):
         msg = "A map of N and D needs a law of both; fit chinchilla or skaling, by vpnls or approach3."
         raise UnsupportedError(msg)
     with drawing():

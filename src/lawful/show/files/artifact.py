@@ -21,7 +21,7 @@ from lawful.data.runs import Runs
 from lawful.errors import InputError, LawfulError, UnsupportedError
 from lawful.estimate.priors import Prior
 from lawful.estimate.pulled import Coupled
-from lawful.estimate.result import Fit, Frontier, FrontierFit, Parabola
+from lawful.estimate.result import AnyFit, Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.forecasting.averaged import Averaged, OwnRecord
 from lawful.forecasting.ensemble import Ensemble, Width
@@ -51,7 +51,6 @@ ARRAYS = ("N", "D", "L", "C", "weight")
 SOLVERS: dict[str, type[Any]] = {solver.__name__: solver for solver in (VarPro, Joint)}
 
 Document = dict[str, Any]
-AnyFit = Fit | FrontierFit
 
 
 def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str, float] | None = None) -> Path:
@@ -483,8 +482,10 @@ def _decode(document: Document) -> Analysis:
     runs = _decode_runs(document["runs"], document["provenance"]["sha256"])
     model = document["model"]
     fit = _decode_fit(model["fit"], runs)
-    beside = (model["isoflop"], model["truth"])
-    isoflop, truth = (fit if saved == "fit" else saved and _decode_fit(saved, runs) for saved in beside)
+    beside: dict[str, Any] = {
+        role: fit if model[role] == "fit" else model[role] and _decode_fit(model[role], runs)
+        for role in ("isoflop", "truth")
+    }
     saved, sure = document["draws"], document.get("sure")
     draws = None
     if saved is not None:
@@ -500,8 +501,7 @@ def _decode(document: Document) -> Analysis:
         fit=fit,
         draws=draws,
         allocations=(),
-        isoflop=isoflop if isinstance(isoflop, FrontierFit) else None,
-        truth=truth if isinstance(truth, Fit) else None,
+        **beside,
         notes=_decode_notes(document["notes"]),
         level=document["provenance"]["level"],
         # Intervals are computed again: what is stored is which kind, at which level.

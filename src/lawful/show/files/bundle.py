@@ -66,8 +66,7 @@ def write_fit(
     write_runs(folder / "runs.csv", analysis.fit)
     # A report is drawn along budgets, which a table of one column does not have; a curve is drawn over that column.
     along_budgets = analysis.fit.runs.has("N") and analysis.fit.runs.has("C") and _predicts(analysis.fit)
-    curve = isinstance(analysis.fit, Fit) and has_curve(analysis.fit)
-    if with_figures != "none" and (along_budgets or curve):
+    if with_figures != "none" and (along_budgets or has_curve(analysis.fit)):
         write_figures(folder, analysis, with_figures)
     if along_budgets:
         write_report_files(folder, analysis, checked)

@@ -23,13 +23,12 @@ from lawful.data.columns import normalise
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
 from lawful.decide.indifference import Indifference
-from lawful.estimate.result import Fit
 from lawful.show.figures.axes import drawing, figure_of, new_axes
 from lawful.show.figures.dial_figure import plot_dial
 from lawful.show.figures.figure_data import figure_tables, parabolas_of
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette, screen_style
-from lawful.show.figures.surface_figure import plot_surface
+from lawful.show.figures.surface_figure import has_map, plot_surface
 from lawful.show.figures.valley_figure import plot_indifference, valley_table
 from lawful.show.files.document import has_frontier, strict
 from lawful.trust.dial import AsymptoteDial
@@ -331,7 +330,7 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
         found.append(
             _picture("residuals", "Residuals", lambda ax: plot_residuals(analysis, ax), caption, drawn, WIDE_SIZE)
         )
-    if isinstance(fit, Fit) and fit.surface.law.predicts and {"N", "D"} <= set(fit.surface.law.columns):
+    if has_map(fit):
         caption = (
             "Lines of equal loss over model size and tokens; straight lines: equal compute. Runs are red where their "
             "loss lies above the law and blue where it lies below."

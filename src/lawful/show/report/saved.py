@@ -14,7 +14,6 @@ from lawful.analysis.analysis import Analysis
 from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
-from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.files.artifact import load
 from lawful.sources.read import load_columns
 
@@ -77,14 +76,11 @@ def load_saved(path: str | Path, *, budgets: Sequence[float] = ()) -> SavedFit:
     document = json.loads(Path(path).read_text(encoding="utf-8"))
     runs = with_labels(analysis.fit.runs, Path(path).parent / "runs.csv")
     fit = replace(analysis.fit, runs=runs)
-    isoflop = analysis.isoflop if analysis.isoflop is not analysis.fit else fit
-    truth = analysis.truth if analysis.truth is not analysis.fit else fit
-    found = replace(
-        analysis,
-        fit=fit,
-        isoflop=isoflop if isinstance(isoflop, FrontierFit) else None,
-        truth=truth if isinstance(truth, Fit) else None,
-    )
+    again: dict[str, Any] = {
+        role: fit if getattr(analysis, role) is analysis.fit else getattr(analysis, role)
+        for role in ("isoflop", "truth")
+    }
+    found = replace(analysis, fit=fit, **again)
     return SavedFit(str(path), found, document.get("check"))
 
 
