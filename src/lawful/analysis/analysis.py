@@ -16,6 +16,7 @@ from lawful.core.objective import Objective
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
 from lawful.core.validation import check_budget, check_draws, check_level
+from lawful.data.cells import counted_once
 from lawful.data.runs import COMPLETE, Runs
 from lawful.data.table import as_runs
 from lawful.decide.allocate import Allocation, allocate, allocation_sheet, withheld
@@ -29,6 +30,7 @@ from lawful.estimate.window import AUTO as AUTO_WINDOW
 from lawful.forecasting.averaged import Averaged, averaged
 from lawful.laws.laws import DEFAULT_LAW, Law
 from lawful.trust.diagnose import diagnose
+from lawful.trust.unused import repeated_note, unused_notes
 from lawful.trust.verdict import Judgement, judge
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.grounds import AUTO
@@ -264,6 +266,12 @@ class Analysis(AnalysisMethods, Shown):
         return self.judgement.verdict
 
     @property
+    def reads_unique(self) -> bool:
+        """Whether the law reads unique tokens, as laws of repeated data do."""
+        surface = self.fit.surface
+        return surface is not None and UNIQUE in surface.law.columns
+
+    @property
     def runs(self) -> Runs:
         """The data."""
         return self.fit.runs
@@ -288,6 +296,9 @@ def budget_title(one: Allocation, usual: str) -> str:
     counted = one.priced.budget_6nd
     return f"Budget {spent} ({own}{'' if counted is None else f'; 6ND of it is {format_scientific(counted)}'})."
 
+
+UNIQUE = "U"
+"""The column of unique tokens, as laws name it."""
 
 UNITS = {"params": "N", "tokens": "D"}
 """Quantities that a scale may name, and the column of the law that each one is."""
@@ -380,7 +391,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     kind = _kind(intervals, draws)
     draws = DEFAULT_DRAWS if draws is None else check_draws(draws)
     targets = [check_budget(b) for b in budgets]
-    table = as_runs(runs, ())
+    table = counted_once(as_runs(runs, ()))
     tell = progress or (lambda _: None)
     tell("fitting")
     found = fit(table, method=method, law=law, objective=objective, fixed=fixed, bounds=bounds, window=window)
@@ -407,6 +418,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
         and _untold(_judged_steadily(found, judged, targets), table, targets)
     ):
         average, unaveraged = None, "the runs do not tell the compute-optimal size; the note not_identified says why."
+    notes.extend(unused_notes(found if truth is None else truth))
+    notes.extend(repeated_note(found))
     notes.extend(_allocation_notes(found, made))
     notes.extend(average.notes if average else ())
     notes.extend(_disjoint(made, average))
