@@ -246,6 +246,20 @@ class Analysis(AnalysisMethods, Shown):
             average = replace(average, outlooks=tuple(average.ensemble.outlook(c, self.level) for c in asked))
         return replace(self, allocations=made, average=average)
 
+    def asking(self, budgets: Sequence[float]) -> Analysis:
+        """
+        Return the same analysis, with a verdict that speaks of other budgets, in FLOPs.
+
+        Examples
+        --------
+        >>> truth = lawful.Surface.named("chinchilla")
+        >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+        >>> found = lawful.analyse(runs, draws=0)
+        >>> found.asking([1e20]).verdict.value, found.asking([1e23]).verdict.value
+        ('supported', 'extrapolated')
+        """
+        return replace(self, judged=None, asked=tuple(budgets))
+
     @property
     def sure(self) -> Intervals | None:
         """Where the intervals come from; those of the draws for an analysis that was put together by hand."""
@@ -471,14 +485,14 @@ def _as_judged(allocation: Allocation, judged: Judgement, runs: Runs, pricing: J
     """
     Return an allocation without the numbers that the runs do not tell, and without an accusation that they do not bear.
 
-    Where the optimum is merely wide of a factor of ten, its interval and the loss are told all the same.
+    Where the optimum is merely wide of a factor of ten, the loss there is told all the same; the note has the ends.
     """
     lost = allocation.deadweight
     if lost is not None and pricing.verdict in UNTOLD:
         allocation = replace(allocation, deadweight=replace(lost, as_good=UNTOLD[pricing.verdict]))
     if not judged.withholds(allocation.budget, runs):
         return allocation
-    return withheld(allocation, *(() if judged.reason == "wide" else ("params", "tokens", "loss")))
+    return withheld(allocation, "params", "tokens", *(() if judged.reason == "wide" else ("loss",)))
 
 
 DEFAULT_SCHEME = "profile"

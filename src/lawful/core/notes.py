@@ -183,3 +183,16 @@ def doubt_of(notes: Iterable[Note]) -> str:
     """
     codes = {note.code for note in notes}
     return " and ".join(text for code, text in DOUBTS.items() if code in codes)
+
+
+def verdict_sentence(verdict: Verdict, notes: Iterable[Note] = ()) -> str:
+    """
+    Say what an answer is worth, and what makes it doubtful whatever it is.
+
+    Examples
+    --------
+    >>> verdict_sentence(Verdict.SUPPORTED, [Note("several_experiments", "The table holds 2 experiments.")])
+    'Verdict: supported, but doubtful: several experiments were fitted as one.'
+    """
+    doubt = doubt_of(notes)
+    return f"Verdict: {verdict.value}{', but doubtful: ' if doubt else ''}{doubt}."
