@@ -11,7 +11,7 @@ from lawful.analysis.methods import AnalysisMethods
 from lawful.checks.undertuned import undertuned
 from lawful.core.cost import Cost
 from lawful.core.notes import Note, Verdict
-from lawful.core.numbers import format_flops, format_level, format_scientific, format_short
+from lawful.core.numbers import format_count, format_flops, format_level, format_scientific, format_short
 from lawful.core.objective import Objective
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
@@ -550,16 +550,26 @@ def _average_beside(runs: Runs, budgets: Sequence[float], level: float) -> tuple
 
 
 def _disjoint(made: tuple[Allocation, ...], average: Averaged | None) -> list[Note]:
-    """Intervals of L* of one law and of the average of laws that do not meet."""
+    """Intervals of N* or L* of one law and of the average of laws that do not meet."""
     notes = []
+    writers: dict[str, tuple[str, Callable[[float], str]]] = {
+        "params": ("N*", format_count),
+        "loss": ("L*", lambda loss: f"{loss:.4g}"),
+    }
     for one, seen in zip(made, () if average is None else average.outlooks, strict=False):
-        ends = (one.interval or {}).get("loss", NOWHERE)
-        low, high = seen.interval["loss"]
-        if ends[0] > high or ends[1] < low:
+        told = []
+        for name, (word, write) in writers.items():
+            ends = (one.interval or {}).get(name) or NOWHERE
+            low, high = seen.interval.get(name) or NOWHERE
+            if ends[0] > high or ends[1] < low:
+                own, other = (f"{write(a)} to {write(b)}" for a, b in (ends, (low, high)))
+                told.append(
+                    f"the interval of {word} under one law, {own}, and that of the average of laws, {other}, do not meet"
+                )
+        if told:
             text = (
-                f"At {format_flops(one.budget)} the interval of L* under one law, {ends[0]:.4g} to {ends[1]:.4g}, "
-                f"and that of the average of laws, {low:.4g} to {high:.4g}, do not meet: the runs do not settle the "
-                f"law, and the average is the one to plan with."
+                f"At {format_flops(one.budget)} {'; '.join(told)}: the runs do not settle the law, and the average is "
+                f"the one to plan with."
             )
             notes.append(Note("laws_disagree", text))
     return notes

@@ -62,6 +62,9 @@ COPIED = 0.9
 LEAST_COPIES, BEYOND_CHANCE = 3, 10.0
 """Equal losses of a cell are copies where they are so many, and so many times those that chance brings."""
 
+MOST_ALONE = 0.6
+"""Distinct values per row above which a column of numbers is measured anew in every row."""
+
 WIDE_CELL = 0.02
 """Seeds of one run differ by less than this share of the loss, in the median cell."""
 
@@ -148,7 +151,8 @@ def first_of_copies(runs: Runs) -> IntArray:
 
     A copy repeats another row in every column. Under other labels it repeats N, D and the loss to the last
     digit, and so do most rows that share their N and D, or many more than seeds that scatter as the others do would
-    agree by chance: seeds of one run would not.
+    agree by chance: seeds of one run would not. A setting that differs (a number that is no seed, name or measurement
+    of a run) tells two runs apart.
 
     Examples
     --------
@@ -158,7 +162,7 @@ def first_of_copies(runs: Runs) -> IntArray:
     """
     if np.unique(runs.L).size == len(runs):
         return np.arange(len(runs), dtype=np.intp)
-    numbers = [runs.N, runs.D, runs.L, runs.C, runs.weight]
+    numbers = [runs.N, runs.D, runs.L, runs.C, runs.weight, *_settings(runs)]
     plain = row_codes(numbers)
     repeated, same = (np.bincount(codes)[codes] > 1 for codes in (row_codes(numbers[:2]), plain))
     if not same.any():
@@ -166,6 +170,14 @@ def first_of_copies(runs: Runs) -> IntArray:
     alike = same.sum() > COPIED * repeated.sum() or _beyond_chance(row_codes(numbers[:2]), runs.L)
     codes = plain if alike else row_codes([*numbers, *runs.labels.values()])
     return np.sort(np.unique(codes, return_index=True)[1])
+
+
+def _settings(runs: Runs) -> list[AnyArray]:
+    """Columns of numbers that are neither seeds nor names nor measured anew in every row."""
+    numbers = {
+        name: v for name, v in runs.labels.items() if v.dtype.kind in "iufb" and normalise(name) not in NO_SETTING
+    }
+    return [v for v in numbers.values() if np.unique(v).size <= MOST_ALONE * len(runs)]
 
 
 def _beyond_chance(cell: IntArray, loss: Array) -> bool:

@@ -171,6 +171,11 @@ def one_law_of(source: Any) -> Any:
 ONE_LAW = "By the one law of the fit, not by its average of laws, which is no surface that a choice can be priced on."
 """Why a verb answers a fit by method auto without its average."""
 
+ONE_LAW_PLANNED = (
+    "By the one law of the fit, not by its average of laws, which is no surface that runs can be drawn from."
+)
+"""Why a plan or a page of simulated sweeps does."""
+
 
 def reach_of(fit: Fit | FrontierFit) -> float:
     """
