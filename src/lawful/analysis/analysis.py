@@ -564,7 +564,8 @@ def _disjoint(made: tuple[Allocation, ...], average: Averaged | None) -> list[No
             if ends[0] > high or ends[1] < low:
                 own, other = (f"{write(a)} to {write(b)}" for a, b in (ends, (low, high)))
                 told.append(
-                    f"the interval of {word} under one law, {own}, and that of the average of laws, {other}, do not meet"
+                    f"the interval of {word} under one law, {own}, and that of the average of laws, {other}, "
+                    f"do not meet"
                 )
         if told:
             text = (
