@@ -420,10 +420,10 @@ def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> AnyA
             reason[gross] = "spline_outlier"
             left = np.flatnonzero(reason == KEPT)
         if left.size:
-            flagged = left[rule.flag(numbers.take(left), thresholds)]
+            rows: IntArray = left[rule.flag(numbers.take(left), thresholds)]
             if gross.any():
-                flagged = flagged[~_excused(rule.code, numbers, gross, reason == KEPT, enough)[flagged]]
-            reason[flagged] = rule.code
+                rows = rows[~_excused(rule.code, numbers, gross, reason == KEPT, enough)[rows]]
+            reason[rows] = rule.code
     return reason
 
 

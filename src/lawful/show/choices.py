@@ -110,12 +110,12 @@ def cost_line(cost: Cost, flops: float, count: int) -> str:
 
 
 def predict_sentence(document: Mapping[str, Any]) -> str:
-    """Say a predicted loss in one line, what it is worth first."""
+    """Say a predicted loss in one line, what it is worth first; an average of laws goes before, in a line of its own."""
     word = document["verdict"]
-    said = _loss_sentence(document)
-    if word == Verdict.NOT_IDENTIFIED:
-        return f"Verdict: {word}, as to the compute-optimal size; losses near the runs are told. {said}"
-    return f"Verdict: {word}. {said}"
+    told = ", as to the compute-optimal size; losses near the runs are told" if word == Verdict.NOT_IDENTIFIED else ""
+    # The verdict is on the one law, which an average of laws goes before.
+    average, _, one_law = _loss_sentence(document).rpartition("\n")
+    return f"{average}\n" * bool(average) + f"Verdict: {word}{told}. {one_law}"
 
 
 def _loss_sentence(document: Mapping[str, Any]) -> str:
