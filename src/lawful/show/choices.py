@@ -110,7 +110,7 @@ def cost_line(cost: Cost, flops: float, count: int) -> str:
 
 
 def predict_sentence(document: Mapping[str, Any]) -> str:
-    """Say a predicted loss in one line, what it is worth first; an average of laws goes before, in a line of its own."""
+    """Say a predicted loss in one line, what it is worth first; an average of laws goes before, in its own line."""
     word = document["verdict"]
     told = ", as to the compute-optimal size; losses near the runs are told" if word == Verdict.NOT_IDENTIFIED else ""
     # The verdict is on the one law, which an average of laws goes before.
