@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import lawful
 from lawful.analysis.analysis import Analysis, analyse
 from lawful.analysis.predictions import predict_points
-from lawful.cli.app import main
+from lawful.cli.app import app, main
 from lawful.core.render import text
 from lawful.data.runs import Runs
 from lawful.forecasting.averaged import averaged, method_records
@@ -314,3 +315,19 @@ def test_a_law_of_ones_own_is_averaged_with_no_other_whatever_its_name(runs: Run
     mine = lawful.sum_of_powers("chinchilla", ("D", "N"))
     assert lawful.analyse(runs, law=mine, draws=0).average is None
     assert lawful.analyse(runs, law=lawful.LAWS["chinchilla"], draws=0).average is not None
+
+
+def test_a_plan_and_the_explorer_say_that_they_go_by_one_law(tmp_path, capsys):
+    N, D = (v.ravel() for v in np.meshgrid(np.geomspace(5e7, 2e9, 6), np.geomspace(2e9, 5e10, 6)))
+    loss = 1.7 + 300 / N**0.33 + 900 / D**0.36 + 0.003 * np.random.default_rng(2).standard_normal(N.size)
+    runs = {"params": N, "tokens": D, "loss": loss}
+    asked = ["--trained", "1e18:1e20:3", "--budget", "1e23", "--total-flops", "1e21", "--simulate", "0"]
+    for method, says in (("auto", True), ("vpnls", False)):
+        saved = str(lawful.analyse(runs, method=method, budgets=[1e22]).save(tmp_path / method / "fit.json"))
+        page = str(tmp_path / f"{method}.html")
+        for words in (["plan", *asked, "--prior", saved], ["explore", saved, "--out", page]):
+            found = CliRunner().invoke(app, words)
+            assert found.exit_code == 0, found.output
+            assert ("By the one law of the fit, not by its average of laws" in found.stdout) is says
+            document = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+            assert (document["auto"] is not None) is says

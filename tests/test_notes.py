@@ -423,6 +423,22 @@ def _(reach):
     return lawful.fit_isoflop(lawful.simulate(TRUTH, plan, noise=0.002)).notes
 
 
+# Columns that no part of the law reads.
+
+
+@case("unused_column", "experts", "seed")
+def _(name):
+    table = sweep(sizes=9)
+    values = np.tile([4, 16, 64], 9)
+    return lawful.analyse({**table, "loss": table["loss"] - 0.004 * np.log(values), name: values}, draws=0).notes
+
+
+@case("repeated_data", 2.0, 1.0)
+def _(epochs):
+    table = sweep()
+    return lawful.analyse({**table, "unique_tokens": table["D"] / epochs}, draws=0).notes
+
+
 # Intervals.
 
 
@@ -463,7 +479,7 @@ def _(solver):
 @case("copied_rows", 0.0, 1e-6)
 def _(nats):
     table = {key: np.tile(column, 2) for key, column in sweep().items()}
-    return fitted({**table, "loss": table["loss"] + nats * (np.arange(42) >= 21)}).intervals().notes
+    return fitted({**table, "loss": table["loss"] + nats * (np.arange(42) >= 21)}).notes
 
 
 @case("shared_error", 1.0, 0.0)

@@ -230,6 +230,13 @@ def test_a_score_is_no_loss(name, sweep):
         lawful.read_runs({"N": sweep["N"], "D": sweep["D"], name: 1 / sweep["L"]})
 
 
+@pytest.mark.parametrize("letter", ["b", "k", "M", "t", "G"])
+def test_a_column_of_one_letter_is_no_compute_in_that_unit(letter, sweep):
+    N = np.geomspace(1e8, 1e9, 9)
+    runs = lawful.read_runs({"params": N, "tokens": 20 * N, "loss": 400 / N**0.3 + 1.7, letter: np.full(9, 3.0)})
+    assert pytest.approx(120 * N**2) == runs.C
+
+
 def test_what_rises_with_compute_is_no_loss(sweep):
     with pytest.raises(InputError, match="rises with compute"):
         lawful.read_runs({"N": sweep["N"], "D": sweep["D"], "loss": 1 / sweep["L"]})

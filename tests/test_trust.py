@@ -244,8 +244,42 @@ def test_copies_of_rows_change_no_interval_and_are_said():
         assert twice.intervals().of(name, budget=budget) == pytest.approx(
             once.intervals().of(name, budget=budget), rel=1e-5
         )
-    assert [note.code for note in twice.intervals().notes] == ["copied_rows"]
+    assert [note.code for note in twice.notes if note.code == "copied_rows"] == ["copied_rows"]
     assert twice.lack_of_fit().p == pytest.approx(once.lack_of_fit().p, abs=1e-9)
+
+
+@pytest.mark.parametrize("copied", [[4], list(range(0, 35, 4)), list(range(20)), [7] * 12])
+@pytest.mark.parametrize("named", [True, False])
+def test_copies_of_some_rows_weigh_nothing_anywhere(copied, named):
+    N, D = sweep()
+    L = noisy(N, D, 0.003, 6)
+    names = np.array([f"r{i}" for i in range(35)], dtype=object)
+    rows = np.random.default_rng(3).permutation(np.concatenate([np.arange(35), copied]))
+    label = np.array([f"{names[r]}-{i}" if named else names[r] for i, r in enumerate(rows)], dtype=object)
+    once = lawful.analyse(runs_of(N, D, L, run=names), budgets=[1e22])
+    some = lawful.analyse(runs_of(N[rows], D[rows], L[rows], run=label), budgets=[1e22])
+    assert [note.code for note in some.notes].count("copied_rows") == 1
+    told = next(note.message for note in some.notes if note.code == "copied_rows")
+    assert told.startswith(f"{len(copied)} row")
+    for a, b in zip(
+        [some.allocations[0], some.average.outlooks[0], some.isoflop.optimum(1e22)],
+        [once.allocations[0], once.average.outlooks[0], once.isoflop.optimum(1e22)],
+        strict=True,
+    ):
+        assert float(a.params) == pytest.approx(float(b.params), rel=1e-7)
+        if getattr(a, "interval", None):
+            assert a.interval["params"] == pytest.approx(b.interval["params"], rel=1e-6)
+
+
+def test_copies_among_seeds_are_told_from_seeds():
+    """Of 60 seeds ten rows stand twice under other names; five decimals agree by chance once in a thousand."""
+    N, D = (np.repeat(v, 3) for v in sweep(4, 5))
+    L = np.round(noisy(N, D, 0.01, 8), 5)
+    rows = np.concatenate([np.arange(60), np.arange(0, 60, 6)])
+    fit = lawful.fit(runs_of(N[rows], D[rows], L[rows], job=[f"j{i}" for i in range(70)]))
+    assert len(fit.runs) == 60
+    coarse = runs_of(N, D, np.round(L, 2), job=[f"j{i}" for i in range(60)])
+    assert len(lawful.fit(coarse).runs) == 60
 
 
 def test_seeds_of_a_cell_are_no_copies_though_a_few_agree():

@@ -11,11 +11,12 @@ from lawful.analysis.methods import AnalysisMethods
 from lawful.checks.undertuned import undertuned
 from lawful.core.cost import Cost
 from lawful.core.notes import Note, Verdict
-from lawful.core.numbers import format_flops, format_level, format_scientific, format_short
+from lawful.core.numbers import format_count, format_flops, format_level, format_scientific, format_short
 from lawful.core.objective import Objective
 from lawful.core.sheet import Sheet
 from lawful.core.shown import Shown
 from lawful.core.validation import check_budget, check_draws, check_level
+from lawful.data.cells import counted_once
 from lawful.data.runs import COMPLETE, Runs
 from lawful.data.table import as_runs
 from lawful.decide.allocate import Allocation, allocate, allocation_sheet, withheld
@@ -29,6 +30,7 @@ from lawful.estimate.window import AUTO as AUTO_WINDOW
 from lawful.forecasting.averaged import Averaged, averaged
 from lawful.laws.laws import DEFAULT_LAW, LAWS, Law
 from lawful.trust.diagnose import diagnose
+from lawful.trust.unused import repeated_note, unused_notes
 from lawful.trust.verdict import FAR, Judgement, judge
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.grounds import AUTO
@@ -244,6 +246,20 @@ class Analysis(AnalysisMethods, Shown):
             average = replace(average, outlooks=tuple(average.ensemble.outlook(c, self.level) for c in asked))
         return replace(self, allocations=made, average=average)
 
+    def asking(self, budgets: Sequence[float]) -> Analysis:
+        """
+        Return the same analysis, with a verdict that speaks of other budgets, in FLOPs.
+
+        Examples
+        --------
+        >>> truth = lawful.Surface.named("chinchilla")
+        >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+        >>> found = lawful.analyse(runs, draws=0)
+        >>> found.asking([1e20]).verdict.value, found.asking([1e23]).verdict.value
+        ('supported', 'extrapolated')
+        """
+        return replace(self, judged=None, asked=tuple(budgets))
+
     @property
     def sure(self) -> Intervals | None:
         """Where the intervals come from; those of the draws for an analysis that was put together by hand."""
@@ -262,6 +278,12 @@ class Analysis(AnalysisMethods, Shown):
     def verdict(self) -> Verdict:
         """Whether the runs support the answer."""
         return self.judgement.verdict
+
+    @property
+    def reads_unique(self) -> bool:
+        """Whether the law reads unique tokens, as laws of repeated data do."""
+        surface = self.fit.surface
+        return surface is not None and UNIQUE in surface.law.columns
 
     @property
     def runs(self) -> Runs:
@@ -288,6 +310,9 @@ def budget_title(one: Allocation, usual: str) -> str:
     counted = one.priced.budget_6nd
     return f"Budget {spent} ({own}{'' if counted is None else f'; 6ND of it is {format_scientific(counted)}'})."
 
+
+UNIQUE = "U"
+"""The column of unique tokens, as laws name it."""
 
 UNITS = {"params": "N", "tokens": "D"}
 """Quantities that a scale may name, and the column of the law that each one is."""
@@ -380,7 +405,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     kind = _kind(intervals, draws)
     draws = DEFAULT_DRAWS if draws is None else check_draws(draws)
     targets = [check_budget(b) for b in budgets]
-    table = as_runs(runs, ())
+    table = counted_once(as_runs(runs, ()))
     tell = progress or (lambda _: None)
     tell("fitting")
     found = fit(table, method=method, law=law, objective=objective, fixed=fixed, bounds=bounds, window=window)
@@ -407,6 +432,8 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
         and _untold(_judged_steadily(found, judged, targets), table, targets)
     ):
         average, unaveraged = None, "the runs do not tell the compute-optimal size; the note not_identified says why."
+    notes.extend(unused_notes(found if truth is None else truth))
+    notes.extend(repeated_note(found))
     notes.extend(_allocation_notes(found, made))
     notes.extend(average.notes if average else ())
     notes.extend(_disjoint(made, average))
@@ -458,14 +485,14 @@ def _as_judged(allocation: Allocation, judged: Judgement, runs: Runs, pricing: J
     """
     Return an allocation without the numbers that the runs do not tell, and without an accusation that they do not bear.
 
-    Where the optimum is merely wide of a factor of ten, its interval and the loss are told all the same.
+    Where the optimum is merely wide of a factor of ten, the loss there is told all the same; the note has the ends.
     """
     lost = allocation.deadweight
     if lost is not None and pricing.verdict in UNTOLD:
         allocation = replace(allocation, deadweight=replace(lost, as_good=UNTOLD[pricing.verdict]))
     if not judged.withholds(allocation.budget, runs):
         return allocation
-    return withheld(allocation, *(() if judged.reason == "wide" else ("params", "tokens", "loss")))
+    return withheld(allocation, "params", "tokens", *(() if judged.reason == "wide" else ("loss",)))
 
 
 DEFAULT_SCHEME = "profile"
@@ -523,16 +550,27 @@ def _average_beside(runs: Runs, budgets: Sequence[float], level: float) -> tuple
 
 
 def _disjoint(made: tuple[Allocation, ...], average: Averaged | None) -> list[Note]:
-    """Intervals of L* of one law and of the average of laws that do not meet."""
+    """Intervals of N* or L* of one law and of the average of laws that do not meet."""
     notes = []
+    writers: dict[str, tuple[str, Callable[[float], str]]] = {
+        "params": ("N*", format_count),
+        "loss": ("L*", lambda loss: f"{loss:.4g}"),
+    }
     for one, seen in zip(made, () if average is None else average.outlooks, strict=False):
-        ends = (one.interval or {}).get("loss", NOWHERE)
-        low, high = seen.interval["loss"]
-        if ends[0] > high or ends[1] < low:
+        told = []
+        for name, (word, write) in writers.items():
+            ends = (one.interval or {}).get(name) or NOWHERE
+            low, high = seen.interval.get(name) or NOWHERE
+            if ends[0] > high or ends[1] < low:
+                own, other = (f"{write(a)} to {write(b)}" for a, b in (ends, (low, high)))
+                told.append(
+                    f"the interval of {word} under one law, {own}, and that of the average of laws, {other}, "
+                    f"do not meet"
+                )
+        if told:
             text = (
-                f"At {format_flops(one.budget)} the interval of L* under one law, {ends[0]:.4g} to {ends[1]:.4g}, "
-                f"and that of the average of laws, {low:.4g} to {high:.4g}, do not meet: the runs do not settle the "
-                f"law, and the average is the one to plan with."
+                f"At {format_flops(one.budget)} {'; '.join(told)}: the runs do not settle the law, and the average is "
+                f"the one to plan with."
             )
             notes.append(Note("laws_disagree", text))
     return notes

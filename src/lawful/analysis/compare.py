@@ -12,6 +12,7 @@ from lawful.core.numbers import format_flops
 from lawful.core.objective import Objective, as_objective
 from lawful.core.sheet import Cell, Sheet
 from lawful.core.shown import Record
+from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.decide.allocate import allocation_cells
@@ -121,7 +122,7 @@ def compare(
     >>> [found.method for found in lawful.compare(runs, draws=0)]
     ['vpnls', 'approach1', 'approach2', 'approach3']
     """
-    table, objective = as_runs(runs), as_objective(objective)
+    table, objective = counted_once(as_runs(runs)), as_objective(objective)
     form = law if isinstance(law, Law) else find_law(law)
     found: list[Outcome] = []
     for method in map(check_method, methods):

@@ -35,6 +35,7 @@ from lawful.laws.laws import LAWS
 from lawful.sources.isoflops import isoflop_points
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
+from lawful.trust.unused import repeated_note, unused_notes
 from lawful.trust.verdict import Judgement, judge
 
 MOST_BUDGETS = 12
@@ -318,9 +319,18 @@ def _looked(runs: Runs, given: str, options: Mapping[str, Any], table: Rows | No
         experiment=experiment,
         experiments=values,
         verbs=verbs,
-        notes=runs.notes,
+        notes=(*runs.notes, *(_unread(runs) if whole else ())),
     )
     return _with_next(found, given, options)
+
+
+def _unread(runs: Runs) -> tuple[Note, ...]:
+    """Columns that the default law does not read and should: repeated tokens, and what its residuals follow."""
+    try:
+        found = fit(runs)
+    except LawfulError:
+        return ()
+    return (*unused_notes(found), *repeated_note(found))
 
 
 def _budgets(runs: Runs) -> tuple[Budget, ...]:

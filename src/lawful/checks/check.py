@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 
 from lawful.checks.rules import DEFAULT_THRESHOLDS, INVALID, KEPT, RULES, SENTENCES, Thresholds
-from lawful.checks.surface import FEWEST, NOT_BEST, SURFACE_SENTENCES, against_surface, gross_strays, surface_flags
+from lawful.checks.surface import (
+    FEWEST,
+    NOT_BEST,
+    SURFACE_SENTENCES,
+    against_surface,
+    gross_strays,
+    strays,
+    surface_flags,
+)
 from lawful.core.notes import Note
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
@@ -403,14 +411,42 @@ def apply_rules(runs: Runs, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> AnyA
         return reason
     # Rules need the numbers alone; labels would be copied from rule to rule.
     numbers = Runs.from_arrays(runs.N, runs.D, runs.L, C=runs.C, groups=(runs.group.copy(), runs.budgets.copy()))
+    gross, enough = np.zeros(len(runs), dtype=bool), np.ones(len(runs), dtype=bool)
     for rule in RULES:
         left = np.flatnonzero(reason == KEPT)
         if rule.code == "too_few_points" and left.size:
-            reason[left[gross_strays(numbers.take(left))]] = "spline_outlier"
+            gross[left[gross_strays(numbers.take(left))]] = True
+            enough = np.bincount(runs.group[left], minlength=runs.budgets.size)[runs.group] >= thresholds.min_points
+            reason[gross] = "spline_outlier"
             left = np.flatnonzero(reason == KEPT)
         if left.size:
-            reason[left[rule.flag(numbers.take(left), thresholds)]] = rule.code
+            rows: IntArray = left[rule.flag(numbers.take(left), thresholds)]
+            if gross.any():
+                rows = rows[~_excused(rule.code, numbers, gross, reason == KEPT, enough)[rows]]
+            reason[rows] = rule.code
     return reason
+
+
+FEWEST_AFTER_GROSS = 4
+"""Runs that a budget of enough sizes must have left once those that diverged are gone."""
+
+
+def _excused(code: str, runs: Runs, gross: BoolArray, kept: BoolArray, enough: BoolArray) -> BoolArray:
+    """
+    Runs that a rule flags only for the gap that a diverged run has left beside them, shape (n,).
+
+    A spline across the gap misses its neighbours, and the budget counts as many sizes as were run.
+    """
+    beside = np.isin(runs.group, runs.group[gross])
+    if code == "spline_outlier":
+        stray = np.zeros(len(runs), dtype=bool)
+        rest = np.flatnonzero(~gross)
+        stray[rest[strays(runs.take(rest))]] = True
+        return beside & ~stray
+    if code in ("too_few_points", "too_few_post_qc"):
+        left = np.bincount(runs.group[kept], minlength=runs.budgets.size)[runs.group]
+        return beside & enough & (left >= FEWEST_AFTER_GROSS)
+    return np.zeros(len(runs), dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)

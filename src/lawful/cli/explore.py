@@ -44,18 +44,23 @@ def explore(
     """
     cost = spending.cost()
     target = None if budget is None else values.parse_budget("--budget", budget, cost=cost)
+    from lawful.estimate.result import ONE_LAW_PLANNED
     from lawful.show.explorer import check_fit, check_page, explorer_html, saved_target, write_page
-    from lawful.show.files.artifact import load_fit
+    from lawful.show.files.artifact import load
+    from lawful.show.speedup import by_one_law
 
     check_page(out)
-    found = None
+    found, auto = None, False
     if fit is not None:
-        found = check_fit(load_fit(fit))
+        analysis = load(fit, budgets=())
+        found, auto = check_fit(analysis.fit), analysis.average is not None
         target = saved_target(fit) if target is None else target
     write_page(out, explorer_html(found, target=target, cost=cost))
     if json:
-        print_document({"schema": "lawful.explore/1", "out": str(out), "fit": fit})
+        document = {"schema": "lawful.explore/1", "out": str(out), "fit": fit}
+        print_document(by_one_law(document, auto=auto, why=ONE_LAW_PLANNED))
         return
     from rich.text import Text
 
-    show([Text(f"Wrote {out}: open it in a browser, it needs no server and no network.")])
+    said = [ONE_LAW_PLANNED] if auto else []
+    show([Text(f"Wrote {out}: open it in a browser, it needs no server and no network."), *said])

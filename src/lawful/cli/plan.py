@@ -203,12 +203,15 @@ def plan(
         "runs": runs,
         "spread": 0.15 if spread is None else spread,
     }
+    from lawful.estimate.result import ONE_LAW_PLANNED
     from lawful.show.planned import check_manifest, plan_document, write_manifest
+    from lawful.show.speedup import by_one_law
 
     if out is not None:
         check_manifest(out)
     with working("Planning", quiet=json):
-        wanted |= {"prior": _surface(prior), "given": None if given is None else reading.read(given)}
+        surface, auto = _surface(prior)
+        wanted |= {"prior": surface, "given": None if given is None else reading.read(given)}
         tried = None
         if layout is LayoutName.grid:
             from lawful.design.usual_grid import plan_grid
@@ -225,9 +228,11 @@ def plan(
         if out is not None:
             write_manifest(found, out, tried)
     if json:
-        print_document(plan_document(found, tried))
+        print_document(by_one_law(plan_document(found, tried), auto=auto, why=ONE_LAW_PLANNED))
         return
-    show([found.summary(), *(() if tried is None else tried.sheets()), *([] if out is None else [f"Wrote {out}"])])
+    said = [ONE_LAW_PLANNED] if auto else []
+    wrote = [] if out is None else [f"Wrote {out}"]
+    show([found.summary(), *said, *(() if tried is None else tried.sheets()), *wrote])
 
 
 RUN_SECONDS, RUN_BYTES, STUDY_SECONDS = 1e-5, 2000.0, 1e-3
@@ -303,26 +308,27 @@ def _parse_ratio(text: str) -> tuple[float, float]:
     return values.parse_positive("--tokens-per-param", low), values.parse_positive("--tokens-per-param", high)
 
 
-def _surface(prior: str) -> Surface:
-    """Return a published surface, one of the studies', or that of a saved fit."""
+def _surface(prior: str) -> tuple[Surface, bool]:
+    """Return a published surface, one of the studies', or that of a saved fit, and whether that averages over laws."""
     from lawful.design.plan import study_surface
     from lawful.laws.laws import PUBLISHED, STUDY_SURFACES
     from lawful.laws.surface import Surface
 
     if prior in PUBLISHED:
-        return Surface.named(prior)
+        return Surface.named(prior), False
     if prior in STUDY_SURFACES:
-        return study_surface(prior)
+        return study_surface(prior), False
     if not prior.endswith(".json"):
         msg = f"--prior takes a fit.json or one of {', '.join([*PUBLISHED, *STUDY_SURFACES])}; got {prior!r}."
         raise UnsupportedError(msg)
-    from lawful.show.files.artifact import load_fit
+    from lawful.show.files.artifact import load
 
-    found = load_fit(prior)
+    analysis = load(prior, budgets=())
+    found = analysis.fit
     if found.surface is None:
         msg = f"{found.method} fits no surface, so it is no prior; fit with vpnls or approach3."
         raise UnsupportedError(msg)
-    return found.surface
+    return found.surface, analysis.average is not None
 
 
 def _shapes(multiple: int | None, vocabulary: int, context: int) -> Shapes | None:

@@ -111,6 +111,7 @@ def predict(
     tokens: OneTokens = None,
     budget: OneBudget = None,
     points: Points = None,
+    unique_tokens: UniqueTokens = None,
     cost: OwnCost = None,
     given: Given = None,
     reading: Annotated[o.Reading, Without("weights", "check")],
@@ -129,10 +130,14 @@ def predict(
       lawful predict hestness/fit.json --tokens 2T
       lawful predict result/fit.json --points candidates.csv --out predicted
       lawful predict moe/fit.json --params 1B --tokens 1T --given num_experts=16
+      lawful predict repeated/fit.json --params 1B --tokens 1T --unique-tokens 100B
     """
     if points is not None:
-        if params or tokens or budget or given:
-            msg = "--points has the columns of every run; leave --params, --tokens, --budget and --given out."
+        if params or tokens or budget or given or unique_tokens:
+            msg = (
+                "--points has the columns of every run; leave --params, --tokens, --budget, --unique-tokens and "
+                "--given out."
+            )
             raise UnsupportedError(msg)
         _predict_table(fit, points, reading, level, cost, output)
         return
@@ -148,7 +153,9 @@ def predict(
     from lawful.show.files.document import predict_document
 
     with output.answering("predict") as answer:
-        held, loaded = values.parse_amounts("--given", given), load(fit, budgets=())
+        held, loaded = dict(values.parse_amounts("--given", given)), load(fit, budgets=())
+        if unique_tokens is not None:
+            held[_unique(loaded)] = values.parse_positive("--unique-tokens", unique_tokens)
         document = predict_document(loaded, size, data, budget=spent, level=level, cost=cost, given=held)
         answer(lambda: document, lambda: [predict_sentence(document)])
 
@@ -228,12 +235,17 @@ def allocate(
             "constraints as --limit or --given, or leave these out."
         )
         raise UnsupportedError(msg)
+    from lawful.decide.constraints import Constraints
     from lawful.show.choices import allocate_document_with, choices_sheets
     from lawful.show.files.artifact import load
 
     with output.answering("allocate") as answer:
         analysis = load(fit, budgets=())
         at = analysis.level if level is None else level
+        plain = rules == Constraints(unique_tokens=rules.unique_tokens)
+        if rules.unique_tokens is not None and plain and held == FREE and analysis.reads_unique:
+            # A law that reads the unique tokens tells the best model with its intervals.
+            terms = {"given": {UNIQUE: rules.unique_tokens}}
         made = [analysis.allocate(c, **held, level=at, **terms) for c in budgets]
         found = _constrained(analysis, budgets, goal, rules, hardware)
         in_money = (spending.gpu is not None or values.any_spoken(budget)) and cost is None
@@ -242,6 +254,23 @@ def allocate(
             lambda: allocate_document_with(analysis, made, found, **shown),
             lambda: choices_sheets(analysis, made, found, **shown),
         )
+
+
+UNIQUE = "U"
+"""The unique tokens, as laws of repeated data name them."""
+
+FREE = {"params": None, "tokens_per_param": None}
+"""What is held where nothing is."""
+
+
+def _unique(analysis: Analysis) -> str:
+    """Return the column of unique tokens, if the law has one."""
+    if not analysis.reads_unique:
+        law = getattr(getattr(analysis.fit, "surface", None), "law", None)
+        name = analysis.method if law is None else f"The {law.name} law"
+        msg = f"{name} does not read unique tokens; fit a law of repeated data, such as --law muennighoff."
+        raise UnsupportedError(msg)
+    return UNIQUE
 
 
 def _terms(

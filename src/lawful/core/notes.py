@@ -97,6 +97,7 @@ NOTE_CODES: dict[str, str] = {
     "pool_thinned": "Of a large pool of candidates only every few in order of cost were weighed.",
     "prior": "A coefficient was given a prior with a width at the user's request.",
     "recipe": "A quantity was worked out from columns by a formula.",
+    "repeated_data": "Runs saw their tokens several times, which the law takes as new.",
     "replicates_flagged": "Check took seeds of one run for duplicates and kept the best of them.",
     "robust": "Squares would be led by a few runs, so a robust objective was taken.",
     "set_aside": "Rows were set aside, each with a reason.",
@@ -113,6 +114,7 @@ NOTE_CODES: dict[str, str] = {
     "unit_doubt": "Numbers are unusual for the unit that they were taken in.",
     "unit_read": "A column was read in the unit that its header or its cells state.",
     "unreached": "One recipe never reaches the loss of the other.",
+    "unused_column": "A column that no part of the law reads explains what its residuals leave.",
     "whole_runs": "Rows of one training curve were held out together.",
     "wide_table": "Columns named by a budget were read as one row per run.",
     "window": "The parabolas of Approach 2 go through the sizes around each budget's lowest loss only.",
@@ -181,3 +183,16 @@ def doubt_of(notes: Iterable[Note]) -> str:
     """
     codes = {note.code for note in notes}
     return " and ".join(text for code, text in DOUBTS.items() if code in codes)
+
+
+def verdict_sentence(verdict: Verdict, notes: Iterable[Note] = ()) -> str:
+    """
+    Say what an answer is worth, and what makes it doubtful whatever it is.
+
+    Examples
+    --------
+    >>> verdict_sentence(Verdict.SUPPORTED, [Note("several_experiments", "The table holds 2 experiments.")])
+    'Verdict: supported, but doubtful: several experiments were fitted as one.'
+    """
+    doubt = doubt_of(notes)
+    return f"Verdict: {verdict.value}{', but doubtful: ' if doubt else ''}{doubt}."

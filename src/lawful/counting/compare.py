@@ -17,6 +17,7 @@ from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array
 from lawful.core.validation import check_budget
 from lawful.counting.counts import Count, find_counts
+from lawful.data.cells import counted_once
 from lawful.data.runs import Runs, group_budgets
 from lawful.data.table import as_runs
 from lawful.decide.token_cost import TokenCost, fit_token_cost
@@ -233,7 +234,7 @@ def conventions(
     N_no_emb  6ND of N_no_emb  a = 0.74
     """
     check_method(method)
-    table = as_runs(runs)
+    table = counted_once(as_runs(runs))
     at = [check_budget(budget) for budget in budgets]
     sizes, costs, notes = find_counts(table, shape=shape, params=params, flops=flops)
     fitted: dict[str, Fit | FrontierFit] = {}

@@ -59,6 +59,12 @@ SAME_CELL = 1e-3
 COPIED = 0.9
 """Share of the runs with repeated N and D from which equal losses are copies, and not rounding."""
 
+LEAST_COPIES, BEYOND_CHANCE = 3, 10.0
+"""Equal losses of a cell are copies where they are so many, and so many times those that chance brings."""
+
+MOST_ALONE = 0.6
+"""Distinct values per row above which a column of numbers is measured anew in every row."""
+
 WIDE_CELL = 0.02
 """Seeds of one run differ by less than this share of the loss, in the median cell."""
 
@@ -144,7 +150,9 @@ def first_of_copies(runs: Runs) -> IntArray:
     Positions of the runs less copies of earlier ones.
 
     A copy repeats another row in every column. Under other labels it repeats N, D and the loss to the last
-    digit, and so do most rows that share their N and D: seeds of one run would not.
+    digit, and so do most rows that share their N and D, or many more than seeds that scatter as the others do would
+    agree by chance: seeds of one run would not. A setting that differs (a number that is no seed, name or measurement
+    of a run) tells two runs apart.
 
     Examples
     --------
@@ -152,13 +160,61 @@ def first_of_copies(runs: Runs) -> IntArray:
     >>> first_of_copies(Runs.from_arrays([1e8] * 3, [2e9] * 3, [3.1, 3.2, 3.1], labels=seeds)).tolist()
     [0, 1]
     """
-    numbers = [runs.N, runs.D, runs.L, runs.C, runs.weight]
+    if np.unique(runs.L).size == len(runs):
+        return np.arange(len(runs), dtype=np.intp)
+    numbers = [runs.N, runs.D, runs.L, runs.C, runs.weight, *_settings(runs)]
     plain = row_codes(numbers)
     repeated, same = (np.bincount(codes)[codes] > 1 for codes in (row_codes(numbers[:2]), plain))
     if not same.any():
         return np.arange(len(runs), dtype=np.intp)
-    codes = plain if same.sum() > COPIED * repeated.sum() else row_codes([*numbers, *runs.labels.values()])
+    alike = same.sum() > COPIED * repeated.sum() or _beyond_chance(row_codes(numbers[:2]), runs.L)
+    codes = plain if alike else row_codes([*numbers, *runs.labels.values()])
     return np.sort(np.unique(codes, return_index=True)[1])
+
+
+def _settings(runs: Runs) -> list[AnyArray]:
+    """Columns of numbers that are neither seeds nor names nor measured anew in every row."""
+    numbers = {
+        name: v for name, v in runs.labels.items() if v.dtype.kind in "iufb" and normalise(name) not in NO_SETTING
+    }
+    return [v for v in numbers.values() if np.unique(v).size <= MOST_ALONE * len(runs)]
+
+
+def _beyond_chance(cell: IntArray, loss: Array) -> bool:
+    """
+    Whether far more losses of a cell agree to the last digit than seeds of one run would.
+
+    Two seeds of standard deviation s agree to a last digit of size g with probability g/(2 s sqrt(pi)) where g is
+    small, as the density at 0 of their difference, of variance 2s², has it.
+    """
+    order = np.lexsort((loss, cell))
+    step = np.diff(loss[order])[np.diff(cell[order]) == 0]
+    apart = step > 0
+    if not apart.any():
+        return False
+    digit = next((10.0**-k for k in range(2, 13) if np.allclose(np.round(loss, k), loss, rtol=0, atol=1e-13)), 1e-13)
+    spread = float(np.sqrt(np.mean(step[apart] ** 2) / 2))
+    chance = min(digit / (2 * spread * np.sqrt(np.pi)), 1.0) * step.size
+    return bool((~apart).sum() >= LEAST_COPIES + BEYOND_CHANCE * chance)
+
+
+def counted_once(runs: Runs) -> Runs:
+    """
+    Return the runs without copies of rows, which are neither replicates nor weight, with a note.
+
+    Examples
+    --------
+    >>> runs = Runs.from_arrays([1e8, 2e8, 1e8], [2e9, 1e9, 2e9], [3.1, 3.2, 3.1])
+    >>> len(counted_once(runs)), counted_once(runs).notes[0].code
+    (2, 'copied_rows')
+    """
+    first = first_of_copies(runs)
+    copies = len(runs) - first.size
+    if not copies:
+        return runs
+    rows = "1 row repeats" if copies == 1 else f"{copies:,} rows repeat"
+    text = f"{rows} another one to the last digit of its loss: copies tell nothing new and count once."
+    return runs.take(first).with_notes(Note("copied_rows", text))
 
 
 def best_of_cells(loss: Array, cell: IntArray) -> BoolArray:

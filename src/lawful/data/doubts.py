@@ -13,7 +13,7 @@ from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
 from lawful.data.columns import ALSO, EPOCHS, STEPS, UNIQUE_NAMES, listed, normalise
 from lawful.data.selection import Rows
-from lawful.data.units import usual_loss
+from lawful.data.units import LARGE_RUN, usual_loss
 from lawful.data.values import number_or_nan
 from lawful.errors import InputError
 
@@ -38,6 +38,9 @@ MEASURES = frozenset(("loss", "losses", "ppl", "perplexity", "bpb", "nll", "ce",
 
 SAME = 1e-3
 """Two columns are one where they agree to this, as a loss and the log of a perplexity do."""
+
+HIGH = 1.7
+"""Losses so many times those that runs of such compute reach on text may be perplexities of an easier text."""
 
 FAR_BELOW = 0.5
 """A median loss below this share of what such runs cost on text is that of a toy, or of counts without their unit."""
@@ -181,7 +184,9 @@ def _differs(a: Array, b: Array) -> bool:
     return bool(both.any() and not np.allclose(a[both], b[both], rtol=SAME))
 
 
-def unit_doubts(labels: Mapping[str, AnyArray], N: Array, C: Array, loss: Array, *, bits: bool) -> list[Note]:
+def unit_doubts(
+    labels: Mapping[str, AnyArray], N: Array, C: Array, loss: Array, *, bits: bool, key: str = "loss"
+) -> list[Note]:
     """
     Doubt units that nothing refuses: sizes and compute of toys at losses of large runs, tokens of one epoch of several.
 
@@ -207,7 +212,13 @@ give it, such as `columns` params='params*1e6'.
             f"parameters reach on text (median): if a unit is missing, give it, such as `columns` params='params*1e6'."
         )
         notes.append(Note("unit_doubt", text))
-    epochs = [key for key in named_among(EPOCHS, labels) if labels[key].dtype.kind in "iuf"][:1]
+    elif share > HIGH and np.median(C) >= LARGE_RUN and not bits:
+        text = (
+            f"The losses are {share:.2g} times what runs of such compute reach on text (median): if they are "
+            f"perplexities, read them with `columns` loss='log({quoted(key)})'."
+        )
+        notes.append(Note("unit_doubt", text))
+    epochs = [name for name in named_among(EPOCHS, labels) if labels[name].dtype.kind in "iuf"][:1]
     if epochs and not named_among(UNIQUE_NAMES, labels):
         most = float(np.nanmax(labels[epochs[0]], initial=0.0))
         if most > 1.01:

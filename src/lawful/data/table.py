@@ -538,7 +538,7 @@ def table_runs(
     tried = given["loss"] if experiment_column(labels, table.selection, (N,)) is None else None
     if not handling.as_is:
         require_moving_tokens(labels, cell)
-        said += unit_doubts(labels, N, C, given["loss"], bits=loss_unit(roles["loss"]) != NATS)
+        said += unit_doubts(labels, N, C, given["loss"], bits=loss_unit(roles["loss"]) != NATS, key=roles["loss"])
     tuned = tuned_columns(labels, cell, tried)
     if handling.best_of_cell:
         kept = best_of_cells(given["loss"], cell)

@@ -22,7 +22,7 @@ from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, find_column, listed, normalise
 from lawful.data.doubts import realised_tokens, require_one_loss, words_of
 from lawful.data.selection import Rows
-from lawful.data.units import decimal_mark, number_of, split_header, unit_of
+from lawful.data.units import SCALES, decimal_mark, number_of, split_header, unit_of
 from lawful.data.values import MISSING_WORDS, distinct, offenders, parse_number, quantity_values
 from lawful.errors import InputError
 
@@ -361,7 +361,8 @@ def _header_read(table: Rows, mapping: dict[str, str], quantity: str, known: set
                 hits.append((key, title, unit))
                 break
         else:
-            alone = unit_of(title) if quantity == "budget" else None
+            # "PF-days" is compute by its unit alone; "b", "k" and "m" are columns of anything.
+            alone = unit_of(title) if quantity == "budget" and title.strip().casefold() not in SCALES else None
             if alone is not None:
                 hits.append((key, title, alone))
     if not hits:

@@ -12,6 +12,7 @@ from lawful.core.notes import Note, Status
 from lawful.core.numbers import format_short
 from lawful.core.objective import AUTO, AUTO_FACTOR, LEAST_DELTA, Objective, as_objective
 from lawful.core.typing import Array
+from lawful.data.cells import counted_once
 from lawful.data.runs import COMPLETE, Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, UnsupportedError
@@ -133,7 +134,7 @@ def fit(
     if isinstance(method, str) and method in FRONTIER_METHODS:
         asked = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
         return _fit_frontier(runs, method, [name for name, value in asked.items() if value], window)
-    table = _table_for(runs, law)
+    table = counted_once(_table_for(runs, law))
     law = find_law(law, table.labels, table.taken) if isinstance(law, str) else law
     check_columns(table, law)
     held, priors = split_priors(law, fixed or {})

@@ -16,6 +16,7 @@ from lawful.core.objective import Objective, as_objective
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array
+from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit
@@ -241,7 +242,7 @@ def _groups(runs: Any, by: str, law: Law | str) -> dict[str, Runs]:
     if len(found) < 2:
         msg = f"Sharing takes two groups or more, and {by!r} has {len(found)}."
         raise UnsupportedError(msg)
-    return found
+    return {name: counted_once(one) for name, one in found.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import Array, BoolArray, IntArray
+from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError
@@ -158,7 +159,7 @@ def fit_isoflop(runs: Any, *, window: int | str | None = AUTO) -> FrontierFit:
     >>> print(f"{found.frontier.tokens(1e24) / truth.optimum(1e24).tokens - 1:+.1%}")
     -14.9%
     """
-    table = as_runs(runs)
+    table = counted_once(as_runs(runs))
     check_budgets(table, "approach2")
     kept, cut = windowed(table, window)
     good, faults = _with_parabola(table.take(kept))
@@ -354,7 +355,7 @@ def fit_envelope(runs: Any) -> FrontierFit:
     >>> print(f"{lawful.fit_envelope(runs).frontier.a:.3f}")
     0.500
     """
-    table = as_runs(runs)
+    table = counted_once(as_runs(runs))
     check_budgets(table, "approach1")
     best, on = _envelope(table, table.weight[None])
     kept = on[0]

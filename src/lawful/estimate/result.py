@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lawful.core.cost import Cost
-from lawful.core.notes import Note, Status, doubt_of
+from lawful.core.notes import Note, Status, doubt_of, verdict_sentence
 from lawful.core.numbers import format_level, format_short, format_value
 from lawful.core.objective import Objective
 from lawful.core.sheet import Cell, Sheet
@@ -173,6 +173,11 @@ def one_law_of(source: Any) -> Any:
 
 ONE_LAW = "By the one law of the fit, not by its average of laws, which is no surface that a choice can be priced on."
 """Why a verb answers a fit by method auto without its average."""
+
+ONE_LAW_PLANNED = (
+    "By the one law of the fit, not by its average of laws, which is no surface that runs can be drawn from."
+)
+"""Why a plan or a page of simulated sweeps does."""
 
 
 def reach_of(fit: Fit | FrontierFit) -> float:
@@ -503,7 +508,7 @@ def fit_sheet(fit: Fit | FrontierFit, sure: Any = None, judged: Any = None) -> S
     doubt = doubt_of(fit.notes)
     verdict = f"Doubtful: {doubt}. " if doubt else ""
     if judged is not None:
-        verdict = f"Verdict: {judged.verdict.value}{', but doubtful: ' if doubt else ''}{doubt}. "
+        verdict = f"{verdict_sentence(judged.verdict, fit.notes)} "
     if fit.surface is not None:
         law, method = fit.surface.law, METHOD_TITLES.get(fit.method, fit.method)
         title = f"{method} fit of the {law.name} law to {_plural(len(fit.runs), 'run')}"

@@ -407,6 +407,7 @@ def resolve(
     weights: Array | None = None,
     losses: Array | None = None,
     means: Array | None = None,
+    gain: float = 0.0,
 ) -> Solved:
     """
     Warm fits: the same problem with other weights or other losses, one row each.
@@ -423,6 +424,8 @@ def resolve(
         Losses per row, in place of the problem's.
     means : array, shape (R,), optional
         Mean of the prior per row, in place of the problem's.
+    gain : float
+        For laws with a form: share of the objective below which what a step promises is not worth it.
 
     Returns
     -------
@@ -434,7 +437,7 @@ def resolve(
         target = problem.target if losses is None else (np.log(losses) if problem.log else losses)
         given = _weights(problem) if weights is None else weights
         tolerance = max(solver.tolerance, 1e-8)
-        options: dict[str, Any] = {"tolerance": tolerance, "max_iter": solver.max_iter, "means": means}
+        options: dict[str, Any] = {"tolerance": tolerance, "max_iter": solver.max_iter, "means": means, "gain": gain}
         return polish_form(problem, starts, target, given, **options)
     if not problem.least_squares:
         return _polish(problem, starts, weights, losses, solver, means)

@@ -14,6 +14,7 @@ from lawful.core.objective import Objective, as_objective
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array, IntArray
+from lawful.data.cells import counted_once
 from lawful.data.checkpoints import curve_codes
 from lawful.data.runs import Runs, group_budgets
 from lawful.data.table import as_runs
@@ -221,7 +222,7 @@ def audit(
     >>> score.name, score.n_train, score.row.size, score.median_abs_rel_error < 0.01
     ('chinchilla, vpnls', 21, 14, True)
     """
-    table, objective = as_runs(runs), as_objective(objective)
+    table, objective = counted_once(as_runs(runs)), as_objective(objective)
     if holdout not in HOLDOUTS:
         msg = f"Unknown holdout {holdout!r}; choose one of {', '.join(HOLDOUTS)}."
         raise UnsupportedError(msg)

@@ -14,6 +14,7 @@ from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.shown import Record
 from lawful.core.typing import Array, Interval
+from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.decide.token_cost import TokenCost, own_cost
@@ -492,6 +493,6 @@ def ensemble(runs: Any, *, recipe: Recipe = RECIPE, width: Width = WIDTH, cost: 
     >>> bool(low < truth.optimum(1e21).loss < high)
     True
     """
-    table = as_runs(runs)
+    table = counted_once(as_runs(runs))
     members = fit_members(table.N, table.D, table.L, table.C, table.weight, recipe)
     return Ensemble(table, members, width, cost or Cost())

@@ -14,6 +14,7 @@ from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array, IntArray
 from lawful.core.validation import check_level
+from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.errors import IdentificationError, LawfulError, UnsupportedError
@@ -217,7 +218,7 @@ def floors(
         msg = f"A table of floors holds the irreducible loss of a law, and that of the {law} law {wrong}."
         raise UnsupportedError(msg)
     table = runs if isinstance(runs, Runs) else Runs.read(runs, needs=form.columns)
-    table = as_runs(table, form.columns)
+    table = counted_once(as_runs(table, form.columns))
     column = form.columns[0] if len(form.columns) == 1 else "C"
     key = table.column(column) if len(form.columns) == 1 else table.budgets[table.group]
     distinct = np.unique(key)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from lawful.core.objective import Objective, as_objective
 from lawful.core.shown import Record
 from lawful.core.typing import Array
+from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.estimate.fit import fit
@@ -55,7 +56,7 @@ def weak_prior(runs: Any, prior: Mapping[str, tuple[float, float]], objective: O
     >>> 0.4 < found.surface["k"] < 1.1
     True
     """
-    table = as_runs(runs)
+    table = counted_once(as_runs(runs))
     chosen = as_objective(objective) or Objective.log_huber()
     unit = fit(table, method=Joint(), objective=chosen).value * (1.0 if chosen.is_huber else 2.0)
     return Joint(prior={name: (mean, unit / sd**2) for name, (mean, sd) in prior.items()})
@@ -116,7 +117,7 @@ def forecaster(runs: Any, objective: Objective | str | None = None) -> Forecaste
     >>> len(forecaster(lawful.simulate(truth, plan, noise=0.002)).fits)
     12
     """
-    table = as_runs(runs)
+    table = counted_once(as_runs(runs))
     weight = table.weight * table.C / table.C.max()
     weighted = replace(table, weight=weight / weight.mean())
     unit = weak_prior(weighted, {"k": (1.0, 1.0)}, objective).prior["k"][1]

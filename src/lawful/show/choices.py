@@ -8,7 +8,7 @@ from typing import Any
 
 from lawful.analysis.analysis import Analysis
 from lawful.core.cost import Cost
-from lawful.core.notes import doubt_of
+from lawful.core.notes import Verdict, doubt_of, verdict_sentence
 from lawful.core.numbers import format_count, format_flops, format_level, format_short
 from lawful.core.sheet import Cell, Sheet
 from lawful.decide.allocate import Allocation
@@ -75,6 +75,10 @@ def choices_sheets(
 ) -> list[Sheet]:
     """Return allocations and the choices under constraints, with what each costs."""
     sheets = list(analysis.allocation_sheets(allocations, level=level))
+    if sheets:
+        judged = analysis.asking([one.budget for one in allocations])
+        first = f"{verdict_sentence(judged.verdict, analysis.runs.notes)} {sheets[0].title}"
+        sheets = [replace(sheets[0], title=first), *sheets[1:]]
     if analysis.average is not None and sheets and not any(map(own_terms, allocations)):
         found = analysis.average.ensemble
         doubt = doubt_of(found.notes)
@@ -106,7 +110,15 @@ def cost_line(cost: Cost, flops: float, count: int) -> str:
 
 
 def predict_sentence(document: Mapping[str, Any]) -> str:
-    """Say a predicted loss in one line."""
+    """Say a predicted loss in one line, what it is worth first; an average of laws goes before, in its own line."""
+    word = document["verdict"]
+    told = ", as to the compute-optimal size; losses near the runs are told" if word == Verdict.NOT_IDENTIFIED else ""
+    # The verdict is on the one law, which an average of laws goes before.
+    average, _, one_law = _loss_sentence(document).rpartition("\n")
+    return f"{average}\n" * bool(average) + f"Verdict: {word}{told}. {one_law}"
+
+
+def _loss_sentence(document: Mapping[str, Any]) -> str:
     interval, new_run = document["interval"], document.get("prediction")
     loss = Cell(document["loss"], "nats", *(interval["loss"] if interval else ()))
     single = f", one new run {Cell(None, 'nats', *new_run['loss']).span}" if new_run else ""

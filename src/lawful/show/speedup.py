@@ -21,9 +21,9 @@ CURVES_SCHEMA = "lawful.speedup-curves/1"
 DEADWEIGHT_SCHEMA = "lawful.deadweight/1"
 
 
-def by_one_law(document: dict[str, Any], *, auto: bool) -> dict[str, Any]:
+def by_one_law(document: dict[str, Any], *, auto: bool, why: str = ONE_LAW) -> dict[str, Any]:
     """Return a document that says why an auto fit is answered without its average; null where there is none."""
-    reason = {"available": False, "reason": ONE_LAW} if auto else None
+    reason = {"available": False, "reason": why} if auto else None
     return {**document, "auto": reason}
 
 

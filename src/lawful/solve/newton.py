@@ -84,6 +84,10 @@ def logged(plain: Differentiated) -> Differentiated:
     return model
 
 
+UNDAMPED = 1e-2
+"""Damping up to which a step reaches as far as the quadratic model does."""
+
+
 class _State(NamedTuple):
     value: Array
     gradient: Array
@@ -150,6 +154,7 @@ def minimise(
     gates: tuple[tuple[int, int], ...] = (),
     tolerance: float = 1e-10,
     max_iter: int = 200,
+    gain: float = 0.0,
 ) -> Solved:
     """
     Minimise the weighted sum of squares or of Huber's loss over a box, one row per start.
@@ -172,6 +177,9 @@ def minimise(
         Largest relative step at which a row has converged.
     max_iter : int
         Iterations after which a row is given up.
+    gain : float
+        A row has converged, too, where an undamped step promises no more than this share of the objective: along a
+        direction that the data leave open, steps stay long however little there is to gain.
 
     Returns
     -------
@@ -190,7 +198,7 @@ def minimise(
         d_part = None if widths is None else widths[here]
         limits = lower[here], upper[here]
         parts.append(
-            _minimise(model, y_part, w_part, z[here], *limits, d_part, gates, tolerance=tolerance, max_iter=max_iter)
+            _minimise(model, y_part, w_part, z[here], *limits, d_part, gates, ends=(tolerance, gain), max_iter=max_iter)
         )
     return stack(parts)
 
@@ -205,11 +213,11 @@ def _minimise(
     delta: Array | None,
     gates: tuple[tuple[int, int], ...],
     *,
-    tolerance: float,
+    ends: tuple[float, float],
     max_iter: int,
 ) -> Solved:
     """Minimise one chunk of rows; finished rows leave the working set."""
-    rows = len(z)
+    rows, (tolerance, gain) = len(z), ends
     alive = np.arange(rows)
     state = _evaluate(model, y, w, z, delta)
     # What no iteration improves is the start itself, which has not converged.
@@ -232,6 +240,7 @@ def _minimise(
         # A step from an indefinite system may promise less than nothing, which says nothing about the distance left.
         tiny = np.abs(promised) <= 1e-14 * state.value
         done = definite & ((better & (move <= tolerance)) | (np.abs(promised) <= 1e-16 * state.value))
+        done |= definite & better & (promised <= gain * state.value) & (damping <= UNDAMPED)
         done |= ~better & ((tiny & (damping >= 1.0)) | (damping > 1e12))
         z = np.where(better[:, None], trial, z)
         state = _State(*(pick(better, a, b) for a, b in zip(new, state, strict=True)))

@@ -153,7 +153,8 @@ WHY = {
     "few": "the law passes through all {n} runs whatever their noise, since it has as many coefficients",
     "zero": "the fit needs only one of the two terms, so its optimum lies at no size",
     "open": "the {level:.0%} interval of the compute-optimal size at {top} has no end on at least one side",
-    "wide": "the {level:.0%} interval of the compute-optimal size at {top} spans more than a factor of ten",
+    "wide": "the {level:.0%} interval of the compute-optimal size at {top} spans more than a factor of ten "
+    "({small} to {large})",
     "outside": "the compute-optimal tokens per parameter ({low} to {high}) lie wholly beyond those of the runs",
 }
 """Reasons in words."""
@@ -170,6 +171,7 @@ def _unidentified(fit: Fit, told: Identified) -> Note:
         top=format_flops(top),
         low=format_count(told.ratio[0]),
         high=format_count(told.ratio[1]),
+        **_sizes(fit, told, top),
     )
     lost = "N*, D* and deadweight" if told.reason == "wide" else "N*, D*, L* and deadweight"
     own = " at other budgets" if told.reason == "budget" else ""
@@ -178,6 +180,17 @@ def _unidentified(fit: Fit, told: Identified) -> Note:
         f"counts near those of the runs can. Two runs would settle it: {_settling(fit, told)}."
     )
     return Note("not_identified", text)
+
+
+def _sizes(fit: Fit, told: Identified, top: float) -> dict[str, str]:
+    """Ends of the interval of N* at the largest budget, from those of D*/N*."""
+    if told.reason != "wide":
+        return {}
+    product = float(fit.surface.cost.product(top))
+    return {
+        "small": format_count((product / told.ratio[1]) ** 0.5),
+        "large": format_count((product / told.ratio[0]) ** 0.5),
+    }
 
 
 def _settling(fit: Fit, told: Identified) -> str:

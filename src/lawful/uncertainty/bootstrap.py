@@ -452,6 +452,10 @@ PRIOR_STREAM = 1
 """Draws of the prior are seeded apart, so that those of the runs stay what they are without one."""
 
 
+GAIN = 1e-7
+"""Share of the misfit below which what a refit could still gain is far below any interval's width."""
+
+
 def _refit(fit: Fit | FrontierFit, sample: Sample, means: Array | None = None) -> dict[str, dict[str, Array]]:
     """Coefficients and frontier of every row of weights or losses, and of the prior's mean where there is one."""
     if fit.surface is None:
@@ -461,9 +465,8 @@ def _refit(fit: Fit | FrontierFit, sample: Sample, means: Array | None = None) -
         return {"coefficients": {}, "frontier": rows}
     pull = {**getattr(fit.solver, "prior", {}), **fit.prior}
     problem = prepare(fit.runs, fit.surface.law, fit.objective, fit.solver.bounds, fit.fixed, pull)
-    found = resolve(
-        problem, answer(fit, problem), fit.solver, weights=sample.weights, losses=sample.losses, means=means
-    )
+    start, drawn = answer(fit, problem), {"weights": sample.weights, "losses": sample.losses, "means": means}
+    found = resolve(problem, start, fit.solver, gain=GAIN, **drawn)
     values = problem.to_coefficients(found.z)
     values[~found.converged] = np.nan
     return _read(fit, values)

@@ -370,6 +370,7 @@ def predict_document(
             "budget_6nd": float(usual.flops(*point)),
             "loss": float(fit.surface.loss(*point)),
             "level": at,
+            "verdict": analysis.asking([float(usual.flops(*point))]).verdict.value,
             "interval": interval,
             "prediction": new_run,
             "auto": average_at(analysis, *point, at),
@@ -389,6 +390,7 @@ def _predict_columns(
     point = tuple(columns[c] for c in law.columns)
     sure = None if analysis.sure is None else analysis.sure.at_level(level)
     spent = float(price.of(columns)) if price.columns <= set(columns) else None
+    spent_6nd = flops_of(columns)
     document: Document = strict(
         {
             "schema": PREDICT_SCHEMA,
@@ -397,9 +399,10 @@ def _predict_columns(
             "tokens": columns.get("D"),
             "columns": {names.shown.get(c, c): v for c, v in columns.items()},
             "budget": spent,
-            "budget_6nd": flops_of(columns),
+            "budget_6nd": spent_6nd,
             "loss": float(law.loss(fit.surface.coefficients, *point)),
             "level": level,
+            "verdict": analysis.asking([] if spent_6nd is None else [spent_6nd]).verdict.value,
             "interval": None if sure is None else {"loss": sure.of("loss_at", point=point)},
             "prediction": None if sure is None else {"loss": sure.prediction(point=point)},
             "auto": None,
@@ -452,7 +455,7 @@ def allocate_document(analysis: Analysis, allocations: Sequence[Allocation], *, 
             "schema": ALLOCATE_SCHEMA,
             "method": fit.method,
             "level": level,
-            "verdict": analysis.verdict.value,
+            "verdict": analysis.asking([one.budget for one in allocations]).verdict.value,
             "allocations": [allocation_document(a) for a in allocations],
             "auto": None if any(own_terms(one) for one in allocations) else average_of(analysis, allocations, level),
             "convention": convention_of(analysis, allocations),
