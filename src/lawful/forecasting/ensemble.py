@@ -494,6 +494,6 @@ def ensemble(runs: Any, *, recipe: Recipe = RECIPE, width: Width = WIDTH, cost: 
     >>> bool(low < truth.optimum(1e21).loss < high)
     True
     """
-    table = as_runs(runs)
+    table = as_runs(runs).ordered
     members = fit_members(table.N, table.D, table.L, table.C, table.weight, recipe)
     return Ensemble(table, members, width, cost or Cost())
