@@ -349,6 +349,15 @@ def test_any_cells_below_a_good_header_are_runs_or_one_sentence(cells: list[list
         assert re.fullmatch(r"[A-Z0-9'].*\.", outcome)
 
 
+def test_lines_that_end_in_a_carriage_return_alone_are_lines(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_bytes(b"N,D,loss,name\r1e8,2e9,3.1,a\r2e8,1e9,3.2,b\r\n4e8,5e8,3.3,c\r")
+    assert read_runs(path).N.tolist() == [1e8, 2e8, 4e8]
+    # pandas 2 reads the next one without end.
+    path.write_bytes(b'N,D,loss\n10,"-, .,\ne,.;"a,\n,90e,\n\na.\t ,\r\n.\r\t,,\t; \n\t"0e,,.,,1a')
+    assert isinstance(runs_or_sentence(path), str)
+
+
 def runs_or_sentence(path: Path) -> Runs | str:
     try:
         return read_runs(path)

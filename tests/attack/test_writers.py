@@ -204,7 +204,7 @@ def verbs(saved: Path) -> dict[str, list[object]]:
         ],
         "report": ["report", fit],
         "explore": ["explore", fit],
-        "audit": ["audit", EXAMPLE, "--out", "out"],
+        "audit": ["audit", EXAMPLE, "--last", "1", "--out", "out"],
         "bench": ["bench", "--out", "out"],
         "coverage": ["coverage", EXAMPLE, "--out", "out"],
         "profile": ["profile", fit, "--quantity", "params", "--budget", "1e24", "--out", "out"],

@@ -402,10 +402,17 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     ('approach2', True)
     """
     check_level(level)
+    table = counted_once(as_runs(runs, ()))
+    if table.ordered is not table:
+        asked: dict[str, Any] = {
+            "method": method, "law": law, "objective": objective, "fixed": fixed, "bounds": bounds, "budgets": budgets,
+            "draws": draws, "intervals": intervals, "cluster": cluster, "level": level, "seed": seed,
+            "window": window, "forecaster": forecaster, "progress": progress,
+        }  # fmt: skip
+        return _over(analyse(table.ordered, **asked), table)
     kind = _kind(intervals, draws)
     draws = DEFAULT_DRAWS if draws is None else check_draws(draws)
     targets = [check_budget(b) for b in budgets]
-    table = counted_once(as_runs(runs, ()))
     tell = progress or (lambda _: None)
     tell("fitting")
     found = fit(table, method=method, law=law, objective=objective, fixed=fixed, bounds=bounds, window=window)
@@ -443,6 +450,19 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     return Analysis(
         found, drawn, made, isoflop, truth, tuple(notes), level, sure, judged, average=average, unaveraged=unaveraged
     )
+
+
+def _over(found: Analysis, table: Runs) -> Analysis:
+    """Return an analysis with its runs in the order of the table, which is not that of the arithmetic."""
+
+    def back(fit: Any) -> Any:
+        if fit is None:
+            return None
+        return fit.over(table) if isinstance(fit, FrontierFit) else replace(fit, runs=fit.runs.as_in(table))
+
+    own = back(found.fit)
+    beside, truth = (own if fit is found.fit else back(fit) for fit in (found.isoflop, found.truth))
+    return replace(found, fit=own, isoflop=beside, truth=truth)
 
 
 def _untold(judged: Judgement, runs: Runs, budgets: Sequence[float]) -> bool:

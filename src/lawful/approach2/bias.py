@@ -233,7 +233,7 @@ def bias(source: Any, runs: Any = None) -> Bias:
         runs = source.runs
     if isinstance(runs, Plan):
         runs = Runs.from_arrays(runs.N, runs.D, np.ones_like(runs.N), C=runs.C)
-    sweep = as_runs(runs)
+    sweep = as_runs(runs).ordered
     check_parabolas(sweep)
     best = surface.optimum(sweep.budgets)
     if not (np.isfinite(best.params).all() and np.isfinite(best.tokens).all() and np.all(best.params > 0)):

@@ -348,6 +348,10 @@ def _replicates(labels: Mapping[str, AnyArray], reason: AnyArray) -> tuple[Note,
 
 def _reasons(runs: Runs, thresholds: Thresholds, *, best_of_cell: bool) -> AnyArray:
     """Apply the rules to the best of every cell alone where that was asked for, else to all runs."""
+    if runs.order is not None:
+        reason = np.empty(len(runs), dtype=object)
+        reason[runs.order] = _reasons(runs.ordered, thresholds, best_of_cell=best_of_cell)
+        return reason
     if not best_of_cell:
         return apply_rules(runs, thresholds)
     runs.require()

@@ -79,6 +79,7 @@ def undertuned(fit: Fit) -> tuple[Note, ...]:
     2 of 36 runs lie far above the curve of the budget, where none lies as far below, as undertuned runs do: \
 1 at 1e18 FLOPs (row 4), 1 at 1e19 FLOPs (row 13); look at how they were tuned; lawful check shows the curves.
     """
+    fit = fit.core
     runs, residuals = fit.runs, fit.residuals
     if not is_isoflop(runs):
         return _undertuned_off_budgets(fit)

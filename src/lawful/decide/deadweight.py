@@ -257,6 +257,7 @@ def deadweight(
     if getattr(choice, "average", None) is not None:
         # What an auto fit recommends is its average's choice, not that of the one law beside it.
         choice = float(choice.average.ensemble.tokens(c))  # type: ignore[union-attr]
+    truth, choice = (getattr(one, "core", one) for one in (truth, one_law_of(choice)))
     surface, tokens = surface_of(truth, " to price a choice on"), _tokens_of(choice, c)  # type: ignore[arg-type]
     fit = one_law_of(truth)
     best = surface.optimum(c)
@@ -283,6 +284,9 @@ def deadweight(
 
 
 APPROACH2 = "approach2"
+
+AT_ONCE = 4_000_000
+"""Losses that are simulated at once."""
 
 
 def _within_noise(found: Deadweight, truth: Fit) -> str:
@@ -367,11 +371,15 @@ def _simulated_tokens(truth: Any, choice: Any, budget: float, draws: int, seed: 
     runs, noise = choice.basis, run_noise(truth)
     mean = losses_of(truth.surface, runs)
     spread = noise.at(mean) / np.sqrt(runs.precision)
-    drawn = spread * np.random.default_rng(seed).standard_normal((draws, len(runs)))
-    losses = mean * np.exp(drawn) if noise.log else mean + drawn
-    found = vertices(np.log10(runs.D), losses, runs.weight, runs.group, runs.budgets.size)
-    good = (found.curvature > 0) & np.isfinite(found.at)
-    x, y, w = np.log10(runs.budgets), np.where(good, found.at, 0.0), good.astype(float)
+    rng, seen, most = np.random.default_rng(seed), [], max(AT_ONCE // len(runs), 1)
+    for start in range(0, draws, most):
+        drawn = spread * rng.standard_normal((min(most, draws - start), len(runs)))
+        losses = mean * np.exp(drawn) if noise.log else mean + drawn
+        found = vertices(np.log10(runs.D), losses, runs.weight, runs.group, runs.budgets.size)
+        seen.append(np.where((found.curvature > 0) & np.isfinite(found.at), found.at, np.nan))
+    vertex = np.concatenate(seen)
+    good = np.isfinite(vertex)
+    x, y, w = np.log10(runs.budgets), np.where(good, vertex, 0.0), good.astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         count = w.sum(axis=1, keepdims=True)
         away = (x - (w * x).sum(axis=1, keepdims=True) / count) * w

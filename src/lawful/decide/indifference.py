@@ -130,6 +130,7 @@ def indifference(source: Fit | Surface, budget: float, epsilon: float | None = N
 
 def noise_of(fit: Fit) -> float:
     """Standard deviation of one run around the fitted law, in nats per token."""
+    fit = fit.core
     at = delta(fit)
     size = float(np.sqrt(at.linear.variance[0]))
     return size * float(np.mean(fit.runs.L)) if fit.objective.is_log else size

@@ -132,19 +132,23 @@ def fit(
     """
     objective = as_objective(objective)
     if isinstance(method, str) and method in FRONTIER_METHODS:
-        asked = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
-        return _fit_frontier(runs, method, [name for name, value in asked.items() if value], window)
+        given = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
+        return _fit_frontier(runs, method, [name for name, value in given.items() if value], window)
     table = counted_once(_table_for(runs, law))
+    if table.ordered is not table:
+        asked: dict[str, Any] = {"law": law, "method": method, "objective": objective, "fixed": fixed, "bounds": bounds}
+        found: Fit = fit(table.ordered, **asked)
+        # A robust fit has runs with weights of its own.
+        return replace(found, runs=found.runs.as_in(table))
     law = find_law(law, table.labels, table.taken) if isinstance(law, str) else law
     check_columns(table, law)
     held, priors = split_priors(law, fixed or {})
     pins, ties = parted(law, held)
     if ties:
-        given: dict[str, Any] = {"method": method, "objective": objective, "fixed": pins, "bounds": bounds}
         if priors:
             msg = "`fixed` cannot tie coefficients and give one a width at once; hold that one at a number."
             raise UnsupportedError(msg)
-        return _fit_tied(table, law, ties, given)
+        return _fit_tied(table, law, ties, {"method": method, "objective": objective, "fixed": pins, "bounds": bounds})
     solver = check_solver(as_solver(method, law, objective, bounds), law)
     if method == "auto" and objective is None and isinstance(solver, VarPro):
         squares = _fit_surface(table, law, Objective.squared(), solver, pins, priors)

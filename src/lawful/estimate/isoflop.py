@@ -160,6 +160,8 @@ def fit_isoflop(runs: Any, *, window: int | str | None = AUTO) -> FrontierFit:
     -14.9%
     """
     table = counted_once(as_runs(runs))
+    if table.ordered is not table:
+        return fit_isoflop(table.ordered, window=window).over(table)
     check_budgets(table, "approach2")
     kept, cut = windowed(table, window)
     good, faults = _with_parabola(table.take(kept))
@@ -356,6 +358,8 @@ def fit_envelope(runs: Any) -> FrontierFit:
     0.500
     """
     table = counted_once(as_runs(runs))
+    if table.ordered is not table:
+        return fit_envelope(table.ordered).over(table)
     check_budgets(table, "approach1")
     best, on = _envelope(table, table.weight[None])
     kept = on[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -252,6 +253,11 @@ class Fit(FitMethods, Shown):
     fixed: Mapping[str, float] = field(default_factory=dict)
     prior: Mapping[str, Prior] = field(default_factory=dict)
 
+    @cached_property
+    def core(self) -> Fit:
+        """The same fit over its runs in the one order of all arithmetic (:attr:`Runs.ordered`)."""
+        return self if self.runs.ordered is self.runs else replace(self, runs=self.runs.ordered)
+
     @property
     def held(self) -> Mapping[str, Any]:
         """What was pinned and what was known with a width, as ``fixed`` of :func:`lawful.fit` takes it."""
@@ -284,7 +290,8 @@ class Fit(FitMethods, Shown):
     @property
     def rss(self) -> float:
         """Weighted sum of squared residuals of the raw loss."""
-        return float(self.runs.weight @ self.residuals**2)
+        core = self.core
+        return float(core.runs.weight @ core.residuals**2)
 
     def __repr__(self) -> str:
         values = _named(self.surface.coefficients)
@@ -380,6 +387,25 @@ class FrontierFit(FitMethods, Shown):
     status: Status = Status.CONVERGED
     notes: tuple[Note, ...] = ()
     used: IntArray | None = None
+
+    @cached_property
+    def core(self) -> FrontierFit:
+        """The same fit over its runs in the one order of all arithmetic (:attr:`Runs.ordered`)."""
+        return self.over(self.runs.ordered)
+
+    def over(self, runs: Runs) -> FrontierFit:
+        """Return the same fit over the same runs in another order."""
+        if runs is self.runs:
+            return self
+        if self.used is None:
+            return replace(self, runs=runs)
+        kept = np.zeros(len(runs), dtype=bool)
+        kept[self.used] = True
+        # Both orders lead to the one: what stands at a place of it in one stands there in the other.
+        there, here = (np.arange(len(runs)) if r.order is None else r.order for r in (runs, self.runs))
+        moved = np.empty(len(runs), dtype=bool)
+        moved[there] = kept[here]
+        return replace(self, runs=runs, used=np.flatnonzero(moved))
 
     @property
     def basis(self) -> Runs:

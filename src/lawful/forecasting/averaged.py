@@ -87,6 +87,7 @@ def own_record(runs: Runs) -> OwnRecord | None:
     >>> found.fitted, found.held, found.miss < 0.02
     (21, 7, True)
     """
+    runs = runs.ordered
     made = splits(runs, ["top quarter"])
     if not made:
         return None
@@ -238,6 +239,7 @@ def method_records(runs: Runs, record: OwnRecord | None) -> tuple[MethodRecord, 
     tuple of MethodRecord
         ``auto`` first; empty where too few runs would be left. Approach 1 forecasts the best run of a budget only.
     """
+    runs = runs.ordered
     made = splits(runs, ["top quarter"])
     if record is None or not made:
         return ()

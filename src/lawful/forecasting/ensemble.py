@@ -493,6 +493,6 @@ def ensemble(runs: Any, *, recipe: Recipe = RECIPE, width: Width = WIDTH, cost: 
     >>> bool(low < truth.optimum(1e21).loss < high)
     True
     """
-    table = counted_once(as_runs(runs))
+    table = counted_once(as_runs(runs)).ordered
     members = fit_members(table.N, table.D, table.L, table.C, table.weight, recipe)
     return Ensemble(table, members, width, cost or Cost())

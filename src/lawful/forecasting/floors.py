@@ -218,7 +218,7 @@ def floors(
         msg = f"A table of floors holds the irreducible loss of a law, and that of the {law} law {wrong}."
         raise UnsupportedError(msg)
     table = runs if isinstance(runs, Runs) else Runs.read(runs, needs=form.columns)
-    table = counted_once(as_runs(table, form.columns))
+    table = counted_once(as_runs(table, form.columns)).ordered
     column = form.columns[0] if len(form.columns) == 1 else "C"
     key = table.column(column) if len(form.columns) == 1 else table.budgets[table.group]
     distinct = np.unique(key)

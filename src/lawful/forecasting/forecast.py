@@ -203,6 +203,7 @@ def forecast(
     True
     """
     check_level(level)
+    fit = fit.core
     chosen = [check_budget(c) for c in budgets]
     for n, d in points:
         if not is_positive(n, d):

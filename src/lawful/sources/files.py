@@ -334,6 +334,8 @@ def _plain_column(cells: Sequence[str]) -> AnyArray | None:
 def _parse_csv(path: Path, text: str, delimiter: str, names: list[str]) -> pd.DataFrame:
     import pandas as pd
 
+    # A carriage return alone ends a line; pandas before 3 can read such lines without end, gigabytes of them.
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text.replace("\r\n", "") else text
     data = text.encode()
     options: dict[str, Any] = {
         "sep": delimiter,

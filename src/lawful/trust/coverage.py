@@ -183,6 +183,7 @@ def coverage(
     >>> 0.8 < found.of("profile", "alpha") <= 1
     True
     """
+    fit = fit.core
     if fit.surface is None:
         msg = "Coverage is simulated from a fitted surface; fit with vpnls or approach3."
         raise UnsupportedError(msg)

@@ -127,6 +127,7 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     """
     if not fit.surface.law.two_powers:
         return ()
+    fit = fit.core
     at = delta(fit)
     freedom = int(at.linear.freedom[0])
     scale = float(np.sqrt(at.linear.variance[0]))

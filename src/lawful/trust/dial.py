@@ -119,6 +119,7 @@ def asymptote_dial(fit: Any, budget: float, *, level: float = 0.90, points: int 
     >>> low in dial.table["E"] and high in dial.table["E"]
     True
     """
+    fit = fit.core
     if fit.surface is None:
         msg = "The asymptote dial needs a fitted surface with E, N and D; fit with vpnls or approach3."
         raise UnsupportedError(msg)

@@ -30,6 +30,9 @@ REFUSED = 0.01
 SIMULATIONS = 2000
 """Simulated residual vectors that calibrate the test across budgets."""
 
+RANKED_RUNS = 2000
+"""Up to this many runs the ranks of simulated residuals are taken one by one."""
+
 GIVE = 1e-9
 """Statistics this close, relatively, are equal: simulated ties must not count as exceedances."""
 
@@ -147,7 +150,7 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     >>> found.p_budgets > 0.01, found.notes
     (True, ())
     """
-    fit = surface_fit(fit, " whose fit could be tested")
+    fit = surface_fit(fit, " whose fit could be tested").core
     first = first_of_copies(fit.runs)
     fit = fit if first.size == len(fit.runs) else replace(fit, runs=fit.runs.take(first))
     at = delta(fit).linear
@@ -160,8 +163,8 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     groups = replicate_groups(sizes, tokens)
     own = _compare(residual[used], groups[used], free)
     root = np.sqrt(weight)[None] * at.slope[0]
-    hat = root.T @ at.inverse[0] @ root
-    p_budgets = _across(residual[used], hat[np.ix_(used, used)], fit.runs.group[used], np.random.default_rng(seed))
+    within = Fitted(root[:, used], at.inverse[0])
+    p_budgets = _across(residual[used], within, fit.runs.group[used], np.random.default_rng(seed))
     together = UNTESTED
     if all(map(fit.runs.has, COMPLETE)):
         together = law_test(_residuals(fit, at), seed=seed, coupled=fit.surface.law.two_powers)
@@ -268,18 +271,62 @@ def _compare(residual: Array, groups: IntArray, free: int) -> _Replicates:
     return _Replicates(repeated, float(np.sqrt(pure)), model, float(f), (between, inside), p)
 
 
-def _across(residual: Array, hat: Array, group: IntArray, rng: np.random.Generator) -> float | None:
-    """Probability of residual means that differ this much across budgets, by simulation through the hat matrix."""
+class Fitted(NamedTuple):
+    """
+    The hat matrix slopeᵀ · inverse · slope, never formed: it has the square of the number of runs.
+
+    Attributes
+    ----------
+    slope : array, shape (q, n)
+        Weighted slopes of the runs.
+    inverse : array, shape (q, q)
+        Inverse of their Gram matrix.
+    """
+
+    slope: Array
+    inverse: Array
+
+    def of(self, rows: Array) -> Array:
+        """Return what a fit takes out of rows of noise, shape (R, n)."""
+        return np.asarray((rows @ self.slope.T) @ self.inverse @ self.slope)
+
+
+def _across(residual: Array, hat: Fitted, group: IntArray, rng: np.random.Generator) -> float | None:
+    """
+    Probability of residual ranks that differ this much across budgets (Kruskal and Wallis), given what the fit took.
+
+    Up to :data:`RANKED_RUNS` runs by simulation through the hat matrix. Beyond, sums of ranks per budget are normal: of
+    the variance of a rank a share 3/pi goes with the noise itself, from which the fit takes its columns, and the rest
+    goes with nothing (the correlation of a normal variate with its rank is √(3/pi)).
+    """
     labels, index = np.unique(group, return_inverse=True)
     sizes = np.bincount(index)
     if labels.size < 3 or (sizes < 3).sum() > labels.size / 2 or residual.size <= 8:
         return None
     if np.abs(residual).max() < 1e-12:
         return None
-    noise = rng.standard_normal((SIMULATIONS, residual.size))
-    rows = np.concatenate([residual[None], noise - noise @ hat])
-    ranks = rows.argsort(axis=1).argsort(axis=1) + 1.0
-    member = (index[:, None] == np.arange(labels.size)).astype(float)
-    n = residual.size
-    statistic = ((ranks @ member) ** 2 / sizes).sum(axis=1) * 12 / (n * (n + 1)) - 3 * (n + 1)
-    return float((1 + (statistic[1:] >= statistic[0] * (1 - GIVE)).sum()) / (1 + SIMULATIONS))
+    n, order = residual.size, np.argsort(index, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+
+    def statistic(rows: Array) -> Array:
+        ranks = rows.argsort(axis=1).argsort(axis=1) + 1.0
+        sums = np.add.reduceat(ranks[:, order], starts, axis=1)
+        return np.asarray((sums**2 / sizes).sum(axis=1) * 12 / (n * (n + 1)) - 3 * (n + 1))
+
+    seen = statistic(residual[None])[0] * (1 - GIVE)
+    if n <= RANKED_RUNS:
+        noise = rng.standard_normal((SIMULATIONS, n))
+        drawn = statistic(noise - hat.of(noise))
+    else:
+        # Covariance of the scaled sums: 1 less the mean, less U s² Uᵀ of the fit. Its root takes (1 - √(1 - s²)) off U.
+        taken = np.add.reduceat(hat.slope[:, order], starts, axis=1) / np.sqrt(sizes)
+        share = np.sqrt(sizes / n)
+        taken = taken - np.outer(taken @ share, share)
+        values, vectors = np.linalg.eigh(3 / np.pi * hat.inverse)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        axes, s, _ = np.linalg.svd(taken.T @ root, full_matrices=False)
+        normal = rng.standard_normal((SIMULATIONS, sizes.size))
+        normal -= np.outer(normal @ share, share)
+        normal -= ((normal @ axes) * (1 - np.sqrt(np.maximum(1 - s**2, 0.0)))) @ axes.T
+        drawn = (normal**2).sum(axis=1)
+    return float((1 + (drawn >= seen).sum()) / (1 + SIMULATIONS))

@@ -104,6 +104,7 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
     >>> judge(lawful.fit(ladder)).verdict.value
     'not identified'
     """
+    fit = fit.core
     top = reach_of(fit)
     far = Verdict.EXTRAPOLATED if any(c > FAR * top for c in budgets) else Verdict.SUPPORTED
     if fit.surface is None:

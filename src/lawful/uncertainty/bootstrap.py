@@ -236,7 +236,7 @@ class Draws(Shown):
 
     def _studentised(self, quantity: Quantity, level: float) -> Interval:
         """Bootstrap t: standard errors of the draws are those of their own linearisation."""
-        fit = self._surface_fit()
+        fit = self._surface_fit().core
         law, cost = fit.surface.law, fit.surface.cost
         problem = problem_of(fit)
 
@@ -343,6 +343,7 @@ def bootstrap(
     if multiplier not in MULTIPLIERS:
         msg = f"Unknown multiplier {multiplier!r}; choose one of {', '.join(MULTIPLIERS)}."
         raise UnsupportedError(msg)
+    fit = fit.core
     used, notes = choose_scheme(fit.runs, scheme, cluster)
     empty: dict[str, Array] = dict.fromkeys(FRONTIER_NAMES, np.empty(0))
     start = Draws(fit, used, seed, {}, empty, notes, cluster, multiplier)
@@ -386,13 +387,14 @@ def extend(draws: Draws, more: int) -> Draws:
     True
     """
     check_draws(more, least=1)
-    sampler = Resampler(draws.fit, draws.scheme, draws.seed, cluster=draws.cluster, multiplier=draws.multiplier)
+    fit = draws.fit.core
+    sampler = Resampler(fit, draws.scheme, draws.seed, cluster=draws.cluster, multiplier=draws.multiplier)
     first, stop = len(draws), len(draws) + more
     parts = [{"coefficients": draws.coefficients, "frontier": draws.frontier}] if first else []
     for block in range(first // BLOCK, -(-stop // BLOCK)):
         start = block * BLOCK
-        means = _prior_means(draws.fit, block, draws.seed)
-        rows = _refit(draws.fit, sampler.draw(start, start + BLOCK), means)
+        means = _prior_means(fit, block, draws.seed)
+        rows = _refit(fit, sampler.draw(start, start + BLOCK), means)
         wanted = slice(max(first - start, 0), stop - start)
         parts.append({kind: {name: v[wanted] for name, v in rows[kind].items()} for kind in rows})
     joined: dict[str, Any] = {
@@ -434,6 +436,8 @@ def left_out(fit: Fit | FrontierFit, codes: IntArray) -> Draws:
     >>> len(without), bool(np.allclose(without.params(1e21), found.allocate(1e21).params))
     (3, True)
     """
+    if fit.core is not fit:
+        return left_out(fit.core, codes[fit.runs.order])
     kept = np.arange(codes.max() + 1)[:, None] != codes[None, :]
     read = _refit(fit, Sample(kept * fit.runs.weight, None))
     return Draws(fit, "left out", 0, read["coefficients"], read["frontier"])

@@ -76,8 +76,13 @@ class Delta(Shown):
         return answer(self.fit, self.problem)
 
     @cached_property
+    def core(self) -> Delta:
+        """The same over the runs in the one order of all arithmetic, from which every number per fit comes."""
+        return self if self.fit.core is self.fit else Delta(self.fit.core, self.noise, self.notes)
+
+    @cached_property
     def linear(self) -> Linearised:
-        """Slopes and leverages at the answer."""
+        """Slopes and leverages at the answer, run by run as the fit has them."""
         return linearise(self.problem, self.z)
 
     @cached_property
@@ -86,6 +91,8 @@ class Delta(Shown):
 
     def spread(self, quantity: Quantity) -> Spread:
         """Standard error of the working value, its degrees of freedom and the variance ratio, one row."""
+        if self.core is not self:
+            return self.core.spread(quantity)
         law, cost = self.fit.surface.law, self.fit.surface.cost
         quantity.check(law)
         slope = np.nan_to_num(gradient(quantity, law, self.z, self.problem.centre, cost))
@@ -108,6 +115,8 @@ class Delta(Shown):
 
     def value(self, quantity: Quantity) -> float:
         """Estimate of a quantity."""
+        if self.core is not self:
+            return self.core.value(quantity)
         law, cost = self.fit.surface.law, self.fit.surface.cost
         found = working_values(quantity, law, self.z, self.problem.centre, cost)
         return float(reported(quantity, law, found)[0])
@@ -121,6 +130,8 @@ class Delta(Shown):
         NaN at both ends where the quantity has no finite value, and where the
         coefficient sits on a bound, at which a linearisation says nothing.
         """
+        if self.core is not self:
+            return self.core.interval(name, level, budget=budget, point=point)
         law = self.fit.surface.law
         quantity = Quantity(name, budget, point)
         if name in law.names and name not in law.identifiable:
@@ -151,6 +162,8 @@ class Delta(Shown):
         """
         from scipy.special import stdtrit
 
+        if self.core is not self:
+            return self.core.along(slope, middle, level)
         law = self.fit.surface.law
         total = np.zeros_like(self.z)
         for name, value in slope.items():

@@ -24,7 +24,7 @@ from lawful.uncertainty.linear import Linearised, Working, linearise, spread_by,
 from lawful.uncertainty.quantity import Quantity, gradient
 from lawful.uncertainty.shared import NEIGHBOURS, Shared, shared_error, usable
 from lawful.valley.exact import Ends, ExactProfile
-from lawful.valley.faces import Design
+from lawful.valley.faces import Design, Grouped
 
 AUTO = "auto"
 """Look for a shared error in every grouping that the runs have."""
@@ -111,22 +111,22 @@ class Grounds(Record):
         minimum, and to second order its curvature.
         """
         problem, at = self.problem, self.linear
-        metric = np.ones(problem.y.size) if problem.w is None else problem.w
+        weight = np.ones(problem.y.size) if problem.w is None else problem.w
         y = problem.y
         if problem.log or problem.delta is not None:
             value = problem.model(self.z)[0][0]
             fitted = np.exp(value) if problem.log else value
             y = fitted * (1.0 + at.pseudo[0]) if problem.log else fitted + at.pseudo[0]
-            metric = metric / fitted**2 if problem.log else metric
-        if self.shared is not None:
-            root = np.sqrt(metric)
-            metric = root[:, None] * self.shared.metric * root
+            weight = weight / fitted**2 if problem.log else weight
+        metric = weight if self.shared is None else _shared_metric(self.shared.metric, weight)
         x = problem.x
         if at.precision is not None:
             # A prior is one more run, independent of the others.
             weights = [float(at.precision[pull.at]) for pull in problem.prior]
             x, y, _ = with_far_row(problem.prior, x, y, None)
-            if metric.ndim == 1:
+            if isinstance(metric, Grouped):
+                metric = metric.beside(weights)
+            elif metric.ndim == 1:
                 metric = np.append(metric, weights)
             else:
                 metric = np.pad(metric, (0, len(weights)))
@@ -233,6 +233,8 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
     >>> grounds(lawful.fit(runs)).freedom
     22
     """
+    if fit.core is not fit:
+        return grounds(fit.core, cluster)
     if cluster not in (AUTO, INDEPENDENT) and cluster not in fit.runs.labels:
         known = ", ".join(fit.runs.labels) or "none"
         msg = f"There is no column {cluster!r} to cluster by; the runs have these labels: {known}."
@@ -292,6 +294,14 @@ def _unpinned(fit: Any, runs: Runs) -> Linearised | None:
     problem = prepare(runs, law, free.objective, {}, {})
     z = problem.to_z(np.array([[free.coefficients[name] for name in law.names]]))
     return linearise(problem, np.clip(z, problem.lower, problem.upper))
+
+
+def _shared_metric(shared: Grouped | Array, weight: Array) -> Grouped | Array:
+    """Return the metric of a shared error for runs with weights."""
+    if isinstance(shared, Grouped):
+        return shared.scaled(weight)
+    root = np.sqrt(weight)
+    return np.asarray(root[:, None] * shared * root)
 
 
 def _shared(at: Linearised, runs: Runs, cluster: str) -> Shared | None:

@@ -133,7 +133,7 @@ class Intervals(Shown):
 
     @cached_property
     def _linear(self) -> Delta:
-        return delta(self.fit, noise="equal" if is_closed(self.fit) else "trend")
+        return delta(self.fit.core, noise="equal" if is_closed(self.fit) else "trend")
 
     @cached_property
     def _noise(self) -> RunNoise:
@@ -244,7 +244,8 @@ class Intervals(Shown):
             if values.size < 2:
                 return NOWHERE
             # The runs' own residuals, each in units of the noise where it lies.
-            own = corrected_residuals(self._linear.linear, 0.5)[0] / noise.at(self.fit.runs.L - self.fit.residuals)
+            core = self.fit.core
+            own = corrected_residuals(self._linear.linear, 0.5)[0] / noise.at(core.runs.L - core.residuals)
             spread = own * float(noise.at(np.median(values)))
             noisy = (values[:, None] * np.exp(spread) if noise.log else values[:, None] + spread).ravel()
             tail = (1 - self.level) / 2
@@ -307,6 +308,7 @@ def intervals(
     check_level(level)
     if kind == "none":
         return None
+    fit = fit.core
     if kind in ("profile", "delta"):
         if fit.surface is not None and kind == "delta":
             return Intervals(fit, kind, level, notes=delta(fit).notes)

@@ -35,6 +35,9 @@ Over 30 conditions (six designs, five kinds of noise of single runs) both togeth
 2% of the sets, and refuse couplings of .58 to 1.3 on twelve runs always, where signs alone do in 60 to 87%.
 """
 
+AT_ONCE = 4_000_000
+"""Numbers of wild draws that are held at once."""
+
 FEWEST_FREE = 5
 """Degrees of freedom below which the residuals cannot judge a law."""
 
@@ -144,12 +147,18 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
         return UNTESTED
     leverage = (basis**2).sum(axis=1)
     noise = residual / np.sqrt(np.maximum(1.0 - leverage, 1e-3))
-    signs = np.random.default_rng(seed).integers(0, 2, (DRAWS, n)) * 2.0 - 1.0
-    rows = np.concatenate([residual[None], signs * noise])
-    rows[1:] -= (rows[1:] @ basis) @ basis.T
     bends = _bends(at, root, basis, coupled=coupled)
-    found = {name: _explained(rows, columns, free) for name, columns in bends.items()}
-    found |= _groups(at, rows)
+
+    def judged(rows: Array) -> dict[str, Array]:
+        return {name: _explained(rows, columns, free) for name, columns in bends.items()} | _groups(at, rows)
+
+    rng, parts = np.random.default_rng(seed), [judged(residual[None])]
+    # A few draws at a time: all of them at once take a gigabyte for every hundred thousand runs.
+    most = max(AT_ONCE // n, 1)
+    for start in range(0, DRAWS, most):
+        rows = (rng.integers(0, 2, (min(most, DRAWS - start), n)) * 2.0 - 1.0) * noise
+        parts.append(judged(rows - (rows @ basis) @ basis.T))
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     ranks = {name: _ranks(values) for name, values in found.items()}
     least = np.min(list(ranks.values()), axis=0)
     each = {name: float(rank[0]) for name, rank in ranks.items()}
@@ -234,32 +243,54 @@ def _groups(at: Residuals, rows: Array) -> dict[str, Array]:
     found: dict[str, Array] = {}
     square = (rows**2).sum(axis=1)
     for name, label in (("budget", at.budget), ("size", at.size)):
-        member = _members(label)
-        if FEWEST_GROUPS <= member.shape[1] < label.size - 1:
+        several = _several(label)
+        if FEWEST_GROUPS <= several.runs.size < label.size - 1:
             # Score of a component of the variance: the pairs of one group that agree in sign.
-            count = member.sum(axis=0)
-            sums = rows @ member
-            found[name] = (sums**2 / count).sum(axis=1) / square
+            found[name] = several.squares(rows) / square
     order = np.lexsort((at.x, at.budget))
     together = at.budget[order][1:] == at.budget[order][:-1]
-    if together.sum() >= 6 and _members(at.budget).shape[1] > 1:
+    if together.sum() >= 6 and _several(at.budget).runs.size > 1:
         path = rows[:, order]
         found["neighbours"] = (path[:, 1:] * path[:, :-1])[:, together].sum(axis=1) / square
-    member = _members(at.cell)
-    count = member.sum(axis=0)
-    inside, between = float((count - 1).sum()), len(np.unique(at.cell))
-    if inside >= 2 and between > 6 and member.shape[1] >= 2:
-        used = member.any(axis=1)
-        sums = rows @ member
-        within = (rows[:, used] ** 2).sum(axis=1) - (sums**2 / count).sum(axis=1)
+    cells = _several(at.cell)
+    inside, between = float((cells.runs - 1).sum()), len(np.unique(at.cell))
+    if inside >= 2 and between > 6 and cells.runs.size >= 2:
+        within = (rows[:, cells.order] ** 2).sum(axis=1) - cells.squares(rows)
         found["replicates"] = (square - within) / np.maximum(within, 1e-12 * square)
     return found
 
 
-def _members(label: IntArray) -> Array:
-    """Which runs belong to each group of two or more, shape (n, g)."""
-    labels, count = np.unique(label, return_counts=True)
-    return np.asarray(label[:, None] == labels[count > 1]).astype(float)
+class Several(NamedTuple):
+    """
+    Groups of two runs or more, as stretches of an order.
+
+    Attributes
+    ----------
+    order : int array, shape (m,)
+        Runs that have company, group by group.
+    starts, runs : int array, shape (g,)
+        Where each group starts in the order, and how many runs it has.
+    """
+
+    order: IntArray
+    starts: IntArray
+    runs: IntArray
+
+    def squares(self, rows: Array) -> Array:
+        """Return the sum over groups of (sum of its runs)²/count, shape (R,)."""
+        if not self.runs.size:
+            return np.zeros(len(rows))
+        sums = np.add.reduceat(rows[:, self.order], self.starts, axis=1)
+        return np.asarray((sums**2 / self.runs).sum(axis=1))
+
+
+def _several(label: IntArray) -> Several:
+    """Return the groups of two runs or more."""
+    _, index, count = np.unique(label, return_inverse=True, return_counts=True)
+    order = np.argsort(index, kind="stable")
+    order = order[count[index[order]] > 1]
+    count = count[count > 1]
+    return Several(order, np.concatenate([[0], np.cumsum(count)[:-1]])[: count.size], count)
 
 
 def _ranks(values: Array) -> Array:

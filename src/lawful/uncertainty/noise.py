@@ -107,7 +107,7 @@ def run_noise(source: Fit | Delta) -> RunNoise:
     >>> print(f"{float(found.at(3.0)) / 3.0:.3f}")
     0.003
     """
-    told = source if isinstance(source, Delta) else delta(source)
+    told = (source if isinstance(source, Delta) else delta(source)).core
     at, problem = told.linear, told.problem
     # Few runs tell one variance and no trend of it.
     model = level_work(at) if told.noise == "equal" else work(at)

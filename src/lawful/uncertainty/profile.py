@@ -191,7 +191,7 @@ def profile(
     >>> bool(ahead.interval[0] < truth.optimum(1e24).params < ahead.interval[1])
     True
     """
-    quantity = Quantity(name, budget)
+    quantity, fit = Quantity(name, budget), fit.core
     problem = _checked(fit, quantity, level, noise)
     rests = grounds(fit, cluster)
     if rests is None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array, IntArray
+from lawful.valley.faces import Grouped
 
 SHARES = np.concatenate([[0.0], np.linspace(0.02, 0.98, 49)])
 """Shares of the variance at which the likelihood is evaluated."""
@@ -35,6 +36,9 @@ MOST_GROUPS = 0.8
 DENSE = 400
 """Runs up to which correlation along a budget is considered: its likelihood needs dense matrices."""
 
+SPECTRAL = 1000
+"""Groups up to which the directions that the fit took are taken out of them; of more they are a part in hundreds."""
+
 NEIGHBOURS = "neighbours"
 """Name of the candidate in which the error of a run resembles that of the next size of its budget."""
 
@@ -53,15 +57,15 @@ class Shared(NamedTuple):
         How many groups there are, single runs included.
     gain : float
         Twice the gain in log restricted likelihood over independent errors.
-    metric : array, shape (n, n)
-        Inverse covariance of the runs, scaled so that independent runs would have the identity.
+    metric : Grouped or array, shape (n, n)
+        Inverse covariance of the runs, scaled so that independent runs would have the identity; of groups never formed.
     """
 
     name: str
     share: float
     groups: int
     gain: float
-    metric: Array
+    metric: Grouped | Array
 
     @property
     def freedom(self) -> float:
@@ -108,35 +112,37 @@ def shared_error(
     free = residual.size - basis.shape[1]
     if free < 3 or not np.any(rest):
         return None
-    best: tuple[float, str, float, Array, int] | None = None
+    best: tuple[float, str, float, Grouped | Array, int] | None = None
     for name, label in groupings.items():
         if not usable(label):
             continue
         share, gain = _share(basis, rest, free, label)
         if share > 0 and (best is None or gain > best[0]):
-            count = np.unique(label).size
-            best = gain, name, share, np.asarray(label[:, None] == label).astype(float), count
+            best = gain, name, share, Grouped.of(label, share), np.unique(label).size
     if along is not None and residual.size <= DENSE and usable(along[0]):
         rho, gain = _correlation(basis, residual, free, *along)
         if rho > 0 and gain > NEAR_EVIDENCE and (best is None or gain > best[0]):
-            best = gain, NEIGHBOURS, rho, _neighbours(rho, *along), np.unique(along[0]).size
+            near = np.asarray(np.linalg.inv(_neighbours(rho, *along)), dtype=np.float64)
+            best = gain, NEIGHBOURS, rho, near, np.unique(along[0]).size
     if best is None or best[0] <= evidence:
         return None
-    gain, name, share, same, count = best
-    n = residual.size
-    covariance = same if name == NEIGHBOURS else (1 - share) * np.eye(n) + share * same
-    return Shared(name, share, count, gain, np.asarray(np.linalg.inv(covariance), dtype=np.float64))
+    gain, name, share, metric, count = best
+    return Shared(name, share, count, gain, metric)
 
 
 def _share(basis: Array, rest: Array, free: int, label: IntArray) -> tuple[float, float]:
     """Share with the highest restricted likelihood of a grouping, and twice its gain over none."""
-    labels = np.unique(label)
-    member = (label[:, None] == labels).astype(float)
-    away = member - basis @ (basis.T @ member)
-    value, vectors = np.linalg.eigh(member.T @ away)
-    keep = value > 1e-9 * value.max()
-    value, vectors = value[keep], vectors[:, keep]
-    square = ((member.T @ rest) @ vectors) ** 2 / value
+    _, index, count = np.unique(label, return_inverse=True, return_counts=True)
+    order, starts = np.argsort(index, kind="stable"), np.concatenate([[0], np.cumsum(count)[:-1]])
+    sums, own = np.add.reduceat(basis[order], starts, axis=0), np.add.reduceat(rest[order], starts)
+    if count.size <= SPECTRAL:
+        # Memberᵀ (1 - basis basisᵀ) member, from sums over the members of each group.
+        value, vectors = np.linalg.eigh(np.diag(count.astype(float)) - sums @ sums.T)
+        keep = value > 1e-9 * value.max()
+        value, own = value[keep], own @ vectors[:, keep]
+    else:
+        value = count.astype(float)
+    square = own**2 / value
     single = max(float(rest @ rest) - float(square.sum()), 0.0)
     variance = (1 - SHARES)[:, None] + SHARES[:, None] * value
     others = free - value.size

@@ -11,12 +11,12 @@ every extreme is a closed form and none is searched for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from lawful.core.typing import AnyArray, Array, BoolArray
+from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 
 COLLINEAR = 1e-12
 """Columns whose squared sine is below this cannot be told apart."""
@@ -31,6 +31,65 @@ FARTHEST = 80.0
 """Logarithm of N* beyond which it is as good as 0 or infinite."""
 
 
+class Grouped(NamedTuple):
+    """
+    An inverse covariance of runs whose groups share an error, never formed: diagonal less a square per group.
+
+    Of ``(1 - g) 1 + g J`` in a group of m runs the inverse is ``(1 - g J / (1 - g + g m)) / (1 - g)``.
+
+    Attributes
+    ----------
+    diagonal : array, shape (n,)
+        What every run weighs by itself.
+    root : array, shape (n,)
+        Square root of the weight with which a run enters its group.
+    label : int array, shape (n,)
+        Group of each run, 0 to G - 1.
+    taken : array, shape (G,)
+        Factor of the square of the group.
+
+    Examples
+    --------
+    >>> metric = Grouped.of(np.array([0, 0, 1]), 0.5)
+    >>> dense = np.linalg.inv(np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    >>> bool(np.allclose(metric.weigh(np.eye(3)), dense))
+    True
+    """
+
+    diagonal: Array
+    root: Array
+    label: IntArray
+    taken: Array
+
+    @classmethod
+    def of(cls, label: IntArray, share: float) -> Grouped:
+        """Return the metric of groups whose runs share this part of their variance."""
+        _, index, count = np.unique(label, return_inverse=True, return_counts=True)
+        one = np.ones(index.size)
+        taken = np.asarray(share / (1 - share) / (1 - share + share * count), dtype=float)
+        return cls(one / (1 - share), one, index, taken)
+
+    def scaled(self, weight: Array) -> Grouped:
+        """Return the metric of runs with these weights, shape (n,), beside it."""
+        return self._replace(diagonal=self.diagonal * weight, root=self.root * np.sqrt(weight))
+
+    def beside(self, weights: Sequence[float]) -> Grouped:
+        """Return the metric with independent runs of these weights behind its own."""
+        more = np.zeros(len(weights))
+        return self._replace(
+            diagonal=np.append(self.diagonal, weights),
+            root=np.append(self.root, more),
+            label=np.append(self.label, more.astype(np.intp)),
+        )
+
+    def weigh(self, rows: Array) -> Array:
+        """Rows times the metric, shape (…, n)."""
+        order = np.argsort(self.label, kind="stable")
+        starts = np.searchsorted(self.label[order], np.arange(self.taken.size))
+        sums = np.add.reduceat((rows * self.root)[..., order], starts, axis=-1) * self.taken
+        return np.asarray(rows * self.diagonal - sums[..., self.label] * self.root)
+
+
 class Design(NamedTuple):
     """
     Runs in the units of the solver.
@@ -41,7 +100,7 @@ class Design(NamedTuple):
         Logs of N and D less their centres.
     y : array, shape (n,)
         Losses.
-    metric : array, shape (n,) or (n, n)
+    metric : Grouped or array, shape (n,) or (n, n)
         Weights, or the inverse covariance up to a factor.
     constant : (float, float)
         Bounds of E.
@@ -51,12 +110,14 @@ class Design(NamedTuple):
 
     x: Array
     y: Array
-    metric: Array
+    metric: Grouped | Array
     constant: tuple[float, float]
     held: tuple[float | None, float | None]
 
     def weigh(self, rows: Array) -> Array:
         """Rows times the metric."""
+        if isinstance(self.metric, Grouped):
+            return self.metric.weigh(rows)
         return np.asarray(rows * self.metric if self.metric.ndim == 1 else rows @ self.metric)
 
 

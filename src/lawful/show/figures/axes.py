@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any, Literal
@@ -168,8 +169,9 @@ def figure_of(ax: Axes) -> Figure:
 
 def save_figures(figure: Figure, folder: Path, name: str, kinds: str) -> None:
     """Write a figure under one name in several formats: ``png+svg``, or ``pdf+png+svg``."""
-    for suffix in kinds.split("+"):
-        save_figure(figure, folder / f"{name}.{suffix}")
+    with _laid_out(figure):
+        for suffix in kinds.split("+"):
+            _print_figure(figure, folder / f"{name}.{suffix}")
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
@@ -178,8 +180,49 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
     Text stays text in SVG and PDF, and no date is written into the file.
     """
-    target = Path(path)
+    with _laid_out(figure):
+        _print_figure(figure, Path(path))
+
+
+POINTS_PER_INCH = 72
+
+PRINT_DPI = 200
+"""Dots per inch of images, at which figures are laid out as well."""
+
+BACKENDS = {"png": "agg", "svg": "svg", "pdf": "pdf"}
+"""Formats that are printed directly, and the backend of each."""
+
+
+@contextmanager
+def _laid_out(figure: Figure) -> Iterator[None]:
+    """Lay a figure out once for all formats that it is printed in; it is itself again afterwards."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    engine, dpi, canvas = figure.get_layout_engine(), figure.dpi, figure.canvas
+    try:
+        with drawing():
+            figure.set_dpi(PRINT_DPI)
+            FigureCanvasAgg(figure)
+            if engine is not None:
+                engine.execute(figure)
+                figure.set_layout_engine("none")
+        yield
+    finally:
+        figure.set_layout_engine(engine)
+        figure.set_dpi(dpi)
+        figure.set_canvas(canvas)
+
+
+def _print_figure(figure: Figure, target: Path) -> None:
+    """Print a figure that is laid out: drawn once, where savefig draws everything twice."""
     kind = target.suffix.lstrip(".").lower()
     metadata: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with drawing(salt=f"lawful-{target.stem}"):
-        figure.savefig(target, format=kind, dpi=200, metadata=metadata.get(kind))
+        if kind not in BACKENDS:
+            figure.savefig(target, format=kind, dpi=PRINT_DPI)
+            return
+        name = BACKENDS[kind]
+        made = import_module(f"matplotlib.backends.backend_{name}").FigureCanvas(figure)
+        # Vector formats are drawn in points.
+        figure.set_dpi(PRINT_DPI if kind == "png" else POINTS_PER_INCH)
+        getattr(made, f"print_{kind}")(target, metadata=metadata.get(kind))

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -29,6 +30,10 @@ fcntl, msvcrt = _module("fcntl"), _module("msvcrt")
 
 FAR = 1 << 20
 """Where Windows locks its byte: past the text, so that another process can read who holds it."""
+
+
+NAMED_WITHIN = 0.5
+"""Seconds in which a holder has written who it is."""
 
 
 def lock_path(target: Path) -> Path:
@@ -95,7 +100,11 @@ def _taken(file: Path, target: Path) -> int | None:
         try:
             _lock(handle)
         except BlockingIOError:
-            said = _holder(handle)
+            # The holder takes the lock first and writes its name a moment later.
+            said, until = _holder(handle), time.monotonic() + NAMED_WITHIN
+            while not said and time.monotonic() < until:
+                time.sleep(0.005)
+                said = _holder(handle)
             os.close(handle)
             msg = f"Another lawful{said} is writing to {str(target)!r}; wait until it ends, or choose another place."
             raise OutputError(msg) from None

@@ -23,7 +23,7 @@ from lawful.data.columns import normalise
 from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation
 from lawful.decide.indifference import Indifference
-from lawful.show.figures.axes import drawing, figure_of, new_axes
+from lawful.show.figures.axes import POINTS_PER_INCH, drawing, figure_of, new_axes
 from lawful.show.figures.dial_figure import plot_dial
 from lawful.show.figures.figure_data import figure_tables, parabolas_of
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
@@ -250,7 +250,6 @@ def embedded_tables(tables: Mapping[str, Columns]) -> dict[str, Any]:
 
 FIGURE_SIZE = (4.8, 3.9)
 """Inches; one column of the page, and legible at the width of a phone."""
-POINTS_PER_INCH = 72
 WIDE_SIZE = (8.4, 4.4)
 """The first figure, over both columns."""
 
