@@ -11,8 +11,8 @@ from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.columns import normalise
 from lawful.data.values import distinct
 
-RUN_NAMES = ("run_id", "run_name", "run", "name", "display_name")
-"""Columns that name a training run, the first that a table has being the one."""
+RUN_NAMES = ("run_id", "run_name", "run", "name", "display_name", "file")
+"""Columns that name a training run, the first that a table has being the one; ``file`` where each has its own."""
 
 SETTING_NAMES = ("peak_lr", "learning_rate", "lr", "max_lr", "batch_size", "seed", "sweep", "experiment", "dataset")
 """Columns that tell runs of one size apart where none names the run."""

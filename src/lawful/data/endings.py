@@ -131,7 +131,7 @@ def row_of_run(table: Table, roles: Mapping[str, str], which: str) -> tuple[Tabl
         msg = f"`row_of_run` is {' or '.join(ROWS)}, not {which!r}."
         raise UnsupportedError(msg)
     known = dict(roles)
-    names = named_among([*RUN_NAMES, "id", "file"], [k for k in table.keys if k not in known.values()])
+    names = named_among([*RUN_NAMES, "id"], [k for k in table.keys if k not in known.values()])
     if not names:
         msg = f"`row_of_run` {which} needs a column that names the runs, such as run or name; the table has none."
         raise InputError(msg)

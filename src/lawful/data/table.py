@@ -615,8 +615,10 @@ def _third(given: Mapping[str, Array], roles: Mapping[str, str], row: IntArray, 
         )
         raise InputError(msg)
     if name in given:
-        with np.errstate(over="ignore"):
-            notes += _flops_mismatch(derived / given["budget"], roles["budget"])
+        with np.errstate(over="ignore", under="ignore"):
+            # Numbers taken as they are may lie farther apart than the square of a float holds.
+            ratio = np.clip(derived / given["budget"], 1e-100, 1e100)
+        notes += _flops_mismatch(ratio, roles["budget"])
         return known
     sources = " and ".join(repr(roles[q]) for q in ("params", "tokens", "budget") if q in roles)
     message = (

@@ -9,7 +9,7 @@ states it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, find_column, listed, normalise
 from lawful.data.doubts import realised_tokens, require_one_loss, words_of
+from lawful.data.profiles import profiled
 from lawful.data.selection import Table
 from lawful.data.units import decimal_mark, number_of, split_header, unit_of
 from lawful.data.values import MISSING_WORDS, distinct, offenders, parse_number, quantity_values
@@ -101,7 +102,9 @@ def translate(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str
     """
     table = replace(table, decimal=_decimal_of(table))
     table, notes = melted(table)
-    table, done, said = _recipes(table, mapping)
+    table, known, said = profiled(table, {quantity_of(q) for q in mapping})
+    notes += said
+    table, done, said = _recipes(table, {**mapping, **known}, known)
     notes += said
     table, said = _logarithms(table, done)
     notes += said
@@ -117,7 +120,10 @@ def quantity_of(word: str) -> str:
     return SYMBOLS.get(word.strip().upper(), word.strip().lower())
 
 
-def _recipes(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str, str], list[Note]]:
+def _recipes(
+    table: Table, mapping: Mapping[str, str], said: Container[str] = ()
+) -> tuple[Table, dict[str, str], list[Note]]:
+    """Work out formulas of columns; those that a note speaks of already get none."""
     done: dict[str, str] = {}
     notes = []
     for given, text in mapping.items():
@@ -130,7 +136,8 @@ def _recipes(table: Table, mapping: Mapping[str, str]) -> tuple[Table, dict[str,
         parts = [find_column(w, table.keys, _loose(w, table), asked="columns") for w in sorted(formula.names)]
         table, key = _with_column(table, quantity, values, to_text(formula), parts)
         done[given] = key
-        notes.append(Note("recipe", f"{quantity} = {to_text(formula)}, as asked."))
+        if given not in said:
+            notes.append(Note("recipe", f"{quantity} = {to_text(formula)}, as asked."))
     return table, done, notes
 
 
@@ -440,7 +447,10 @@ def _measured(titles: Mapping[str, str], names: Sequence[str]) -> list[str]:
     exact = [k for k, t in titles.items() if t in names]
     ends = {"ppl", "perplexity"} if names is PERPLEXITIES else {"bpb", "bpc", "bits_per_byte"}
     paths = [k for k, t in titles.items() if words_of(t) & ends or any(t.endswith(e) for e in ends)]
-    return exact or [k for k in paths if not words_of(titles[k]) & {"train", "training", "log", "min", "std"}]
+    other = {"train", "training", "log", "min", "std"}
+    # The log of a perplexity of words or bytes is nats per word or byte.
+    other |= {"word", "byte"} if names is PERPLEXITIES else set()
+    return exact or [k for k in paths if not words_of(titles[k]) & other]
 
 
 _LOSS_UNITS = {

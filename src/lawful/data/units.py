@@ -333,8 +333,9 @@ def _recipe(quantity: str, key: str, scale: float) -> str:
 def _require_ratio(values: Mapping[str, Array], given: Mapping[str, str]) -> None:
     """Refuse a compute column that differs from 6ND by what is near a unit."""
     cost = Cost()
-    with np.errstate(over="ignore"):
-        ratio = float(np.median(cost.flops(values["params"], values["tokens"]) / values["budget"]))
+    with np.errstate(over="ignore", under="ignore"):
+        products = np.clip(cost.flops(values["params"], values["tokens"]) / values["budget"], 1e-100, 1e100)
+    ratio = float(np.median(products))
     if 1 / FARTHEST <= ratio <= FARTHEST:
         return
     near = min(RATIO_UNITS, key=lambda unit: abs(np.log(ratio / unit)))

@@ -15,6 +15,7 @@ from typing import Any
 from lawful.data.columns import ACCEPTED, ALSO, normalise, unique_names
 from lawful.data.units import split_header
 from lawful.errors import InputError
+from lawful.sources.harness import evaluations
 
 Columns = dict[str, Any]
 
@@ -83,16 +84,17 @@ def json_records(document: Any) -> list[Mapping[str, Any]] | None:
         return None
     if isinstance(document.get("log_history"), list):
         document = end_of_training(document)
+    evaluated = evaluations(document)
+    if evaluated is not None:
+        return [evaluated]
     for key, value in document.items():
         if normalise(str(key)) in RECORDS and isinstance(value, list):
             return json_records(value)
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(lists) == len(document) > 0 and len({len(v) for v in lists}) == 1:
         return [dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True)]
-    if document and all(normalise(str(key)) in NESTED for key in document):
-        return [document]
     maps = [v for v in document.values() if isinstance(v, Mapping)]
-    if len(maps) == len(document) > 0:
+    if len(maps) == len(document) > 0 and not all(normalise(str(key)) in NESTED for key in document):
         keys = list(dict.fromkeys(chain.from_iterable(maps)))
         if all(set(v) == set(maps[0]) for v in maps) and _indexed(maps[0]):
             return [{c: document[c][i] for c in document} for i in keys]  # what pandas writes by default

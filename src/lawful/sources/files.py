@@ -28,6 +28,7 @@ from lawful.sources.containers import (
     the_runs,
     workbook,
 )
+from lawful.sources.logs import log_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +112,8 @@ def _load(path: Path, data: bytes) -> tuple[list[str], Columns]:
     suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
     suffix = suffix.lower()
     text = _text(path, data, suffix)
+    if suffix not in {".csv", ".tsv", ".json", *JSONL_SUFFIXES} and (record := log_record(path, text)):
+        return columns_of_records([record])
     if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.lstrip().startswith(("{", "["))):
         return _json(path, text)
     if suffix not in {".csv", ".tsv"} and (tables := markdown_tables(text)):

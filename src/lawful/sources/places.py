@@ -16,6 +16,7 @@ from lawful.data.columns import ACCEPTED, ALSO, listed, normalise, unique_names
 from lawful.data.values import column_values
 from lawful.errors import InputError
 from lawful.sources.files import LARGEST, Columns, load_bytes, load_file
+from lawful.sources.harness import with_evaluations
 
 STDIN = "-"
 QUERY = "?sql="
@@ -77,8 +78,8 @@ def gather(places: Sequence[str | os.PathLike[str]]) -> tuple[list[str], Columns
         raise InputError(msg)
     named = list(dict.fromkeys(named))  # patterns may overlap
     if len(named) == 1:
-        return *_loaded(named[0]), named[0]
-    return *joined({place: _loaded(place) for place in named}), _said(named)
+        return *next(iter(with_evaluations({named[0]: _loaded(named[0])}).values())), named[0]
+    return *joined(with_evaluations({place: _loaded(place) for place in named})), _said(named)
 
 
 def _said(named: Sequence[str]) -> str:
