@@ -23,7 +23,7 @@ from lawful.data.cells import cells_of, first_of_copies, tuned_columns
 from lawful.data.columns import listed
 from lawful.data.runs import COMPLETE, Runs
 from lawful.data.seen import Seen, named_roles, seen_columns
-from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, select_rows
+from lawful.data.selection import VALUES_OFFERED, Selection, Table, open_table, rows_named, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs
 from lawful.data.translate import loss_unit
 from lawful.data.values import distinct, value_text
@@ -223,7 +223,7 @@ def look(
     as_is: bool = False,
     best_of_cell: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     row_of_run: str | None = None,
 ) -> Look:
@@ -267,7 +267,7 @@ def look(
     data, header, source = load_columns(table)
     given, raw = _argument(table), open_table(data, source, header)
     opening, roles = raw, named_roles(raw)
-    handling = Handling(as_is, best_of_cell, where, tuple(drop), group_by=group_by, row_of_run=row_of_run)
+    handling = Handling(as_is, best_of_cell, where, rows_named(drop), group_by=group_by, row_of_run=row_of_run)
 
     def reading(handling: Handling) -> tuple[Table, Runs]:
         nonlocal opening, roles
@@ -443,6 +443,10 @@ def _counted(runs: Runs) -> str:
     return f"N counted as {ways}, C in {len(flops)} way{'s' * (len(flops) != 1)}"
 
 
+OF_RUNS = ("weights", "best_of_cell", "group_by", "row_of_run")
+"""Options of reading that checkpoints do not have: rows that cannot be used are always set aside there."""
+
+
 def _with_next(found: Look, given: str, asked: Mapping[str, Any]) -> Look:
     """The command to run next: what the table needs first, or else the fit."""
     options = _flags(asked)
@@ -454,7 +458,7 @@ def _with_next(found: Look, given: str, asked: Mapping[str, Any]) -> Look:
     top = found.budgets[-1].budget * BEYOND
     target = f"--budget {format_scientific(float(f'{top:.1g}'))} --out result"
     if "unannealed" in codes and works["isoflops"]:
-        of_rows = {name: value for name, value in asked.items() if name not in ("weights", "best_of_cell", "group_by")}
+        of_rows = {name: value for name, value in asked.items() if name not in OF_RUNS}
         command = f"isoflops {given}{_flags(of_rows)} --out points.csv"
     elif found.tuned:
         command = f"look {given}{options} --best-of-cell"
@@ -504,7 +508,7 @@ def _flags(options: Mapping[str, Any]) -> str:
                 several = [wanted] if isinstance(wanted, (str, int, float)) else list(wanted)
                 words += [f"{flag} {shlex.quote(f'{column}={value_text(one)}')}" for one in several]
         elif name == "drop" and len(value):
-            words.append(f"{flag} {','.join(map(str, value))}")
+            words.append(f"{flag} {','.join(map(str, rows_named(value)))}")
         elif value and isinstance(value, str):
             words.append(f"{flag} {shlex.quote(value)}")
     return "".join(f" {word}" for word in words)

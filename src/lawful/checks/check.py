@@ -23,7 +23,7 @@ from lawful.data.cells import best_of_cells, cells_of
 from lawful.data.columns import SEED_NAMES, find_column, listed, normalise
 from lawful.data.endings import finished
 from lawful.data.runs import Runs
-from lawful.data.selection import VALUES_OFFERED, Selection, Table, select_rows
+from lawful.data.selection import VALUES_OFFERED, Selection, Table, rows_named, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs, third_quantity
 from lawful.data.values import distinct, parse_number, plausible, quantity_values, value_text
 from lawful.errors import IdentificationError, InputError, UnsupportedError
@@ -225,7 +225,7 @@ def check(
     as_is: bool = False,
     best_of_cell: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     row_of_run: str | None = None,
 ) -> Checked:
@@ -295,7 +295,7 @@ def check(
             select,
             columns,
             weights,
-            Handling(as_is, where=where, drop=tuple(drop), group_by=group_by, row_of_run=row_of_run),
+            Handling(as_is, where=where, drop=rows_named(drop), group_by=group_by, row_of_run=row_of_run),
         )
     key, codes, names = _experiments(given, by)
     experiments = {}
@@ -439,7 +439,7 @@ def _from_table(
     data, header, source = load_columns(table)
     whole, roles, said = opened(data, source, header, columns)
     rows, more = narrowed(select_rows(whole, roles, select or {}), roles, handling)
-    rows, ended = finished(rows)
+    rows, ended = finished(rows, as_is=handling.as_is)
     rows, roles, notes = budgets_from_names(rows, roles)
     notes = [*said, *more, *ended, *notes]
     labels = {key: column for key, column in rows.columns.items() if key not in {*roles.values(), weights}}

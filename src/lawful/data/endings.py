@@ -50,9 +50,20 @@ ROWS = ("last", "best")
 """Which row of a run with several can be kept."""
 
 
-def finished(table: Table) -> tuple[Table, list[Note]]:
+def finished(table: Table, *, as_is: bool = False) -> tuple[Table, list[Note]]:
     """
     Set aside the runs whose state says that they did not finish, and lines that sum up the others.
+
+    Parameters
+    ----------
+    table : Table
+    as_is : bool
+        Keep rows of which none finished.
+
+    Raises
+    ------
+    InputError
+        If no run finished.
 
     Examples
     --------
@@ -67,11 +78,47 @@ def finished(table: Table) -> tuple[Table, list[Note]]:
     titles = dict(zip(table.keys, table.header, strict=True))
     for key, title in titles.items():
         bad = _ended_early(normalise(re.split(r"[./]", title)[-1].rstrip("?")), table.columns[key])
-        if bad is None or not bad.any() or bad.all():
+        if bad is None or not bad.any():
             continue
         words = " or ".join(repr(value) for value in distinct(table.columns[key][bad])[0])
+        if bad.all():
+            if not as_is and key not in table.selection:
+                raise InputError(_none_finished(key, words, bad.size))
+            continue
         notes.append(_set_aside(table, bad, f"column {key!r} says {words}"))
         table = table.take(~bad, {})
+    return table, notes
+
+
+def _none_finished(key: str, words: str, count: int) -> str:
+    all_of = "the only run" if count == 1 else f"all {count:,} runs"
+    return (
+        f"Column {key!r} says {words} of {all_of}, so none has the loss of a finished run; give finished ones, or read "
+        f"them as they are with `as_is`."
+    )
+
+
+def usable(table: Table, roles: Mapping[str, str]) -> tuple[Table, list[Note]]:
+    """
+    Set aside the rows in which a quantity is missing, no number, not finite or not positive.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> table = open_table({"N": [1e8, 2e8, 4e8], "loss": ["3.1", "diverged", "-"]}, "here", None)
+    >>> found, notes = usable(table, {"params": "N", "loss": "loss"})
+    >>> found.row.tolist(), notes[0].message
+    ([1], "2 of 3 runs were set aside, as asked: column 'loss' has no positive number (rows 2, 3).")
+    """
+    notes = []
+    for key in roles.values():
+        values = number_or_nan(table.columns[key])
+        bad = ~(np.isfinite(values) & (values > 0))
+        # Where no cell is a number the column is a wrong one, and is refused as such.
+        if bad.any() and not bad.all():
+            note = _set_aside(table, bad, f"column {key!r} has no positive number")
+            notes.append(Note(note.code, note.message.replace(" set aside:", " set aside, as asked:", 1)))
+            table = table.take(~bad, {})
     return table, notes
 
 

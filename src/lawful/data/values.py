@@ -272,7 +272,7 @@ def require_positive(columns: Mapping[str, Array], row: IntArray) -> None:
     Traceback (most recent call last):
         ...
     lawful.errors.InputError: 1 of 2 runs has NaN, infinity, zero or a negative number where one above zero is needed: \
-column 'loss', row 2 (nan); repair or remove such rows, or set them aside with `check`.
+column 'loss', row 2 (nan); repair or remove such rows, or set them aside with `check`, or with `drop` nan.
     """
     wrong = {name: np.flatnonzero(~(np.isfinite(values) & (values > 0))) for name, values in columns.items()}
     count = np.unique(np.concatenate(list(wrong.values()))).size
@@ -281,7 +281,8 @@ column 'loss', row 2 (nan); repair or remove such rows, or set them aside with `
     where = [f"column {name!r}, {offenders(row[i], columns[name][i].tolist())}" for name, i in wrong.items() if i.size]
     msg = (
         f"{count} of {row.size} runs {'has' if count == 1 else 'have'} NaN, infinity, zero or a negative number where "
-        f"one above zero is needed: {'; '.join(where)}; repair or remove such rows, or set them aside with `check`."
+        f"one above zero is needed: {'; '.join(where)}; repair or remove such rows, or set them aside with "
+        f"`check`, or with `drop` nan."
     )
     raise InputError(msg)
 

@@ -23,7 +23,7 @@ from lawful.data.checkpoints import (
 )
 from lawful.data.columns import find_column, listed
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets
-from lawful.data.selection import Selection, Table, select_rows
+from lawful.data.selection import Selection, Table, rows_named, select_rows
 from lawful.data.table import Handling, narrowed, opened, third_quantity
 from lawful.data.units import require_loss, require_units
 from lawful.data.values import quantity_values
@@ -79,7 +79,7 @@ def isoflop_points(
     select: Selection | None = None,
     as_is: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     run: Sequence[str] | None = None,
     budgets: int | Sequence[float] = CANDIDATES,
     tolerance: float = BUDGET_TOLERANCE,
@@ -145,7 +145,7 @@ def isoflop_points(
     ['1e+08 2e+09 2.155', '2e+08 1e+09 2.155', '4e+08 5e+08 2.175']
     """
     _check_options(tolerance, min_sizes)
-    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=tuple(drop)))
+    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=rows_named(drop)))
     clean, given, notes = _usable(rows, roles)
     if not as_is:
         require_units(given, roles, derived=next((name for name in given if name not in (*roles, "loss")), None))

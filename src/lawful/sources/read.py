@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lawful.data.columns import ACCEPTED
 from lawful.data.runs import Runs
-from lawful.data.selection import Selection
+from lawful.data.selection import Selection, rows_named
 from lawful.data.table import Handling, columns_of, groups_from_columns, runs_from_columns
 from lawful.errors import UnsupportedError
 from lawful.sources.places import gather
@@ -27,7 +27,7 @@ def read_runs(
     as_is: bool = False,
     best_of_cell: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
@@ -61,8 +61,9 @@ def read_runs(
         Keep the run of least loss of every N and D, as a sweep of hyper-parameters wants.
     where : str, optional
         Keep the runs that meet a condition on columns: ``loss < 4 and lr == 3e-4``.
-    drop : sequence of int
-        Rows to leave out, counted from 1 as messages count them.
+    drop : sequence of int or str
+        Rows to leave out, counted from 1 as messages count them, also as text (``"3,17-19"``); ``"nan"`` leaves out
+        those in which a quantity is missing, no number or not positive, which are refused otherwise.
     needs : sequence of str, optional
         Columns that will be read: N, D, C, U or others of the table, such as ``law.columns``. Two of
         params, tokens and budget if not given.
@@ -125,7 +126,7 @@ row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows.
             as_is,
             best_of_cell,
             where,
-            tuple(drop),
+            rows_named(drop),
             None if needs is None else tuple(needs),
             group_by=group_by,
             row_of_run=row_of_run,
@@ -143,7 +144,7 @@ def read_groups(
     as_is: bool = False,
     best_of_cell: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
@@ -188,7 +189,7 @@ def read_groups(
             as_is,
             best_of_cell,
             where,
-            tuple(drop),
+            rows_named(drop),
             None if needs is None else tuple(needs),
             group_by=group_by,
             row_of_run=row_of_run,
