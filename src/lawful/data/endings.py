@@ -30,7 +30,19 @@ STATES = (
 
 UNFINISHED = (
     *("crash", "fail", "running", "kill", "preempt", "pending", "error", "cancel", "timeout", "timed_out", "oom"),
-    *("diverge", "nan", "abort", "queued", "stopped", "interrupt", "incomplete", "unfinished", "terminated", "broken"),
+    *(
+        "diverge",
+        "nan",
+        "abort",
+        "queued",
+        "scheduled",
+        "stopped",
+        "interrupt",
+        "incomplete",
+        "unfinished",
+        "terminated",
+        "broken",
+    ),
 )
 """How their words begin for a run whose loss is not the loss of a finished run."""
 
