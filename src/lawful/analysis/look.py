@@ -43,6 +43,9 @@ MOST_BUDGETS = 12
 TRIED_ON = 1_000
 """Runs that the verbs are tried on, at most; of more, as many at even distances."""
 
+JUDGED_EVERY = 5
+"""Of a table so long every so many of these are enough to judge a fit by, which takes most of the time."""
+
 BEYOND = 10.0
 """The budget of the next command is this many times the largest of the runs."""
 
@@ -346,7 +349,8 @@ def supported(runs: Runs) -> tuple[Support, ...]:
     some = runs
     if len(runs) > TRIED_ON:
         some = runs.take(np.unique(np.linspace(0, len(runs) - 1, TRIED_ON).astype(np.intp)))
-    judged = cache(lambda: judge(fit(some)))
+    few = some if some is runs else some.take(np.arange(0, len(some), JUDGED_EVERY))
+    judged = cache(lambda: judge(fit(few)))
     tries: tuple[tuple[str, Callable[[], str]], ...] = (
         ("check", lambda: _checked(some)),
         ("fit", lambda: _fitted(judged())),

@@ -30,19 +30,8 @@ STATES = (
 
 UNFINISHED = (
     *("crash", "fail", "running", "kill", "preempt", "pending", "error", "cancel", "timeout", "timed_out", "oom"),
-    *(
-        "diverge",
-        "nan",
-        "abort",
-        "queued",
-        "scheduled",
-        "stopped",
-        "interrupt",
-        "incomplete",
-        "unfinished",
-        "terminated",
-        "broken",
-    ),
+    *("diverge", "nan", "abort", "queued", "schedul", "stopped", "interrupt", "incomplete", "unfinished", "terminated"),
+    "broken",
 )
 """How their words begin for a run whose loss is not the loss of a finished run."""
 
@@ -54,7 +43,23 @@ EXIT_CODES = ("exit_code", "exitcode", "exit_status", "return_code", "returncode
 TRUE, FALSE = frozenset({"true", "yes", "y", "1", "1.0", "t"}), frozenset({"false", "no", "n", "0", "0.0", "f"})
 
 SUMMARIES = frozenset(
-    {"mean", "average", "avg", "median", "total", "sum", "std", "stdev", "min", "max", "minimum", "maximum", "overall"}
+    {
+        "subtotal",
+        "totals",
+        "mean",
+        "average",
+        "avg",
+        "median",
+        "total",
+        "sum",
+        "std",
+        "stdev",
+        "min",
+        "max",
+        "minimum",
+        "maximum",
+        "overall",
+    }
 )
 """Names of lines that sum up the others."""
 
@@ -149,7 +154,7 @@ def _ended_early(name: str, column: AnyArray) -> BoolArray | None:
     if name in STATES and column.dtype.kind == "O":
         return _among(column, lambda word: word.startswith(UNFINISHED))
     if name in RUN_NAMES and column.dtype.kind == "O":
-        return _among(column, lambda word: word in SUMMARIES)
+        return _among(column, _sums_up)
     if name in EXIT_CODES and column.dtype.kind in "iuf":
         return np.asarray(np.nan_to_num(column.astype(float)) != 0)
     if name not in GOOD_FLAGS and name not in BAD_FLAGS:
@@ -159,6 +164,11 @@ def _ended_early(name: str, column: AnyArray) -> BoolArray | None:
         return None  # a share or a date, not a yes or no
     bad = FALSE if name in GOOD_FLAGS else TRUE
     return np.array([word in bad for word in known], dtype=np.bool_)[distinct(column)[1]]
+
+
+def _sums_up(name: str) -> bool:
+    words = set(name.replace("(", "").replace(")", "").split("_")) - {"", "of", "the", "all", "runs", "grand", "sub"}
+    return bool(words) and words <= SUMMARIES
 
 
 def _among(column: AnyArray, holds: Callable[[str], bool]) -> BoolArray:

@@ -22,12 +22,14 @@ from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.cells import best_of_cells, cells_of, kept_note, spread_of_cells, sweep_note, tuned_columns
 from lawful.data.checkpoints import checkpoint_notes, row_codes
 from lawful.data.columns import (
+    ACCEPTED,
     ALSO,
     BATCHES,
     EXPERIMENT_NAMES,
     LOOSE_NAMES,
     MOST_SEQUENCES,
     TRAINING_LOSSES,
+    by_words,
     find_column,
     listed,
     missing_sentence,
@@ -246,7 +248,9 @@ def _choices(table: Table, roles: Mapping[str, str], mapping: Mapping[str, str])
     for quantity, key in roles.items():
         if key in mapping.values():
             continue
-        if normalise(titles[key]) in ALSO[quantity]:
+        plain = {normalise(name) for name in ACCEPTED[quantity]}
+        spoken = by_words(titles[key]) == quantity and key not in table.made and normalise(titles[key]) not in plain
+        if normalise(titles[key]) in ALSO[quantity] or spoken:
             notes.append(Note("column_choice", f"Column {titles[key]!r} was taken for {quantity}."))
         others = [t for k, t in titles.items() if k != key and normalise(t) in TRAINING_LOSSES]
         if quantity == "loss" and others:

@@ -106,7 +106,7 @@ def read_runs(
     Traceback (most recent call last):
         ...
     lawful.errors.InputError: Column 'val_loss' must hold numbers, but 1 of 3 rows hold text: \
-row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows.
+row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows (`drop` nan leaves them out).
     """
     if isinstance(table, Runs):
         if select or columns or weights or where or drop or best_of_cell or group_by or row_of_run:
