@@ -12,6 +12,8 @@ import csv
 import io
 import json
 import os
+import sys
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -28,6 +30,11 @@ from lawful.cli import main
 from lawful.estimate.fit import fit
 from lawful.show.look import look_document
 from lawful.sources.wandb import budget_in_name
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 USUAL = 500
 EXAMPLES = int(os.environ.get("LAWFUL_FUZZ_EXAMPLES", USUAL))
@@ -241,6 +248,40 @@ def test_a_table_is_looked_at(table: tuple, form: Callable) -> None:
         assert_sentence(found.refused)
     for verb in found.verbs:
         assert verb.supported or verb.why[-1] in ".)", verb
+
+
+SLOWEST_S, LARGEST_BYTES = 10.0, 2**30
+"""CPU seconds that a verb may take on any table, and memory that it may add."""
+
+
+@share(0.1)
+@given(
+    table=tables(),
+    form=st.sampled_from([as_frame, as_mapping]),
+    method=st.sampled_from(["auto", *METHODS, "approach3"]),
+    options=st.sampled_from([{}, {"as_is": True}, {"drop": "nan"}, {"row_of_run": "last"}, {"where": "loss < 4"}]),
+)
+def test_a_table_goes_through_every_verb_in_bounds(table, form, method, options) -> None:
+    given_table = form(*table)
+    verbs = {
+        "read": lambda: lawful.read_runs(given_table, **options),
+        "look": lambda: lawful.look(given_table, **options),
+        "check": lambda: lawful.check(given_table, **options),
+        "fit": lambda: fit(lawful.read_runs(given_table, **options), method=method),
+    }
+    for verb, action in verbs.items():
+        before, start = peak_bytes(), time.process_time()
+        outcome(action)
+        assert time.process_time() - start < SLOWEST_S, verb
+        assert peak_bytes() - before < LARGEST_BYTES, verb
+
+
+def peak_bytes() -> float:
+    """Most memory that this process has held; 0 where the system does not tell."""
+    if resource is None:
+        return 0.0
+    unit = 1.0 if sys.platform == "darwin" else 1024.0
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 WORDS = (

@@ -132,6 +132,14 @@ def _(name):
     return lawful.read_runs({name: table["N"], "tokens": table["D"], "loss": table["loss"]}).notes
 
 
+@case("profile", "eval/paloma/macro_loss", "eval/loss")
+def _(loss):
+    table = sweep()
+    return lawful.read_runs(
+        {"parameter_count": table["N"], "throughput/total_tokens": table["D"], loss: table["loss"]}
+    ).notes
+
+
 @case("unit_read", ("Parameters (B)", 1e9), ("Parameters", 1.0))
 def _(column):
     table = sweep()

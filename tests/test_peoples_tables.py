@@ -193,7 +193,7 @@ UNSTATED = {
         "N": s["N"],
         "D": s["D"],
         "train_loss": s["L"] - 0.1,
-        "final_eval_loss": s["L"],
+        "final_c4_eval_loss": s["L"],
     },
     "a name nearly right": lambda s: {"parms": s["N"], "tokens": s["D"], "loss": s["L"]},
 }

@@ -397,3 +397,68 @@ def test_the_last_and_the_best_row_of_a_run():
     np.testing.assert_allclose(lawful.read_runs(history, row_of_run="best").L, LOSS - 0.2)
     with pytest.raises(lawful.LawfulError, match="last or best"):
         lawful.read_runs(history, row_of_run="first")
+
+
+def broken() -> dict[str, Any]:
+    """Four rows that no fit can use, for four reasons."""
+    loss = [f"{x:.6f}" for x in LOSS]
+    loss[3], loss[11], loss[17] = "NaN", "diverged", ""
+    return {"N": N, "D": np.where(np.arange(N.size) == 25, 0.0, D), "loss": loss}
+
+
+KEPT = np.setdiff1d(np.arange(N.size), (3, 11, 17, 25))
+
+
+@pytest.mark.parametrize("drop", ["nan", ["nan"], ["NaN"]])
+def test_rows_without_a_number_are_set_aside_on_request(drop, tmp_path):
+    path = saved(broken(), tmp_path)
+    with pytest.raises(InputError, match=r"[13] of 32"):
+        lawful.read_runs(path)
+    runs = lawful.read_runs(path, drop=drop)
+    assert same(runs, KEPT)
+    said = [note.message for note in runs.notes if note.code == "set_aside"]
+    assert [("'loss'" in text and "rows 4, 12, 18" in text) or ("'D'" in text and "row 26" in text) for text in said]
+    assert len(said) == 2
+    assert len(lawful.read_runs(path, drop=["nan", 1])) == KEPT.size - 1
+
+
+def test_every_verb_that_reads_runs_sets_them_aside(tmp_path):
+    from lawful.cli import main
+
+    path = str(saved(broken(), tmp_path))
+    good = str(saved({"N": N, "D": D, "loss": LOSS, "usd": ONE}, tmp_path / "..").rename(tmp_path / "good.csv"))
+    asked = ["--drop", "nan", "--where", "N < 1e12"]
+    for verb in (["fit", path, "--draws", "0"], ["check", path], ["look", path], ["isoflops", path], ["bias", path]):
+        assert main([*verb, *asked]) == 0, verb
+    pool = ["--pool", good, "--cost", "usd", "--target", "params=1e10,tokens=2e11"]
+    assert main(["next", path, *pool, *asked]) == 0
+    assert main(["fit", path, "--draws", "0", *asked, "--out", str(tmp_path / "out")]) == 0
+    predicted = ["predict", str(tmp_path / "out" / "fit.json"), "--points", good, "--json"]
+    assert main([*predicted, "--where", "N < 0"]) != 0
+
+
+def test_a_range_of_rows_as_text():
+    runs = lawful.read_runs({"N": N, "D": D, "loss": LOSS}, drop="2,4-6")
+    assert runs.row.tolist()[:3] == [1, 3, 7]
+    for wrong in ("x", "1-", "3-99999999999", "-4"):
+        with pytest.raises(lawful.LawfulError, match="drop"):
+            lawful.read_runs({"N": N, "D": D, "loss": LOSS}, drop=wrong)
+
+
+@pytest.mark.parametrize(("column", "value"), [("State", "running"), ("status", "FAILED"), ("finished", False)])
+def test_a_table_of_which_no_run_finished_is_one_sentence(column, value):
+    table = {"N": N, "D": D, "loss": LOSS, column: [value] * N.size}
+    with pytest.raises(InputError, match=rf"^Column '{column}' says '?{value}'? of all 32 runs, so none .* `as_is`\.$"):
+        lawful.read_runs(table)
+    assert same(lawful.read_runs(table, as_is=True))
+    assert "none has the loss of a finished run" in lawful.look(table).refused
+    with pytest.raises(InputError, match="none has the loss"):
+        lawful.check(table)
+
+
+def test_a_group_of_which_no_run_finished_is_left_out():
+    half = np.repeat(["web", "books"], 16)
+    table = {"N": N, "D": D, "loss": LOSS, "data": half, "state": np.where(half == "web", "finished", "crashed")}
+    from lawful.sources.read import read_groups
+
+    assert list(read_groups(table, by="data")) == ["web"]

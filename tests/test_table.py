@@ -464,7 +464,8 @@ def test_a_number_that_cannot_be_is_refused_with_its_row(quantity: str, bad: flo
     values[1] = values[4] = bad
     message = (
         f"2 of 6 runs have NaN, infinity, zero or a negative number .*: column '{quantity}', "
-        rf"row 2 \({shown}\), row 5 \({shown}\); repair or remove such rows, or set them aside with `check`."
+        rf"row 2 \({shown}\), row 5 \({shown}\); repair or remove such rows, or set them aside with `check`, "
+        r"or with `drop` nan."
     )
     with pytest.raises(InputError, match=message):
         runs_from_columns(table(**{quantity: values}))

@@ -23,7 +23,7 @@ from lawful.data.cells import cells_of, first_of_copies, tuned_columns
 from lawful.data.columns import listed
 from lawful.data.runs import COMPLETE, Runs
 from lawful.data.seen import Seen, named_roles, seen_columns
-from lawful.data.selection import VALUES_OFFERED, Rows, Selection, open_table, select_rows
+from lawful.data.selection import VALUES_OFFERED, Rows, Selection, open_table, rows_named, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs
 from lawful.data.translate import loss_unit
 from lawful.data.values import distinct, value_text
@@ -43,6 +43,9 @@ MOST_BUDGETS = 12
 
 TRIED_ON = 1_000
 """Runs that the verbs are tried on, at most; of more, as many at even distances."""
+
+JUDGED_EVERY = 5
+"""Of a table so long every so many of these are enough to judge a fit by, which takes most of the time."""
 
 BEYOND = 10.0
 """The budget of the next command is this many times the largest of the runs."""
@@ -224,7 +227,7 @@ def look(
     as_is: bool = False,
     best_of_cell: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     row_of_run: str | None = None,
 ) -> Look:
@@ -356,7 +359,8 @@ def supported(runs: Runs) -> tuple[Support, ...]:
     some = runs
     if len(runs) > TRIED_ON:
         some = runs.take(np.unique(np.linspace(0, len(runs) - 1, TRIED_ON).astype(np.intp)))
-    judged = cache(lambda: judge(fit(some)))
+    few = some if some is runs else some.take(np.arange(0, len(some), JUDGED_EVERY))
+    judged = cache(lambda: judge(fit(few)))
     tries: tuple[tuple[str, Callable[[], str]], ...] = (
         ("check", lambda: _checked(some)),
         ("fit", lambda: _fitted(judged())),
@@ -453,6 +457,10 @@ def _counted(runs: Runs) -> str:
     return f"N counted as {ways}, C in {len(flops)} way{'s' * (len(flops) != 1)}"
 
 
+OF_RUNS = ("weights", "best_of_cell", "group_by", "row_of_run")
+"""Options of reading that checkpoints do not have: rows that cannot be used are always set aside there."""
+
+
 def _with_next(found: Look, given: str, asked: Mapping[str, Any]) -> Look:
     """The command to run next: what the table needs first, or else the fit."""
     options = _flags(asked)
@@ -464,7 +472,7 @@ def _with_next(found: Look, given: str, asked: Mapping[str, Any]) -> Look:
     top = found.budgets[-1].budget * BEYOND
     target = f"--budget {format_scientific(float(f'{top:.1g}'))} --out result"
     if "unannealed" in codes and works["isoflops"]:
-        of_rows = {name: value for name, value in asked.items() if name not in ("weights", "best_of_cell", "group_by")}
+        of_rows = {name: value for name, value in asked.items() if name not in OF_RUNS}
         command = f"isoflops {given}{_flags(of_rows)} --out points.csv"
     elif found.tuned:
         command = f"look {given}{options} --best-of-cell"
@@ -514,7 +522,7 @@ def _flags(options: Mapping[str, Any]) -> str:
                 several = [wanted] if isinstance(wanted, (str, int, float)) else list(wanted)
                 words += [f"{flag} {shlex.quote(f'{column}={value_text(one)}')}" for one in several]
         elif name == "drop" and len(value):
-            words.append(f"{flag} {','.join(map(str, value))}")
+            words.append(f"{flag} {','.join(map(str, rows_named(value)))}")
         elif value and isinstance(value, str):
             words.append(f"{flag} {shlex.quote(value)}")
     return "".join(f" {word}" for word in words)

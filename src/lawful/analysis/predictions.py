@@ -15,7 +15,7 @@ from lawful.core.typing import AnyArray, Array
 from lawful.core.validation import check_level
 from lawful.data.columns import recognise_points
 from lawful.data.selection import Selection, open_table, select_rows
-from lawful.data.table import third_quantity
+from lawful.data.table import Handling, narrowed, third_quantity
 from lawful.data.translate import worded
 from lawful.data.values import quantity_values, require_plausible, require_positive
 from lawful.decide.priced import Names, price_by
@@ -105,6 +105,8 @@ def predict_points(
     select: Selection | None = None,
     level: float | None = None,
     cost: str | None = None,
+    where: str | None = None,
+    drop: Sequence[int | str] | str = (),
 ) -> Predictions:
     """
     Predict the loss of every run of a table.
@@ -116,7 +118,7 @@ def predict_points(
     table : path, DataFrame or mapping of str to array_like
         One row per run, with two of params, tokens and budget; the third follows from C = 6ND, or from the FLOPs
         that the fitted table counts where those are not 6ND.
-    columns, select
+    columns, select, where, drop
         As in :func:`lawful.read_runs`.
     level : float, optional
         Of both intervals; that of the analysis by default.
@@ -149,10 +151,10 @@ def predict_points(
     at = analysis.level if level is None else check_level(level)
     data, header, source = load_columns(table)
     opened = open_table(data, source, header)
-    if not surface.law.predicts and not select:
+    if not surface.law.predicts and not (select or where or drop):
         return _of_columns(analysis, opened.columns, columns or {}, cost, at)
     roles = recognise_points(opened.keys, opened.header, columns, words=worded(opened))
-    kept = select_rows(opened, roles, select or {})
+    kept, _ = narrowed(select_rows(opened, roles, select or {}), roles, Handling(where=where, drop=drop))
     if cost is not None or not surface.law.predicts:
         return _of_columns(analysis, kept.columns, columns or {}, cost, at)
     given = {quantity: quantity_values(key, kept.columns[key], kept.row) for quantity, key in roles.items()}

@@ -233,7 +233,7 @@ def check(
     as_is: bool = False,
     best_of_cell: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     row_of_run: str | None = None,
 ) -> Checked:
@@ -479,7 +479,7 @@ def _from_table(
     data, header, source = load_columns(table)
     whole, roles, said = opened(data, source, header, columns)
     rows, more = narrowed(select_rows(whole, roles, select or {}), roles, handling)
-    rows, ended = finished(rows)
+    rows, ended = finished(rows, as_is=handling.as_is)
     rows, roles, notes = budgets_from_names(rows, roles)
     notes = [*said, *more, *ended, *notes]
     labels = {key: column for key, column in rows.columns.items() if key not in {*roles.values(), weights}}

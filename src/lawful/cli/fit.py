@@ -170,17 +170,19 @@ def _rank(
 
 
 def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
-    """Rows that --select keeps; other options of reading speak of one law's quantities."""
+    """Rows that --select, --where and --drop keep; other options of reading speak of one law's quantities."""
     from lawful.data.selection import open_table, select_rows
+    from lawful.data.table import Handling, narrowed
 
     asked = reading.words()
-    given = [name for name in ("columns", "weights", "as_is", "best_of_cell", "where", "drop") if asked[name]]
+    given = [name for name, value in asked.items() if value and name not in ("select", "where", "drop")]
     if given or reading.check:
         msg = f"Several laws name the columns of the table themselves; leave out --{(given or ['check'])[0]}."
         raise UnsupportedError(msg.replace("_", "-"))
-    if not asked["select"]:
+    if not (asked["select"] or asked["where"] or asked["drop"]):
         return table
-    return select_rows(open_table(table, "table", None), {}, asked["select"]).columns
+    rows = select_rows(open_table(table, "table", None), {}, asked["select"])
+    return narrowed(rows, {}, Handling(where=asked["where"], drop=asked["drop"]))[0].columns
 
 
 def _predicted_lines(predicted: Mapping[str, Any] | None) -> list[str]:

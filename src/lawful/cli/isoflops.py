@@ -22,6 +22,9 @@ LARGEST_COUNT = 1e6
 CANDIDATE_SECONDS = 2e-4
 """What trying one budget takes."""
 
+OF_RUNS = ("best_of_cell", "group_by", "row_of_run")
+"""Options of reading that checkpoints do not have: rows that cannot be used are always set aside."""
+
 Checkpoints = Annotated[
     list[str],
     typer.Argument(metavar="CHECKPOINTS", help="Tables with one row per checkpoint: files, patterns, or - for stdin."),
@@ -50,7 +53,7 @@ PointsFile = Annotated[
 def isoflops(
     checkpoints: Checkpoints,
     *,
-    reading: Annotated[o.Reading, Without("weights", "check", "best_of_cell", "group_by", "row_of_run")],
+    reading: Annotated[o.Reading, Without("weights", "check", *OF_RUNS)],
     run: Run = None,
     trained: SomeBudgets = None,
     out: PointsFile = None,
@@ -75,8 +78,7 @@ def isoflops(
     if out is not None:
         for place in checkpoints:
             check_writable(out, place)
-    left_out = ("weights", "best_of_cell", "group_by", "row_of_run")
-    asked = {name: value for name, value in reading.words().items() if name not in left_out}
+    asked = {name: value for name, value in reading.words().items() if name not in ("weights", *OF_RUNS)}
     with working("Reading training curves", quiet=json):
         points = isoflop_points(
             checkpoints,

@@ -11,6 +11,8 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
+from lawful.cli.isoflops import OF_RUNS
+from lawful.cli.splice import Without
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
@@ -46,6 +48,7 @@ def next_(
     spend: Spend = None,
     most: Most = None,
     tolerance: Tolerance = None,
+    reading: Annotated[o.Reading, Without("columns", "select", "weights", "as_is", "check", *OF_RUNS)],
     out: Csv = None,
     json: o.Json = False,
 ) -> None:
@@ -77,6 +80,8 @@ def next_(
             spend=allowed,
             most=most,
             tolerance=enough,
+            where=reading.where,
+            drop=values.parse_rows(reading.drop),
         )
     if out is not None:
         write_next(found, out)

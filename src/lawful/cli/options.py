@@ -173,7 +173,12 @@ class Reading:
     ] = None
     drop: Annotated[
         list[str] | None,
-        typer.Option("--drop", metavar="ROWS", help="Leave out rows, counted from 1: 3,17-19.", rich_help_panel=DATA),
+        typer.Option(
+            "--drop",
+            metavar="ROWS",
+            help="Leave out rows, counted from 1, 3,17-19, or nan: those that lack a number.",
+            rich_help_panel=DATA,
+        ),
     ] = None
     group_by: Annotated[
         str | None,

@@ -114,7 +114,7 @@ def predict(
     unique_tokens: UniqueTokens = None,
     cost: OwnCost = None,
     given: Given = None,
-    reading: Annotated[o.Reading, Without("weights", "check")],
+    reading: Annotated[o.Reading, Without("weights", "check", "best_of_cell", "group_by", "row_of_run")],
     level: o.LevelOrSaved = None,
     output: Annotated[o.Output, Without("figures")],
 ) -> None:
@@ -172,8 +172,8 @@ def _predict_table(
 
     asked = reading.words()
     with output.staged() as stage, working("Predicting", quiet=output.json):
-        where = {"columns": asked["columns"], "select": asked["select"]}
-        found = predict_points(load(fit, budgets=()), points, **where, level=level, cost=cost)
+        rows = {name: asked[name] for name in ("columns", "select", "where", "drop")}
+        found = predict_points(load(fit, budgets=()), points, **rows, level=level, cost=cost)
         if stage is not None:
             write_columns(stage / "predicted.csv", found.columns())
             write_document(stage / "predict.json", predictions_document(found))

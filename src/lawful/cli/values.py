@@ -39,23 +39,18 @@ def parse_columns(values: Sequence[str] | None) -> dict[str, str]:
     return parse_pairs("--columns", split(values))
 
 
-def parse_rows(values: Sequence[str] | None) -> tuple[int, ...]:
+def parse_rows(values: Sequence[str] | None) -> tuple[int | str, ...]:
     """
-    Read rows and ranges of rows.
+    Read rows and ranges of rows, or the word for those without a number.
 
     Examples
     --------
-    >>> parse_rows(["3,17-19"]), parse_rows(None)
-    ((3, 17, 18, 19), ())
+    >>> parse_rows(["3,17-19"]), parse_rows(None), parse_rows(["nan"])
+    ((3, 17, 18, 19), (), ('nan',))
     """
-    rows: list[int] = []
-    for text in (part for value in values or [] for part in value.split(",")):
-        first, dash, last = text.partition("-")
-        if not (first.strip().isdigit() and (not dash or last.strip().isdigit())):
-            msg = f"--drop takes rows and ranges such as 3,17-19, got {text!r}."
-            raise UnsupportedError(msg)
-        rows += range(int(first), int(last if dash else first) + 1)
-    return tuple(rows)
+    from lawful.data.selection import rows_named
+
+    return rows_named([part for value in values or [] for part in value.split(",")])
 
 
 def parse_selection(values: Sequence[str] | None) -> dict[str, tuple[str, ...]]:

@@ -96,6 +96,7 @@ NOTE_CODES: dict[str, str] = {
     "pinned": "A coefficient was held fixed at the user's request.",
     "pool_thinned": "Of a large pool of candidates only every few in order of cost were weighed.",
     "prior": "A coefficient was given a prior with a width at the user's request.",
+    "profile": "The table was recognised as the log of a known program and read as its columns are meant there.",
     "recipe": "A quantity was worked out from columns by a formula.",
     "repeated_data": "Runs saw their tokens several times, which the law takes as new.",
     "replicates_flagged": "Check took seeds of one run for duplicates and kept the best of them.",

@@ -9,10 +9,10 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.columns import normalise
-from lawful.data.values import distinct
+from lawful.data.values import first_codes
 
-RUN_NAMES = ("run_id", "run_name", "run", "name", "display_name")
-"""Columns that name a training run, the first that a table has being the one."""
+RUN_NAMES = ("run_id", "run_name", "run", "name", "display_name", "file")
+"""Columns that name a training run, the first that a table has being the one; ``file`` where each has its own."""
 
 SETTING_NAMES = ("peak_lr", "learning_rate", "lr", "max_lr", "batch_size", "seed", "sweep", "experiment", "dataset")
 """Columns that tell runs of one size apart where none names the run."""
@@ -51,18 +51,12 @@ def row_codes(columns: Iterable[AnyArray]) -> IntArray:
     """
     codes = None
     for column in columns:
-        # A million names are few names: they are counted, not sorted.
-        known = distinct(column)[1] if column.dtype.kind == "O" else np.unique(column, return_inverse=True)[1]
-        values = known.reshape(-1).astype(np.int64)
-        codes = values if codes is None else np.unique(codes * (values.max() + 1) + values, return_inverse=True)[1]
-        codes = codes.reshape(-1)
+        values = first_codes(column)
+        codes = values if codes is None else first_codes(codes * (values.max(initial=0) + 1) + values)
     if codes is None:
         msg = "row_codes needs a column"
         raise ValueError(msg)
-    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    rank = np.empty(first.size, dtype=np.intp)
-    rank[np.argsort(first)] = np.arange(first.size)
-    return rank[inverse.reshape(-1)]
+    return codes
 
 
 def checkpoint_notes(labels: Mapping[str, AnyArray], N: Array, D: Array) -> list[Note]:

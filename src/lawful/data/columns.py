@@ -179,6 +179,7 @@ LENGTHS = (
     "max_seq_len",
     "ctx_len",
     "context",
+    "ctx",
 )
 SMALL_BATCHES = (
     "per_device_train_batch_size",
@@ -212,7 +213,17 @@ RATIOS = (
     "d_over_n",
     "d/n",
     "tpp",
+    "tokens/param",
+    "tokens/params",
+    "tokens/parameter",
+    "tok/param",
 )
+MULTIPLES = ("chinchilla_multiple", "chinchilla_multiplier", "chinchilla_ratio", "chinchilla", "xc", "overtraining")
+"""Tokens in units of twenty per parameter."""
+SAMPLES = ("samples", "num_samples", "train_samples", "consumed_samples", "sequences", "num_sequences")
+DAYS = ("gpu_days", "gpu_day", "gpudays", "h100_days", "a100_days", "accelerator_days", "tpu_days", "chip_days")
+CLOCKS = ("wall_clock_h", "wall_clock_hours", "walltime_h", "walltime_hours", "train_hours", "training_hours", "hours")
+PER_TOKEN = ("flops_per_token", "train_flops_per_token", "flops/token")
 HOURS = ("gpu_hours", "gpu_hrs", "gpuhours", "h100_hours", "a100_hours", "accelerator_hours", "tpu_hours", "chip_hours")
 
 SYMBOLS = {"N": "params", "D": "tokens", "L": "loss", "C": "budget"}
@@ -474,6 +485,7 @@ def known_quantities(
         hits = [(key, title) for key, title in free if normalise(title) in known]
         hits = hits or [(k, title) for k, title in free if normalise(title) in ALSO[quantity] and k not in words]
         hits = hits or [(k, title) for k, title in free if k not in words and _ends_in(title, quantity, known)]
+        hits = hits or [(k, title) for k, title in free if k not in words and by_words(title) == quantity]
         if len(hits) > 1:
             raise InputError(_ambiguous(quantity, hits))
         if hits:
@@ -494,6 +506,44 @@ def _ends_in(title: str, quantity: str, known: Container[str]) -> bool:
     if quantity == "loss":
         return "/".join(parts[-2:]) in known
     return parts[-1] in known and len(parts[-1]) > 1 and not _OTHER_PATHS & set(parts)
+
+
+_FILLERS = frozenset(("n", "no", "num", "nb", "number", "of", "the", "count", "total", "model", "train", "training"))
+_SPOKEN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "params": (
+        frozenset(("param", "params", "parameter", "parameters")),
+        _FILLERS | frozenset(("non", "nonembedding", "embedding", "trainable", "size")),
+    ),
+    "tokens": (
+        frozenset(("token", "tokens", "tok", "toks")),
+        _FILLERS | frozenset(("seen", "trained", "processed", "consumed", "pretraining", "pretrain", "on", "data")),
+    ),
+    "loss": (
+        frozenset(("loss", "nll", "ce", "xent", "crossentropy")),
+        frozenset(
+            ("val", "valid", "validation", "eval", "evaluation", "test", "heldout", "dev", "final", "last", "mean")
+        ),
+    ),
+}
+"""Words of a quantity, and those that may stand beside them without saying another."""
+
+
+def by_words(title: str) -> str:
+    """
+    Return the quantity that a header's words speak of, if they speak of nothing else; empty otherwise.
+
+    Examples
+    --------
+    >>> by_words("Train tokens seen"), by_words("loss (val)"), by_words("val/ce"), by_words("# trainable params")
+    ('tokens', 'loss', 'loss', 'params')
+    >>> by_words("tokens per batch"), by_words("train loss"), by_words("mean")
+    ('', '', '')
+    """
+    said = {word for word in re.split(r"[\W_]+", normalise(title)) if word}
+    for quantity, (nouns, others) in _SPOKEN.items():
+        if said & nouns and said <= nouns | others:
+            return quantity
+    return ""
 
 
 def _chosen(keys: Sequence[str], header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
@@ -571,7 +621,11 @@ def suggestion(
         ("tokens", (STEPS, BATCH_TOKENS), "{}*{}"),
         ("tokens", (STEPS, BATCHES, LENGTHS), "{}*{}*{}"),
         ("tokens", (EPOCHS, EPOCH_TOKENS), "{}*{}"),
+        ("tokens", (SAMPLES, LENGTHS), "{}*{}"),
         ("budget", (HOURS,), "{}*3600*4e14"),
+        ("budget", (DAYS,), "{}*86400*4e14"),
+        ("budget", (CLOCKS, DEVICES), "{}*{}*3600*4e14"),
+        ("params", (PER_TOKEN,), "{}/6"),
     )
     for quantity, parts, form in recipes:
         columns = [first(names) for names in parts]
@@ -582,6 +636,12 @@ def suggestion(
     for quantity, known, sign in (("tokens", "params", "*"), ("params", "tokens", "/")):
         if ratio and quantity in lacking and known in found:
             return f"`columns` {quantity}='{quoted(found[known])}{sign}{quoted(ratio)}'"
+    multiple = first(MULTIPLES)
+    if multiple and "tokens" in lacking and "params" in found:
+        return f"`columns` tokens='20*{quoted(found['params'])}*{quoted(multiple)}'"
+    measured = _other_measure(keys) if "loss" in lacking else ""
+    if measured:
+        return measured
     for quantity in lacking:
         near = _near(quantity, by_name)
         if near is not None:
@@ -589,11 +649,26 @@ def suggestion(
     return ""
 
 
-_NO_COUNT = re.compile(r"per_|/s|_s$|sec|throughput|batch|vocab|context|speed|rate")
+def _other_measure(keys: Sequence[str]) -> str:
+    """The recipe of the first column that is a perplexity or in bits, of several."""
+    for words, form in (({"ppl", "perplexity"}, "'log({})'"), ({"bpb", "bpc"}, "{}")):
+        for key in keys:
+            said = set(re.split(r"[\W_]+", normalise(key)))
+            if said & words and not said & {"train", "training", "word", "byte", "log"}:
+                return f"`columns` loss={form.format(quoted(key) if '(' in form else _as_argument(key))}"
+    return ""
+
+
+_NO_LOSS = frozenset(
+    ("log", "excess", "std", "stderr", "sem", "var", "delta", "diff", "train", "training", "min", "max", "smoothed")
+)
+_NO_COUNT = re.compile(r"per_|/s|/p|_s$|sec|throughput|batch|vocab|context|speed|rate")
 
 
 def _near(quantity: str, by_name: Mapping[str, str]) -> str | None:
     """The column whose name is a misspelling of the quantity's, or the only one that has its word in it."""
+    if quantity == "loss":
+        by_name = {name: key for name, key in by_name.items() if not set(re.split(r"[\W_]+", name)) & _NO_LOSS}
     for name, cutoff in ((quantity, 0.75), *((normalise(name), 0.85) for name in ACCEPTED[quantity])):
         near = get_close_matches(name, list(by_name), n=1, cutoff=cutoff)
         if near:

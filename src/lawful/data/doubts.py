@@ -239,7 +239,7 @@ def require_moving_tokens(labels: Mapping[str, AnyArray], cell: IntArray) -> Non
     InputError
         One sentence that says how to keep one row of every run.
     """
-    steps, runs = named_among(STEPS, labels)[:1], named_among([*RUN_NAMES, "id", "file"], labels)[:1]
+    steps, runs = named_among(STEPS, labels)[:1], named_among([*RUN_NAMES, "id"], labels)[:1]
     if not steps or not runs:
         return
     # Of one run and one N and D, how many steps there are.

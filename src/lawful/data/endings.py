@@ -30,7 +30,8 @@ STATES = (
 
 UNFINISHED = (
     *("crash", "fail", "running", "kill", "preempt", "pending", "error", "cancel", "timeout", "timed_out", "oom"),
-    *("diverge", "nan", "abort", "queued", "stopped", "interrupt", "incomplete", "unfinished", "terminated", "broken"),
+    *("diverge", "nan", "abort", "queued", "schedul", "stopped", "interrupt", "incomplete", "unfinished", "terminated"),
+    "broken",
 )
 """How their words begin for a run whose loss is not the loss of a finished run."""
 
@@ -42,7 +43,23 @@ EXIT_CODES = ("exit_code", "exitcode", "exit_status", "return_code", "returncode
 TRUE, FALSE = frozenset({"true", "yes", "y", "1", "1.0", "t"}), frozenset({"false", "no", "n", "0", "0.0", "f"})
 
 SUMMARIES = frozenset(
-    {"mean", "average", "avg", "median", "total", "sum", "std", "stdev", "min", "max", "minimum", "maximum", "overall"}
+    {
+        "subtotal",
+        "totals",
+        "mean",
+        "average",
+        "avg",
+        "median",
+        "total",
+        "sum",
+        "std",
+        "stdev",
+        "min",
+        "max",
+        "minimum",
+        "maximum",
+        "overall",
+    }
 )
 """Names of lines that sum up the others."""
 
@@ -50,9 +67,20 @@ ROWS = ("last", "best")
 """Which row of a run with several can be kept."""
 
 
-def finished(table: Rows) -> tuple[Rows, list[Note]]:
+def finished(table: Rows, *, as_is: bool = False) -> tuple[Rows, list[Note]]:
     """
     Set aside the runs whose state says that they did not finish, and lines that sum up the others.
+
+    Parameters
+    ----------
+    table : Rows
+    as_is : bool
+        Keep rows of which none finished.
+
+    Raises
+    ------
+    InputError
+        If no run finished.
 
     Examples
     --------
@@ -67,11 +95,47 @@ def finished(table: Rows) -> tuple[Rows, list[Note]]:
     titles = dict(zip(table.keys, table.header, strict=True))
     for key, title in titles.items():
         bad = _ended_early(normalise(re.split(r"[./]", title)[-1].rstrip("?")), table.columns[key])
-        if bad is None or not bad.any() or bad.all():
+        if bad is None or not bad.any():
             continue
         words = " or ".join(repr(value) for value in distinct(table.columns[key][bad])[0])
+        if bad.all():
+            if not as_is and key not in table.selection:
+                raise InputError(_none_finished(key, words, bad.size))
+            continue
         notes.append(set_aside(table, bad, f"column {key!r} says {words}"))
         table = table.take(~bad, {})
+    return table, notes
+
+
+def _none_finished(key: str, words: str, count: int) -> str:
+    all_of = "the only run" if count == 1 else f"all {count:,} runs"
+    return (
+        f"Column {key!r} says {words} of {all_of}, so none has the loss of a finished run; give finished ones, or read "
+        f"them as they are with `as_is`."
+    )
+
+
+def usable(table: Rows, roles: Mapping[str, str]) -> tuple[Rows, list[Note]]:
+    """
+    Set aside the rows in which a quantity is missing, no number, not finite or not positive.
+
+    Examples
+    --------
+    >>> from lawful.data.selection import open_table
+    >>> table = open_table({"N": [1e8, 2e8, 4e8], "loss": ["3.1", "diverged", "-"]}, "here", None)
+    >>> found, notes = usable(table, {"params": "N", "loss": "loss"})
+    >>> found.row.tolist(), notes[0].message
+    ([1], "2 of 3 runs were set aside, as asked: column 'loss' has no positive number (rows 2, 3).")
+    """
+    notes = []
+    for key in roles.values():
+        values = number_or_nan(table.columns[key])
+        bad = ~(np.isfinite(values) & (values > 0))
+        # Where no cell is a number the column is a wrong one, and is refused as such.
+        if bad.any() and not bad.all():
+            note = set_aside(table, bad, f"column {key!r} has no positive number")
+            notes.append(Note(note.code, note.message.replace(" set aside:", " set aside, as asked:", 1)))
+            table = table.take(~bad, {})
     return table, notes
 
 
@@ -99,7 +163,7 @@ def _ended_early(name: str, column: AnyArray) -> BoolArray | None:
     if name in STATES and column.dtype.kind == "O":
         return _among(column, lambda word: word.startswith(UNFINISHED))
     if name in RUN_NAMES and column.dtype.kind == "O":
-        return _among(column, lambda word: word in SUMMARIES)
+        return _among(column, _sums_up)
     if name in EXIT_CODES and column.dtype.kind in "iuf":
         return np.asarray(np.nan_to_num(column.astype(float)) != 0)
     if name not in GOOD_FLAGS and name not in BAD_FLAGS:
@@ -109,6 +173,11 @@ def _ended_early(name: str, column: AnyArray) -> BoolArray | None:
         return None  # a share or a date, not a yes or no
     bad = FALSE if name in GOOD_FLAGS else TRUE
     return np.array([word in bad for word in known], dtype=np.bool_)[distinct(column)[1]]
+
+
+def _sums_up(name: str) -> bool:
+    words = set(name.replace("(", "").replace(")", "").split("_")) - {"", "of", "the", "all", "runs", "grand", "sub"}
+    return bool(words) and words <= SUMMARIES
 
 
 def _among(column: AnyArray, holds: Callable[[str], bool]) -> BoolArray:
@@ -140,7 +209,7 @@ def row_of_run(table: Rows, roles: Mapping[str, str], which: str) -> tuple[Rows,
         msg = f"`row_of_run` is {' or '.join(ROWS)}, not {which!r}."
         raise UnsupportedError(msg)
     known = dict(roles)
-    names = named_among([*RUN_NAMES, "id", "file"], [k for k in table.keys if k not in known.values()])
+    names = named_among([*RUN_NAMES, "id"], [k for k in table.keys if k not in known.values()])
     if not names:
         msg = f"`row_of_run` {which} needs a column that names the runs, such as run or name; the table has none."
         raise InputError(msg)

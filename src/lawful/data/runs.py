@@ -325,7 +325,7 @@ class Runs(RunsMethods):
         Traceback (most recent call last):
             ...
         lawful.errors.InputError: 1 of 2 runs has NaN, infinity, zero or a negative number where one above zero is \
-needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside with `check`.
+needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside with `check`, or with `drop` nan.
         """
         given = {"N": N, "D": D, "L": L, "C": C, "weight": weight}
         # Copies: freezing must not reach into an array of the caller.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,49 @@ Selection = Mapping[str, Any]
 
 VALUES_OFFERED = 10
 """Values of a column named in a message before the rest is counted."""
+
+
+NAN = "nan"
+"""Word for the rows in which a quantity is missing, no number or not positive."""
+
+MOST_DROPPED = 10**7
+"""Rows that a range may name."""
+
+
+def rows_named(rows: Sequence[int | str] | str) -> tuple[int | str, ...]:
+    """
+    Read rows that are to be left out: numbers, ranges of them, and the word for those without a number.
+
+    Raises
+    ------
+    UnsupportedError
+        If a text is none of them.
+
+    Examples
+    --------
+    >>> rows_named("3,17-19"), rows_named([2, "nan"])
+    ((3, 17, 18, 19), (2, 'nan'))
+    """
+    found: list[int | str] = []
+    for given in rows.split(",") if isinstance(rows, str) else rows:
+        text = str(given).strip()
+        first, dash, last = text.partition("-")
+        if text.casefold() == NAN:
+            found.append(NAN)
+        elif isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+            found.append(int(given))
+        elif re.fullmatch(r"\d{1,9}", first.strip()) and (not dash or re.fullmatch(r"\d{1,9}", last.strip())):
+            end = int(last if dash else first)
+            if end - int(first) > MOST_DROPPED:
+                msg = (
+                    f"`drop` takes ranges of at most {MOST_DROPPED:,} rows, got {text!r}; keep the others with `where`."
+                )
+                raise UnsupportedError(msg)
+            found += range(int(first), end + 1)
+        else:
+            msg = f"`drop` takes rows and ranges such as 3,17-19, or nan, got {text!r}."
+            raise UnsupportedError(msg)
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,14 @@ from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.cells import best_of_cells, cells_of, kept_note, spread_of_cells, sweep_note, tuned_columns
 from lawful.data.checkpoints import checkpoint_notes, row_codes
 from lawful.data.columns import (
+    ACCEPTED,
     ALSO,
     BATCHES,
     EXPERIMENT_NAMES,
     LOOSE_NAMES,
     MOST_SEQUENCES,
     TRAINING_LOSSES,
+    by_words,
     find_column,
     listed,
     missing_sentence,
@@ -36,9 +38,9 @@ from lawful.data.columns import (
     unique_names,
 )
 from lawful.data.doubts import other_counts, require_moving_tokens, unit_doubts
-from lawful.data.endings import finished, row_of_run
+from lawful.data.endings import finished, row_of_run, usable
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
-from lawful.data.selection import VALUES_OFFERED, Rows, Selection, open_table, select_rows
+from lawful.data.selection import NAN, VALUES_OFFERED, Rows, Selection, open_table, rows_named, select_rows
 from lawful.data.translate import NATS, loss_unit, meets, translate, worded
 from lawful.data.units import require_loss, require_units
 from lawful.data.values import (
@@ -80,8 +82,9 @@ class Handling:
         Keep the run of least loss of every N and D.
     where : str, optional
         Condition on columns that the kept rows meet: ``loss < 4 and lr == 3e-4``.
-    drop : sequence of int
-        Rows left out, counted from 1 as messages count them.
+    drop : sequence of int or str
+        Rows left out, counted from 1 as messages count them; ``nan`` for those in which a quantity is missing, no
+        number or not positive.
     needs : sequence of str, optional
         Columns that will be read: N, D, C, U or others of the table; two of N, D and C if not given.
     group_by : str, optional
@@ -93,13 +96,13 @@ class Handling:
     as_is: bool = False
     best_of_cell: bool = False
     where: str | None = None
-    drop: Sequence[int] = ()
+    drop: Sequence[int | str] | str = ()
     needs: Sequence[str] | None = None
     group_by: str | None = None
     row_of_run: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "drop", tuple(self.drop))
+        object.__setattr__(self, "drop", rows_named(self.drop))
         if self.needs is not None:
             object.__setattr__(self, "needs", tuple(self.needs))
 
@@ -192,13 +195,14 @@ def narrowed(table: Rows, roles: Mapping[str, str], handling: Handling) -> tuple
     '1 of 2 runs is left out: the rest meets loss < 4.'
     """
     notes = []
-    if handling.drop:
-        missing = sorted(set(handling.drop) - set(table.row.tolist()))
+    rows = sorted({row for row in handling.drop if isinstance(row, int)})
+    if rows:
+        missing = sorted(set(rows) - set(table.row.tolist()))
         if missing:
             msg = f"`drop` names {listed(f'row {r}' for r in missing)}, which the table does not have."
             raise InputError(msg)
-        table = table.take(~np.isin(table.row, handling.drop), {})
-        text = f"{listed(f'row {r}' for r in sorted(handling.drop))} left out, as asked."
+        table = table.take(~np.isin(table.row, rows), {})
+        text = f"{listed(f'row {r}' for r in rows)} left out, as asked."
         notes.append(Note("set_aside", text[0].upper() + text[1:]))
     if handling.where is not None:
         keep = meets(parse(handling.where), table, roles)
@@ -207,12 +211,18 @@ def narrowed(table: Rows, roles: Mapping[str, str], handling: Handling) -> tuple
             raise InputError(msg)
         left = int((~keep).sum())
         verb = "is" if left == 1 else "are"
-        notes.append(Note("set_aside", f"{left} of {keep.size} runs {verb} left out: the rest meets {handling.where}."))
+        if left:
+            text = f"{left} of {keep.size} runs {verb} left out: the rest meets {handling.where}."
+            notes.append(Note("set_aside", text))
         table = table.take(keep, {"where": handling.where})
-    if handling.row_of_run is not None:
-        table, said = finished(table)
+    if handling.row_of_run is not None or NAN in handling.drop:
+        table, said = finished(table, as_is=handling.as_is)
         notes += said
+    if handling.row_of_run is not None:
         table, said = row_of_run(table, roles, handling.row_of_run)
+        notes += said
+    if NAN in handling.drop:
+        table, said = usable(table, roles)
         notes += said
     if not table.row.size:
         msg = "No run is left; drop fewer rows."
@@ -243,7 +253,9 @@ def _choices(table: Rows, roles: Mapping[str, str], mapping: Mapping[str, str]) 
     for quantity, key in roles.items():
         if key in mapping.values():
             continue
-        if normalise(titles[key]) in ALSO[quantity]:
+        plain = {normalise(name) for name in ACCEPTED[quantity]}
+        spoken = by_words(titles[key]) == quantity and key not in table.made and normalise(titles[key]) not in plain
+        if normalise(titles[key]) in ALSO[quantity] or spoken:
             notes.append(Note("column_choice", f"Column {titles[key]!r} was taken for {quantity}."))
         others = [t for k, t in titles.items() if k != key and normalise(t) in TRAINING_LOSSES]
         if quantity == "loss" and others:
@@ -293,7 +305,9 @@ def groups_from_columns(
     table, roles, said = opened(columns, source, header, mapping, least=handling.least)
     key = find_column(by, table.keys, table.header, asked="by")
     rows, more = narrowed(select_rows(table, roles, select or {}), roles, handling)
-    return _split(rows, key, roles, weights, prepare, [*said, *more], handling)
+    # Of the table as a whole: a group of which no run finished is none.
+    rows, ended = finished(rows, as_is=handling.as_is)
+    return _split(rows, key, roles, weights, prepare, [*said, *more, *ended], handling)
 
 
 def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
@@ -505,7 +519,7 @@ def table_runs(
     >>> table_runs(table, {"params": "N", "tokens": "D", "loss": "loss"})
     Runs(2 runs, 1 budgets, source='here')
     """
-    table, found = finished(table)
+    table, found = finished(table, as_is=handling.as_is)
     said = [*notes, *found]
     if prepare is not None:
         table, roles, more = prepare(table, roles)
@@ -619,8 +633,10 @@ def _third(given: Mapping[str, Array], roles: Mapping[str, str], row: IntArray, 
         )
         raise InputError(msg)
     if name in given:
-        with np.errstate(over="ignore"):
-            notes += _flops_mismatch(derived / given["budget"], roles["budget"])
+        with np.errstate(over="ignore", under="ignore"):
+            # Numbers taken as they are may lie farther apart than the square of a float holds.
+            ratio = np.clip(derived / given["budget"], 1e-100, 1e100)
+        notes += _flops_mismatch(ratio, roles["budget"])
         return known
     sources = " and ".join(repr(roles[q]) for q in ("params", "tokens", "budget") if q in roles)
     message = (

@@ -9,7 +9,7 @@ states it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +19,10 @@ from lawful.core.expression import Expression, evaluate, parse, to_text
 from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, BoolArray
-from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, find_column, listed, normalise
+from lawful.data.checkpoints import RUN_NAMES, named_among
+from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, by_words, find_column, listed, normalise
 from lawful.data.doubts import realised_tokens, require_one_loss, words_of
+from lawful.data.profiles import profiled
 from lawful.data.selection import Rows
 from lawful.data.units import SCALES, decimal_mark, number_of, split_header, unit_of
 from lawful.data.values import MISSING_WORDS, distinct, offenders, parse_number, quantity_values
@@ -101,7 +103,9 @@ def translate(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, 
     """
     table = replace(table, decimal=_decimal_of(table))
     table, notes = melted(table)
-    table, done, said = _recipes(table, mapping)
+    table, known, said = profiled(table, {quantity_of(q) for q in mapping})
+    notes += said
+    table, done, said = _recipes(table, {**mapping, **known}, known)
     notes += said
     table, said = _logarithms(table, done)
     notes += said
@@ -117,7 +121,10 @@ def quantity_of(word: str) -> str:
     return SYMBOLS.get(word.strip().upper(), word.strip().lower())
 
 
-def _recipes(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, str], list[Note]]:
+def _recipes(
+    table: Rows, mapping: Mapping[str, str], said: Container[str] = ()
+) -> tuple[Rows, dict[str, str], list[Note]]:
+    """Work out formulas of columns; those that a note speaks of already get none."""
     done: dict[str, str] = {}
     notes = []
     for given, text in mapping.items():
@@ -130,7 +137,8 @@ def _recipes(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, s
         parts = [find_column(w, table.keys, _loose(w, table), asked="columns") for w in sorted(formula.names)]
         table, key = _with_column(table, quantity, values, to_text(formula), parts)
         done[given] = key
-        notes.append(Note("recipe", f"{quantity} = {to_text(formula)}, as asked."))
+        if given not in said:
+            notes.append(Note("recipe", f"{quantity} = {to_text(formula)}, as asked."))
     return table, done, notes
 
 
@@ -323,7 +331,37 @@ def _stated_units(table: Rows, mapping: dict[str, str]) -> tuple[Rows, list[Note
             continue
         table, said = _header_read(table, mapping, quantity, known)
         notes += said
+        if quantity == "params" and quantity not in mapping:
+            table, said = _sizes_in_names(table, mapping)
+            notes += said
     return table, notes
+
+
+_SIZE_IN_NAME = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?[mb])(?![a-z\d])(?![-_ ]*tok)", re.IGNORECASE)
+
+
+def _sizes_in_names(table: Rows, mapping: dict[str, str]) -> tuple[Rows, list[Note]]:
+    """Sizes that stand in the names of models (lm-160m), where every name holds one and no other column has any."""
+    spoken = any(by_words(t) == "params" or _SIZES.search(normalise(t)) for t in table.header)
+    for key in [] if spoken else named_among(("model", "model_name", *RUN_NAMES), table.keys):
+        if table.columns[key].dtype.kind != "O":
+            continue
+        called, which = distinct(table.columns[key])
+        sizes = [_SIZE_IN_NAME.findall(str(name)) for name in called]
+        if not all(len(found) == 1 for found in sizes):
+            continue
+        values = np.array([number_of(found[0]) or np.nan for found in sizes])[which]
+        table, mapping["params"] = _with_column(table, "params", values, f"size in {key}", [key])
+        text = (
+            f"The sizes stand in the names of column {key!r}: {called[0]!r} was read as "
+            f"{format_short(float(values[0]))} parameters."
+        )
+        return table, [Note("unit_read", text)]
+    return table, []
+
+
+_SIZES = re.compile(r"param|flop|compute|budget|(?:^|_)size")
+"""Words of columns that give a size, or what it follows from."""
 
 
 def _cells_read(table: Rows, name: str) -> tuple[Rows, list[Note]]:
@@ -357,7 +395,8 @@ def _header_read(table: Rows, mapping: dict[str, str], quantity: str, known: set
     hits = []
     for key, title in zip(table.keys, table.header, strict=True):
         for stem, unit in split_header(title):
-            if normalise(stem) in known or (quantity == "budget" and _of_compute(stem, title)):
+            spoken = by_words(stem) == quantity or (quantity == "budget" and _of_compute(stem, title))
+            if normalise(stem) in known or spoken:
                 hits.append((key, title, unit))
                 break
         else:
@@ -441,7 +480,10 @@ def _measured(titles: Mapping[str, str], names: Sequence[str]) -> list[str]:
     exact = [k for k, t in titles.items() if t in names]
     ends = {"ppl", "perplexity"} if names is PERPLEXITIES else {"bpb", "bpc", "bits_per_byte"}
     paths = [k for k, t in titles.items() if words_of(t) & ends or any(t.endswith(e) for e in ends)]
-    return exact or [k for k in paths if not words_of(titles[k]) & {"train", "training", "log", "min", "std"}]
+    other = {"train", "training", "log", "min", "std"}
+    # The log of a perplexity of words or bytes is nats per word or byte.
+    other |= {"word", "byte"} if names is PERPLEXITIES else set()
+    return exact or [k for k in paths if not words_of(titles[k]) & other]
 
 
 _LOSS_UNITS = {
@@ -549,22 +591,51 @@ def melted(table: Rows) -> tuple[Rows, list[Note]]:
     budgets = {key: _budget_named(title) for key, title in zip(table.keys, table.header, strict=True)}
     wide = {key: budget for key, budget in budgets.items() if budget is not None}
     titles = {normalise(t) for k, t in zip(table.keys, table.header, strict=True) if k not in wide}
-    if len(wide) < 2 or titles & (_known(ACCEPTED["loss"]) | _known(ACCEPTED["budget"])):
+    quantity = "budget"
+    if len(wide) < 2:
+        quantity, wide = _counted(table)
+    if len(wide) < 2 or titles & (_known(ACCEPTED["loss"]) | _known(ACCEPTED[quantity])):
+        return table, []
+    if quantity in table.keys or "loss" in table.keys:
         return table, []
     kept = [k for k in table.keys if k not in wide]
     n = table.row.size
     losses = np.concatenate([numbers(k, table) for k in wide])
     index, there = np.tile(np.arange(n), len(wide)), np.isfinite(losses)
     columns: dict[str, AnyArray] = {k: table.columns[k][index][there] for k in kept}
-    columns["budget"] = np.repeat(np.array(list(wide.values())), n)[there]
+    columns[quantity] = np.repeat(np.array(list(wide.values())), n)[there]
     columns["loss"] = losses[there]
     empty = int((~there).sum())
-    text = f"{len(wide)} columns named by a budget were read as one row per run: {int(there.sum())} runs" + (
+    named = {"budget": "a budget", "params": "a size", "tokens": "a number of tokens"}[quantity]
+    text = f"{len(wide)} columns named by {named} were read as one row per run: {int(there.sum())} runs" + (
         f", {empty} empty cells left out." if empty else "."
     )
     titles_kept = [t for k, t in zip(table.keys, table.header, strict=True) if k not in wide]
-    made = replace(table, columns=columns, header=[*titles_kept, "budget", "loss"], row=table.row[index][there])
+    made = replace(table, columns=columns, header=[*titles_kept, quantity, "loss"], row=table.row[index][there])
     return made, [Note("wide_table", text)]
+
+
+_COUNT = re.compile(
+    r"^(?:(?:final|val|eval|test|validation)[_\s/]?)?(?:loss)?[@_\s/-]*(?P<count>\d+(?:\.\d+)?\s*[kmbt])"
+    r"(?:[_\s-]*(?P<noun>params?|tokens?|toks?))?$",
+    re.IGNORECASE,
+)
+
+
+def _counted(table: Rows) -> tuple[str, dict[str, float]]:
+    """Columns of losses named by a size, beside tokens or budgets, or by tokens, beside sizes; or none."""
+    found = {k: m for k, t in zip(table.keys, table.header, strict=True) if (m := _COUNT.match(t.strip()))}
+    stems = [
+        {normalise(stem) for stem in (title, *(stem for stem, _ in split_header(title)))}
+        for key, title in zip(table.keys, table.header, strict=True)
+        if key not in found
+    ]
+    there = {q for q in ("params", "tokens", "budget") if any(s & _known((*ACCEPTED[q], *ALSO[q])) for s in stems)}
+    nouns = {(m["noun"] or "")[:3].casefold() for m in found.values()}
+    quantity = "params" if "params" not in there and there else "tokens" if there == {"params"} else ""
+    if not quantity or (nouns & {"par", "tok"}) - {quantity[:3]}:
+        return "budget", {}
+    return quantity, {key: number_of(match["count"]) or 0.0 for key, match in found.items()}
 
 
 def _budget_named(title: str) -> float | None:

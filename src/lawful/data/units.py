@@ -85,7 +85,7 @@ Unit(scale=1000000000.0, word='billions'), 8.64e+19)
     >>> unit_of("GFLOPs").scale, unit_of("nats")
     (1000000000.0, None)
     """
-    word = " ".join(text.strip().casefold().replace("in ", "", 1).split()).rstrip(".")
+    word = " ".join(_unraised(text).strip().casefold().replace("in ", "", 1).split()).rstrip(".")
     word = _UNIT_OF.sub("", word)
     if word in SCALES:
         return named(SCALES[word])
@@ -145,6 +145,10 @@ _CELL = re.compile(
 _THOUSANDS = re.compile(r"^\d{1,3}([,\s_'])\d{3}(?:\1\d{3})*(?:\.\d+)?$")
 _DOTTED = re.compile(r"^\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?$")
 _TEN_TO = re.compile(r"(?<=\d)\s*[×x·*]\s*10\s*(?:\^|\*\*)\s*(?P<power>[-+]?\d{1,2})$")
+_UNCERTAIN = re.compile(r"(?<=\d)\s*(?:(?:±|\+/?-)\s*\d[\d.]*(?:[eE][-+]?\d+)?%?|\(\d[\d.]*\)|[*†‡]+)$")
+"""An uncertainty or a mark of a remark behind a number, which are not part of it."""
+_POWER_OF_TEN = re.compile(r"^10\s*(?:\^|\*\*)\s*(\d+(?:\.\d+)?)$")
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _NOUNS = re.compile(r"\s*(?:parameters?|params?|tokens?|toks?|flops?)$", re.IGNORECASE)
 
 
@@ -165,8 +169,13 @@ def number_of(text: str, *, decimal: str = ".") -> float | None:
     (21800000.0, 1400000000000.0, 1234567.0, 0.262, 7000000000.0)
     >>> number_of("3,69", decimal=","), number_of("diverged"), number_of("1,23")
     (3.69, None, None)
+    >>> number_of("3.21 ± 0.01"), number_of("3.21*"), number_of("10^9"), number_of("4×10⁸")
+    (3.21, 3.21, 1000000000.0, 400000000.0)
     """
-    match = _CELL.match(_TEN_TO.sub(r"e\g<power>", text.strip()))
+    text = _UNCERTAIN.sub("", _unraised(text.strip()))
+    if power := _POWER_OF_TEN.match(text):
+        return 10.0 ** float(power[1]) if float(power[1]) < LARGEST_POWER else None
+    match = _CELL.match(_TEN_TO.sub(r"e\g<power>", text))
     if match is None:
         return None
     digits = _plain_digits(match["number"].strip(), decimal)
@@ -183,6 +192,15 @@ def number_of(text: str, *, decimal: str = ".") -> float | None:
         scale = unit.scale
     value = float(digits) * scale
     return -value if match["sign"] == "-" else value
+
+
+LARGEST_POWER = 300.0
+"""Powers of ten that a float holds."""
+
+
+def _unraised(text: str) -> str:
+    """Powers of ten in raised digits, in plain ones."""
+    return re.sub(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)", lambda found: "10^" + found[1].translate(_RAISED), text)
 
 
 def _plain_digits(digits: str, decimal: str) -> str | None:
@@ -331,8 +349,9 @@ def _recipe(quantity: str, key: str, scale: float) -> str:
 def _require_ratio(values: Mapping[str, Array], given: Mapping[str, str]) -> None:
     """Refuse a compute column that differs from 6ND by what is near a unit."""
     cost = Cost()
-    with np.errstate(over="ignore"):
-        ratio = float(np.median(cost.flops(values["params"], values["tokens"]) / values["budget"]))
+    with np.errstate(over="ignore", under="ignore"):
+        products = np.clip(cost.flops(values["params"], values["tokens"]) / values["budget"], 1e-100, 1e100)
+    ratio = float(np.median(products))
     if 1 / FARTHEST <= ratio <= FARTHEST:
         return
     near = min(RATIO_UNITS, key=lambda unit: abs(np.log(ratio / unit)))

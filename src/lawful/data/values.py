@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.units import number_of
 from lawful.errors import InputError
 
-MISSING_WORDS = frozenset({"", "-", "--", "na", "n/a", "<na>", "nan", "nat", "none", "null"})
+MISSING_WORDS = frozenset({"", "-", "--", "–", "—", "?", "n.a.", "na", "n/a", "<na>", "nan", "nat", "none", "null"})
 """What a log writes where a number is missing; it counts as NaN in a quantity, and as text in a label."""
 
 LARGEST_WHOLE = 2**64
@@ -133,15 +134,41 @@ def distinct(array: AnyArray) -> tuple[list[Any], IntArray]:
     >>> values, codes.tolist()
     ([3.0, 1.0], [0, 1, 0])
     """
+    codes = first_codes(array)
+    return array[_first_rows(codes)].tolist(), codes
+
+
+def _first_rows(codes: IntArray) -> IntArray:
+    """Row in which each code stands first, of codes in order of first appearance: where their maximum grows."""
+    highest = np.maximum.accumulate(codes)
+    return np.flatnonzero(np.diff(highest, prepend=-1))
+
+
+MANY = 50_000
+"""Rows from which values are numbered by hashing them, where a package that does is loaded."""
+
+
+def first_codes(array: AnyArray) -> IntArray:
+    """
+    Number the values of a column in order of first appearance; what is no number counts as one value.
+
+    Examples
+    --------
+    >>> first_codes(np.array([3.0, 1.0, np.nan, 3.0, np.nan])).tolist()
+    [0, 1, 2, 0, 2]
+    """
+    # Of a million rows sorting takes most of the time of reading. A long table was parsed by pandas, which hashes;
+    # nothing imports it for this.
+    pandas = sys.modules.get("pandas") if array.size >= MANY else None
+    if pandas is not None and array.dtype.kind in "Oifu":
+        return np.asarray(pandas.factorize(array, use_na_sentinel=False)[0], dtype=np.intp)
     if array.dtype.kind == "O":
         index: dict[str, int] = {}
-        codes = [index.setdefault(value, len(index)) for value in array.tolist()]
-        return list(index), np.array(codes, dtype=np.intp)
-    values, first, inverse = np.unique(array, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(order.size)
-    return values[order].tolist(), rank[inverse.reshape(-1)]
+        return np.array([index.setdefault(value, len(index)) for value in array.tolist()], dtype=np.intp)
+    _, first, inverse = np.unique(array, return_index=True, return_inverse=True)
+    rank = np.empty(first.size, dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[inverse.reshape(-1)]
 
 
 def parse_number(value: Any) -> int | float | None:
@@ -202,9 +229,11 @@ def quantity_values(name: str, array: AnyArray, row: IntArray) -> Array:
     numbers = [number_of(item) if number is None else number for item, number in zip(items, numbers, strict=True)]
     bad = [i for i, number in enumerate(numbers) if number is None]
     if bad:
+        few = " (`drop` nan leaves them out)" if 2 * len(bad) < len(items) else ""
         msg = (
             f"Column {name!r} must hold numbers, but {len(bad)} of {len(items)} rows hold text: "
-            f"{offenders(row[bad], [items[i] for i in bad])}; write plain numbers such as 7e9, or remove these rows."
+            f"{offenders(row[bad], [items[i] for i in bad])}; write plain numbers such as 7e9, or "
+            f"remove these rows{few}."
         )
         raise InputError(msg)
     return np.array(numbers, dtype=float)
@@ -288,7 +317,7 @@ def require_positive(columns: Mapping[str, Array], row: IntArray) -> None:
     Traceback (most recent call last):
         ...
     lawful.errors.InputError: 1 of 2 runs has NaN, infinity, zero or a negative number where one above zero is needed: \
-column 'loss', row 2 (nan); repair or remove such rows, or set them aside with `check`.
+column 'loss', row 2 (nan); repair or remove such rows, or set them aside with `check`, or with `drop` nan.
     """
     wrong = {name: np.flatnonzero(~(np.isfinite(values) & (values > 0))) for name, values in columns.items()}
     count = np.unique(np.concatenate(list(wrong.values()))).size
@@ -297,7 +326,8 @@ column 'loss', row 2 (nan); repair or remove such rows, or set them aside with `
     where = [f"column {name!r}, {offenders(row[i], columns[name][i].tolist())}" for name, i in wrong.items() if i.size]
     msg = (
         f"{count} of {row.size} runs {'has' if count == 1 else 'have'} NaN, infinity, zero or a negative number where "
-        f"one above zero is needed: {'; '.join(where)}; repair or remove such rows, or set them aside with `check`."
+        f"one above zero is needed: {'; '.join(where)}; repair or remove such rows, or set them aside with "
+        f"`check`, or with `drop` nan."
     )
     raise InputError(msg)
 

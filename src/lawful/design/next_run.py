@@ -221,6 +221,8 @@ def next_run(
     spend: float | None = None,
     most: int | None = None,
     tolerance: float | None = None,
+    where: str | None = None,
+    drop: Sequence[int | str] | str = (),
 ) -> NextRun:
     """
     Choose the next runs from a priced pool: those that buy most certainty about a target for their cost.
@@ -243,6 +245,8 @@ def next_run(
         Most runs to answer with; by default those that make up the first 15% of the plan's cost, one at least.
     tolerance : float, optional
         Half-width of the target's 90% interval that is enough, in units of the loss.
+    where, drop
+        Which of the runs that are done count, as for :func:`lawful.read_runs`.
 
     Returns
     -------
@@ -279,10 +283,8 @@ def next_run(
     >>> len(found.runs), found.sentence.partition(":")[0]
     (1, 'Go on')
     """
-    done, candidates, wanted = (
-        read_points(given, what)
-        for given, what in ((runs, "runs"), (pool, "candidates of the pool"), (target, "targets"))
-    )
+    done = read_points(runs, "runs", where=where, drop=drop)
+    candidates, wanted = read_points(pool, "candidates of the pool"), read_points(target, "targets")
     texts: Sequence[Law | str] = [law] if isinstance(law, (str, Law)) else list(law)
     if not texts:
         msg = "Give at least one law."

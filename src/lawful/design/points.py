@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from lawful.core.typing import Array
 from lawful.data.columns import UNIQUE_NAMES, find_column, known_quantities, listed, normalise
 from lawful.data.runs import Runs
 from lawful.data.selection import Rows, open_table
-from lawful.data.table import columns_of, third_quantity
+from lawful.data.table import Handling, columns_of, narrowed, third_quantity
 from lawful.data.translate import computed, numbers, worded
 from lawful.data.values import require_positive
 from lawful.errors import InputError
@@ -129,7 +129,7 @@ class Points(Record):
         return {key: column[row] for key, column in self.table.columns.items()}
 
 
-def read_points(given: Any, what: str) -> Points:
+def read_points(given: Any, what: str, *, where: str | None = None, drop: Sequence[int | str] | str = ()) -> Points:
     """
     Read a table: a file, runs, a mapping, records or a frame.
 
@@ -138,6 +138,8 @@ def read_points(given: Any, what: str) -> Points:
     given : path, Runs, mapping of str to array_like, list of records, or DataFrame
     what : str
         What its rows are, for messages.
+    where, drop
+        As for :func:`lawful.read_runs`.
 
     Raises
     ------
@@ -163,11 +165,14 @@ def read_points(given: Any, what: str) -> Points:
         columns, header = columns_of(given)
         source = "table"
     table = open_table(columns, source, header)
-    roles, unclear = {}, ""
+    known_as: dict[str, str] = {}
+    unclear = ""
     try:
-        roles = {ROLES[q]: key for q, key in known_quantities(table.keys, table.header, words=worded(table)).items()}
+        known_as = known_quantities(table.keys, table.header, words=worded(table))
     except InputError as error:  # two columns count N, say: a law that names its own columns needs neither
         unclear = str(error)
+    table, _ = narrowed(table, known_as, Handling(where=where, drop=drop))
+    roles = {ROLES[quantity]: key for quantity, key in known_as.items()}
     known = {normalise(n) for n in UNIQUE_NAMES}
     unique = [key for key in table.keys if normalise(key) in known]
     if unique:

@@ -15,6 +15,7 @@ from typing import Any
 from lawful.data.columns import ACCEPTED, ALSO, normalise, unique_names
 from lawful.data.units import split_header
 from lawful.errors import InputError
+from lawful.sources.harness import evaluations
 
 Columns = dict[str, Any]
 
@@ -83,16 +84,17 @@ def json_records(document: Any) -> list[Mapping[str, Any]] | None:
         return None
     if isinstance(document.get("log_history"), list):
         document = end_of_training(document)
+    evaluated = evaluations(document)
+    if evaluated is not None:
+        return [evaluated]
     for key, value in document.items():
         if normalise(str(key)) in RECORDS and isinstance(value, list):
             return json_records(value)
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(lists) == len(document) > 0 and len({len(v) for v in lists}) == 1:
         return [dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True)]
-    if document and all(normalise(str(key)) in NESTED for key in document):
-        return [document]
     maps = [v for v in document.values() if isinstance(v, Mapping)]
-    if len(maps) == len(document) > 0:
+    if len(maps) == len(document) > 0 and not all(normalise(str(key)) in NESTED for key in document):
         keys = list(dict.fromkeys(chain.from_iterable(maps)))
         if all(set(v) == set(maps[0]) for v in maps) and _indexed(maps[0]):
             return [{c: document[c][i] for c in document} for i in keys]  # what pandas writes by default
@@ -155,6 +157,61 @@ def markdown_tables(text: str) -> list[list[list[str]]]:
                 rows.append(_cells(line))
             found.setdefault(tuple(header), []).extend(rows)
     return [[list(header), *rows] for header, rows in found.items()]
+
+
+_UNIT_CELL = re.compile(r"^[(\[]?\s*(?P<unit>[A-Za-z][A-Za-z0-9/^ ·-]*|10\^\d+|1e\d+|)\s*[)\]]?$")
+
+
+def separated(text: str) -> str:
+    r"""
+    Text of a table in columns of blanks or of LaTeX with commas, and a header in two lines as one.
+
+    Examples
+    --------
+    >>> separated("N      D    loss\n1e8   2e9   3.1\n"), separated("N & D & loss \\\\\n1 & 2 & 3 \\\\")
+    ('N,D,loss\n1e8,2e9,3.1\n', 'N,D,loss\n1,2,3\n')
+    >>> separated("model,data,\nparams,tokens,loss\n1e8,2e9,3.1\n"), separated("N,D,loss\n(M),(B),(nats)\n1,2,3\n")
+    ('params,tokens,loss\n1e8,2e9,3.1\n', 'N (M),D (B),loss (nats)\n1,2,3\n')
+    """
+    first = text.lstrip("\r\n").partition("\n")[0]
+    if not (first.rstrip().endswith("\\\\") or not re.search(r'[,\t;|"{}]', first)):
+        return _one_header(text)  # most tables are long and need no more
+    lines = text.splitlines()
+    rows: list[list[str]] | None = None
+    if first.rstrip().endswith("\\\\") and "&" in first:
+        kept = [line.partition("\\\\")[0] for line in lines if "&" in line]
+        rows = [[cell.strip() for cell in line.split("&")] for line in kept]
+    elif not re.search(r'[,\t;|"{}]', first) and len(first.split()) > 1:
+        rows = [line.split() for line in lines if line.strip()]
+        if len(rows) < 2 or len({len(row) for row in rows}) > 1:
+            return text
+    if rows is not None:
+        if any("," in cell for row in rows for cell in row):
+            return text
+        return "".join(",".join(row) + "\n" for row in rows)
+    return _one_header(text)
+
+
+def _one_header(text: str) -> str:
+    """A header over another, or over the units of its columns, as one line."""
+    end = text.find("\n")
+    after = text.find("\n", end + 1)
+    if end < 0 or after < 0:
+        return text
+    top, second = text[:end], text[end + 1 : after]
+    mark = max(",\t;|", key=top.count)
+    upper, lower = ([cell.strip() for cell in line.split(mark)] for line in (top, second))
+    if '"' in top + second or len(upper) != len(lower) or len(upper) < 2:
+        return text
+    if max(1, _named_quantities(upper)) < _named_quantities(lower):
+        return text[end + 1 :]
+    cells = [_UNIT_CELL.match(cell) for cell in lower]
+    bracketed = any(cell[:1] in ("(", "[") for cell in lower)
+    if bracketed and all(cells) and _named_quantities(upper) >= 2:
+        units = [match["unit"] for match in cells if match]
+        named = [f"{name} ({unit})" if unit else name for name, unit in zip(upper, units, strict=True)]
+        return mark.join(named) + text[after:]
+    return text
 
 
 def the_runs(path: Path, tables: Mapping[str, Sequence[Sequence[Any]]], kind: str) -> str:

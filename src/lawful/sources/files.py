@@ -25,9 +25,11 @@ from lawful.sources.containers import (
     markdown_tables,
     opened_cells,
     refuse_chart,
+    separated,
     the_runs,
     workbook,
 )
+from lawful.sources.logs import log_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,8 @@ LARGEST = 2**31
 """Bytes of a file, unpacked, at most: far more than any table of runs, and not all of the memory."""
 GZIP_MAGIC, PARQUET_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 JSONL_SUFFIXES = {".jsonl", ".ndjson"}
-DELIMITERS = ",\t;"
+DELIMITERS = ",\t;|"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 PLAIN_SIZE = 2**20
 """Characters of a table that is read cell by cell; a larger one is worth the parser's import."""
@@ -111,16 +114,22 @@ def _load(path: Path, data: bytes) -> tuple[list[str], Columns]:
     suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
     suffix = suffix.lower()
     text = _text(path, data, suffix)
+    if suffix not in {".csv", ".tsv", ".json", *JSONL_SUFFIXES} and (record := log_record(path, text)):
+        return columns_of_records([record])
     if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.lstrip().startswith(("{", "["))):
         return _json(path, text)
     if suffix not in {".csv", ".tsv"} and (tables := markdown_tables(text)):
         named = {f"{number}. {' '.join(rows[0][:3])}": rows for number, rows in enumerate(tables, start=1)}
         return _markdown(path, named[the_runs(path, named, "tables")])
-    return _delimited(path, _uncommented(text), "\t" if suffix == ".tsv" else None)
+    return _delimited(path, separated(_uncommented(text)), "\t" if suffix == ".tsv" else None)
 
 
 def _uncommented(text: str) -> str:
-    """Text without the remarks above its header: lines after # that have other fields than the first one without."""
+    """Text without remarks above its header, lines after # with other fields than the first one without, and below."""
+    above, line, last = text.rstrip().rpartition("\n")
+    while line and last.startswith("#"):
+        text = above + "\n"
+        above, line, last = text.rstrip().rpartition("\n")
     if not text.startswith("#"):
         return text
     lines = text.splitlines(keepends=True)
@@ -184,6 +193,12 @@ def unpacked(path: Path, data: bytes) -> bytes:
 
 
 def _text(path: Path, data: bytes, suffix: str) -> str:
+    if data.startswith(UTF16) and suffix != ".parquet":
+        # What Excel calls Unicode text.
+        with suppress(UnicodeDecodeError):
+            found = data.decode("utf-16")
+            if "\0" not in found:
+                return found
     if suffix == ".parquet" or b"\0" in data:
         kind = "not a Parquet file" if suffix == ".parquet" else "binary, not a table of text"
         msg = f"{str(path)!r} is {kind}; save the runs as {FORMATS}."
@@ -372,7 +387,9 @@ def _has_leading_zero(data: bytes) -> bool:
     """Tell whether a cell starts as 007 does: a name of a run, which must not become 7."""
     codes = np.frombuffer(data, dtype=np.uint8)
     zeros = np.flatnonzero(codes[1:-1] == ord("0")) + 1
-    is_start = np.isin(codes[zeros - 1], np.frombuffer(b',;\t"\n', dtype=np.uint8))
+    before = np.zeros(256, dtype=np.bool_)
+    before[np.frombuffer(b',;|\t"\n', dtype=np.uint8)] = True
+    is_start = before[codes[zeros - 1]]
     after = codes[zeros[is_start] + 1]
     return bool(((after >= ord("0")) & (after <= ord("9"))).any())
 

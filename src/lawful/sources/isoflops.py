@@ -80,7 +80,7 @@ def isoflop_points(
     select: Selection | None = None,
     as_is: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     run: Sequence[str] | None = None,
     budgets: int | Sequence[float] = CANDIDATES,
     tolerance: float = BUDGET_TOLERANCE,

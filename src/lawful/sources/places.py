@@ -15,7 +15,12 @@ from urllib.parse import urlsplit
 from lawful.data.columns import ACCEPTED, ALSO, listed, normalise, unique_names
 from lawful.data.values import column_values
 from lawful.errors import InputError
+from lawful.sources.containers import columns_of_records
+from lawful.sources.events import NAMED as EVENTS
+from lawful.sources.events import event_record
 from lawful.sources.files import LARGEST, Columns, load_bytes, load_file
+from lawful.sources.harness import with_evaluations
+from lawful.sources.trackers import MLFLOW, WANDB, is_mlruns, mlruns, tracked
 
 STDIN = "-"
 QUERY = "?sql="
@@ -43,8 +48,9 @@ def gather(places: Sequence[str | os.PathLike[str]]) -> tuple[list[str], Columns
     Parameters
     ----------
     places : sequence of path or str
-        Files, patterns (``runs/*.csv``), folders of JSON, ``-`` for standard input, addresses
-        (``https://…``, ``hf://…``), or a query of a SQLite database (``runs.db?sql=SELECT …``).
+        Files, patterns (``runs/*.csv``), folders of JSON or of MLflow, ``-`` for standard input, addresses
+        (``https://…``, ``hf://…``, ``wandb://entity/project``, ``mlflow+http://host/experiment``), or
+        a query of a SQLite database (``runs.db?sql=SELECT …``).
 
     Returns
     -------
@@ -77,8 +83,8 @@ def gather(places: Sequence[str | os.PathLike[str]]) -> tuple[list[str], Columns
         raise InputError(msg)
     named = list(dict.fromkeys(named))  # patterns may overlap
     if len(named) == 1:
-        return *_loaded(named[0]), named[0]
-    return *joined({place: _loaded(place) for place in named}), _said(named)
+        return *next(iter(with_evaluations({named[0]: _loaded(named[0])}).values())), named[0]
+    return *joined(with_evaluations({place: _loaded(place) for place in named})), _said(named)
 
 
 def _said(named: Sequence[str]) -> str:
@@ -90,7 +96,7 @@ def _expanded(place: str) -> Iterator[str]:
     if not place.strip():
         msg = "The path of the runs is empty; give one file of runs."
         raise InputError(msg)
-    if place == STDIN or "://" in place or QUERY in place:
+    if place == STDIN or "://" in place or QUERY in place or (_is(place, Path.is_dir) and _is(place, is_mlruns)):
         yield place
     elif _is(place, Path.is_dir):
         found = sorted(str(p) for p in Path(place).iterdir() if p.suffix.lower() in RECORDS)
@@ -111,11 +117,17 @@ def _loaded(place: str) -> Loaded:
         return load_bytes(Path("standard input"), _at_most(sys.stdin.buffer, "standard input"))
     if QUERY in place:
         return queried(*place.split(QUERY, 1))
+    if place.startswith((WANDB, *MLFLOW)):
+        return columns_of_records(tracked(place))
     if "://" in place:
         name = Path(urlsplit(place).path).name or place
         return load_bytes(Path(name), _fetched(place))
     if _is_sqlite(place) or (_is(place, Path.is_file) and _is_duckdb(place)):
         return queried(place, None)
+    if _is(place, Path.is_dir) and _is(place, is_mlruns):
+        return columns_of_records(mlruns(Path(place)))
+    if Path(place).name.startswith(EVENTS) and _is(place, Path.is_file):
+        return columns_of_records([event_record(Path(place))])
     return load_file(Path(place))
 
 

@@ -27,7 +27,7 @@ def read_runs(
     as_is: bool = False,
     best_of_cell: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
@@ -61,8 +61,9 @@ def read_runs(
         Keep the run of least loss of every N and D, as a sweep of hyper-parameters wants.
     where : str, optional
         Keep the runs that meet a condition on columns: ``loss < 4 and lr == 3e-4``.
-    drop : sequence of int
-        Rows to leave out, counted from 1 as messages count them.
+    drop : sequence of int or str
+        Rows to leave out, counted from 1 as messages count them, also as text (``"3,17-19"``); ``"nan"`` leaves out
+        those in which a quantity is missing, no number or not positive, which are refused otherwise.
     needs : sequence of str, optional
         Columns that will be read: N, D, C, U or others of the table, such as ``law.columns``. Two of
         params, tokens and budget if not given.
@@ -105,7 +106,7 @@ def read_runs(
     Traceback (most recent call last):
         ...
     lawful.errors.InputError: Column 'val_loss' must hold numbers, but 1 of 3 rows hold text: \
-row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows.
+row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows (`drop` nan leaves them out).
     """
     if isinstance(table, Runs):
         if select or columns or weights or where or drop or best_of_cell or group_by or row_of_run:
@@ -126,7 +127,7 @@ def read_groups(
     as_is: bool = False,
     best_of_cell: bool = False,
     where: str | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
