@@ -16,7 +16,7 @@ from lawful.core.typing import Array, BoolArray
 from lawful.data.values import distinct
 from lawful.design.points import Points, read_points
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.laws.formula import expression_of, is_formula, loss_column
+from lawful.laws.formula import check_columns, expression_of, is_formula, loss_column
 from lawful.laws.law import Law
 from lawful.laws.laws import find_law
 from lawful.solve.varpro import search
@@ -293,6 +293,7 @@ def _fitted(
         if rows.sum() < len(law.identifiable) + SPARE:
             return None
         columns = {c: table.column(c)[rows] for c in law.columns}
+        check_columns(law, columns, bounds=box)
         found = search(formula, columns, loss[rows], {n: box[n] for n in law.names})
         made[str(group)], met = found.coefficients, min(met, found.met)
     return Fitted(made, met)

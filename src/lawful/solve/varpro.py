@@ -418,7 +418,7 @@ def search(
     formula : Expression
         The loss as a formula of columns and coefficients.
     columns : mapping of str to array, shape (n,)
-        Values of its columns, > 0.
+        Values of its columns.
     y : array, shape (n,)
         Losses.
     bounds : mapping of str to (float, float)
@@ -444,7 +444,8 @@ def search(
     free = substitute(formula, held) if held else formula
     above_one = frozenset(c for c, v in columns.items() if v.min() >= 1.0)
     given = {word: bounds[word] for word in free.names - set(columns)}
-    parts = split(free, tuple(columns), given, above_one)
+    signed = frozenset(c for c, v in columns.items() if v.min() <= 0.0)
+    parts = split(free, tuple(columns), given, above_one, signed)
     root: Array | float = 1.0 if w is None else np.sqrt(w)
     limits = {k: (max(v[0], 0.0), v[1]) if k in parts.positive else v for k, v in given.items()}
     for label, (numerator, denominator) in parts.ratios.items():
