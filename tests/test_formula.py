@@ -162,3 +162,31 @@ def test_a_column_that_the_table_has_for_params_is_no_coefficient(table):
     found, usual = lawful.fit(renamed, law=own), lawful.fit(table, law=EXPERTS)
     assert found.surface.law.columns == usual.surface.law.columns
     assert dict(found.surface.coefficients) == pytest.approx(dict(usual.surface.coefficients))
+
+
+def test_zeros_of_a_column_are_numbers_where_the_law_has_a_value():
+    """A proportion of 0 under an exponential; independent: SciPy from the truth."""
+    from scipy.optimize import least_squares
+
+    rng = np.random.default_rng(3)
+    web, code = rng.choice([0.0, 0.1, 0.25, 0.5], 40), rng.choice([0.0, 0.2, 0.4], 40)
+    loss = 2.1 + 0.6 * np.exp(-3.0 * web + 1.2 * code) + rng.normal(0, 0.003, 40)
+    text = "loss = c + k*exp(t1*web + t2*code)"
+    fit = lawful.fit({"web": web, "code": code, "loss": loss}, law=text, method="vpnls")
+    other = least_squares(lambda t: t[0] + t[1] * np.exp(t[2] * web + t[3] * code) - loss, [2.1, 0.6, -3.0, 1.2])
+    for name, value in zip(("c", "k", "t1", "t2"), other.x, strict=True):
+        assert fit.surface[name] == pytest.approx(value, rel=1e-5)
+    for bad, why in (("c + k*log(web)", "log of column 'web'"), ("c + k*web^-p", "powers of column 'web'")):
+        with pytest.raises(InputError, match=why):
+            lawful.fit({"web": web, "loss": loss}, law=f"loss = {bad}", method="vpnls")
+    found = lawful.fit({"web": web, "loss": loss}, law="loss = c + k*web^p", bounds={"p": (0.1, 3.0)}, method="vpnls")
+    assert found.status.key == "converged"
+
+
+def test_a_formula_is_linearised_unless_draws_are_asked_for():
+    rng = np.random.default_rng(3)
+    web = rng.uniform(0.1, 0.5, 30)
+    table = {"web": web, "loss": 2.1 + 0.6 * np.exp(-3.0 * web) + rng.normal(0, 0.003, 30)}
+    law = "loss = c + k*exp(t*web)"
+    assert lawful.analyse(table, law=law, method="vpnls").sure.kind == "delta"
+    assert lawful.analyse(table, law=law, method="vpnls", draws=20).sure.kind == "rows"

@@ -205,7 +205,7 @@ def test_a_plan_leaves_less_than_the_cheapest_runs_for_the_same_money():
         ({"most": 0}, UnsupportedError, "most must be at least 1"),
         ({"cost": "price"}, InputError, "'price'"),
         ({"target": {"size": [1e11]}}, InputError, "'experts', and the targets have none"),
-        ({"target": {"size": [1e11], "experts": [-1]}}, InputError, "above zero"),
+        ({"target": {"size": [1e11], "experts": [-1]}}, InputError, "0 or more; 1 of 1 targets"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(how, kind, message):

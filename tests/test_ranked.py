@@ -67,6 +67,25 @@ def test_groups_are_fitted_apart():
         found.predict({**at, "data": ["g0", "g7"]})
 
 
+def test_points_say_in_which_direction_runs_are_held_out():
+    """The law that is right in experts wins where experts are asked for; by hand: the runs of most experts."""
+    rng = np.random.default_rng(1)
+    size, experts = 10 ** rng.uniform(7, 9, 80), np.tile([1.0, 2.0, 4.0, 8.0], 20)
+    loss = 1.5 + 60 * size**-0.2 / (1 + 0.2 * np.log(experts)) + rng.normal(0, 0.002, 80)
+    given = {"size": size, "experts": experts, "loss": loss}
+    laws = ["L0 + A/size^a/(1 + k*log(experts))", "L0 + A/size^a*exp(-k*experts)"]
+    found = rank_laws(given, laws, points={"size": size[:20], "experts": np.full(20, 4096.0)})
+    assert found.laws[0].law.name == laws[0]
+    assert found.held == 20
+    few = {k: v[experts < 8] for k, v in given.items()}
+    by_hand = lawful.fit(few, law=laws[0], method="vpnls", objective="squared")
+    form, at = by_hand.surface.law, {"N": size, "size": size, "experts": experts}
+    away = loss - form.loss(by_hand.surface.coefficients, *(at[c] for c in form.columns))
+    away = away[experts == 8]
+    assert found.laws[0].miss == pytest.approx(np.sqrt((away**2).mean()), rel=1e-5)
+    assert "nearest to those to predict" in str(found)
+
+
 def test_what_cannot_be_ranked_is_refused():
     given = table()
     with pytest.raises(UnsupportedError, match="give two or more"):

@@ -13,13 +13,19 @@ from lawful.core.shown import Shown
 from lawful.core.typing import Array, IntArray
 from lawful.errors import IdentificationError
 from lawful.estimate.result import Fit, FrontierFit
+from lawful.laws.formula import Formula
 from lawful.uncertainty.bootstrap import left_out
+from lawful.uncertainty.delta import delta
+from lawful.uncertainty.linear import corrected_residuals
+from lawful.uncertainty.quantity import Quantity, gradient
 
 MOST_RUNS = 2000
 """With more runs than this none of them alone moves an answer, and they are not left out one by one."""
 MOST_SHOWN = 12
 """Budgets in a table at most: those that move the answer furthest."""
 RUNS_SHOWN = 5
+LIKELY = 20
+"""Runs, or budgets, that a formula is fitted without in turn, where each of its refits takes long."""
 LEAST_GROUP, LEAST_GROUPS = 2, 3
 """Runs that make a budget, and budgets without which leaving one out says little."""
 
@@ -126,27 +132,53 @@ def influence(fit: Fit | FrontierFit, budget: float) -> Influence:
         msg = "Without a compute-optimal size there is nothing that leaving out runs could move."
         raise IdentificationError(msg)
     known = np.bincount(runs.group) >= LEAST_GROUP
-    budgets = _without(fit, budget, runs.group) if known.sum() >= LEAST_GROUPS else np.empty(0)
+    many = _is_formula(fit) and known.size > LIKELY
+    budgets = _without(fit, budget, runs.group) if known.sum() >= LEAST_GROUPS and not many else np.empty(0)
     by_budget = tuple(
         Without(f"budget {format_flops(float(runs.budgets[i]))}", int((runs.group == i).sum()), float(value))
         for i, value in enumerate(budgets)
     )
     if len(runs) > MOST_RUNS:
         return Influence(budget, whole, by_budget, ())
-    single = _without(fit, budget, np.arange(len(runs)))
+    tried = _likely(fit, budget)
+    codes = np.full(len(runs), -1)
+    codes[tried] = np.arange(tried.size)
+    single = _without(fit, budget, codes)
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.where(single > 0, np.abs(np.log(single / whole)), np.inf)
-    first = np.argsort(-moved, kind="stable")[:RUNS_SHOWN]
+    order = np.argsort(-moved, kind="stable")[:RUNS_SHOWN]
+    first, single = tried[order], single[order]
     rows = np.arange(1, len(runs) + 1) if runs.row is None else runs.row
     by_run = tuple(
         Without(
             f"row {rows[i]}: {format_count(float(runs.N[i]))} parameters, {format_count(float(runs.D[i]))} tokens",
             1,
-            float(single[i]),
+            float(value),
         )
-        for i in first
+        for i, value in zip(first, single, strict=True)
     )
     return Influence(budget, whole, by_budget, by_run)
+
+
+def _likely(fit: Fit | FrontierFit, budget: float) -> IntArray:
+    """
+    Runs that are left out in turn: all of them, but of a formula those that the linearisation says move N* most.
+
+    Without run i the coefficients move by ``inverse slope_i r_i/(1 - h_i)`` to first order.
+    """
+    every = np.arange(len(fit.runs))
+    surface = fit.surface
+    if surface is None or not _is_formula(fit) or every.size <= LIKELY:
+        return every
+    found = delta(fit)
+    slope = gradient(Quantity("params", budget), surface.law, found.z, found.problem.centre, surface.cost)
+    at = found.linear
+    moved = np.nan_to_num(slope)[0] @ at.inverse[0] @ at.slope[0] * corrected_residuals(at, 1.0)[0]
+    return np.sort(np.argsort(-np.abs(np.nan_to_num(moved)), kind="stable")[:LIKELY])
+
+
+def _is_formula(fit: Fit | FrontierFit) -> bool:
+    return fit.surface is not None and isinstance(fit.surface.law.form, Formula)
 
 
 def _without(fit: Fit | FrontierFit, budget: float, codes: IntArray) -> Array:

@@ -16,7 +16,7 @@ from lawful.core.typing import Array, BoolArray
 from lawful.data.values import distinct
 from lawful.design.points import Points, read_points
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.laws.formula import expression_of, is_formula, loss_column
+from lawful.laws.formula import check_columns, expression_of, is_formula, loss_column
 from lawful.laws.law import Law
 from lawful.laws.laws import find_law
 from lawful.solve.varpro import search
@@ -32,6 +32,10 @@ NEAR = 3.0
 
 SPARE = 1
 """Runs beyond its coefficients that a law must be left with."""
+
+
+NEARNESS = "nearness to the runs to predict"
+"""What runs are ordered by where points are given and no cost."""
 
 
 class Searched(NamedTuple):
@@ -124,8 +128,11 @@ class RankedLaws(Shown):
             row(one.law.name, Cell(one.miss), Cell(one.rms), "yes" if one in self.best else "") for one in self.laws
         )
         title = f"Laws by their errors on runs of high cost that were held out ({self.cost})."
+        if self.cost == NEARNESS:
+            title = "Laws by their errors on the runs nearest to those to predict, held out."
+        which = "nearest to those to predict" if self.cost == NEARNESS else "of most cost"
         said = (
-            f"Of {self.runs} runs the {self.held} of most cost were held out; the forecast is the mean of the best "
+            f"Of {self.runs} runs the {self.held} {which} were held out; the forecast is the mean of the best "
             f"{len(self.best)}."
         )
         heads = ("law", "error held out", "rms of all", "in the mean")
@@ -159,6 +166,7 @@ def rank_laws(
     cost: str | None = None,
     by: str | None = None,
     bounds: Sequence[Mapping[str, tuple[float, float]]] | None = None,
+    points: Any = None,
 ) -> RankedLaws:
     """
     Rank laws by how they forecast runs of high cost from cheaper ones, and fit the best three to all runs.
@@ -175,6 +183,9 @@ def rank_laws(
         Column of groups that every law is fitted to apart; errors are pooled.
     bounds : sequence of mapping, optional
         Bounds of coefficients, one mapping per law.
+    points : table, optional
+        Runs that are to be predicted: where no `cost` orders the runs, the quarter nearest to these is held out, in
+        standardised logs of the columns that the laws name. Their losses, if any, are not read.
 
     Returns
     -------
@@ -189,8 +200,8 @@ def rank_laws(
 
     Notes
     -----
-    The quarter of the runs of most cost in every group is held out, and each law is fitted to the others by least
-    squares. Nothing else ranks them.
+    The quarter of the runs of most cost in every group is held out (or nearest to the points), and each law is fitted
+    to the others by least squares. Nothing else ranks them.
     """
     table = read_points(runs, "runs")
     if len(laws) < 2:
@@ -203,9 +214,13 @@ def rank_laws(
         raise UnsupportedError(msg)
     loss = table.loss(named[0] if named else None)
     label = _labels(table, by)
-    price = _cost(table, cost)
+    price = None if points is not None and cost is None else _cost(table, cost)
     forms = [find_law(one, table.words) if isinstance(one, str) else one for one in laws]
     boxes = [{**law.bounds, **(dict(bounds[i]) if bounds else {})} for i, law in enumerate(forms)]
+    if price is None:
+        words = sorted({c for law in forms for c in law.columns})
+        price = -_distance(table, label, read_points(points, "runs to predict"), by, words)
+        cost = NEARNESS
     kept = _cheap(price, label, HELD)
     data = _Data(table, loss, label)
     made = [_ranked(law, box, data, kept) for law, box in zip(forms, boxes, strict=True)]
@@ -241,6 +256,20 @@ def _cost(table: Points, cost: str | None) -> Array:
     except InputError:
         msg = "Nothing says what a run of this table costs; give `cost`, a column or a formula such as 6*params*tokens."
         raise InputError(msg) from None
+
+
+def _distance(table: Points, label: Array, points: Points, by: str | None, words: Sequence[str]) -> Array:
+    """Squared distance of every run to the nearest of the points of its group, in standardised logs of the columns."""
+    there, out = _labels(points, by), np.full(len(table), np.inf)
+    both = [np.concatenate([table.column(w), points.column(w)]) for w in words]
+    logs = np.column_stack([np.log(v) if (v > 0).all() else v for v in both])
+    spread = logs.std(axis=0)
+    z = logs / np.where(spread > 0, spread, 1.0)
+    for group in distinct(label)[0]:
+        at, near = np.flatnonzero(label == group), len(table) + np.flatnonzero(there == group)
+        if near.size:
+            out[at] = ((z[at][:, None, :] - z[near][None]) ** 2).sum(axis=2).min(axis=1)
+    return np.where(np.isfinite(out), out, 0.0)
 
 
 def _cheap(price: Array, label: Array, share: float) -> BoolArray:
@@ -291,6 +320,7 @@ def _fitted(law: Law, box: Box, data: _Data, kept: BoolArray) -> Searched | None
         if rows.sum() < len(law.identifiable) + SPARE:
             return None
         columns = {c: data.table.column(c)[rows] for c in law.columns}
+        check_columns(law, columns, bounds=box)
         found = search(formula, columns, data.loss[rows], {n: box[n] for n in law.names})
         made[str(group)], met = found.coefficients, min(met, found.met)
     return Searched(made, met)

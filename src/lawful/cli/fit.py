@@ -45,7 +45,7 @@ RunCost = Annotated[
     typer.Option(
         "--cost",
         metavar="FORMULA",
-        help="What orders the runs of ranked laws. Default: FLOPs.",
+        help="What orders the runs of ranked laws. Default: nearness to --points, else FLOPs.",
         rich_help_panel=o.FITTING,
     ),
 ]
@@ -154,9 +154,9 @@ def _rank(
     with output.staged() as stage, working(f"Fitting {len(named)} laws", quiet=output.json):
         table = _kept(load_columns(path)[0], reading)
         texts, boxes = [text for text, _ in named], [box for _, box in named]
-        found = rank_laws(table, texts, cost=cost, by=by, bounds=boxes)
-        document = found.to_dict()
         rows = load_columns(points)[0] if points is not None else None
+        found = rank_laws(table, texts, cost=cost, by=by, bounds=boxes, points=rows)
+        document = found.to_dict()
         predicted = None if rows is None else {**rows, "predicted_loss": found.predict(rows)}
         if predicted is not None:
             document["predicted"] = predicted["predicted_loss"].tolist()

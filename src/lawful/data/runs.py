@@ -479,7 +479,8 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
         Raises
         ------
         InputError
-            If the table has no such column, or it holds values that are not positive numbers.
+            If the table has no such column, or it holds values that are no finite numbers; unique tokens are positive.
+            Whether a law can take zeros is for :func:`lawful.laws.formula.check_columns` to say.
 
         Examples
         --------
@@ -494,10 +495,11 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
             values = np.asarray(self.labels[label], dtype=float)
         except (TypeError, ValueError):
             values = np.full(len(self), np.nan)
-        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        bad = np.flatnonzero(~(np.isfinite(values) & ((values > 0) | (name != "U"))))
         if bad.size:
+            kind = "positive" if name == "U" else "finite"
             msg = (
-                f"The law takes powers of column {label!r}, so its values must be positive numbers; {bad.size} of "
+                f"The law reads column {label!r}, so its values must be {kind} numbers; {bad.size} of "
                 f"{values.size} are not (first: run {bad[0] + 1})."
             )
             raise InputError(msg)

@@ -26,7 +26,7 @@ from lawful.design.certainty import (
 )
 from lawful.design.points import Points, read_points
 from lawful.errors import UnsupportedError
-from lawful.laws.formula import expression_of, is_formula, loss_column
+from lawful.laws.formula import check_columns, expression_of, is_formula, loss_column
 from lawful.laws.law import Law
 from lawful.laws.laws import find_law
 from lawful.solve.varpro import search
@@ -326,8 +326,8 @@ def _loss_named(texts: Sequence[Law | str]) -> str | None:
 def _offered(laws: Sequence[Law], done: Points, pool: Points, price: Array) -> tuple[IntArray, tuple[Note, ...]]:
     """Candidates that are weighed: those that no run stands for yet, or every k-th of them in order of cost."""
     words = sorted({c for law in laws for c in law.columns})
-    there = {tuple(np.round(x, 9)) for x in np.log(np.column_stack([done.column(w) for w in words]))}
-    logs = np.log(np.column_stack([pool.column(w) for w in words]))
+    both = np.column_stack([_logs(np.concatenate([done.column(w), pool.column(w)])) for w in words])
+    there, logs = {tuple(np.round(x, 9)) for x in both[: len(done)]}, both[len(done) :]
     at = np.array([i for i, x in enumerate(logs) if tuple(np.round(x, 9)) not in there], dtype=np.intp)
     notes = []
     if not at.size:
@@ -341,6 +341,11 @@ def _offered(laws: Sequence[Law], done: Points, pool: Points, price: Array) -> t
         notes.append(Note("pool_thinned", f"Of {at.size} candidates every {step}th in order of cost was weighed."))
         at = np.sort(at[np.argsort(price[at], kind="stable")[::step]])
     return at, tuple(notes)
+
+
+def _logs(values: Array) -> Array:
+    """Logs of a column, which is taken as it stands where it has zeros, as proportions have."""
+    return np.asarray(np.log(values) if (values > 0).all() else values)
 
 
 class Known(NamedTuple):
@@ -358,13 +363,16 @@ class Known(NamedTuple):
         """Take the columns that any law names, and standardise their logs over runs, candidates and targets."""
         words = sorted({c for law in laws for c in law.columns})
         first = {w: done.column(w) for w in words}
+        for law in laws:
+            for part in (done, pool, wanted):
+                check_columns(law, {c: part.column(c) for c in law.columns}, part.what)
         points = {w: np.concatenate([pool.column(w)[at], wanted.column(w)]) for w in words}
         return cls.of_arrays(first, points, loss, len(wanted))
 
     @classmethod
     def of_arrays(cls, done: dict[str, Array], points: dict[str, Array], loss: Array, targets: int) -> Known:
         """Build it from columns by name; the last rows of the points are the targets."""
-        logs = np.column_stack([np.log(np.concatenate([done[w], points[w]])) for w in points])
+        logs = np.column_stack([_logs(np.concatenate([done[w], points[w]])) for w in points])
         spread = logs.std(axis=0)
         z = (logs - logs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         return cls(done, points, loss, z[: loss.size], z[loss.size :], targets)

@@ -57,17 +57,25 @@ class Points(Record):
 
     def column(self, word: str) -> Array:
         """
-        Values of a column or quantity, positive, shape (n,); C is 6ND and D is C/6N where the table has not its own.
+        Values of a column or quantity, shape (n,); C is 6ND and D is C/6N where the table has not its own.
+
+        Quantities are positive. Of other columns a law says what it can take, see
+        :func:`lawful.laws.formula.check_columns`.
 
         Raises
         ------
         InputError
-            If there is none, or its values are no positive numbers.
+            If there is none, or its values are no finite numbers.
         """
         key = self.roles.get(word, word if word in self.table.columns else None)
         if key is not None:
             values = np.asarray(numbers(key, self.table), float)
-            require_positive({key: values}, self.table.row)
+            if word in NAMES.values():
+                require_positive({key: values}, self.table.row)
+            bad = np.flatnonzero(~np.isfinite(values))
+            if bad.size:
+                msg = f"Column {key!r} must hold finite numbers; row {self.table.row[bad[0]]} does not."
+                raise InputError(msg)
             return values
         others = set(QUANTITY) - {word}
         if word in QUANTITY and others <= self.roles.keys():

@@ -360,7 +360,7 @@ def check_identified(runs: Runs, law: Law, bounds: Bounds, fixed: Mapping[str, f
     for coefficient, exponent, column in law.amounts:
         values = runs.column(column)[used]
         unknown = [name for name in (coefficient, exponent) if name in free]
-        if unknown and np.ptp(np.log(values)) < 1e-9:
+        if unknown and np.ptp(values) <= 1e-9 * np.abs(values).max():
             verb = "is not identified" if len(unknown) == 1 else "are not identified"
             msg = (
                 f"All {values.size} runs have the same {COLUMN_WORDS.get(column, repr(column))} "

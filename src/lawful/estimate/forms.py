@@ -27,6 +27,9 @@ from lawful.solve.varpro import search
 
 COMPLEX_STEP = 1e-20
 DIFFERENCE_STEP = 1e-4
+LAST_STEPS = 12
+"""Newton's steps from where a search of the same squares has ended."""
+
 ROUGH, FINALISTS = 32, 6
 """Screened starts that are roughly minimised, and those of them that are taken to the end."""
 
@@ -378,10 +381,13 @@ def _solve_formula(problem: FormProblem, *, tolerance: float, max_iter: int) -> 
     if problem.delta is not None:
         model, target, more = with_prior(problem, problem.straight, problem.target, w, z)
         z = robust.narrow(model, target, more, z, problem.lower, problem.upper, problem.delta, ())
-    out = polish_form(problem, z, problem.target, w, tolerance=tolerance, max_iter=max_iter)
     met = found.met >= 2
     # The search ends where no step is downhill; Newton's method may be stopped short there by a kink of min or max.
-    settled = out.converged | (met & (problem.delta is None) & (not problem.log) & (not problem.prior))
+    plain = met and problem.delta is None and not problem.log and not problem.prior
+    if plain:  # The best end is the answer already: a few steps, and none for the others.
+        z, max_iter = z[:1], min(max_iter, LAST_STEPS)
+    out = polish_form(problem, z, problem.target, w, tolerance=tolerance, max_iter=max_iter)
+    settled = out.converged | plain
     return out._replace(converged=settled, met=(found.met, found.rounds)).best_first()
 
 

@@ -16,6 +16,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.checks import Bounds, check_bounds, check_options
 from lawful.estimate.forms import FormProblem, Pull, polish_form, prepare_form, pulls_of, solve_form, with_prior
 from lawful.estimate.result import METHODS
+from lawful.laws.formula import check_columns
 from lawful.laws.law import Differentiated
 from lawful.laws.laws import Law
 from lawful.solve import kernel, newton, robust
@@ -282,6 +283,7 @@ def prepare(
     limits = check_bounds(law, bounds, fixed)
     weighted = None if np.all(runs.weight == 1.0) else runs.weight
     columns = tuple(runs.column(column) for column in law.columns)
+    check_columns(law, dict(zip(law.columns, columns, strict=True)), bounds=limits)
     if not law.separable:
         width = objective.width if objective.is_huber else None
         return prepare_form(law, columns, runs.L, weighted, limits, log=objective.is_log, delta=width, prior=prior)

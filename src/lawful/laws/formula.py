@@ -13,7 +13,7 @@ from lawful.core.expression import Expression, Tape, name, parse, substitute, to
 from lawful.core.typing import Array
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.law import EXPONENT_BOX, FRONTIER_NAMES, Box, Coefficients, Curvature, Differentiated, Law
-from lawful.laws.projection import Signs, link_of, split, written_out
+from lawful.laws.projection import Signs, factors_of, link_of, split, written_out
 
 QUANTITIES = {
     **dict.fromkeys(("N", "params", "parameters", "n_params"), "N"),
@@ -342,6 +342,72 @@ def _must_be_positive(expression: Expression, word: str) -> bool:
         if any(t == name(word) or (t.kind == "product" and name(word) in t.args) for t in flat):
             return True
     return any(_must_be_positive(a, word) for a in expression.args)
+
+
+def check_columns(
+    law_: Law, values: Mapping[str, Array], what: str = "runs", *, bounds: Mapping[str, Box] | None = None
+) -> None:
+    """
+    Refuse zeros and negative numbers where a law has no value at them.
+
+    A column under a log or a falling power must be positive; under a rising power that is no whole number it must not
+    be negative. A proportion that is 0 is a number like any other in ``c + k*exp(t*share)``.
+
+    Raises
+    ------
+    InputError
+        With the column, what the law does with it, and the first such run.
+
+    Examples
+    --------
+    >>> mix = law("loss = c + k*exp(t*web)", ["web"])
+    >>> check_columns(mix, {"web": np.array([0.0, 0.5])})
+    >>> check_columns(law("loss = c + k*log(web)", ["web"]), {"web": np.array([0.0, 0.5])})
+    Traceback (most recent call last):
+        ...
+    lawful.errors.InputError: The law takes the log of column 'web', so its values must be positive; 1 of 2 runs are \
+not (first: 1).
+    """
+    low = {column: float(np.min(v)) for column, v in values.items()}
+    if min(low.values()) > 0:
+        return
+    try:
+        expression = expression_of(law_)
+    except UnsupportedError:
+        needs = dict.fromkeys(law_.columns, ("powers", True))
+    else:
+        needs = {}
+        _needs(expression, set(values), law_.bounds | dict(bounds or {}), needs)
+    for column, (use, positive) in needs.items():
+        bad = np.flatnonzero((values[column] <= 0) if positive else (values[column] < 0))
+        if bad.size:
+            kind = "positive" if positive else "0 or more"
+            msg = (
+                f"The law takes {use} of column {column!r}, so its values must be {kind}; {bad.size} of "
+                f"{values[column].size} {what} are not (first: {bad[0] + 1})."
+            )
+            raise InputError(msg)
+
+
+def _needs(part: Expression, columns: set[str], bounds: Mapping[str, Box], found: dict[str, tuple[str, bool]]) -> None:
+    """Collect columns that must be positive (True) or not negative (False), with what is done to them."""
+    if part.kind in ("log", "power"):
+        inner = part.args[0]
+        words = {str(f.value) for f in factors_of(inner) if f.kind == "name"} & columns
+        use, positive = "the log", True
+        if part.kind == "power":
+            exponent = part.args[1]
+            fixed = exponent.number
+            least = bounds.get(str(exponent.value), (-1.0, 0.0))[0] if exponent.kind == "name" else -1.0
+            least = least if fixed is None else fixed
+            if fixed is not None and fixed >= 0 and fixed % 1 == 0:
+                words = set()
+            use, positive = "powers", least < 0
+        for word in words:
+            if positive or word not in found:
+                found[word] = (use, positive)
+    for arg in part.args:
+        _needs(arg, columns, bounds, found)
 
 
 def expression_of(law_: Law) -> Expression:

@@ -260,7 +260,11 @@ def chosen_amounts(terms: list[Expression], links: dict[str, Link]) -> list[str]
 
 
 def split(
-    formula: Expression, columns: tuple[str, ...], bounds: Mapping[str, Box], above_one: frozenset[str] = frozenset()
+    formula: Expression,
+    columns: tuple[str, ...],
+    bounds: Mapping[str, Box],
+    above_one: frozenset[str] = frozenset(),
+    signed: frozenset[str] = frozenset(),
 ) -> Split:
     """
     Split a formula into amounts and shapes.
@@ -274,6 +278,8 @@ def split(
         Bounds of every coefficient.
     above_one : frozenset of str
         Columns that are nowhere below 1.
+    signed : frozenset of str
+        Columns that are 0 or less somewhere, such as the proportions of a mixture.
 
     Returns
     -------
@@ -288,7 +294,7 @@ def split(
     (['A', 'L0'], ('alpha', 'k'))
     """
     words = sorted(formula.names - set(columns))
-    signs = Signs(frozenset(columns) | {w for w in words if bounds[w][0] >= 0}, above_one)
+    signs = Signs((frozenset(columns) - signed) | {w for w in words if bounds[w][0] >= 0}, above_one)
     signs = signs.with_names(*implied(formula, signs))
     terms, ratios = _settled(formula, words, signs)
     signs = signs.with_names(*ratios)

@@ -97,7 +97,14 @@ class _State(NamedTuple):
 
 def _evaluate(model: Differentiated, y: Array, w: Array, z: Array, delta: Array | None) -> _State:
     """Objective, descent direction and the two curvature matrices at z."""
-    value, slope, curvature = model(z)
+    # A trial step may leave the range of floats; its sum is infinite then, or no number, and the step is refused.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _weighed(model(z), y, w, delta)
+
+
+def _weighed(found: tuple[Array, Array, Curvature], y: Array, w: Array, delta: Array | None) -> _State:
+    """The same, from the value of the model, its slopes and its curvature."""
+    value, slope, curvature = found
     residual = y - value
     if delta is None:
         pull, inlier, robust = w * residual, np.broadcast_to(w, residual.shape), None

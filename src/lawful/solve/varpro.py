@@ -20,7 +20,7 @@ import numpy as np
 from lawful.core.expression import ZERO, Expression, Tape, substitute
 from lawful.core.typing import Array, BoolArray
 from lawful.laws.projection import Box, Link, Split, Term, split
-from lawful.solve.bounded import box_least_squares
+from lawful.solve.bounded import box_least_squares, triangle_of
 from lawful.solve.screening import halton
 
 STARTS, SCREENED, FINALISTS = 256, 48, 10
@@ -88,6 +88,13 @@ class Landing(NamedTuple):
 
 
 class _State(NamedTuple):
+    """
+    Rows of a search where they stand.
+
+    ``slopes`` and ``residual`` are Q'J and Q'r of one decomposition, with the rows of the free columns at 0: all that a
+    step needs of the projected slopes, in K + s + 1 rows in place of n.
+    """
+
     residual: Array
     value: Array
     c: Array
@@ -243,16 +250,18 @@ class Search:
         residual = self.y - laid.rest
         c, free = np.zeros((rows, 0)), np.zeros((rows, 0), dtype=bool)
         if self.parts.columns:
-            q, r = np.linalg.qr(laid.basis.transpose(0, 2, 1))
-            moment = (q.transpose(0, 2, 1) @ residual[:, :, None])[:, :, 0]
-            c, free = box_least_squares(r, moment, *self.amount_bounds(x, laid.logscale))
+            k = len(self.parts.columns)
+            r = triangle_of(np.concatenate([laid.basis, residual[:, None]], axis=1).transpose(0, 2, 1))
+            c, free = box_least_squares(r[:, :k, :k], r[:, :k, k], *self.amount_bounds(x, laid.logscale))
             residual = residual - (c[:, None, :] @ laid.basis)[:, 0]
         value = np.where(laid.good, np.einsum("rn,rn->r", residual, residual), np.inf)
-        state = _State(residual, value, c, laid.logscale, np.zeros((rows, 0, 0)))
-        return state._replace(slopes=self._slopes(x, laid, c, free)) if slopes else state
+        if not slopes:
+            return _State(residual, value, c, laid.logscale, np.zeros((rows, 0, 0)))
+        J, residual = self._projected(laid, self._slopes(x, laid, c), residual, free)
+        return _State(residual, value, c, laid.logscale, J)
 
-    def _slopes(self, x: Array, laid: _Laid, c: Array, free: BoolArray) -> Array:
-        """Slopes of the model by the coordinates, with what the free columns can take up projected out, (R, n, s)."""
+    def _slopes(self, x: Array, laid: _Laid, c: Array) -> Array:
+        """Slopes of the model by the coordinates at held amounts, (R, n, s)."""
         seeds: list[Any] = []
         for j, pairs in enumerate(laid.terms):
             for raised, plain in pairs:
@@ -264,15 +273,19 @@ class Search:
         J = np.empty((len(x), self.y.size, len(self.parts.shapes)))
         for i, word in enumerate(self.parts.shapes):
             J[:, :, i] = found[word] * (shapes[:, i, None] if self.logs[i] else 1.0)
-        J = np.nan_to_num(J, nan=0.0, posinf=0.0, neginf=0.0)
-        if not free.shape[1]:
-            return J
+        return np.nan_to_num(J, nan=0.0, posinf=0.0, neginf=0.0)
+
+    @staticmethod
+    def _projected(laid: _Laid, J: Array, residual: Array, free: BoolArray) -> tuple[Array, Array]:
+        """Q'J and Q'r with what the free columns can take up projected out, (R, m, s) and (R, m)."""
+        rows, k, s = len(J), free.shape[1], J.shape[2]
         # Free columns first: a column of zeros before them would bring a direction of its own into Q.
         order = np.argsort(~free, axis=1, kind="stable")
         kept = np.take_along_axis(free, order, axis=1)
         basis = np.take_along_axis(laid.basis, order[:, :, None], axis=1) * kept[:, :, None]
-        q = np.linalg.qr(basis.transpose(0, 2, 1))[0] * kept[:, None, :]
-        return np.asarray(J - q @ (q.transpose(0, 2, 1) @ J))
+        r = triangle_of(np.concatenate([basis.transpose(0, 2, 1), J, residual[:, :, None]], axis=2))
+        left = np.concatenate([~kept, np.ones((rows, s + 1), dtype=bool)], axis=1)
+        return r[:, :, k : k + s] * left[:, :, None], r[:, :, k + s] * left
 
     def descend(self, x: Array, steps: int, tolerance: float = 1e-12) -> Landing:
         """Levenberg and Marquardt's steps from every row; rows that have arrived rest."""
@@ -311,14 +324,13 @@ class Search:
         J = J * ~stuck[:, None, :]
         size = np.sqrt(np.einsum("rns,rns->rs", J, J))
         size = np.where(size > 0, size, 1.0)
-        q, r = np.linalg.qr(J / size[:, None, :])
-        moment = (q.transpose(0, 2, 1) @ state.residual[:, :, None])[:, :, 0]
-        system = np.zeros((len(x), 2 * s, s))
-        system[:, :s] = r
-        system[:, np.arange(s, 2 * s), np.arange(s)] = np.sqrt(damping)[:, None]
-        q2, r2 = np.linalg.qr(system)
-        target = (q2[:, :s].transpose(0, 2, 1) @ moment[:, :, None])[:, :, 0]
-        step = np.linalg.solve(r2 + 1e-300 * np.eye(s), target[:, :, None])[:, :, 0] / size
+        m = J.shape[1]
+        system = np.zeros((len(x), m + s, s + 1))
+        system[:, :m, :s] = J / size[:, None, :]
+        system[:, np.arange(m, m + s), np.arange(s)] = np.sqrt(damping)[:, None]
+        system[:, :m, s] = state.residual
+        r = triangle_of(system)[:, :s]
+        step = np.linalg.solve(r[:, :, :s] + 1e-300 * np.eye(s), r[:, :, s:])[:, :, 0] / size
         step = np.where(stuck, 0.0, np.nan_to_num(step, nan=0.0, posinf=0.0, neginf=0.0))
         return np.asarray(np.clip(x + step, self.lower, self.upper))
 
@@ -406,7 +418,7 @@ def search(
     formula : Expression
         The loss as a formula of columns and coefficients.
     columns : mapping of str to array, shape (n,)
-        Values of its columns, > 0.
+        Values of its columns.
     y : array, shape (n,)
         Losses.
     bounds : mapping of str to (float, float)
@@ -432,7 +444,8 @@ def search(
     free = substitute(formula, held) if held else formula
     above_one = frozenset(c for c, v in columns.items() if v.min() >= 1.0)
     given = {word: bounds[word] for word in free.names - set(columns)}
-    parts = split(free, tuple(columns), given, above_one)
+    signed = frozenset(c for c, v in columns.items() if v.min() <= 0.0)
+    parts = split(free, tuple(columns), given, above_one, signed)
     root: Array | float = 1.0 if w is None else np.sqrt(w)
     limits = {k: (max(v[0], 0.0), v[1]) if k in parts.positive else v for k, v in given.items()}
     for label, (numerator, denominator) in parts.ratios.items():

@@ -16,6 +16,7 @@ from lawful.core.typing import Array, Interval
 from lawful.core.validation import check_level
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit, estimate_rows
+from lawful.laws.formula import Formula
 from lawful.uncertainty.bootstrap import Draws, bootstrap
 from lawful.uncertainty.delta import Delta, delta
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds, spare
@@ -261,6 +262,10 @@ class Intervals(Shown):
         )
 
 
+OWN_ERRORS = (None, AUTO, INDEPENDENT)
+"""Choices of a cluster that name no column whose runs share an error."""
+
+
 def intervals(
     fit: Fit | FrontierFit,
     kind: str = "profile",
@@ -277,7 +282,9 @@ def intervals(
     ----------
     fit : Fit or FrontierFit
         A frontier has no surface to profile or linearise, and gets a bootstrap within budgets; so do laws of another
-        form than Chinchilla's (``Law.profiles``) in place of the profile. Any law can be linearised.
+        form than Chinchilla's (``Law.profiles``) in place of the profile. Laws that are formulas are linearised in its
+        place, with Student's t on the sandwich's degrees of freedom: resampled rows hold no better and take minutes.
+        Any law can be linearised.
     kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
     level : float
     draws, seed
@@ -315,9 +322,11 @@ def intervals(
         if fit.surface is not None and fit.surface.law.profiles:
             rests = grounds(fit, cluster or AUTO)
             return Intervals(fit, kind, level, notes=rests.notes if rests else (), cluster=cluster or AUTO)
-        if is_closed(fit) and cluster in (None, AUTO, INDEPENDENT):
+        if fit.surface is not None and isinstance(fit.surface.law.form, Formula) and cluster in OWN_ERRORS:
+            return Intervals(fit, "delta", level, notes=delta(fit).notes)
+        if is_closed(fit) and cluster in OWN_ERRORS:
             return _by_student(fit, level)
-        kind = "within-budget" if cluster in (None, AUTO, INDEPENDENT) else "cluster"
+        kind = "within-budget" if cluster in OWN_ERRORS else "cluster"
     cluster = None if cluster in (AUTO, INDEPENDENT) else cluster
     drawn = bootstrap(fit, draws, scheme=kind, seed=seed, cluster=cluster)
     return Intervals(fit, drawn.scheme, level, drawn, drawn.notes)
