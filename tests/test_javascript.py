@@ -63,7 +63,7 @@ def numbers() -> list[float]:
         ("(values) => values.map((v) => lawfulNumbers.scientific(v))", format_scientific),
         ("(values) => values.map((v) => lawfulNumbers.scientific(v, 6))", lambda v: format_scientific(v, 6)),
         ("(values) => values.map((v) => lawfulNumbers.count(v))", format_count),
-        ("(values) => values.map((v) => lawfulNumbers.value(v))", format_value),
+        ("(values) => values.map((v) => lawfulNumbers.plain(v))", format_value),
         ("(values) => values.map((v) => lawfulNumbers.count(v, 4))", lambda v: format_count(v, 4)),
         (
             "(values) => values.map((v) => (v > 0 ? lawfulNumbers.power(v) : '-'))",

@@ -4,7 +4,7 @@
 // coupled law are fitted to what is kept; nothing else is assumed of it, and no truth is known.
 const lawfulOwn = (() => {
   const M = lawfulMath;
-  const { count, scientific, value } = lawfulNumbers;
+  const { count, plain, scientific } = lawfulNumbers;
 
   // Approach 2 as lawful.fit_isoflop has it: wide sweeps are cut to a factor around each budget's lowest loss, and
   // budgets without a parabola that has a minimum are left out (lawful.estimate.window says where the numbers are from).
@@ -104,7 +104,7 @@ const lawfulOwn = (() => {
     const [two, best] = [laws.approach2, laws.vpnls];
     const asked = `At ${scientific(budget)} FLOPs`;
     if (!both(best)) return `${asked} VPNLS has no compute-optimal choice on the runs that are kept.`;
-    const words = `${asked} train ${count(best.params)} parameters on ${count(best.tokens)} tokens, expected loss ${value(best.loss)} nats per token`;
+    const words = `${asked} train ${count(best.params)} parameters on ${count(best.tokens)} tokens, expected loss ${plain(best.loss)} nats per token`;
     if (!both(two)) return `${words}; Approach 2 has no answer.`;
     return `${words}; Approach 2 would have chosen ${count(two.params)} parameters on ${count(two.tokens)} tokens.`;
   }

@@ -25,12 +25,12 @@ const lawfulOwnDraw = (() => {
     const k = page.flops_per_param_token;
     const { budgets, runs, out, vpnls, approach2 } = found;
     const colours = budgetColours(budgets.length, page);
-    const sizes = (g) => range([...runs, ...out].filter((run) => run.group === g).map((run) => run.params));
+    const reach = (g) => range([...runs, ...out].filter((run) => run.group === g).map((run) => run.params));
     const curves = [];
     if (vpnls.surface) {
       budgets.forEach((budget, group) => {
         if (runs.filter((run) => run.group === group).length < 2) return;
-        const [low, high] = sizes(group);
+        const [low, high] = reach(group);
         curves.push(...along(low / 1.3, high * 1.3, 33, (params) =>
           ({ group, params, loss: vpnls.loss(vpnls.surface, params, budget / (k * params)) })));
       });
@@ -136,7 +136,7 @@ const lawfulOwnDraw = (() => {
     return [Math.min(found.budgets[0], budget) / 1.6, Math.max(found.budgets.at(-1), budget) * 1.6];
   }
 
-  function params(found, page, width) {
+  function sizes(found, page, width) {
     const [low, high] = span(found);
     const methods = answers(found);
     const rows = methods.flatMap((m) => along(low, high, 15, (budget) => ({ m, budget, value: found.at(budget)[m.key].params })));
@@ -249,5 +249,5 @@ const lawfulOwnDraw = (() => {
     });
   }
 
-  return { isoflop, losses, map, params };
+  return { isoflop, losses, map, sizes };
 })();

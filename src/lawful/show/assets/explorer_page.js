@@ -98,7 +98,7 @@ const lawfulExplorer = (() => {
     } : found.design === "own" ? {
       own: (width) => lawfulOwnDraw.isoflop(found, page, width, toggle),
       "own-map": (width) => lawfulOwnDraw.map(found, page, width, aim),
-      "own-params": (width) => lawfulOwnDraw.params(found, page, width),
+      "own-params": (width) => lawfulOwnDraw.sizes(found, page, width),
       "own-losses": (width) => lawfulOwnDraw.losses(found, page, width),
     } : {
       isoflop: (width) => lawfulDraw.isoflop(found, page, width, shownRuns()),

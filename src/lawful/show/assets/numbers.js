@@ -37,7 +37,7 @@ const lawfulNumbers = (() => {
   }
 
   // A number whose uncertainty is unknown, with a fixed count of significant digits.
-  function value(number, digits = 4) {
+  function plain(number, digits = 4) {
     if (number === null || !Number.isFinite(number)) return MISSING;
     if (number === 0) return "0";
     if (!(Math.abs(number) >= 1e-4 && Math.abs(number) < 1e6)) return scientific(number, digits);
@@ -52,5 +52,5 @@ const lawfulNumbers = (() => {
     return trimmed(mantissa) === "1" ? raised : `${trimmed(mantissa)}×${raised}`;
   }
 
-  return { count, power, scientific, value };
+  return { count, plain, power, scientific };
 })();
