@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +91,7 @@ def test_the_address_restores_the_state(explorer_file: Path, visit: Callable[...
     page.evaluate("location.hash = 'alpha=0.5&beta=junk&points=1e9&design=nonsense&unheard=of'")
     page.wait_for_function("lawfulExplorer.settings().alpha === 0.5")
     now = settings(page)
-    assert (now["points"], now["design"], now["beta"]) == (31, "sweep", STUDY_SURFACES["asymmetric"]["beta"])
+    assert (now["points"], now["design"], now["beta"]) == (31, "sweep", STUDY_SURFACES["soda"]["beta"])
     assert "unheard" not in now
     said = page.inner_text("#status")
     for words in (
@@ -124,7 +125,7 @@ def test_copy_link_keeps_what_is_seen_and_reset_goes_back(
 
 
 def test_the_page_opens_on_a_preset_where_something_happens(page: Page) -> None:
-    assert page.locator("#preset option:checked").inner_text() == "Uneven exponents, and a sweep that drifts"
+    assert page.locator("#preset option:checked").inner_text() == "An audio-text law, and a sweep that drifts"
     assert abs(read(page)["approach2.tokens_error"]) > 0.05
 
 
@@ -309,3 +310,10 @@ def test_fits_that_the_page_cannot_show_are_refused(fitted: lawful.Fit) -> None:
         explorer_html(flat)
     with pytest.raises(lawful.UnsupportedError, match="A budget is a positive number of FLOPs, got -1"):
         explorer_html(target=-1)
+
+
+def test_paper_takes_one_page(page: Page, tmp_path: Path) -> None:
+    sheet = tmp_path / "explorer.pdf"
+    page.emulate_media(media="print")
+    page.pdf(path=sheet, format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", sheet.read_bytes())) == 1

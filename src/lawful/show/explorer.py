@@ -125,7 +125,7 @@ TRUTH_LABELS = {
 """What a preset is called on the page."""
 
 LINKS: tuple[tuple[str, Settings], ...] = (
-    ("Uneven exponents, and a sweep that drifts", {**STUDY_SURFACES["asymmetric"], "drift": 3.0}),
+    ("An audio-text law, and a sweep that drifts", {**STUDY_SURFACES["soda"], "drift": 3.0}),
     ("Uneven exponents, no noise at all", {**STUDY_SURFACES["asymmetric"]}),
     ("A sweep that drifts off the optimum", {**STUDY_SURFACES["chinchilla"], "drift": 3.0}),
     ("Narrow and noisy", {**STUDY_SURFACES["chinchilla"], "width": 2.0, "noise": 0.02}),

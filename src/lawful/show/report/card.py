@@ -186,8 +186,10 @@ def _parts(seen: Outlook) -> str:
 def _number(label: str, name: str, value: float | None, ends: Interval | None, level: float, more: str = "") -> Number:
     low, high = ends if ends is not None else (np.nan, np.nan)
     if value is None or not np.isfinite(value):
-        span = quantity(name, None, ends)[1].span if ends is not None and np.isfinite(ends).any() else "cannot be had"
-        return Number(label, "-", span, None)
+        if ends is None or not np.isfinite(ends).any():
+            return Number(label, "-", "cannot be had", None)
+        # An interval alone stands where the number would: a dash above it would read as no answer.
+        return Number(label, quantity(name, None, ends)[1].span, f"an interval only, {format_level(level)}", None)
     cell = quantity(name, value, ends)[1]
     more = f"; {more}" if more else ""
     if not (np.isfinite(low) and np.isfinite(high)):
