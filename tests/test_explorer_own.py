@@ -216,10 +216,18 @@ def test_the_page_opens_with_the_words_of_the_report(own: Path, runs_file: Path,
     assert f"{lawful.core.numbers.format_count(float(two.params))} parameters on" in shown
 
 
+def show(page: Page, where: str) -> None:
+    """Bring a figure to the top of the screen; what it has off the screen is drawn when it is scrolled to."""
+    for _ in range(2):
+        page.evaluate("(where) => document.querySelector(where).scrollIntoView({ block: 'start' })", where)
+        page.wait_for_timeout(200)
+        page.evaluate(SETTLED)
+
+
 def test_a_click_a_rectangle_and_a_key_leave_runs_out(own: Path, runs_file: Path, visit: Callable[..., Page]) -> None:
     page = visit(own)
     everything = read(page)
-    page.locator("#figure-own .plot svg").scroll_into_view_if_needed()
+    show(page, "#figure-own")
     circle = page.locator("#figure-own .plot svg circle").nth(5).bounding_box()
     page.mouse.click(circle["x"] + circle["width"] / 2, circle["y"] + circle["height"] / 2)
     assert settings(page)["out"] == "6"
@@ -236,7 +244,7 @@ def test_a_click_a_rectangle_and_a_key_leave_runs_out(own: Path, runs_file: Path
     page.keyboard.press("Space")
     assert settings(page)["out"] == ""
     assert read(page) == everything
-    page.locator("#figure-own .plot svg").scroll_into_view_if_needed()
+    show(page, "#figure-own")
     frame = page.locator("#figure-own .plot svg").bounding_box()
     page.mouse.move(frame["x"] + 58, frame["y"] + 24)
     page.mouse.down()
@@ -294,7 +302,7 @@ def test_experiments_of_one_file_are_told_apart(
 
 def test_the_target_is_dragged_on_the_map(own: Path, visit: Callable[..., Page]) -> None:
     page = visit(own)
-    page.locator("#figure-own-map .plot svg").scroll_into_view_if_needed()
+    show(page, "#figure-own-map")
     page.evaluate(SETTLED)
     frame = page.locator("#figure-own-map .plot svg").bounding_box()
     x, y = frame["x"] + 0.5 * frame["width"], frame["y"] + 0.5 * frame["height"]

@@ -111,6 +111,27 @@ const lawfulOwn = (() => {
 
   const isChosen = (line, table, { only }) => only === "" || (line.cells[table.experiments?.at] ?? "").trim() === only;
 
+  // The fits follow the runs that are kept and nothing else, so a target is dragged without fitting.
+  /** @type {any} */
+  let last = null;
+
+  function fitted(table, settings, chosen, kept, k) {
+    const key = JSON.stringify([settings.out, settings.only]);
+    if (last !== null && last.table === table && last.key === key) return last.made;
+    const stays = new Set(kept.map((run) => run.row));
+    const { group, budgets } = lawfulTable.budgetsOf(kept, table.named);
+    const runs = kept.map((run, i) => ({ ...run, group: group[i] }));
+    // A run that is left out stands with the budget nearest to its compute.
+    const nearest = (compute) => budgets.reduce((best, b, i) =>
+      (Math.abs(Math.log(b / compute)) < Math.abs(Math.log(budgets[best] / compute)) ? i : best), 0);
+    const out = chosen.filter((run) => !stays.has(run.row)).map((run) => ({ ...run, group: nearest(run.budget) }));
+    const two = approach2(budgets, runs);
+    const one = vpnls(runs, k);
+    const other = coupled(runs, k, one.surface);
+    last = { table, key, made: { budgets, runs, out, two, one, other } };
+    return last.made;
+  }
+
   /**
    * Every number of the page about own runs.
    * @param {any} settings
@@ -126,15 +147,7 @@ const lawfulOwn = (() => {
     if (kept.length < 3) {
       return { design: "own", failure: `${kept.length} of ${chosen.length} runs are kept; bring some back.`, all: chosen, kept, gone };
     }
-    const { group, budgets } = lawfulTable.budgetsOf(kept, table.named);
-    const runs = kept.map((run, i) => ({ ...run, group: group[i] }));
-    // A run that is left out stands with the budget nearest to its compute.
-    const nearest = (compute) => budgets.reduce((best, b, i) =>
-      (Math.abs(Math.log(b / compute)) < Math.abs(Math.log(budgets[best] / compute)) ? i : best), 0);
-    const out = chosen.filter((run) => gone.has(run.row)).map((run) => ({ ...run, group: nearest(run.budget) }));
-    const two = approach2(budgets, runs);
-    const one = vpnls(runs, k);
-    const other = coupled(runs, k, one.surface);
+    const { budgets, runs, out, two, one, other } = fitted(table, settings, chosen, kept, k);
     const at = (budget) => ({
       approach2: two.frontier && M.onFrontier(two.frontier, budget), vpnls: one.surface && one.at(budget), coupled: other.surface && other.at(budget),
     });

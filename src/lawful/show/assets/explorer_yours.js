@@ -49,7 +49,7 @@ const lawfulYours = (() => {
   function show(table, found, settings) {
     const has = table !== null;
     byId("own-tools").hidden = !has;
-    byId("own-count").textContent = has ? `${table.source}: ${found.kept ? kept(found) : "no runs"}` : "";
+    byId("own-count").textContent = has ? `${table.source.replace(/^.*[/\\]/, "")}: ${found.kept ? kept(found) : "no runs"}` : "";
     byId("own-notes").replaceChildren(...(table?.notes ?? []).map((text) => element("li", text)));
     const only = byId("only");
     const offered = JSON.stringify(table?.experiments ?? null);
