@@ -300,10 +300,11 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
     ahead = f" Line: {label}.{band}{targets} Shaded: beyond all training budgets."
     loops = ("isoflop_runs", "isoflop_curves", "isoflop_optima")
     lines = ("frontier_targets", "frontier_lines", "frontier_points")
+    curves = bool((fit.runs.sizes_per_budget >= 3).any())
     found = [
         _picture(
             "isoflop",
-            "IsoFLOP curves",
+            "IsoFLOP curves" if curves else "The runs and the law",
             lambda ax: plot_isoflop(analysis, ax),
             f"Loss against model size, one colour per training budget.{law}{parabolas}",
             loops,
