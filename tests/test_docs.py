@@ -23,6 +23,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
+from math import isclose
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,9 @@ import pytest
 from lawful.sources.published import PUBLISHED_SETS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY / "docs" / "hooks"))
+import outputs  # noqa: E402 - a hook of the site
+
 PAGES = sorted([*REPOSITORY.glob("README.md"), *(REPOSITORY / "docs").rglob("*.md")])
 SHARED = Path(os.environ.get("LAWFUL_SHARED", REPOSITORY.parent / "shared")).resolve()
 
@@ -98,7 +103,29 @@ def assign(command: str, variables: dict[str, str], shared: Path) -> None:
             variables[name] = value
 
 
-def run_console(block: Block, page: str, variables: dict[str, str], shared: Path) -> None:
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
+PASSING = re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\b[0-9a-f]{8,}\b")
+"""Times and seals, which no two runs have in common."""
+
+CLOSE = 0.02
+"""Relative difference between a recorded number and a fresh one: other machines round last digits otherwise."""
+
+
+def differs(recorded: str, output: str) -> str | None:
+    """Return the first recorded line whose words differ from the fresh line, or whose numbers are not close to it."""
+    plain = (PASSING.sub("", text) for text in (recorded, output))
+    old, new = ([" ".join(line.split()) for line in text.strip().splitlines()] for text in plain)
+    for one, other in zip_longest(old, new, fillvalue=""):
+        words = [NUMBER.sub("#", line) for line in (one, other)]
+        numbers = [[float(n.replace(",", "")) for n in NUMBER.findall(line)] for line in (one, other)]
+        if words[0] != words[1] or not all(isclose(*pair, rel_tol=CLOSE) for pair in zip(*numbers, strict=True)):
+            return one or other
+    return None
+
+
+def run_console(
+    block: Block, page: str, variables: dict[str, str], shared: Path, *, check_recorded: bool = True
+) -> None:
     for command, expected in commands_of(block.code):
         if not command.startswith("lawful"):
             assign(command, variables, shared)
@@ -121,6 +148,9 @@ def run_console(block: Block, page: str, variables: dict[str, str], shared: Path
         assert result.returncode == 0, f"exit code {result.returncode} from {where}"
         missing = first_missing(expected, result.stdout)
         assert missing is None, f"no line {missing!r} in the output of {where}"
+        kept = outputs.recorded(Path(page).stem).get(command) if check_recorded else None
+        stale = None if kept is None else differs(kept, outputs.neutral(result.stdout, shared))
+        assert stale is None, f"the site shows {stale!r}, no longer so (python docs/hooks/outputs.py records): {where}"
 
 
 def first_missing(expected: list[str], output: str) -> str | None:
@@ -137,7 +167,7 @@ def first_missing(expected: list[str], output: str) -> str | None:
     return None
 
 
-def run_page(text: str, page: str, shared: Path) -> None:
+def run_page(text: str, page: str, shared: Path, *, check_recorded: bool = True) -> None:
     namespace: dict = {"__name__": "__main__"}
     variables: dict[str, str] = {}
     try:
@@ -147,7 +177,7 @@ def run_page(text: str, page: str, shared: Path) -> None:
             if block.language == "python":
                 run_python(block, namespace, page)
             elif block.language == "console":
-                run_console(block, page, variables, shared)
+                run_console(block, page, variables, shared, check_recorded=check_recorded)
     finally:
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")
@@ -221,3 +251,23 @@ def test_expected_output_may_leave_parts_out() -> None:
     output = "alpha   0.3100\nbeta  0.3136 (0.01)\ngamma\n"
     assert first_missing(["alpha 0.31", "...", "beta ... (0.01)"], output) is None
     assert first_missing(["beta", "alpha"], output) == "alpha"
+
+
+@pytest.mark.parametrize("page", outputs.PAGES)
+def test_the_site_shows_whole_output_where_a_page_leaves_parts_out(page: str) -> None:
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    shown = outputs.rendered(text, outputs.recorded(page))
+    left = [line for block in blocks_of(shown) if block.language == "console" for line in block.code.splitlines()]
+    assert [line for line in left if "..." in line and not line.startswith("$")] == []
+    # Prose, Python and commands stay as they are written.
+    assert outputs.FENCE.sub("", shown) == outputs.FENCE.sub("", text)
+    assert [c for b in blocks_of(shown) for c, _ in commands_of(b.code)] == [
+        c for b in blocks_of(text) for c, _ in commands_of(b.code)
+    ]
+
+
+def test_recorded_output_is_held_to_a_fresh_run() -> None:
+    assert differs("N* 41.0B  (38 to 44)\n", "N*  41.1B (38 to 44)\n") is None
+    assert differs("N* 41.0B\n", "N* 45.0B\n") == "N* 41.0B"
+    assert differs("a\nb\n", "a\n") == "b"
+    assert differs("seal f8eaf107fb4c8e19 at 2026-11-26T17:20:01Z\n", "seal 82b7af78 at 2027-01-02 03:04:05\n") is None

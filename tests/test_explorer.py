@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import lawful
 from explorer_page import SETTLED, read, settings
 from lawful.design.plan import STUDY_SURFACES
 from lawful.laws.laws import PUBLISHED
-from lawful.show.explorer import CONTROLS, SCRIPTS, explorer_document, explorer_html, settings_of
+from lawful.show.explorer import CONTROLS, SCRIPTS, TRUTH_LABELS, explorer_document, explorer_html, settings_of
 from lawful.show.report.embedded import asset
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def test_sliders_move_the_numbers_and_the_keyboard_moves_the_sliders(page: Page)
 
 def test_every_published_surface_and_the_toy_are_presets_and_load(page: Page) -> None:
     options = page.locator("#preset option").all_inner_texts()
-    assert {*STUDY_SURFACES, *PUBLISHED} <= set(options)
+    assert {TRUTH_LABELS[name] for name in (*STUDY_SURFACES, *PUBLISHED)} <= set(options)
     for i, preset in enumerate(explorer_document()["presets"]):
         page.select_option("#preset", str(i))
         now = settings(page)
@@ -90,8 +91,19 @@ def test_the_address_restores_the_state(explorer_file: Path, visit: Callable[...
     page.evaluate("location.hash = 'alpha=0.5&beta=junk&points=1e9&design=nonsense&unheard=of'")
     page.wait_for_function("lawfulExplorer.settings().alpha === 0.5")
     now = settings(page)
-    assert (now["points"], now["design"], now["beta"]) == (31, "sweep", 0.28)
+    assert (now["points"], now["design"], now["beta"]) == (31, "sweep", STUDY_SURFACES["soda"]["beta"])
     assert "unheard" not in now
+    said = page.inner_text("#status")
+    for words in (
+        "beta=junk is no number",
+        "points=1e9 lies outside 3 to 31",
+        "design=nonsense is none of",
+        "unheard is no",
+    ):
+        assert words in said
+    page.focus("#slider-alpha")
+    page.keyboard.press("Tab")
+    assert page.inner_text("#status") == said, "what an address said wrong stays until something is set"
     page.go_back()
     page.wait_for_function("lawfulExplorer.settings().alpha === 0.41")
     assert read(page) == first
@@ -100,7 +112,7 @@ def test_the_address_restores_the_state(explorer_file: Path, visit: Callable[...
 def test_copy_link_keeps_what_is_seen_and_reset_goes_back(
     page: Page, explorer_file: Path, visit: Callable[..., Page]
 ) -> None:
-    page.select_option("#preset", label="soda")
+    page.select_option("#preset", label=TRUTH_LABELS["soda"])
     page.fill("#field-width", "5.5")
     shown = read(page)
     page.click("#copy")
@@ -112,10 +124,19 @@ def test_copy_link_keeps_what_is_seen_and_reset_goes_back(
     assert page.evaluate("location.hash") == ""
 
 
-def test_links_to_situations_change_the_page(page: Page) -> None:
-    page.click("#links a >> nth=1")
-    page.wait_for_function("lawfulExplorer.settings().drift === 3")
-    assert read(page)["approach2.tokens_error"] > 0.05
+def test_the_page_opens_on_a_preset_where_something_happens(page: Page) -> None:
+    assert page.locator("#preset option:checked").inner_text() == "An audio-text law, and a sweep that drifts"
+    assert abs(read(page)["approach2.tokens_error"]) > 0.05
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "toString", "hasOwnProperty"])
+def test_an_address_with_a_name_of_the_language_is_harmless(
+    explorer_file: Path, visit: Callable[..., Page], name: str
+) -> None:
+    page = visit(explorer_file, fragment=f"{name}=1&alpha=0.4")
+    assert settings(page)["alpha"] == 0.4
+    assert f"{name} is no setting" in page.inner_text("#status")
+    assert read(page)["vpnls.alpha"] == pytest.approx(0.4, rel=1e-6)
 
 
 def test_hover_shows_the_values_of_a_run(page: Page) -> None:
@@ -162,7 +183,7 @@ def test_trouble_is_said_in_words(page: Page) -> None:
 def test_everything_is_reached_by_tab_with_a_visible_focus(page: Page) -> None:
     reached = set()
     page.evaluate("document.body.focus()")
-    for _ in range(60):
+    for _ in range(90):
         page.keyboard.press("Tab")
         where, style, width = page.evaluate(
             """() => { const e = document.activeElement, s = getComputedStyle(e);
@@ -174,7 +195,7 @@ def test_everything_is_reached_by_tab_with_a_visible_focus(page: Page) -> None:
             assert (style, width >= 2) == ("solid", True), where
             reached.add(where)
     wanted = {f"{part}-{c.name}" for c in CONTROLS if c.group != "toy" for part in ("slider", "field")}
-    assert wanted | {"preset", "design", "reset", "copy", "skip"} <= reached
+    assert wanted | {"preset", "design", "reset", "copy", "skip", "file", "gpu"} <= reached
 
 
 def test_skip_leads_to_the_results(page: Page) -> None:
@@ -289,3 +310,10 @@ def test_fits_that_the_page_cannot_show_are_refused(fitted: lawful.Fit) -> None:
         explorer_html(flat)
     with pytest.raises(lawful.UnsupportedError, match="A budget is a positive number of FLOPs, got -1"):
         explorer_html(target=-1)
+
+
+def test_paper_takes_one_page(page: Page, tmp_path: Path) -> None:
+    sheet = tmp_path / "explorer.pdf"
+    page.emulate_media(media="print")
+    page.pdf(path=sheet, format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", sheet.read_bytes())) == 1

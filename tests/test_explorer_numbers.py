@@ -185,4 +185,7 @@ def test_a_number_typed_into_a_field_is_taken_with_all_its_digits(page: Page) ->
     assert page.inner_text("#status") == "Points goes from 3 to 31, in whole numbers."
     assert settings(page)["points"] == 15
     page.focus("#field-alpha")
-    assert page.input_value("#field-points") == "15"
+    assert page.input_value("#field-points") == "2", "what cannot be taken stays, with its sentence, to be mended"
+    assert page.inner_text("#status") == "Points goes from 3 to 31, in whole numbers."
+    page.fill("#field-points", "7")
+    assert (settings(page)["points"], page.inner_text("#status")) == (7, "")

@@ -23,6 +23,7 @@ from lawful.show.figures.axes import figure_of, log_ticks, save_figure
 from lawful.show.figures.curve_figure import plot_curve
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.figures import figures_of, plot_frontier, plot_isoflop, plot_residuals
+from lawful.show.figures.loss_figure import loss_tables, plot_loss
 from lawful.show.figures.palette import DARK, LIGHT, style
 from lawful.uncertainty.bootstrap import quantiles
 
@@ -343,7 +344,7 @@ def test_a_law_of_two_columns_is_no_curve(analysis: Analysis) -> None:
         plot_curve(analysis.fit)
 
 
-DRAWN = ("isoflop", "frontier", "residuals", "surface")
+DRAWN = ("isoflop", "frontier", "residuals", "surface", "loss")
 WIDTHS = (3.25, 3.5, 5.0, 6.75, 10.0)
 
 
@@ -412,3 +413,43 @@ def test_the_map_shows_every_run_and_marks_what_was_asked_for(analysis: Analysis
 def test_a_map_needs_a_law_of_both_columns(analyses: dict[str, Analysis]) -> None:
     with pytest.raises(UnsupportedError, match="needs a law of both"):
         analyses["approach2"].plot.surface()
+
+
+def test_isoflop_against_tokens_shows_the_same_runs_from_the_other_side(analysis: Analysis) -> None:
+    assert isinstance(analysis.fit, Fit)
+    runs = analysis.fit.runs
+    ax = plot_isoflop(analysis, x="tokens")
+    np.testing.assert_array_equal(runs_drawn(ax), np.column_stack([runs.D, runs.L]))
+    marked = line_named(ax, "VPNLS optimum")
+    np.testing.assert_allclose(marked.get_xdata(), analysis.fit.surface.optimum(runs.budgets).tokens)
+    assert ax.get_xlabel() == "Training tokens D"
+    with pytest.raises(UnsupportedError, match="drawn against params or tokens, got 'flops'"):
+        plot_isoflop(analysis, x="flops")
+
+
+def test_loss_against_compute_has_the_best_loss_and_the_runs_held_out(analysis: Analysis) -> None:
+    assert isinstance(analysis.fit, Fit)
+    runs, surface = analysis.fit.runs, analysis.fit.surface
+    ax = plot_loss(analysis)
+    line = line_named(ax, "best loss, VPNLS")
+    compute = np.asarray(line.get_xdata())
+    # The best loss of a budget by brute force over sizes, not by the closed form that the line is drawn from.
+    sizes = np.geomspace(1e5, 1e14, 200_001)
+    for at in (3, 40, -1):
+        lowest = surface.loss(sizes, compute[at] / (6 * sizes)).min()
+        assert line.get_ydata()[at] == pytest.approx(lowest, rel=1e-8)
+    table = loss_tables(analysis)["loss_runs"]
+    held = table["held"] == 1
+    assert 0 < held.sum() <= 0.3 * len(runs)
+    assert runs.C[held].min() > runs.C[~held].max()
+    before = line_named(ax, "fitted without them")
+    alone = fit(runs.take(~held), method="vpnls", objective=analysis.fit.objective)
+    np.testing.assert_allclose(before.get_ydata(), alone.surface.optimum(before.get_xdata()).loss)
+    drawn = {c.get_label(): c.get_offsets() for c in ax.collections if str(c.get_label()).startswith("runs")}
+    np.testing.assert_array_equal(drawn["runs held out"], np.column_stack([runs.C, runs.L])[held])
+    np.testing.assert_array_equal(drawn["runs"], np.column_stack([runs.C, runs.L])[~held])
+
+
+def test_loss_against_compute_needs_a_surface(analyses: dict[str, Analysis]) -> None:
+    with pytest.raises(UnsupportedError, match="no loss at the optimum"):
+        plot_loss(analyses["approach2"])

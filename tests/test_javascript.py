@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.core.numbers import format_count, format_power, format_scientific
+from lawful.core.numbers import format_count, format_power, format_scientific, format_value
 from lawful.show.explorer import SCRIPTS
 from lawful.show.report.embedded import asset
 
-ARITHMETIC = [name for name in SCRIPTS if name.removesuffix(".js") in ("numbers", "explorer_math", "explorer_fit")]
+ARITHMETIC_PARTS = ("numbers", *(f"explorer_{part}" for part in ("math", "fit", "coupled", "table", "model", "own")))
+ARITHMETIC = [name for name in SCRIPTS if name.removesuffix(".js") in ARITHMETIC_PARTS]
 # Two ways to the same closed form differ by the rounding of a few powers.
 RTOL = 1e-12
 REFERENCE = 1e-9
@@ -62,13 +63,14 @@ def numbers() -> list[float]:
         ("(values) => values.map((v) => lawfulNumbers.scientific(v))", format_scientific),
         ("(values) => values.map((v) => lawfulNumbers.scientific(v, 6))", lambda v: format_scientific(v, 6)),
         ("(values) => values.map((v) => lawfulNumbers.count(v))", format_count),
+        ("(values) => values.map((v) => lawfulNumbers.plain(v))", format_value),
         ("(values) => values.map((v) => lawfulNumbers.count(v, 4))", lambda v: format_count(v, 4)),
         (
             "(values) => values.map((v) => (v > 0 ? lawfulNumbers.power(v) : '-'))",
             lambda v: format_power(v) if v > 0 else "-",
         ),
     ],
-    ids=["scientific", "scientific, 6 digits", "count", "count, 4 digits", "power"],
+    ids=["scientific", "scientific, 6 digits", "count", "value", "count, 4 digits", "power"],
 )
 def test_a_number_reads_the_same_on_a_page_and_in_the_text(evaluate: Evaluate, function: str, python: Any) -> None:
     values = numbers()

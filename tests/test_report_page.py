@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,9 +15,12 @@ import pytest
 
 from lawful.analysis.analysis import Analysis, analyse
 from lawful.core.numbers import format_count, format_flops
+from lawful.core.sheet import quantity
 from lawful.design.plan import plan_isoflop, simulate
 from lawful.laws.surface import Surface
+from lawful.show.explorer import explorer_html
 from lawful.show.report.changes import changes_html, changes_of
+from lawful.show.report.decision import decision_sentences
 from lawful.show.report.report import report_html
 from lawful.show.report.saved import SavedFit
 from lawful.show.report.words import bibtex
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-FIGURES = ["isoflop", "params", "tokens", "residuals", "dial", "valley"]
+FIGURES = ["isoflop", "losses", "params", "tokens", "residuals", "dial", "valley"]
 
 Visit = Callable[..., "Page"]
 
@@ -130,8 +134,15 @@ def test_hovering_shows_values(visit: Visit, report: Path, name: str, words: tup
 
 def test_the_dial_turns_to_another_quantity(visit: Visit, report: Path) -> None:
     page = visit(report)
-    page.get_by_label("Show").select_option("loss")
+    page.locator("#figure-dial").get_by_label("Show").select_option("loss")
     assert "L* (nats per token)" in live(page, "dial").text_content()
+
+
+def test_the_isoflop_curves_turn_to_tokens(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    page.locator("#figure-isoflop").get_by_label("Show").select_option("tokens")
+    assert "Training tokens D" in live(page, "isoflop").text_content()
+    assert live(page, "isoflop").locator("circle").count() > 20
 
 
 @pytest.mark.parametrize("has_clipboard", [True, False])
@@ -220,6 +231,65 @@ def test_paper_gets_the_drawings_and_no_buttons(visit: Visit, report: Path) -> N
         assert not live(page, name).is_visible(), name
     assert page.locator("button:visible, nav:visible, summary:visible").count() == 0
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(31, 35, 40)"
+
+
+def test_the_first_screen_holds_the_decision_and_the_curves(visit: Visit, report: Path) -> None:
+    page = visit(report, width=1440)
+    for where in (".card", ".answers .dots", "#figure-isoflop .live svg"):
+        box = page.locator(where).first.bounding_box()
+        assert box["y"] + box["height"] <= 900, where
+    phone = visit(report, width=390)
+    for where in (".card", "#figure-isoflop .live svg"):
+        box = phone.locator(where).first.bounding_box()
+        assert box["y"] + box["height"] <= 2 * 844, where
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_serious_on_the_first_screen(
+    visit: Visit, serious_violations: Callable[[Page], list[str]], report: Path, scheme: str, width: int
+) -> None:
+    page = visit(report, scheme=scheme, width=width)
+    page.evaluate("document.querySelector('main').remove()")
+    assert serious_violations(page) == []
+
+
+def test_paper_has_the_decision_and_a_figure_first_and_few_pages(visit: Visit, report: Path, tmp_path: Path) -> None:
+    page = visit(report)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1033})  # what A4 leaves within the margins, in pixels of CSS
+    for where in (".card", "#figure-isoflop .static"):
+        box = page.locator(where).bounding_box()
+        assert box["y"] + box["height"] <= 1033, where
+    sheet = tmp_path / "report.pdf"
+    page.pdf(path=sheet, format="A4", prefer_css_page_size=True)
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", sheet.read_bytes())) <= 5
+
+
+def test_one_fit_has_the_same_numbers_on_paper_and_in_the_explorer(visit: Visit, tmp_path: Path) -> None:
+    truth = Surface.named("besiroglu")
+    runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.004, seed=3)
+    analysis = analyse(runs, budgets=[1e23])
+    for name, text in {"report": report_html(analysis), "explorer": explorer_html(runs, target=1e23)}.items():
+        (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
+    paper, explorer = visit(tmp_path / "report.html"), visit(tmp_path / "explorer.html")
+    paper.emulate_media(media="print")
+    printed = " ".join(paper.inner_text("body").split())
+    own = " ".join(explorer.inner_text("#report").split())
+    # What the terminal prints of the answer, number by number, on paper and in the explorer as well.
+    terminal = " ".join(str(analysis).split())
+    for one in analysis.average.outlooks:
+        for name in ("params", "tokens", "loss"):
+            cell = quantity(name, getattr(one, name), one.interval[name])[1]
+            for where, text in {"terminal": terminal, "paper": printed, "explorer": own}.items():
+                assert cell.text in text, (where, name)
+                assert cell.span in text, (where, name)
+    for row in analysis.fit.sheets()[0].rows:
+        assert row[1].text in printed
+        assert row[1].text in terminal
+    for sentence in decision_sentences(analysis, beside=True):
+        assert sentence in printed
+        assert sentence in own
 
 
 def test_without_scripts_the_page_is_complete(browser: Any, report: Path) -> None:

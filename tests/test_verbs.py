@@ -80,7 +80,7 @@ MATRIX = {
     "indifference": "budget json out",
     "lack-of-fit": "seed json out",
     "bench": "json out",
-    "explore": "budget json out",
+    "explore": "reading check budget json out",
 }
 
 

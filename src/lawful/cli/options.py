@@ -210,6 +210,18 @@ class Reading:
             msg = f"{' and '.join(given)} would read the table of {option}; give that too, or leave it out."
             raise UnsupportedError(msg)
 
+    def arguments(self) -> list[str]:
+        """Return what was asked of the table as the words of a command, in the order of the options."""
+        words = []
+        for one in fields(self):
+            value = getattr(self, one.name)
+            flag = f"--{one.name.replace('_', '-')}"
+            if value is True:
+                words.append(flag)
+            elif value:
+                words += [word for text in ([value] if isinstance(value, str) else value) for word in (flag, text)]
+        return words
+
     def for_law(self, law: str) -> Reading:
         """Return the same for a formula, which may name the column of its loss."""
         from lawful.laws.formula import is_formula, loss_column

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from lawful.core.cost import Cost
+from lawful.core.hardware import HARDWARE
 from lawful.core.validation import check_budget
 from lawful.data.runs import Runs
+from lawful.data.table import as_runs
 from lawful.design.toy_runs import REGIONS, TARGET, TRUTH, toy_design
 from lawful.errors import OutputError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit, one_law_of
@@ -21,8 +23,10 @@ from lawful.laws.surface import Surface
 from lawful.show.figures.palette import DARK, LIGHT, Palette
 from lawful.show.files.place import check_place, write_whole
 from lawful.show.report.embedded import asset, library, page_json, policy
+from lawful.show.report.own_runs import column_names, own_document
 
-SCRIPTS = ("numbers.js", *(f"explorer_{part}.js" for part in ("math", "fit", "model", "draw", "readouts", "page")))
+PARTS = ("math", "fit", "coupled", "table", "model", "own", "draw", "owndraw", "readouts", "yours", "settings", "page")
+SCRIPTS = ("numbers.js", *(f"explorer_{part}.js" for part in PARTS))
 """Our own code, in the order in which it loads."""
 
 SEEDS = 10
@@ -86,6 +90,18 @@ CONTROLS = (
     Control("high", "sweep", "Highest budget", "FLOPs", "Where the sweep ends", 1e16, 1e25, "log", 1e21),
     Control("noise", "noise", "Noise", "sigma, nats", "Standard deviation of the loss", 0.0, 0.2, "square", 0.0),
     Control("seed", "noise", "Draw", "number", "Another draw of the same noise", 0, SEEDS - 1, "whole", 0),
+    Control(
+        "mfu",
+        "cost",
+        "MFU",
+        "of the peak",
+        "Share of the chip's peak rate that training reaches",
+        0.01,
+        1.0,
+        "linear",
+        0.5,
+    ),
+    Control("price", "cost", "Price", "$ per GPU hour", "Dollars per chip and hour", 0.0, 20.0, "linear", 2.0),
     Control("target", "target", "Target budget", "FLOPs", "What the sweep is for", 1e18, 1e28, "log", 1e24),
     Control("decimals", "toy", "Decimals", "digits kept", "Losses are rounded to them", 0, 4, "whole", 4),
     Control(
@@ -96,18 +112,30 @@ CONTROLS = (
     ),
 )
 
-FIRST_TRUTH = "chinchilla"
-"""Study surface that a page without a fit opens with: on a perfect sweep of it Approach 2 is off already."""
+TRUTH_LABELS = {
+    "hoffmann": "Hoffmann et al. 2022, all digits",
+    "hoffmann-rounded": "Hoffmann et al. 2022, as printed",
+    "besiroglu": "Besiroglu et al. 2024, Chinchilla fitted again",
+    "symmetric": "Equal exponents",
+    "chinchilla": "Chinchilla’s exponents",
+    "asymmetric": "Uneven exponents, three to one",
+    "soda": "Audio and text (SODA)",
+    "sparse-nmm": "Multimodal mixture of experts (Sparse-NMM)",
+}
+"""What a preset is called on the page."""
 
 LINKS: tuple[tuple[str, Settings], ...] = (
+    ("An audio-text law, and a sweep that drifts", {**STUDY_SURFACES["soda"], "drift": 3.0}),
     ("Uneven exponents, no noise at all", {**STUDY_SURFACES["asymmetric"]}),
-    ("A sweep that drifts off the optimum", {**STUDY_SURFACES[FIRST_TRUTH], "drift": 3.0}),
-    ("Narrow and noisy", {**STUDY_SURFACES[FIRST_TRUTH], "width": 2.0, "noise": 0.02}),
+    ("A sweep that drifts off the optimum", {**STUDY_SURFACES["chinchilla"], "drift": 3.0}),
+    ("Narrow and noisy", {**STUDY_SURFACES["chinchilla"], "width": 2.0, "noise": 0.02}),
 )
-"""Situations worth a look, beside the presets."""
+"""Situations worth a look, beside the presets; a page without a fit opens on the first, where something happens."""
 
 
-def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: Cost | None = None) -> str:
+def explorer_html(
+    fit: Any = None, *, target: float | None = None, cost: Cost | None = None, arguments: Sequence[str] | None = None
+) -> str:
     """
     Return the explorer as one self-contained HTML page.
 
@@ -120,14 +148,17 @@ def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: 
 
     Parameters
     ----------
-    fit : Fit, optional
+    fit : Fit, Runs, path, DataFrame, mapping of str to array_like, or list of records, optional
         A fitted Chinchilla law that the page opens with: its coefficients are the truth, its
-        runs give the grid and are drawn as points.
+        runs give the grid and are drawn as points. Or runs, or a table of them: the page opens on them, runs are left
+        out by a click, and Approach 2, VPNLS and the coupled law are fitted to the rest at once.
     target : float, optional
         Budget in FLOPs that the page opens with; 1e24, or a thousand times the largest of the
         fit's budgets.
     cost : Cost, optional
         Price of compute; dense H100 hours at half their peak and two dollars by default.
+    arguments : sequence of str, optional
+        How a command reads these runs, as words of a shell; what they were read from by default.
 
     Returns
     -------
@@ -153,7 +184,7 @@ def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: 
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    document = explorer_document(fit, target=target, cost=cost)
+    document = explorer_document(fit, target=target, cost=cost, arguments=arguments)
     environment = Environment(
         loader=PackageLoader("lawful.show", "templates"),
         autoescape=True,
@@ -176,7 +207,9 @@ def explorer_html(fit: Fit | None = None, *, target: float | None = None, cost: 
     )
 
 
-def explorer_document(fit: Fit | None = None, *, target: float | None = None, cost: Cost | None = None) -> Settings:
+def explorer_document(
+    fit: Any = None, *, target: float | None = None, cost: Cost | None = None, arguments: Sequence[str] | None = None
+) -> Settings:
     """
     Return what the page knows: controls, presets, draws of noise, the toy, the price of compute, the user's runs.
 
@@ -186,12 +219,14 @@ def explorer_document(fit: Fit | None = None, *, target: float | None = None, co
     --------
     >>> document = explorer_document()
     >>> sorted({preset["group"] for preset in document["presets"]})
-    ['Published laws', 'The toy of “Scaling Laws, Carefully”', 'Truths of the studies']
+    ['Published laws', 'The toy of “Scaling Laws, Carefully”', 'Truths of the studies', 'Worth a look']
     """
     price = cost or Cost()
-    fit = None if fit is None else check_fit(fit)
-    plain: Settings = {"design": "sweep", "region": "all"} | {c.name: c.value for c in CONTROLS}
-    initial = plain | STUDY_SURFACES[FIRST_TRUTH]
+    runs = None if fit is None or isinstance(fit, Fit | FrontierFit) else as_runs(fit)
+    fit = check_fit(fit) if isinstance(fit, Fit | FrontierFit) else None
+    plain: Settings = {"design": "sweep", "region": "all", "out": "", "only": ""} | {c.name: c.value for c in CONTROLS}
+    plain |= {"gpu": price.hardware.name, "mfu": price.mfu, "price": price.price}
+    initial = plain | LINKS[0][1]
     mine: list[Settings] = []
     if fit is not None:
         initial = plain | settings_of(fit)
@@ -200,6 +235,8 @@ def explorer_document(fit: Fit | None = None, *, target: float | None = None, co
             _preset("Your fit", "fitted law, no noise", initial),
             _preset("Your fit", "fitted law, the noise of its runs", initial | {"noise": noise}),
         ]
+    if runs is not None:
+        initial |= {"design": "own", "target": 1e3 * float(runs.C.max())}
     if target is not None:
         initial["target"] = check_budget(target)
         mine = [one | {"settings": one["settings"] | {"target": initial["target"]}} for one in mine]
@@ -211,23 +248,32 @@ def explorer_document(fit: Fit | None = None, *, target: float | None = None, co
         "flops_per_param_token": 6.0 if fit is None else fit.surface.cost.flops_per_param_token,
         "controls": controls,
         "initial": initial,
-        "presets": mine + presets(),
-        "links": [{"label": label, "settings": plain | changed} for label, changed in LINKS],
+        "presets": [*mine, *(_preset("Worth a look", label, plain | changed) for label, changed in LINKS), *presets()],
         "draws": draws,
         "toy": _toy(),
         "cost": {**price.to_dict(), "terms": price.terms},
+        "hardware": _hardware(price),
+        "names": column_names(),
+        "own": None if runs is None else own_document(runs, initial["target"], arguments),
         "runs": None if fit is None else _points(fit.runs),
         "palette": {"light": LIGHT.sequence, "dark": DARK.sequence},
     }
 
 
+def _hardware(price: Cost) -> dict[str, float]:
+    """Peak rates of the chips that have one of the kind that is priced; the chip asked for is one of them."""
+    chips = {name: chip.dense if price.rate == "dense" else chip.sparse for name, chip in HARDWARE.items()}
+    return {**{name: peak for name, peak in chips.items() if peak is not None}, price.hardware.name: price.peak}
+
+
 def presets() -> list[Settings]:
     """Return every published surface and the toy as changes of the settings."""
     found = [
-        _preset("Published laws", name, {"design": "sweep", **coefficients}) for name, coefficients in PUBLISHED.items()
+        _preset("Published laws", TRUTH_LABELS[name], {"design": "sweep", **coefficients})
+        for name, coefficients in PUBLISHED.items()
     ]
     found += [
-        _preset("Truths of the studies", name, {"design": "sweep", **coefficients})
+        _preset("Truths of the studies", TRUTH_LABELS[name], {"design": "sweep", **coefficients})
         for name, coefficients in STUDY_SURFACES.items()
     ]
     toys = [(region, 4, 0.0) for region in REGIONS] + [("small", 1, 0.0), ("all", 4, 200.0), ("small", 4, 200.0)]
@@ -377,18 +423,19 @@ def _points(runs: Runs) -> Settings:
 def _colours(palette: Palette) -> dict[str, str]:
     """Colours of the page as its style sheet names them."""
     named = {name: getattr(palette, name) for name in ("ink", "muted", "grid", "paper", "shade")}
-    return named | {"vpnls": palette.method("vpnls"), "approach2": palette.method("approach2")}
+    methods = {"vpnls": "vpnls", "approach2": "approach2", "coupled": "approach1"}
+    return named | {name: palette.method(method) for name, method in methods.items()}
 
 
 def explore(
     path: str | Path = "explorer.html",
-    fit: Fit | FrontierFit | None = None,
+    fit: Any = None,
     *,
     target: float | None = None,
     cost: Cost | None = None,
 ) -> Path:
     """
-    Write the explorer: one self-contained page on which a sweep of a known truth is turned by sliders.
+    Write the explorer: one self-contained page for a known truth and its sweep, or for runs of your own.
 
     Parameters
     ----------
@@ -418,5 +465,5 @@ def explore(
     """
     page = Path(path)
     check_page(page)
-    write_page(page, explorer_html(None if fit is None else check_fit(fit), target=target, cost=cost))
+    write_page(page, explorer_html(fit, target=target, cost=cost))
     return page

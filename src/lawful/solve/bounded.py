@@ -46,7 +46,8 @@ def triangle_of(tall: Array) -> Array:
         count = -(-n // block)
         padded = np.zeros((rows, count * block, k))
         padded[:, :n] = tall
-        tall = np.linalg.qr(padded.reshape(rows * count, block, k), mode="r").reshape(rows, count * k, k)
+        triangles: Array = np.asarray(np.linalg.qr(padded.reshape(rows * count, block, k), mode="r"))
+        tall = triangles.reshape(rows, count * k, k)
         n = count * k
     if n < k:
         tall = np.concatenate([tall, np.zeros((rows, k - n, k))], axis=1)

@@ -276,5 +276,5 @@ const lawfulDraw = (() => {
     });
   }
 
-  return { forecast, frontier, isoflop, miss, nats, percent, short, toy };
+  return { along, budgetColours, forecast, frontier, isoflop, logAxis, miss, nats, percent, plot, short, tall, tip, toy };
 })();

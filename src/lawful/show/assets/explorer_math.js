@@ -188,7 +188,7 @@ const lawfulMath = (() => {
   });
 
   return {
-    approach2, budgetsOf, deadweight, dot, exponents, factorise, loss, mean, norm, onFrontier, optimalTokens, optimum,
+    approach2, budgetsOf, deadweight, dot, exponents, factorise, line, loss, mean, norm, onFrontier, optimalTokens, optimum,
     parabolaAt, project, roundTo, spaced, subtract, sweep,
   };
 })();

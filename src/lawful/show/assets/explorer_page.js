@@ -7,8 +7,7 @@ const lawfulExplorer = (() => {
   /** @type {(id: string) => any} */
   const byId = (id) => document.getElementById(id);
   const controls = new Map(page.controls.map((control) => [control.name, control]));
-  const CHOICES = { design: ["sweep", "toy"], region: Object.keys(page.toy.regions) };
-  const STEPS = 1000;
+  const { CHOICES, addressOf, admitted, checked, display, fromSlider, toSlider } = lawfulSettings(page, controls);
   const { element } = lawfulReadouts;
 
   const parts = {
@@ -16,12 +15,13 @@ const lawfulExplorer = (() => {
     area: byId("results-area"), table: byId("results"), details: byId("details"), runs: byId("runs-table"),
   };
   /** @type {[string, HTMLElement][]} */
-  const figures = ["isoflop", "params", "tokens", "miss", "toy", "forecast"]
+  const figures = ["isoflop", "params", "tokens", "miss", "toy", "forecast", "own", "own-params", "own-losses", "own-map"]
     .map((name) => [name, byId(`figure-${name}`)]);
 
   /** @type {NodeListOf<HTMLElement>} */
   const designs = document.querySelectorAll("[data-design]");
 
+  let table = lawfulYours.embedded(page.own);
   let state = { ...page.initial };
   let found = null;
   let reaction = 0;
@@ -30,48 +30,6 @@ const lawfulExplorer = (() => {
   const widths = new Map();
   let onScreen = null;
 
-  // Where a value stands on its slider, from 0 to STEPS, and back.
-  function toSlider({ low, high, scale }, value) {
-    if (scale === "whole") return value;
-    if (scale === "log") return (STEPS * Math.log(value / low)) / Math.log(high / low);
-    const part = (value - low) / (high - low);
-    return STEPS * (scale === "square" ? Math.sqrt(part) : part);
-  }
-
-  // Sliders give round numbers: three significant digits, or what a step is worth.
-  function fromSlider({ low, high, scale }, position) {
-    if (scale === "whole") return Number(position);
-    const part = position / STEPS;
-    if (position <= 0) return low;
-    if (position >= STEPS) return high;
-    if (scale === "log") return Number((low * (high / low) ** part).toPrecision(3));
-    const value = low + (high - low) * (scale === "square" ? part * part : part);
-    return Number(value.toPrecision(3));
-  }
-
-  const admitted = ({ low, high, scale }, value) =>
-    Math.min(Math.max(scale === "whole" ? Math.round(value) : value, low), high);
-
-  const display = (value) => {
-    const text = String(Number(value.toPrecision(6)));
-    return Math.abs(value) >= 1e5 ? Number(value.toPrecision(6)).toExponential().replace("e+", "e") : text;
-  };
-
-  /** Take settings: unknown names are left out, numbers outside a range move to its end. */
-  function checked(settings) {
-    const taken = {};
-    for (const [name, value] of Object.entries(settings)) {
-      if (name in CHOICES && CHOICES[name].includes(value)) taken[name] = value;
-      const control = controls.get(name);
-      const number = value === "" ? NaN : Number(value);
-      if (control && Number.isFinite(number)) taken[name] = admitted(control, number);
-    }
-    return taken;
-  }
-
-  const addressOf = (settings) =>
-    new URLSearchParams(Object.entries(settings).map(([name, value]) => [name, String(value)])).toString();
-
   // Writing the address at every move of a slider is more than some browsers allow.
   let writing = 0;
   function writeAddress() {
@@ -79,11 +37,19 @@ const lawfulExplorer = (() => {
     writing = setTimeout(() => history.replaceState(null, "", `#${addressOf(state)}`), 250);
   }
 
+  // An address that cannot be taken whole says what of it was not; the rest counts, and the sentence stays.
   function readAddress() {
-    const text = location.hash.slice(1);
     clearTimeout(writing);
-    const given = Object.fromEntries(new URLSearchParams(text));
-    set({ ...page.initial, ...given }, { write: false });
+    /** @type {string[]} */
+    const told = [];
+    const given = checked(new URLSearchParams(location.hash.slice(1)), told);
+    if (given.design === "own" && table === null) {
+      told.push("its runs are not in this page: choose their file");
+      delete given.design;
+    }
+    state = { ...page.initial, ...given };
+    update({ write: false });
+    say(told.length ? `The address was not taken whole: ${told.slice(0, 5).join("; ")}.` : "");
   }
 
   // The polite live region speaks once the sliders rest.
@@ -102,9 +68,8 @@ const lawfulExplorer = (() => {
       slider.setAttribute("aria-valuetext", `${display(state[name])} ${control.unit}`);
       if (document.activeElement !== field) setField(field, state[name]);
     }
-    byId("design").value = state.design;
-    byId("region").value = state.region;
-    for (const box of designs) box.hidden = box.dataset.design !== state.design;
+    for (const name of Object.keys(CHOICES)) byId(name).value = state[name];
+    for (const box of designs) box.hidden = !box.dataset.design.split(" ").includes(state.design);
     // Two presets may have the same numbers; the one that was chosen keeps its name.
     const holds = (preset) => Object.entries(preset.settings).every(([k, v]) => state[k] === v);
     if (chosen < 0 || !holds(page.presets[chosen])) chosen = page.presets.findIndex(holds);
@@ -114,6 +79,7 @@ const lawfulExplorer = (() => {
   function setField(field, value) {
     field.value = display(value);
     field.removeAttribute("aria-invalid");
+    if (amiss.delete(field.id)) say("");
   }
 
   function shownRuns() {
@@ -129,6 +95,11 @@ const lawfulExplorer = (() => {
     const pictures = found.failure ? {} : found.design === "toy" ? {
       toy: (width) => lawfulDraw.toy(found, width),
       forecast: (width) => lawfulDraw.forecast(found, width),
+    } : found.design === "own" ? {
+      own: (width) => lawfulOwnDraw.isoflop(found, page, width, toggle),
+      "own-map": (width) => lawfulOwnDraw.map(found, page, width, aim),
+      "own-params": (width) => lawfulOwnDraw.sizes(found, page, width),
+      "own-losses": (width) => lawfulOwnDraw.losses(found, page, width),
     } : {
       isoflop: (width) => lawfulDraw.isoflop(found, page, width, shownRuns()),
       params: (width) => lawfulDraw.frontier(found, page, width, "params"),
@@ -141,7 +112,8 @@ const lawfulExplorer = (() => {
       const place = figure.querySelector(".plot");
       // Asking for a width makes the browser lay the page out, so it is asked once per width of the page.
       if (!widths.has(name)) widths.set(name, Math.max(place.clientWidth, 240));
-      place.replaceChildren(pictures[name](widths.get(name)));
+      const drawn = pictures[name](widths.get(name));
+      place.replaceChildren(drawn ?? element("p", "These runs do not tell it.", { class: "small" }));
     };
     /** @type {(figure: [string, HTMLElement]) => boolean} */
     const seen = ([name]) => onScreen === null || onScreen.has(name);
@@ -159,15 +131,77 @@ const lawfulExplorer = (() => {
   let resting = 0;
   let drawRest = () => {};
 
+  // The page as these settings have it: their draw of the noise, and their price of compute.
+  function pageOf(settings) {
+    const dollars_per_flop = settings.price / (page.hardware[settings.gpu] * settings.mfu * 3600);
+    return { ...page, draws: page.draws[settings.seed], cost: { ...page.cost, dollars_per_flop } };
+  }
+
+  const numbersOf = (settings) => (settings.design === "own" ? lawfulOwn.numbers(settings, page, table) :
+    lawfulModel.numbers(settings, pageOf(settings)));
+
+  function showTerms({ cost }) {
+    const peak = page.hardware[state.gpu] / 1e12;
+    const kind = page.cost.rate === "dense" ? "dense bf16" : "bf16 with sparsity";
+    const terms = `${state.gpu}, ${kind} ${display(peak)} TFLOP/s, ${Math.round(100 * state.mfu)}% MFU, $${display(state.price)} per GPU hour`;
+    const hours = state.target / (page.hardware[state.gpu] * state.mfu * 3600);
+    byId("terms").textContent = terms;
+    byId("price-of-target").textContent = `The target takes ${lawfulNumbers.count(hours)} GPU hours, ` +
+      `${lawfulReadouts.dollars(state.target * cost.dollars_per_flop)}.`;
+  }
+
   function update({ write = true } = {}) {
     const began = performance.now();
-    found = lawfulModel.numbers(state, { ...page, draws: page.draws[state.seed] });
+    found = numbersOf(state);
     showControls();
-    const words = lawfulReadouts.show(parts, found);
+    const priced = pageOf(state);
+    showTerms(priced);
+    const words = lawfulReadouts.show(parts, found, priced.cost);
+    if (state.design === "own") {
+      lawfulYours.show(table, found, state);
+      if (parts.details.open && found.all) lawfulYours.list(found, toggle);
+    }
+    lawfulYours.report(table, found, state);
     drawFigures();
     announce(words);
     if (write) writeAddress();
     reaction = performance.now() - began;
+  }
+
+  // Rows out, or back where all of them were out.
+  function toggle(rows) {
+    if (!rows.length) return;
+    const gone = new Set(lawfulTable.rowsOf(state.out));
+    const back = rows.every((row) => gone.has(row));
+    for (const row of rows) {
+      if (back) gone.delete(row);
+      else gone.add(row);
+    }
+    set({ out: lawfulTable.ranges(gone) });
+    say(`${rows.length === 1 ? `Row ${rows[0]}` : `${rows.length} runs`} ${back ? "brought back" : "left out"}.`);
+  }
+
+  // The map's target, in three digits as a slider gives it.
+  function aim(budget) {
+    const target = Number(admitted(controls.get("target"), budget).toPrecision(3));
+    if (target === state.target) return;
+    state.target = target;
+    later();
+  }
+
+  async function takeFile(file) {
+    if (!file) return;
+    try {
+      table = await lawfulYours.take(file, page.names);
+    } catch (refusal) {
+      if (!(refusal instanceof lawfulTable.Refused)) throw refusal;
+      say(`“${file.name}” was not taken: ${refusal.message}`);
+      return;
+    }
+    const most = table.runs.reduce((high, run) => Math.max(high, run.budget), 0);
+    const target = Number(admitted(controls.get("target"), 1e3 * most).toPrecision(3));
+    set({ design: "own", out: "", only: "", target });
+    say(`${table.runs.length} runs read from “${file.name}”. They stay on this machine.`);
   }
 
   // Several changes within a frame are drawn once.
@@ -183,14 +217,19 @@ const lawfulExplorer = (() => {
     update(options);
   }
 
+  // A value that cannot be taken stays in its field, with what is wrong with it, until it is mended or another is set.
+  const amiss = new Map();
+
   function onField(control, field) {
     const value = field.value.trim() === "" ? NaN : Number(field.value);
     const good = Number.isFinite(value) && value === admitted(control, value);
     field.toggleAttribute("aria-invalid", false);
+    amiss.delete(field.id);
     if (!good) {
       field.setAttribute("aria-invalid", "true");
       const steps = control.scale === "whole" ? ", in whole numbers" : "";
-      say(`${control.label} goes from ${display(control.low)} to ${display(control.high)}${steps}.`);
+      amiss.set(field.id, `${control.label} goes from ${display(control.low)} to ${display(control.high)}${steps}.`);
+      say("");
       return;
     }
     say("");
@@ -198,7 +237,9 @@ const lawfulExplorer = (() => {
     later();
   }
 
-  const say = (words) => { byId("status").textContent = words; };
+  function say(words) {
+    byId("status").textContent = [...amiss.values(), words].filter(Boolean).join(" ");
+  }
 
   function connect() {
     for (const [name, control] of controls) {
@@ -209,7 +250,7 @@ const lawfulExplorer = (() => {
         later();
       });
       field.addEventListener("input", () => onField(control, field));
-      field.addEventListener("blur", () => { setField(field, state[name]); say(""); });
+      field.addEventListener("blur", () => { if (!amiss.has(field.id)) setField(field, state[name]); });
     }
     for (const name of Object.keys(CHOICES)) {
       byId(name).addEventListener("change", (event) => set({ [name]: event.target.value }));
@@ -228,9 +269,13 @@ const lawfulExplorer = (() => {
       say("Back to the beginning.");
     });
     byId("copy").addEventListener("click", copyLink);
+    connectTable();
     byId("skip").addEventListener("click", () => parts.area.focus());
     parts.details.addEventListener("toggle", () => {
-      if (parts.details.open && !found.failure) lawfulReadouts.runsTable(parts.runs, found);
+      if (!parts.details.open) return;
+      if (found.design === "own") {
+        if (found.all) lawfulYours.list(found, toggle);
+      } else if (!found.failure) lawfulReadouts.runsTable(parts.runs, found);
     });
     addEventListener("hashchange", readAddress);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => update({ write: false }));
@@ -255,20 +300,44 @@ const lawfulExplorer = (() => {
     }).observe(document.body);
   }
 
+  function connectTable() {
+    byId("file").addEventListener("change", (event) => { takeFile(event.target.files[0]); event.target.value = ""; });
+    byId("only").addEventListener("change", (event) => set({ only: event.target.value, out: "" }));
+    byId("all-back").addEventListener("click", () => { set({ out: "" }); say("All runs are back."); });
+    byId("flagged").addEventListener("click", () => toggle(found.all.filter((run) => run.flag && !found.gone.has(run.row)).map((run) => run.row)));
+    byId("save").addEventListener("click", () => {
+      const name = `${table.source.replace(/^.*[/\\]/, "").replace(/\.[^.]*$/, "") || "runs"}-kept.csv`;
+      lawfulYours.save(found, table.named, name);
+      say(`Saved as ${name}: ${lawfulOwn.command(table, found, state, name)}`);
+    });
+    byId("copy-command").addEventListener("click", () => copy(byId("own-command").textContent, "Command copied."));
+    // A page that takes a file by a drop anywhere must keep the browser from opening it instead.
+    addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dropping"); });
+    addEventListener("dragleave", (event) => { if (event.relatedTarget === null) document.body.classList.remove("dropping"); });
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      document.body.classList.remove("dropping");
+      takeFile(event.dataTransfer.files[0]);
+    });
+  }
+
+  async function copy(text, words) {
+    try {
+      await navigator.clipboard.writeText(text);
+      say(words);
+    } catch {
+      const field = byId("link");
+      field.hidden = false;
+      field.value = text;
+      field.select();
+      say("Copy it from the field.");
+    }
+  }
+
   async function copyLink() {
     clearTimeout(writing);
     history.replaceState(null, "", `#${addressOf(state)}`);
-    const field = byId("link");
-    field.value = location.href;
-    try {
-      await navigator.clipboard.writeText(location.href);
-      say("Link copied. It opens this page with these settings.");
-    } catch {
-      // Where the clipboard is closed to pages, the link is shown, selected, ready to be copied.
-      field.hidden = false;
-      field.select();
-      say("Copy the link from the field.");
-    }
+    await copy(location.href, "Link copied. It opens this page with these settings.");
   }
 
   function addPresets() {
@@ -278,11 +347,6 @@ const lawfulExplorer = (() => {
       groups.get(preset.group).append(element("option", preset.label, { value: String(i) }));
     });
     byId("preset").append(element("option", "custom", { value: "" }), ...groups.values());
-    for (const { label, settings } of page.links) {
-      const item = document.createElement("li");
-      item.append(element("a", label, { href: `#${addressOf(settings)}` }));
-      byId("links").append(item);
-    }
   }
 
   addPresets();
@@ -293,7 +357,7 @@ const lawfulExplorer = (() => {
     /** Every number of the page at these settings, which need not be complete. */
     compute: (settings) => {
       const whole = { ...page.initial, ...settings };
-      return lawfulModel.numbers(whole, { ...page, draws: page.draws[whole.seed] });
+      return numbersOf(whole);
     },
     presets: page.presets,
     reaction: () => reaction,

@@ -97,6 +97,29 @@ const lawfulReadouts = (() => {
     ]);
   }
 
+  function ownTable(table, found, cost) {
+    const { target } = found;
+    const names = ["approach2", "vpnls", "coupled"];
+    const row = (of) => names.map((name) => [name, target[name] ? of(target[name]) : null]);
+    const law = (name) => [["approach2", undefined], ...["vpnls", "coupled"].map((m) => [m, found[m].surface?.[name]])];
+    const at = `at ${scientific(target.budget)} FLOPs`;
+    const price = (m) => (m.flops === null ? null : m.flops * cost.dollars_per_flop);
+    fill(table, ["", "Approach 2", "VPNLS", "Coupled law"], [
+      [`N* ${at} (parameters)`, "params", count, ...row((m) => m.params)],
+      [`D* ${at} (tokens)`, "tokens", count, ...row((m) => m.tokens)],
+      ["tokens per parameter", "ratio", (x) => short(x, 3), ...row((m) => m.ratio)],
+      ["loss there (nats), of Approach 2's choice by VPNLS's law", "loss", (x) => short(x, 4), ...row((m) => m.loss)],
+      ["compute that choice loses if VPNLS's law holds", "fraction", share, ...row((m) => m.fraction)],
+      ["the same in dollars", "dollars", dollars, ...row(price)],
+      ["a: N* grows as C^a", "a", (x) => short(x, 4), ["approach2", found.approach2.frontier?.a ?? null],
+        ...["vpnls", "coupled"].map((m) => [m, found[m].whole ? lawfulMath.exponents(found[m].surface).a : null])],
+      ...["E", "A", "B", "alpha", "beta"].map((name) => [name, name, (x) => short(x, 5), ...law(name)]),
+      ["k", "k", (x) => short(x, 5), ["approach2", undefined], ["vpnls", undefined], ["coupled", found.coupled.surface?.k]],
+      ["root mean square residual (nats)", "rms", (x) => short(x, 3), ["approach2", undefined],
+        ...["vpnls", "coupled"].map((m) => [m, found[m].surface ? Math.sqrt(found[m].squares / found.runs.length) : null])],
+    ]);
+  }
+
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
 
   // The runs behind the figures, for those who cannot hover.
@@ -114,6 +137,7 @@ const lawfulReadouts = (() => {
   // The headline in one sentence, and the cards beside it.
   function headline(found) {
     if (found.failure) return found.failure;
+    if (found.design === "own") return found.headline;
     if (found.design === "toy") {
       const { params, truth, vpnls } = found.target;
       return `Fitted on ${found.runs.length} runs, VPNLS forecasts ${nats(vpnls.loss)} at ${count(params)} parameters; ` +
@@ -134,8 +158,18 @@ const lawfulReadouts = (() => {
     return words.join(" ");
   }
 
+  function ownCards(found) {
+    const { vpnls, approach2, coupled } = found.target;
+    const one = (name, tone, m) => ({
+      name, tone, value: m ? count(m.params) : "none",
+      unit: m ? `parameters, ${count(m.tokens)} tokens (${short(m.ratio, 2)} each)` : "no optimum",
+    });
+    return [one("VPNLS", "vpnls", vpnls), one("Coupled law", "coupled", coupled), one("Approach 2", "approach2", approach2)];
+  }
+
   function cards(found) {
     if (found.failure) return [];
+    if (found.design === "own") return ownCards(found);
     if (found.design === "toy") {
       return [
         { name: "Error of the forecast", tone: "vpnls", value: signed(found.target.vpnls.error), unit: "nats" },
@@ -163,18 +197,19 @@ const lawfulReadouts = (() => {
 
   function troubles(found) {
     if (found.failure) return [];
+    if (found.troubles) return found.troubles;
     return [found.approach2?.trouble, found.vpnls.trouble].filter(Boolean);
   }
 
-  function show(parts, found) {
+  function show(parts, found, cost) {
     const words = headline(found);
     parts.headline.textContent = words;
     showCards(parts.cards, found);
     parts.troubles.replaceChildren(...troubles(found).map((text) => element("p", text)));
     parts.numbers.hidden = Boolean(found.failure);
     if (found.failure) return words;
-    (found.design === "toy" ? toyTable : sweepTable)(parts.table, found);
-    if (parts.details.open) runsTable(parts.runs, found);
+    ({ toy: toyTable, own: ownTable, sweep: sweepTable })[found.design](parts.table, found, cost);
+    if (parts.details.open && found.design !== "own") runsTable(parts.runs, found);
     return words;
   }
 

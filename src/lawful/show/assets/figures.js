@@ -73,7 +73,9 @@ const Figures = (() => {
     return lines.join("\n");
   }
 
-  function isoflop(data, width) {
+  const ACROSS = { params: "model size N", tokens: "training tokens D" };
+  const ACROSS_NAMES = { params: "Model size N (parameters)", tokens: "Training tokens D" };
+  function isoflop(data, width, across) {
     const runs = rows(data, "isoflop_runs"), curves = rows(data, "isoflop_curves"), optima = rows(data, "isoflop_optima");
     const hue = budgetColours(runs);
     const losses = runs.map((r) => r.loss);
@@ -81,39 +83,41 @@ const Figures = (() => {
     const near = [...curves, ...optima].map((r) => r.loss).filter((v) => v > low - 0.5 * (high - low) && v < high);
     const floor = Math.min(low, ...near), room = 0.04 * (high - low) || 0.04 * high;
     const domain = [floor - room, high + room];
-    const x = spread([...runs, ...curves].map((r) => r.params), 1.15);
+    const x = spread([...runs, ...curves].map((r) => r[across]), 1.15);
     const flagged = (r) => typeof r.check === "string" && r.check !== "";
     const height = Math.min(440, 0.5 * width + 90);
-    return plot(width, height, "Loss against model size by budget", {
+    return plot(width, height, `Loss against ${ACROSS[across]} by budget`, {
       marginRight: 56,
-      x: logAxis(x, "Model size N (parameters)", most(width), (v) => count(v)),
+      x: logAxis(x, ACROSS_NAMES[across], most(width), (v) => count(v)),
       y: { label: "Loss (nats per token)", labelArrow: "none", domain, clamp: false, grid: true, ticks: 6 },
     }, [
-      Plot.line(curves, { x: "params", y: "loss", z: (r) => `${r.source} ${r.budget}`, clip: true, strokeWidth: 1.4,
+      Plot.line(curves, { x: across, y: "loss", z: (r) => `${r.source} ${r.budget}`, clip: true, strokeWidth: 1.4,
         stroke: (r) => hue(r.budget), filter: (r) => r.source !== "approach2" }),
-      Plot.line(curves, { x: "params", y: "loss", z: (r) => `${r.source} ${r.budget}`, clip: true, strokeWidth: 1.2,
+      Plot.line(curves, { x: across, y: "loss", z: (r) => `${r.source} ${r.budget}`, clip: true, strokeWidth: 1.2,
         stroke: (r) => hue(r.budget), strokeDasharray: DASH.approach2, filter: (r) => r.source === "approach2" }),
-      Plot.dot(runs, { x: "params", y: "loss", r: 2.8, fill: (r) => hue(r.budget), filter: (r) => !flagged(r), clip: true }),
-      Plot.dot(runs, { x: "params", y: "loss", r: 4, symbol: "times", stroke: (r) => hue(r.budget), strokeWidth: 1.8, filter: flagged, clip: true }),
+      Plot.dot(runs, { x: across, y: "loss", r: 2.8, fill: (r) => hue(r.budget), filter: (r) => !flagged(r), clip: true }),
+      Plot.dot(runs, { x: across, y: "loss", r: 4, symbol: "times", stroke: (r) => hue(r.budget), strokeWidth: 1.8, filter: flagged, clip: true }),
       ...distinct(optima.map((r) => r.source)).map((source) => Plot.dot(optima.filter((r) => r.source === source), {
-        x: "params", y: "loss", symbol: SYMBOL[source], r: source === "approach2" ? 5 : 4, clip: true,
+        x: across, y: "loss", symbol: SYMBOL[source], r: source === "approach2" ? 5 : 4, clip: true,
         fill: source === "approach2" ? "none" : "var(--ink)", stroke: source === "approach2" ? colour(source) : "var(--paper)", strokeWidth: source === "approach2" ? 2 : 1 })),
-      Plot.text(ends(runs, curves, x, domain, width, height), { x: "params", y: "loss", text: (r) => power(r.budget), textAnchor: "start", dx: 6,
+      Plot.text(ends(runs, curves, across, x, domain, width, height), { x: across, y: "loss", text: (r) => power(r.budget), textAnchor: "start", dx: 6,
         fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 3 }),
-      tip(runs, { x: "params", y: "loss", title: aboutRun }),
+      tip(runs, { x: across, y: "loss", title: aboutRun }),
     ]);
   }
 
   // Where the curve of each budget ends to the right, from the largest budget on; those too near to another have no label.
-  function ends(runs, curves, x, y, width, height) {
+  function ends(runs, curves, size, x, y, width, height) {
     const across = (v) => (width * Math.log(v / x[0])) / Math.log(x[1] / x[0]), up = (v) => (height * (v - y[0])) / (y[1] - y[0]);
     const drawn = curves.some((r) => r.source !== "approach2") ? curves.filter((r) => r.source !== "approach2") : runs;
-    const placed = [];
-    for (const budget of distinct(runs.map((r) => r.budget)).sort((a, b) => b - a)) {
+    const placed = [], budgets = distinct(runs.map((r) => r.budget)).sort((a, b) => b - a);
+    // Of many budgets some are named, evenly from the largest on: names of all would hide the runs.
+    const stride = Math.ceil(budgets.length / 11);
+    for (const budget of budgets.filter((_, i) => i % stride === 0)) {
       const own = drawn.filter((r) => r.budget === budget && r.loss >= y[0] && r.loss <= y[1]);
       if (!own.length) continue;
-      const last = own.reduce((a, b) => (b.params > a.params ? b : a));
-      if (placed.every((r) => Math.abs(up(r.loss) - up(last.loss)) > 12 || Math.abs(across(r.params) - across(last.params)) > 52)) placed.push(last);
+      const last = own.reduce((a, b) => (b[size] > a[size] ? b : a));
+      if (placed.every((r) => Math.abs(up(r.loss) - up(last.loss)) > 12 || Math.abs(across(r[size]) - across(last[size])) > 52)) placed.push(last);
     }
     return placed;
   }
@@ -171,6 +175,34 @@ const Figures = (() => {
       Plot.dot(far, { x: "place", y: at, r: 4, symbol: "triangle", fill: "var(--ink)" }),
       Plot.link(medians, { x1: (_, i) => i - 0.35, x2: (_, i) => i + 0.35, y1: (r) => r.residual / unit, y2: (r) => r.residual / unit, stroke: "var(--ink)", strokeWidth: 1.8 }),
       tip(all, { x: "place", y: at, title: aboutRun }),
+    ]);
+  }
+
+  // Every run, the best loss of every budget, and the same law as it was without the runs of most compute.
+  function lossByCompute(data, width) {
+    const runs = rows(data, "loss_runs"), lines = rows(data, "loss_lines"), targets = rows(data, "loss_targets");
+    const hue = budgetColours(runs);
+    const own = targets.map((/** @type {any} */ r) => ({ ...r, at: r.source === "auto" ? 1.25 * r.budget : r.budget, tone: r.source === "auto" ? "var(--ink)" : colour(r.source) }));
+    const drawn = [...lines.map((r) => r.loss), ...targets.flatMap((r) => [r.loss, r.loss_low])].filter((v) => Number.isFinite(v));
+    const top = Math.max(...runs.map((r) => r.loss)), floor = Math.min(...drawn, ...runs.map((r) => r.loss)), room = 0.05 * (top - floor) || 0.05 * top;
+    const x = spread(lines.map((r) => r.budget), 1.5);
+    const sources = distinct(lines.map((r) => r.source));
+    const named = (source) => (source === "before" ? "fitted without the hollow runs" : source === "auto" ? "average of laws" : label(data, source));
+    const said = (r) => (r.compute ? [r.held ? "Run held out" : "Run", `C ${scientific(r.compute)} FLOPs`, `loss ${loss(r.loss)}`]
+      : [`Best loss, ${named(r.source)}`, `C ${scientific(r.budget)} FLOPs`, loss(r.loss),
+        ...(Number.isFinite(r.loss_low) ? [`${data.level}: ${r.loss_low.toFixed(4)} to ${r.loss_high.toFixed(4)}`] : [])]).join("\n");
+    const places = [...runs.map((r) => ({ ...r, x: r.compute })), ...lines.map((r) => ({ ...r, x: r.budget })), ...own.map((r) => ({ ...r, x: r.at }))];
+    return plot(width, Math.min(400, 0.45 * width + 110), "Loss against compute, with the best loss of every budget", {
+      x: logAxis(x, "Training compute C (FLOPs)", most(width), power),
+      y: { domain: [floor - room, top + room], label: "Loss (nats per token)", labelArrow: "none", grid: true, ticks: 6 },
+    }, [
+      Plot.dot(runs, { x: "compute", y: "loss", r: 2.8, fill: (r) => hue(r.budget), filter: (r) => !r.held }),
+      Plot.dot(runs, { x: "compute", y: "loss", r: 3, stroke: (r) => hue(r.budget), strokeWidth: 1.5, filter: (r) => r.held }),
+      ...sources.map((source) => Plot.line(lines.filter((r) => r.source === source), { x: "budget", y: "loss", clip: true, strokeWidth: 1.7,
+        stroke: source === "before" ? "var(--muted)" : colour(source), strokeDasharray: source === "before" ? "5 3" : "none" })),
+      Plot.link(own.filter((r) => Number.isFinite(r.loss_low)), { x1: "at", x2: "at", y1: "loss_low", y2: "loss_high", stroke: "tone", strokeWidth: 2.2, clip: true }),
+      Plot.dot(own, { x: "at", y: "loss", symbol: (r) => (r.source === "auto" ? "square" : "diamond"), r: 4.5, fill: "tone" }),
+      tip(places, { x: "x", y: "loss", title: said }),
     ]);
   }
 
@@ -259,6 +291,15 @@ const Figures = (() => {
       const fitted = distinct(rows(data, "fit_frontiers").map((r) => r.fit));
       return fitted.map((fit, i) => ({ fill: colour(`fit-${i % 6}`), shape: i % 4 ? "dashed" : "line", text: `fit ${fit}` }));
     }
+    if (name === "losses") {
+      const sources = distinct(rows(data, "loss_targets").map((r) => r.source)), [fitted] = rows(data, "loss_lines");
+      const entries = [{ fill: "var(--muted)", shape: "dot", text: "runs" }, { fill: colour(fitted.source), shape: "line", text: `best loss of a budget, ${label(data, fitted.source)}` }];
+      if (rows(data, "loss_runs").some((r) => r.held))
+        entries.push({ fill: "var(--muted)", shape: "ring", text: "runs held out" }, { fill: "var(--muted)", shape: "dashed", text: "the law fitted without them" });
+      for (const source of sources)
+        entries.push(source === "auto" ? { fill: "var(--ink)", shape: "square", text: "L*, average of laws" } : { fill: colour(source), shape: "diamond", text: `L*, ${label(data, source)}` });
+      return entries;
+    }
     if (name === "valley") {
       const [region] = rows(data, "indifference");
       return Number.isFinite(region?.approach2_params) ? [{ fill: "var(--ink)", shape: "diamond", text: `N* ${count(region.params)}` },
@@ -271,7 +312,8 @@ const Figures = (() => {
     legend,
     rows, count, scientific,
     draw: {
-      isoflop,
+      isoflop: (data, width, choice) => isoflop(data, width, choice ?? "params"),
+      losses: lossByCompute,
       params: (data, width) => frontier(data, width, "params"),
       tokens: (data, width) => frontier(data, width, "tokens"),
       residuals,
@@ -280,6 +322,6 @@ const Figures = (() => {
       "fits-params": (data, width) => fits(data, width, "params"),
       "fits-tokens": (data, width) => fits(data, width, "tokens"),
     },
-    choices: { dial: QUANTITIES },
+    choices: { dial: QUANTITIES, isoflop: ACROSS },
   };
 })();

@@ -36,6 +36,15 @@ const lawfulNumbers = (() => {
     return `${trimmed(text)}${suffix}`;
   }
 
+  // A number whose uncertainty is unknown, with a fixed count of significant digits.
+  function plain(number, digits = 4) {
+    if (number === null || !Number.isFinite(number)) return MISSING;
+    if (number === 0) return "0";
+    if (!(Math.abs(number) >= 1e-4 && Math.abs(number) < 1e6)) return scientific(number, digits);
+    const { mantissa, exponent } = parts(number, digits);
+    return Number(`${mantissa}e${exponent}`).toFixed(Math.max(digits - 1 - exponent, 0));
+  }
+
   // A positive number as a product with a power of ten, for axes.
   function power(value, digits = 2) {
     const { mantissa, exponent } = parts(value, digits);
@@ -43,5 +52,5 @@ const lawfulNumbers = (() => {
     return trimmed(mantissa) === "1" ? raised : `${trimmed(mantissa)}×${raised}`;
   }
 
-  return { count, power, scientific };
+  return { count, plain, power, scientific };
 })();

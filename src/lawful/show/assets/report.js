@@ -90,6 +90,7 @@
     dot: '<circle cx="10" cy="5" r="4" fill="currentColor"/>',
     ring: '<circle cx="10" cy="5" r="4" fill="none" stroke="currentColor" stroke-width="2"/>',
     diamond: '<path d="M10 0l4 5-4 5-4-5z" fill="currentColor"/>',
+    square: '<path d="M6 1h8v8H6z" fill="currentColor"/>',
     cross: '<path d="M6 1l8 8M14 1l-8 8" stroke="currentColor" stroke-width="2"/>',
     line: '<path d="M0 5h20" stroke="currentColor" stroke-width="2"/>',
     dashed: '<path d="M0 5h20" stroke="currentColor" stroke-width="2" stroke-dasharray="5 3"/>',

@@ -57,10 +57,18 @@ _MADE: WeakKeyDictionary[Analysis, dict[str, Columns]] = WeakKeyDictionary()
 
 def _make_tables(analysis: Analysis) -> dict[str, Columns]:
     residuals = _residuals(analysis)
+    runs = analysis.fit.runs
+    product = np.exp(np.bincount(runs.group, np.log(runs.N * runs.D)) / np.bincount(runs.group))
+
+    def with_tokens(table: Columns) -> Columns:
+        # Along a budget line N D is what its runs have of it, whatever the table counts as FLOPs.
+        place = np.abs(np.log(table["budget"])[:, None] - np.log(runs.budgets)).argmin(axis=1)
+        return {**table, "tokens": product[place] / table["params"]}
+
     return {
         "isoflop_runs": _runs(analysis),
-        "isoflop_curves": _curves(analysis),
-        "isoflop_optima": _optima(analysis),
+        "isoflop_curves": with_tokens(_curves(analysis)),
+        "isoflop_optima": with_tokens(_optima(analysis)),
         "frontier_points": _points(analysis),
         "frontier_lines": _lines(analysis),
         "frontier_targets": _targets(analysis),
@@ -122,7 +130,11 @@ def _curves(analysis: Analysis) -> Columns:
     if fit.surface is not None:
         for group in _shown_groups(runs.sizes_per_budget):
             budget = float(runs.budgets[group])
-            params = _span(runs.N[runs.group == group], float(fit.frontier.params(budget)))
+            sizes = runs.N[runs.group == group]
+            if runs.sizes_per_budget[group] < 3:
+                # One or two sizes make no range: the law is drawn over a factor of three to either side.
+                sizes = np.exp(np.log(sizes).mean()) * np.array([1 / 3, 3.0])
+            params = _span(sizes, float(fit.frontier.params(budget)))
             add(fit.method, budget, params, fit.surface.at_params(budget, params).loss)
     for parabola in parabolas_of(analysis):
         near = runs.N[np.isclose(runs.budgets[runs.group], parabola.budget, rtol=1e-9)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -59,9 +59,19 @@ MOST_NUMBERED = 6
 """Up to this many pinned residuals carry their number."""
 
 
-def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette = LIGHT) -> Axes:
+SIZES = {"params": "Model size N (parameters)", "tokens": "Training tokens D"}
+"""What a run's loss at its budget is drawn against."""
+
+
+def plot_isoflop(
+    analysis: Analysis,
+    ax: Axes | None = None,
+    *,
+    palette: Palette = LIGHT,
+    x: Literal["params", "tokens"] = "params",
+) -> Axes:
     """
-    Plot loss against model size, one colour per budget, with the optima of the fit and of Approach 2.
+    Plot loss against model size or tokens, one colour per budget, with the optima of the fit and of Approach 2.
 
     Parameters
     ----------
@@ -71,11 +81,18 @@ def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
         Where to draw; a new figure by default.
     palette : Palette
         Colours; :data:`~lawful.show.figures.palette.LIGHT` by default.
+    x : {"params", "tokens"}
+        What the loss is drawn against; the same curves, seen from the other side.
 
     Returns
     -------
     matplotlib Axes
-        Model size in parameters (log axis), loss in nats per token.
+        Model size in parameters or training tokens (log axis), loss in nats per token.
+
+    Raises
+    ------
+    UnsupportedError
+        If ``x`` is neither.
 
     Examples
     --------
@@ -88,6 +105,9 @@ def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
 
     The figure belongs to no global state; write it with ``ax.figure.savefig("isoflop.svg")``.
     """
+    if x not in SIZES:
+        msg = f"IsoFLOP curves are drawn against params or tokens, got {x!r}."
+        raise UnsupportedError(msg)
     with drawing():
         ax = ax or new_axes(palette)
         tables = figure_tables(analysis)
@@ -95,7 +115,7 @@ def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
         budgets = np.unique(runs["budget"])
         colours = dict(zip(budgets.tolist(), palette.budgets(budgets), strict=True))
         ax.scatter(
-            runs["params"],
+            runs[x],
             runs["loss"],
             c=[colours[b] for b in runs["budget"].tolist()],
             s=4 if runs["loss"].size >= RASTER_FROM else 8 if is_narrow(ax) else 16,
@@ -108,7 +128,7 @@ def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
         for source, budget in dict.fromkeys(zip(curves["source"].tolist(), curves["budget"].tolist(), strict=True)):
             curve = rows_where(curves, source=source, budget=budget)
             ax.plot(
-                curve["params"],
+                curve[x],
                 curve["loss"],
                 color=colours.get(budget, palette.muted),
                 linestyle=LINES[source],
@@ -117,15 +137,15 @@ def plot_isoflop(analysis: Analysis, ax: Axes | None = None, *, palette: Palette
             )
         for source in dict.fromkeys(optima["source"].tolist()):
             best = rows_where(optima, source=source)
-            _mark(ax, best["params"], best["loss"], source, palette)
-        low, high = widen(np.concatenate([runs["params"], curves["params"]]), 1.25)
+            _mark(ax, best[x], best["loss"], source, palette)
+        low, high = widen(np.concatenate([runs[x], curves[x]]), 1.25)
         ax.set_xlim(low, high * (high / low) ** LABEL_WIDTH)
         _set_loss_limits(ax, runs["loss"], np.append(curves["loss"], optima["loss"]))
-        ax.set_xlabel("Model size N (parameters)")
+        ax.set_xlabel(SIZES[x])
         ax.set_ylabel("Loss (nats per token)")
         style_axes(ax, palette)
         set_log_axis(ax, "x", "count", most=8)
-        _name_curves(ax, runs, curves, palette)
+        _name_curves(ax, runs, curves, palette, x)
         _isoflop_legend(ax, curves, palette)
     return ax
 
@@ -270,7 +290,7 @@ def _set_loss_limits(ax: Axes, observed: Any, drawn: Any) -> None:
     ax.set_ylim(low - room, high + room)
 
 
-def _name_curves(ax: Axes, runs: Columns, curves: Columns, palette: Palette) -> None:
+def _name_curves(ax: Axes, runs: Columns, curves: Columns, palette: Palette, across: str) -> None:
     """Write each budget at the right end of its curve, from the largest on; those too near to another go without."""
     budgets = np.unique(runs["budget"])
     if budgets.size == 1:
@@ -284,8 +304,8 @@ def _name_curves(ax: Axes, runs: Columns, curves: Columns, palette: Palette) -> 
         here = (drawn["budget"] == budget) & (drawn["loss"] >= low) & (drawn["loss"] <= high)
         if not here.any():
             continue
-        at = np.flatnonzero(here)[np.argmax(drawn["params"][here])]
-        x, y = float(drawn["params"][at]), float(drawn["loss"][at])
+        at = np.flatnonzero(here)[np.argmax(drawn[across][here])]
+        x, y = float(drawn[across][at]), float(drawn["loss"][at])
         place = ax.transData.transform((x, y))
         clear = [abs(place - other) for other in taken]
         if any(dx < LABEL_WIDTH * pixels.width and dy < LABEL_HEIGHT * ax.figure.dpi for dx, dy in clear):

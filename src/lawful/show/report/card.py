@@ -116,6 +116,24 @@ def decision_card(evidence: Evidence) -> Card | None:
     analysis = evidence.analysis
     if not analysis.allocations:
         return None
+    asked, numbers = told_numbers(analysis)
+    chips = remarks(analysis, _flagged(evidence), applied=bool(evidence.applied))
+    lost = analysis.verdict is Verdict.NOT_IDENTIFIED
+    dots, ticks, region = ((), (), None) if lost else _axis(evidence)
+    return Card(asked, trained_on(analysis.fit.runs), numbers, chips, dots, ticks, region)
+
+
+def told_numbers(analysis: Analysis) -> tuple[str, tuple[Number, ...]]:
+    """
+    Say what was asked and who answers, and return the three numbers of the first budget.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.004)
+    >>> told_numbers(lawful.analyse(runs, method="vpnls", budgets=[1e22], draws=0))[0]
+    'Asked at 1e22 FLOPs, answered by VPNLS'
+    """
     one = analysis.allocations[0]
     seen = analysis.average.outlooks[0] if analysis.average is not None and analysis.average.outlooks else None
     source = one if seen is None else seen
@@ -126,10 +144,7 @@ def decision_card(evidence: Evidence) -> Card | None:
         _number(label, name, getattr(source, name), interval.get(name), analysis.level, more.get(name, ""))
         for label, name in (("parameters", "params"), ("tokens", "tokens"), ("loss, nats per token", "loss"))
     )
-    lost = analysis.verdict is Verdict.NOT_IDENTIFIED
-    dots, ticks, region = ((), (), None) if lost else _axis(evidence)
-    asked = f"Asked at {format_flops(one.budget)}, answered by {who}"
-    return Card(asked, trained_on(analysis.fit.runs), numbers, _chips(evidence), dots, ticks, region)
+    return f"Asked at {format_flops(one.budget)}, answered by {who}", numbers
 
 
 def trained_on(runs: Runs) -> str:
@@ -171,8 +186,10 @@ def _parts(seen: Outlook) -> str:
 def _number(label: str, name: str, value: float | None, ends: Interval | None, level: float, more: str = "") -> Number:
     low, high = ends if ends is not None else (np.nan, np.nan)
     if value is None or not np.isfinite(value):
-        span = quantity(name, None, ends)[1].span if ends is not None and np.isfinite(ends).any() else "cannot be had"
-        return Number(label, "-", span, None)
+        if ends is None or not np.isfinite(ends).any():
+            return Number(label, "-", "cannot be had", None)
+        # An interval alone stands where the number would: a dash above it would read as no answer.
+        return Number(label, quantity(name, None, ends)[1].span, f"an interval only, {format_level(level)}", None)
     cell = quantity(name, value, ends)[1]
     more = f"; {more}" if more else ""
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -188,13 +205,32 @@ def _bar(value: float, low: float, high: float) -> tuple[float, float, float]:
     return a, b, c
 
 
-def _chips(evidence: Evidence) -> tuple[Chip, ...]:
-    analysis = evidence.analysis
+def remarks(analysis: Analysis, flagged: int, *, applied: bool = False) -> tuple[Chip, ...]:
+    """
+    Say what to think of an answer, a few words each.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        With a budget.
+    flagged : int
+        Runs that check flags.
+    applied : bool
+        Whether they were left out.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.004)
+    >>> analysis = lawful.analyse(runs, method="vpnls", budgets=[3.8e23], draws=0)
+    >>> [chip.text for chip in remarks(analysis, 2)][1:]
+    ['3,800 times beyond the largest run', '2 runs flagged by check']
+    """
     chips = [Chip(VERDICTS[analysis.verdict], MOODS[analysis.verdict])]
     beyond = analysis.allocations[0].budget / float(np.nanmax(analysis.runs.C))
     if beyond > 1:
         far = "care" if beyond > 10 else "good"
-        chips.append(Chip(f"{format_short(beyond, 3)} times beyond the largest run", far))
+        chips.append(Chip(f"{_times(beyond)} times beyond the largest run", far))
     average = analysis.average
     if average is not None and average.record is not None:
         record = average.record
@@ -209,9 +245,16 @@ def _chips(evidence: Evidence) -> tuple[Chip, ...]:
         and _apart(average.outlooks[0].interval, analysis.allocations[0].interval)
     ):
         chips.append(Chip("One law alone puts N* elsewhere", "bad"))
-    if flagged := _flagged(evidence):
-        chips.append(Chip(f"{flagged} runs {'left out' if evidence.applied else 'flagged'} by check", "care"))
+    if flagged:
+        runs = f"{flagged} run{'s' if flagged > 1 else ''}"
+        chips.append(Chip(f"{runs} {'left out' if applied else 'flagged'} by check", "care"))
     return tuple(chips)
+
+
+def _times(ratio: float) -> str:
+    """Write a ratio in three digits, its thousands apart; beyond a million as a power of ten."""
+    text = format_short(ratio, 3)
+    return f"{float(text):,.0f}" if 1e3 <= ratio < 1e6 else text
 
 
 def _flagged(evidence: Evidence) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,8 @@ def setting_sheet(changes: Changes) -> Sheet:
         _row("Intervals", [_said_intervals(a) for a in changes.analyses]),
         _row("Status", [a.fit.status.key.replace("_", " ") for a in changes.analyses]),
     ]
+    # What differs leads; the files that name the fits differ always, and stand first.
+    rows.sort(key=lambda one: one[-1].text != "yes")
     return Sheet("How each fit was made", (), ("Setting", *changes.names, "Changed"), tuple(rows))
 
 
@@ -175,7 +178,9 @@ def _row(name: str, values: Sequence[str]) -> tuple[Cell, ...]:
 
 def _said_source(analysis: Analysis) -> str:
     runs = analysis.fit.runs
-    return runs.source + "".join(f", {name}={value}" for name, value in runs.selection.items())
+    return (PurePath(runs.source).name or runs.source) + "".join(
+        f", {name}={value}" for name, value in runs.selection.items()
+    )
 
 
 def _said_check(saved: SavedFit) -> str:

@@ -68,7 +68,7 @@ def decision_sentences(analysis: Analysis, *, beside: bool = False) -> list[str]
             )
             averaged = [outlook_sheet(one).title for one in analysis.average.outlooks[1 if beside else 0 :]]
             said = [f"{text[:-1]}, by the average of laws." for text in averaged] + [
-                f"By {law} alone: {s}" for s in said
+                f"By {law} alone: {s[0].lower()}{s[1:]}" for s in said
             ]
         said = [doubtful + said[0], *said[1:]]
         return said if beside else [*said, *doubt]

@@ -17,6 +17,7 @@ from lawful.approach2.bias import PARTS, Bias
 from lawful.checks.check import Checked, row_numbers
 from lawful.checks.rules import KEPT
 from lawful.core.cost import Cost
+from lawful.core.notes import Verdict
 from lawful.core.numbers import format_flops, format_level, format_value
 from lawful.core.typing import Columns
 from lawful.data.columns import normalise
@@ -27,6 +28,7 @@ from lawful.show.figures.axes import POINTS_PER_INCH, drawing, figure_of, new_ax
 from lawful.show.figures.dial_figure import plot_dial
 from lawful.show.figures.figure_data import figure_tables, parabolas_of
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
+from lawful.show.figures.loss_figure import loss_tables, plot_loss
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette, screen_style
 from lawful.show.figures.surface_figure import has_map, plot_surface
 from lawful.show.figures.valley_figure import plot_indifference, valley_table
@@ -73,6 +75,7 @@ def report_tables(evidence: Evidence) -> dict[str, Columns]:
     analysis = evidence.analysis
     tables = figure_tables(analysis)
     tables["isoflop_runs"] = _runs(evidence)
+    tables |= _loss_tables(analysis)
     if tables["residuals"]["residual"].size:
         tables["residuals"] = _residuals(tables["residuals"])
     tables["methods"] = _methods(evidence)
@@ -295,10 +298,11 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
     ahead = f" Line: {label}.{band}{targets} Shaded: beyond all training budgets."
     loops = ("isoflop_runs", "isoflop_curves", "isoflop_optima")
     lines = ("frontier_targets", "frontier_lines", "frontier_points")
+    curves = bool((fit.runs.sizes_per_budget >= 3).any())
     found = [
         _picture(
             "isoflop",
-            "IsoFLOP curves",
+            "IsoFLOP curves" if curves else "The runs and the law",
             lambda ax: plot_isoflop(analysis, ax),
             f"Loss against model size, one colour per training budget.{law}{parabolas}",
             loops,
@@ -335,10 +339,34 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
             "loss lies above the law and blue where it lies below."
         )
         found.append(_picture("surface", "The law as a map", partial(plot_surface, analysis), caption, (), WIDE_SIZE))
-    found += _dial(evidence.dial) + _valley(evidence)
+    found += _losses(analysis) + _dial(evidence.dial) + _valley(evidence)
     light, _ = budget_colours(analysis)
     names = {colour: f"budget-{i}" for i, colour in enumerate(light)}
     return {picture.name: replace(picture, svg=in_page_colours(picture.svg, names)) for picture in found}
+
+
+def _losses(analysis: Analysis) -> list[Picture]:
+    """Loss against compute, where the fit has an optimum that the runs tell."""
+    made = _loss_tables(analysis)
+    if not made:
+        return []
+    held = " Hollow runs, the quarter with most compute, were held out of the dashed line." if _any_held(made) else ""
+    shift = " The average's L* stands a little to the right." if "auto" in made["loss_targets"]["source"] else ""
+    caption = f"Loss against compute, with the best loss that each budget can reach.{held}{shift}"
+    draw = partial(plot_loss, analysis, tables=made)
+    return [_picture("losses", "Loss against compute", draw, caption, tuple(made), WIDE_SIZE)]
+
+
+def _any_held(made: Mapping[str, Columns]) -> bool:
+    return bool(np.any(made["loss_runs"]["held"]))
+
+
+def _loss_tables(analysis: Analysis) -> dict[str, Columns]:
+    fit = analysis.fit
+    if fit.surface is None or not has_frontier(fit) or analysis.verdict is Verdict.NOT_IDENTIFIED:
+        return {}
+    made = loss_tables(analysis)
+    return made if np.isfinite(made["loss_lines"]["loss"]).any() else {}
 
 
 def _dial(dial: AsymptoteDial | str) -> list[Picture]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def data_facts(analysis: Analysis) -> list[Fact]:
     low, high = float(runs.budgets.min()), float(runs.budgets.max())
     budgets = format_flops(low) if count == 1 else f"{count}, from {format_scientific(low)} to {format_flops(high)}"
     facts = [
-        Fact("Source", runs.source),
+        Fact("Source", PurePath(runs.source).name or runs.source),
         Fact("Runs", str(len(runs))),
         Fact("Budgets", budgets),
         Fact("Model sizes N", format_count_interval(float(runs.N.min()), float(runs.N.max())) + " parameters"),
