@@ -18,6 +18,7 @@ from lawful.estimate.fit import fit
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.laws.laws import CHINCHILLA
 from lawful.laws.surface import Surface
+from repeats import repeated
 
 SOLVERS = (VarPro(), Joint())
 ALL = [(s, Objective(o)) for s in SOLVERS for o in s.objectives]
@@ -110,11 +111,11 @@ def test_row_order_and_repeats_are_irrelevant(seed: int, pick: tuple[VarPro | Jo
     runs = noisy(study_surface("chinchilla"), seed, points=6)
     rng = np.random.default_rng(seed)
     order, counts = rng.permutation(len(runs)), rng.integers(1, 3, len(runs))
-    repeated = runs.take(np.repeat(np.arange(len(runs)), counts))
+    again = repeated(runs, counts)
     base = fit(runs, method=solver, objective=objective).value
     assert fit(runs.take(order), method=solver, objective=objective).value == pytest.approx(base, rel=1e-7)
     weighted = fit(replace(runs, weight=counts.astype(float)), method=solver, objective=objective).value
-    assert fit(repeated, method=solver, objective=objective).value == pytest.approx(weighted, rel=1e-7)
+    assert fit(again, method=solver, objective=objective).value == pytest.approx(weighted, rel=1e-7)
 
 
 @pytest.mark.parametrize(("solver", "objective"), ALL)

@@ -10,6 +10,7 @@ from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.isoflop import envelope_draws, fit_envelope, fit_isoflop, isoflop_draws
+from repeats import repeated
 
 FIVE = [1e17, 1e18, 1e19, 1e20, 1e21]
 HALF_WIDTHS = {"xs": 2.0, "s": 4.0, "l": 8.0, "xl": 16.0}
@@ -62,7 +63,7 @@ def test_refits_with_weights_are_fits_of_repeated_rows() -> None:
     for draws, method in ((isoflop_draws, fit_isoflop), (envelope_draws, fit_envelope)):
         rows = draws(runs, weight)
         for i in range(6):
-            again = method(runs.take(np.repeat(np.arange(len(runs)), weight[i].astype(int))))
+            again = method(repeated(runs, weight[i]))
             for name, value in again.frontier.to_dict().items():
                 assert rows[name][i] == pytest.approx(value, rel=1e-8, abs=1e-9)
 

@@ -27,6 +27,7 @@ from lawful.uncertainty.linear import (
 )
 from lawful.uncertainty.quantity import Quantity, gradient
 from lawful.uncertainty.replicas import linearised, refit
+from repeats import repeated
 
 TRUTH = lawful.Surface.named("chinchilla")
 PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=TRUTH)
@@ -82,7 +83,7 @@ def test_weights_of_whole_numbers_are_repeated_runs():
     times = np.random.default_rng(5).integers(1, 4, 27)
     runs = noisy(weight=times.astype(float))
     found = squares(runs)
-    again = squares(Runs.from_arrays(*(np.repeat(v, times) for v in (runs.N, runs.D, runs.L))))
+    again = squares(repeated(noisy(), times))
     (_, _, one), (_, _, two) = at_optimum(found), at_optimum(again)
     np.testing.assert_allclose(np.repeat(one.leverage[0] / times, times), two.leverage[0], rtol=1e-5)
     # The variance of a run of weight one: the same sum of squares, over the degrees of freedom of 27 runs.

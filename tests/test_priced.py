@@ -111,7 +111,7 @@ def test_held_columns_ranges_and_sampled_ends(moe):
 
 
 def test_draws_are_asked_for_their_own_best_run(moe):
-    sure = moe.intervals(draws=60)
+    sure = moe.intervals("rows", draws=60)
     best = moe.allocate(1e22, cost=COST, given={"num_experts": 16}, draws=sure)
     k = sure.draws.coefficients
     a = k["A"] / 16 ** k["gamma"]

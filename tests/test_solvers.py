@@ -13,6 +13,7 @@ from lawful.errors import UnsupportedError
 from lawful.estimate.solvers import Joint, VarPro, as_solver, prepare, resolve, solve
 from lawful.laws.laws import CHINCHILLA, find_law
 from lawful.solve import kernel
+from repeats import repeated
 
 TRUTH = lawful.Surface.named("chinchilla")
 PLAN = lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=TRUTH)
@@ -89,8 +90,7 @@ def test_warm_fits_of_integer_weights_are_cold_fits_of_repeated_runs(objective):
     times = np.random.default_rng(3).integers(0, 4, (4, 27))
     warm = resolve(problem, solve(problem, solver).z[0], solver, weights=times.astype(float))
     for row, count in zip(problem.to_coefficients(warm.z), times, strict=True):
-        again = Runs.from_arrays(*(np.repeat(v, count) for v in (runs.N, runs.D, runs.L)))
-        cold = lawful.fit(again, method=solver, objective=objective)
+        cold = lawful.fit(repeated(runs, count), method=solver, objective=objective)
         fitted = lawful.Surface(dict(zip(CHINCHILLA.names, row.tolist(), strict=True))).loss(runs.N, runs.D)
         np.testing.assert_allclose(fitted, cold.surface.loss(runs.N, runs.D), rtol=1e-6)
 

@@ -429,6 +429,8 @@ WITHIN = {
     "sum_of_powers": "fit --law",
     "read_runs": "fit --columns",
     "load": "report",
+    "Analysis.asking": "allocate --budget",
+    "Fit.over": "fit",
     "simulate": "demo --synthetic",
     "Fit.intervals": "fit --intervals",
     "Fit.bootstrap": "fit --draws",
@@ -541,5 +543,5 @@ class TestWords:
             lawful.fit(str(table))
 
 
-COMMANDS_SHOWN = {"datasets.py", "words.py", "look.py"}
+COMMANDS_SHOWN = {"datasets.py", "words.py", "look.py", "unused.py"}
 """Files that show commands to type, flag by flag."""

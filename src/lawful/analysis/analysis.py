@@ -454,14 +454,9 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
 
 def _over(found: Analysis, table: Runs) -> Analysis:
     """Return an analysis with its runs in the order of the table, which is not that of the arithmetic."""
-
-    def back(fit: Any) -> Any:
-        if fit is None:
-            return None
-        return fit.over(table) if isinstance(fit, FrontierFit) else replace(fit, runs=fit.runs.as_in(table))
-
-    own = back(found.fit)
-    beside, truth = (own if fit is found.fit else back(fit) for fit in (found.isoflop, found.truth))
+    own = found.fit.over(table)
+    beside: Any = own if found.isoflop is found.fit else found.isoflop and found.isoflop.over(table)
+    truth: Any = own if found.truth is found.fit else found.truth and found.truth.over(table)
     return replace(found, fit=own, isoflop=beside, truth=truth)
 
 

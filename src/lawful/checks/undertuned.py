@@ -120,7 +120,7 @@ def _undertuned_off_budgets(fit: Fit) -> tuple[Note, ...]:
     found = strays(runs, SURFACE_LEVEL, side=1)
     if not found.size or strays(runs, SURFACE_LEVEL, side=-1).size:
         return ()
-    rows = _rows(runs)[found]
+    rows = np.sort(_rows(runs)[found])
     named = ", ".join(map(str, rows[:ROWS_NAMED])) + (
         f" and {rows.size - ROWS_NAMED} more" if rows.size > ROWS_NAMED else ""
     )

@@ -291,7 +291,10 @@ def _refit(
     if key not in fitted:
         own_groups = is_surface or cost.values is runs.C
         groups = (runs.group, runs.budgets) if own_groups else group_budgets(cost.values)
-        counted = Runs.from_arrays(size.values, runs.D, runs.L, C=cost.values, weight=runs.weight, groups=groups)
+        # Labels tell copies of a row from runs that agree in their numbers.
+        counted = Runs.from_arrays(
+            size.values, runs.D, runs.L, C=cost.values, weight=runs.weight, groups=groups, labels=runs.labels
+        )
         fitted[key] = refit(counted)
     return fitted[key]
 

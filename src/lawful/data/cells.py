@@ -169,7 +169,9 @@ def first_of_copies(runs: Runs) -> IntArray:
         return np.arange(len(runs), dtype=np.intp)
     alike = same.sum() > COPIED * repeated.sum() or _beyond_chance(row_codes(numbers[:2]), runs.L)
     codes = plain if alike else row_codes([*numbers, *runs.labels.values()])
-    return np.sort(np.unique(codes, return_index=True)[1])
+    # The copy that stays is the first in the order of all arithmetic, so the order of the table does not choose it.
+    order = np.arange(len(runs)) if runs.order is None else runs.order
+    return np.sort(order[np.unique(codes[order], return_index=True)[1]])
 
 
 def _settings(runs: Runs) -> list[AnyArray]:

@@ -257,9 +257,9 @@ def deadweight(
     if getattr(choice, "average", None) is not None:
         # What an auto fit recommends is its average's choice, not that of the one law beside it.
         choice = float(choice.average.ensemble.tokens(c))  # type: ignore[union-attr]
-    truth, choice = (getattr(one, "core", one) for one in (truth, one_law_of(choice)))
+    truth, choice = _in_order(truth), _in_order(choice)
     surface, tokens = surface_of(truth, " to price a choice on"), _tokens_of(choice, c)  # type: ignore[arg-type]
-    fit = one_law_of(truth)
+    fit = _in_order(one_law_of(truth))
     best = surface.optimum(c)
     found = Deadweight(
         budget=c,
@@ -284,6 +284,12 @@ def deadweight(
 
 
 APPROACH2 = "approach2"
+
+
+def _in_order(source: Any) -> Any:
+    """Return a fit over its runs in the order of all arithmetic; what has no runs of its own as it is."""
+    return getattr(source, "core", source)
+
 
 AT_ONCE = 4_000_000
 """Losses that are simulated at once."""

@@ -138,8 +138,7 @@ def fit(
     if table.ordered is not table:
         asked: dict[str, Any] = {"law": law, "method": method, "objective": objective, "fixed": fixed, "bounds": bounds}
         found: Fit = fit(table.ordered, **asked)
-        # A robust fit has runs with weights of its own.
-        return replace(found, runs=found.runs.as_in(table))
+        return found.over(table)
     law = find_law(law, table.labels, table.taken) if isinstance(law, str) else law
     check_columns(table, law)
     held, priors = split_priors(law, fixed or {})

@@ -258,6 +258,10 @@ class Fit(FitMethods, Shown):
         """The same fit over its runs in the one order of all arithmetic (:attr:`Runs.ordered`)."""
         return self if self.runs.ordered is self.runs else replace(self, runs=self.runs.ordered)
 
+    def over(self, runs: Runs) -> Fit:
+        """Return the same fit over the same runs in the order of a table; weights of its own stay with their runs."""
+        return replace(self, runs=self.runs.as_in(runs))
+
     @property
     def held(self) -> Mapping[str, Any]:
         """What was pinned and what was known with a width, as ``fixed`` of :func:`lawful.fit` takes it."""

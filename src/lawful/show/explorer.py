@@ -17,6 +17,7 @@ from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.design.toy_runs import REGIONS, TARGET, TRUTH, toy_design
 from lawful.errors import OutputError, UnsupportedError
+from lawful.estimate.methods import FitMethods
 from lawful.estimate.result import Fit, FrontierFit, one_law_of
 from lawful.laws.laws import PUBLISHED, STUDY_SURFACES
 from lawful.laws.surface import Surface
@@ -222,8 +223,9 @@ def explorer_document(
     ['Published laws', 'The toy of “Scaling Laws, Carefully”', 'Truths of the studies', 'Worth a look']
     """
     price = cost or Cost()
-    runs = None if fit is None or isinstance(fit, Fit | FrontierFit) else as_runs(fit)
-    fit = check_fit(fit) if isinstance(fit, Fit | FrontierFit) else None
+    fitted = isinstance(one_law_of(fit), FitMethods)
+    runs = None if fit is None or fitted else as_runs(fit)
+    fit = check_fit(fit) if fitted else None
     plain: Settings = {"design": "sweep", "region": "all", "out": "", "only": ""} | {c.name: c.value for c in CONTROLS}
     plain |= {"gpu": price.hardware.name, "mfu": price.mfu, "price": price.price}
     initial = plain | LINKS[0][1]

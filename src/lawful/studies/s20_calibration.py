@@ -214,7 +214,7 @@ def best_power(truth: str, sigma: float, design: str) -> float:
     Examples
     --------
     >>> print(f"{best_power('coupled .8', 0.003, 'ladder 5x5'):.2f}")
-    0.71
+    0.72
     """
     from scipy.special import fdtri, ncfdtr
 

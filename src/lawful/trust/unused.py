@@ -140,7 +140,7 @@ def unused_columns(fit: Any) -> tuple[Unused, ...]:
     >>> [(found.name, found.sign) for found in unused_columns(lawful.fit(table))]
     [('depth', -1)]
     """
-    if not isinstance(fit, Fit) or not np.isfinite(fit.rss):
+    if fit.surface is None or not np.isfinite(fit.rss):
         return ()
     first = first_of_copies(fit.runs)
     if first.size > MOST_RUNS:
@@ -311,7 +311,7 @@ def _remedy(fit: Fit, found: tuple[Unused, ...]) -> str:
     held = " ".join(f"--given {shlex.quote(one.name)}=VALUE" for one in found)
     more = ""
     if any(EXPERTS.search(normalise(one.name)) for one in found):
-        more = " The catalogue's law of experts, --law ludziejewski, needs more runs and a column named experts."
+        more = " The catalogue's law (lawful fit --law ludziejewski) needs more runs and a column named experts."
     return (
         f"A law that reads it leaves {format_short(left, 2)} of {format_short(own, 2)} nats (root mean square): "
         f"lawful fit {_source(fit.runs)} --law {shlex.quote(text)} --out law; then "

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lawful.core.typing import Array, IntArray
+from lawful.data.runs import scrambled
 
 DRAWS = 999
 """Wild draws behind a probability."""
@@ -174,7 +175,7 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
 
 
 def _ordered(at: Residuals) -> Residuals:
-    order = np.lexsort((at.residual, at.y, at.x))
+    order = np.lexsort((scrambled(at.residual), at.y, at.x))
     residual, scale, even, reducible = (v[order] for v in (at.residual, at.scale, at.even, at.reducible))
     x, y = at.x[order], at.y[order]
     budget, size, cell = (v[order] for v in (at.budget, at.size, at.cell))

@@ -69,7 +69,7 @@ def _make_tables(analysis: Analysis) -> dict[str, Columns]:
             )
         except LawfulError:
             before = None
-        if isinstance(before, Fit):
+        if before is not None and before.surface is not None:
             held[made[0].test] = True
             lines.append(_line(before, BEFORE, budgets))
     names = ("source", "budget", "loss")
