@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import lawful
+from lawful.cli import main
 from lawful.cli.app import app
 from lawful.trust.unused import repeated_note, unused_columns, unused_notes
 from lawful.uncertainty.explained import Column, explained
@@ -165,3 +166,13 @@ def test_a_note_of_repeats_names_the_laws_for_them():
     assert "--law muennighoff" in note.message
     assert repeated_note(fit_of(N, D, law(N, D), U=D)) == ()
     assert repeated_note(lawful.fit({"N": N, "D": D, "loss": law(N, D), **few}, law="lovelace")) == ()
+
+
+def test_runs_that_a_fit_saved_hold_no_cause_in_what_it_made_of_them(tmp_path):
+    truth = lawful.Surface.named("chinchilla")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.005, seed=3)
+    runs.to_frame().to_csv(tmp_path / "runs.csv", index=False)
+    assert main(["fit", str(tmp_path / "runs.csv"), "--out", str(tmp_path / "first"), "--figures", "none"]) == 0
+    again = lawful.fit(tmp_path / "first" / "runs.csv")
+    assert "residual" in again.runs.labels
+    assert unused_columns(again) == ()

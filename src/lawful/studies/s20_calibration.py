@@ -372,7 +372,7 @@ STUDY = Study(
         "couplings": list(COUPLINGS),
         "refused": [[0.003, list(DESIGNS)], [0.01, ["sweep 5x9"]]],
         "sets": 20,
-        "blocks": {"independent": 16, "shared": 16, "refused": 8},
+        "blocks": {"independent": 13, "shared": 13, "refused": 8},
         "fewest": 20,
         "level": 0.9,
         "beyond": 100.0,

@@ -70,9 +70,9 @@ NO_CAUSE = re.compile(
 
 OUTCOMES = re.compile(
     r"loss|ppl|perplex|bpb|bits_per|nll|entropy|(^|_)acc|accuracy|score|error|(^|_)mean|stderr|grad_norm|reward|bleu|rouge|"
-    r"f1|mmlu|arc_|hellaswag|lambada|piqa|winogrande|gsm|eval[_/]|val[_/]|test[_/]"
+    r"resid|fitted|predict|(^|_)pred(_|$)|excess|f1|mmlu|arc_|hellaswag|lambada|piqa|winogrande|gsm|eval[_/]|val[_/]|test[_/]"
 )
-"""Names of other outcomes of a run."""
+"""Names of other outcomes of a run, and of what a fit makes of them: the runs that `fit --out` saves are read again."""
 
 EXPERTS = re.compile(r"(^|[_./])(num_|n_)?(moe_)?experts?([_./]|$)|expert_count|expansion")
 """Columns of a mixture of experts, for which the catalogue has a law of its own."""
