@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 import lawful
 from lawful.analysis.analysis import Analysis, analyse
+from lawful.analysis.compare import lead_of
 from lawful.analysis.predictions import predict_points
 from lawful.cli.app import app, main
 from lawful.core.render import text
@@ -19,6 +21,7 @@ from lawful.data.runs import Runs
 from lawful.forecasting.averaged import averaged, method_records
 from lawful.forecasting.sets import coupled
 from lawful.show.files.artifact import load
+from lawful.show.files.bundle import write_columns
 from lawful.show.files.document import (
     average_block,
     compare_document,
@@ -309,6 +312,48 @@ def test_a_refused_law_that_tells_no_optimum_leaves_the_average_none() -> None:
     assert sighted.average is not None
     low, high = sighted.average.outlooks[0].interval["params"]
     assert low < 11.5e9 < high
+
+
+@pytest.mark.parametrize("kind", ["told", "copies", "beyond the ratio", "unread column"])
+def test_a_comparison_leads_with_the_answer_of_the_fit_or_with_its_refusal(kind: str) -> None:
+    """One table has one answer: rows in any order, copies once, and no average where the fit withholds it."""
+    rng = np.random.default_rng(8)
+    N, ratio = (side.ravel() for side in np.meshgrid(np.geomspace(3e7, 3e9, 6), [6.0, 15, 30, 70, 150]))
+    if kind == "beyond the ratio":
+        ratio = ratio + 400.0
+    loss = (1.8 + 300 / N**0.33 + 900 / (ratio * N) ** 0.31) * (1 + 0.003 * rng.standard_normal(N.size))
+    if kind == "unread column":
+        loss -= 0.05 * np.log(np.tile([1.0, 8.0, 64.0], 10))
+    rows = rng.permutation(N.size)
+    rows = np.append(rows, rows[:4]) if kind == "copies" else rows
+    table = Runs.from_arrays(N[rows], (ratio * N)[rows], loss[rows])
+    alone = analyse(table, budgets=[1e23], draws=0)
+    lead = lead_of(lawful.compare(table, budgets=[1e23], draws=0), table, [1e23], 0.9)
+    if kind in ("beyond the ratio", "unread column"):
+        assert lead.average == alone.unaveraged != ""
+        assert lead.records == ()
+    else:
+        one, other = alone.average.outlooks[0], lead.average.outlooks[0]
+        assert (one.params, one.loss, one.interval) == (other.params, other.loss, other.interval)
+        assert lead.analysis.average is lead.average
+
+
+def test_the_page_of_a_comparison_is_its_own(runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "runs.csv"
+    write_columns(path, {"params": runs.N, "tokens": runs.D, "loss": runs.L, "flops": runs.C})
+    assert main(["compare", str(path), "--budget", "1e23", "--draws", "0", "--out", str(tmp_path / "o")]) == 0
+    said = capsys.readouterr().out
+    page = (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Four methods on runs.csv" in page
+    assert "answered by the average of laws" in page
+    told = re.search(r"parameters N\*\s+(\S+)", said)[1]
+    assert f"<b>{told}</b>" in page
+    assert (
+        page.index("Average of laws") < page.index("Held-out budgets: forecasts") < page.index("How far to believe it")
+    )
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == [
+        "compare.json", "methods.png", "methods.svg", "report.html", "tables"
+    ]  # fmt: skip
 
 
 def test_a_law_of_ones_own_is_averaged_with_no_other_whatever_its_name(runs: Runs) -> None:

@@ -84,7 +84,7 @@ def _quick_drawing(monkeypatch):
 
     monkeypatch.setattr("lawful.show.files.bundle.write_figures", write_figures)
 
-    def write_report_files(folder, analysis, checked=None):
+    def write_report_files(folder, analysis, checked=None, records=None):
         (folder / "report.html").write_text(f"<html>{analysis.method}</html>")
 
     monkeypatch.setattr("lawful.show.files.bundle.write_report_files", write_report_files)

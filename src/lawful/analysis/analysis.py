@@ -422,7 +422,6 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     truth = found if found.surface is not None else _surface_beside(table)
     plain = method == "auto" and not (objective or fixed or bounds) and law in (DEFAULT_LAW, LAWS[DEFAULT_LAW])
     leads = plain if forecaster == "auto" else forecaster == "average"
-    average, unaveraged = _average_beside(table, targets, level) if leads else (None, "")
     tell(f"{draws} bootstrap refits" if kind in SCHEMES else "intervals")
     sure = intervals_of(found, kind, level=level, draws=draws, seed=seed, cluster=cluster)
     notes.extend(sure.notes if sure else ())
@@ -433,12 +432,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     pricing = _pricing(judged, found, truth)
     made = tuple(_as_judged(one, judged, table, pricing) for one in made)
     notes.extend(judged.notes)
-    if (
-        average
-        and _untold(judged, table, targets)
-        and _untold(_judged_steadily(found, judged, targets), table, targets)
-    ):
-        average, unaveraged = None, "the runs do not tell the compute-optimal size; the note not_identified says why."
+    average, unaveraged = _leading(table, found, judged, targets, level) if leads else (None, "")
     notes.extend(unused_notes(found if truth is None else truth))
     notes.extend(repeated_note(found))
     notes.extend(_allocation_notes(found, made))
@@ -458,6 +452,39 @@ def _over(found: Analysis, table: Runs) -> Analysis:
     beside: Any = own if found.isoflop is found.fit else found.isoflop and found.isoflop.over(table)
     truth: Any = own if found.truth is found.fit else found.truth and found.truth.over(table)
     return replace(found, fit=own, isoflop=beside, truth=truth)
+
+
+def led(analysis: Analysis) -> Analysis:
+    """
+    Return an analysis by one law with the average of laws in the lead, or with the reason why there is none.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.004)
+    >>> alone = lawful.analyse(runs, method="vpnls", budgets=[1e22], draws=0)
+    >>> alone.average is None, led(alone).average is None
+    (True, False)
+    """
+    budgets = [one.budget for one in analysis.allocations]
+    average, why = _leading(analysis.fit.core.runs, analysis.fit.core, analysis.judged, budgets, analysis.level)
+    notes = (*analysis.notes, *(average.notes if average else ()), *_disjoint(analysis.allocations, average))
+    return replace(analysis, average=average, unaveraged=why, notes=notes)
+
+
+def _leading(
+    runs: Runs, found: Fit | FrontierFit, judged: Judgement | None, budgets: Sequence[float], level: float
+) -> tuple[Averaged | None, str]:
+    """Average over laws on runs, those that a fit set aside among them, or why there is none."""
+    average, why = _average_beside(runs, budgets, level)
+    if (
+        average
+        and judged is not None
+        and _untold(judged, runs, budgets)
+        and _untold(_judged_steadily(found, judged, budgets), runs, budgets)
+    ):
+        return None, "the runs do not tell the compute-optimal size; the note not_identified says why."
+    return average, why
 
 
 def _untold(judged: Judgement, runs: Runs, budgets: Sequence[float]) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from lawful.analysis.analysis import Analysis, analyse, source_sentence
+from lawful.analysis.analysis import Analysis, analyse, led, source_sentence
 from lawful.core.notes import Note
 from lawful.core.numbers import format_flops
 from lawful.core.objective import Objective, as_objective
@@ -135,23 +135,62 @@ def compare(
     return tuple(found)
 
 
-def average_beside(
-    runs: Runs, budgets: Sequence[float], level: float
-) -> tuple[Averaged | str, tuple[MethodRecord, ...]]:
-    """Average over laws on runs that were compared, and how each method did on the budgets held out of them."""
-    try:
-        found = averaged(runs, budgets, level)
-    except IdentificationError as error:
-        return str(error), ()
-    record = found.record or own_record(runs)
-    return replace(found, record=record), method_records(runs, record)
+class Lead(NamedTuple):
+    """
+    What leads a comparison: the average of laws as :func:`lawful.analyse` would give it, and the methods' records.
+
+    Attributes
+    ----------
+    average : Averaged or str
+        Or the reason why there is none.
+    records : tuple of MethodRecord
+        How each method did on the budgets held out of the runs.
+    analysis : Analysis or None
+        That of VPNLS with the average in its lead; None where VPNLS could not run.
+    """
+
+    average: Averaged | str
+    records: tuple[MethodRecord, ...]
+    analysis: Analysis | None
 
 
-def average_sheets(average: Averaged | str, records: Sequence[MethodRecord]) -> tuple[Sheet, ...]:
-    """Return the averaged forecast, or why there is none, and the records of the methods."""
+def lead_of(outcomes: Sequence[Outcome], runs: Runs, budgets: Sequence[float], level: float) -> Lead:
+    """
+    Average over laws on runs that were compared, and how each method did on the budgets held out of them.
+
+    The average is withheld where :func:`lawful.analyse` withholds it: one table has one answer.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("symmetric")
+    >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.004)
+    >>> found = lead_of(lawful.compare(runs, budgets=[1e22], draws=0), runs, [1e22], 0.9)
+    >>> found.average.outlooks[0].params == lawful.analyse(runs, budgets=[1e22]).average.outlooks[0].params
+    True
+    """
+    own = next((o for o in outcomes if isinstance(o, Analysis) and o.method == "vpnls"), None)
+    first = None if own is None else led(own)
+    average: Averaged | str
+    if first is not None:
+        average = first.average or first.unaveraged
+    else:
+        try:
+            average = averaged(counted_once(runs).ordered, budgets, level)
+        except IdentificationError as error:
+            average = str(error)
     if isinstance(average, str):
-        return (Sheet(f"No forecast that averages over laws: {average}"),)
-    return (*average.sheets(), *((records_sheet(records),) if records else ()))
+        return Lead(average, (), first)
+    table = counted_once(runs)
+    record = average.record or own_record(table)
+    average = replace(average, record=record)
+    return Lead(average, method_records(table, record), first and replace(first, average=average))
+
+
+def average_sheets(lead: Lead) -> tuple[Sheet, ...]:
+    """Return the averaged forecast, or why there is none, and the records of the methods."""
+    if isinstance(lead.average, str):
+        return (Sheet(f"No forecast that averages over laws: {lead.average}"),)
+    return (*lead.average.sheets(), *((records_sheet(lead.records),) if lead.records else ()))
 
 
 def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tuple[Sheet, ...]:

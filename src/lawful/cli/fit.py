@@ -371,7 +371,7 @@ def compare(
       lawful compare runs.csv --select experiment=llama_3 --json
       lawful compare runs.csv --check --budget 1e24
     """
-    from lawful.analysis.compare import average_beside, average_sheets, comparison_sheets
+    from lawful.analysis.compare import average_sheets, comparison_sheets, lead_of
     from lawful.analysis.compare import compare as compare_methods
     from lawful.show.files.document import compare_document
 
@@ -387,13 +387,13 @@ def compare(
         table = reading.read(runs)
         outcomes = compare_methods(table, **asked, progress=tell)
         _require_one(outcomes, "No method can run on these runs")
-        average, records = average_beside(table, asked["budgets"], sampling.level)
+        lead = lead_of(outcomes, table, asked["budgets"], sampling.level)
         if stage is not None:
             from lawful.show.files.bundle import write_comparison
 
             say(tell, WRITING)
-            write_comparison(stage, outcomes, scale=units, average=average, records=records)
+            write_comparison(stage, outcomes, lead=lead, scale=units)
     output.give(
-        lambda: compare_document(outcomes, scale=units, average=average, records=records),
-        lambda: (*average_sheets(average, records), *comparison_sheets(outcomes, scale=units)),
+        lambda: compare_document(outcomes, scale=units, average=lead.average, records=lead.records),
+        lambda: (*average_sheets(lead), *comparison_sheets(outcomes, scale=units)),
     )

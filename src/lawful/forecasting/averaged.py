@@ -288,10 +288,14 @@ def outlook_document(one: Outlook) -> dict[str, Any]:
     }
 
 
+def outlook_cells(one: Outlook) -> dict[str, Cell]:
+    """Return N*, D* and L* of the average, each with its interval."""
+    return {name: quantity(name, getattr(one, name), one.interval[name])[1] for name in ("params", "tokens", "loss")}
+
+
 def outlook_sheet(one: Outlook, sentences: tuple[str, ...] = (), doubt: str = "") -> Sheet:
     """Return N*, D* and L* with intervals, the laws' disagreement, and shares of the width; what is doubtful first."""
-    interval = one.interval
-    cells = {name: quantity(name, getattr(one, name), interval[name])[1] for name in ("params", "tokens", "loss")}
+    cells = outlook_cells(one)
     far = f"{format_short(one.beyond, 3)} times beyond the runs" if one.beyond > 1 else "within the runs' compute"
     named = (("N*", "params"), ("D*", "tokens"), ("L*", "loss"))
     title = f"At {format_flops(one.budget)}, {far}: {', '.join(f'{word} {cells[name]}' for word, name in named)}."

@@ -12,6 +12,7 @@ from lawful.show.figures.curve_figure import plot_curve
 from lawful.show.figures.dial_figure import plot_dial, plot_profile
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals
 from lawful.show.figures.loss_figure import plot_loss
+from lawful.show.figures.methods_figure import plot_methods
 from lawful.show.figures.surface_figure import plot_surface
 from lawful.show.figures.valley_figure import plot_indifference
 from lawful.trust.dial import asymptote_dial
@@ -60,6 +61,10 @@ class Plots:
     def loss(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Loss against compute with the runs held out; see :func:`lawful.show.figures.loss_figure.plot_loss`."""
         return plot_loss(self.analysis, ax, **options)
+
+    def methods(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """N* by every method on one axis; see :func:`lawful.show.figures.methods_figure.plot_methods`."""
+        return plot_methods(self.analysis, ax, **options)
 
     def indifference(self, budget: float, ax: Axes | None = None, **options: Any) -> Axes:
         """How flat the valley is at a budget; see :func:`lawful.show.figures.valley_figure.plot_indifference`."""

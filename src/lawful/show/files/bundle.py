@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
-from lawful.analysis.compare import Outcome
+from lawful.analysis.compare import Lead, Outcome
 from lawful.analysis.evidence import gather
 from lawful.core.typing import Columns
 from lawful.data.runs import Runs
 from lawful.estimate.result import Fit, FrontierFit
-from lawful.show.figures.axes import save_figures
+from lawful.show.figures.axes import figure_of, save_figures
 from lawful.show.figures.curve_figure import has_curve
 from lawful.show.figures.figures import figures_of
+from lawful.show.figures.methods_figure import answers, plot_methods
 from lawful.show.files.artifact import artifact_document
 from lawful.show.files.document import compare_document, dumps, groups_document, sealed
 from lawful.show.files.output import MANIFEST, files_under
@@ -27,6 +29,7 @@ from lawful.show.report.report import report_html
 
 if TYPE_CHECKING:
     from lawful.checks.check import Checked
+    from lawful.forecasting.averaged import MethodRecord
 
 QUANTITIES = {"params": "N", "tokens": "D", "loss": "L", "budget": "C"}
 EXACT_INTEGER = 2.0**53
@@ -78,11 +81,26 @@ def _predicts(fit: Fit | FrontierFit) -> bool:
     return fit.surface is None or fit.surface.law.predicts
 
 
-def write_report_files(folder: Path, analysis: Analysis, checked: Checked | None = None) -> None:
-    """Write ``report.html`` and, under ``tables/``, every table that it is drawn from."""
+def write_report_files(
+    folder: Path,
+    analysis: Analysis,
+    checked: Checked | None = None,
+    *,
+    records: Sequence[MethodRecord] | None = None,
+) -> None:
+    """
+    Write ``report.html`` and, under ``tables/``, every table that it is drawn from.
+
+    With the records of a comparison it is the page of that, and the methods side by side are a figure of their own.
+    """
     evidence = gather(analysis, checked=checked)
+    if records is not None:
+        evidence = replace(evidence, records=tuple(records))
+        if analysis.allocations and answers(evidence):
+            save_figures(figure_of(plot_methods(analysis, evidence=evidence)), folder, "methods", "png+svg")
     tables = report_tables(evidence)
-    (folder / "report.html").write_bytes(encoded(report_html(analysis, evidence=evidence, tables=tables)))
+    page = report_html(analysis, evidence=evidence, tables=tables, compared=records is not None)
+    (folder / "report.html").write_bytes(encoded(page))
     write_tables(folder / "tables", tables)
 
 
@@ -93,12 +111,22 @@ def write_tables(folder: Path, tables: Mapping[str, Columns]) -> None:
         write_columns(folder / f"{name}.csv", table)
 
 
-def write_comparison(folder: Path, outcomes: Sequence[Outcome], **options: Any) -> None:
-    """Write ``compare.json`` (options of its document), and the report of the VPNLS fit where there is one."""
-    for outcome in outcomes:
-        if isinstance(outcome, Analysis) and outcome.method == "vpnls":
-            write_report_files(folder, outcome)
-    write_document(folder / "compare.json", compare_document(outcomes, **options))
+def write_comparison(
+    folder: Path,
+    outcomes: Sequence[Outcome],
+    *,
+    lead: Lead,
+    scale: Mapping[str, float] | None = None,
+) -> None:
+    """
+    Write ``compare.json``, and the methods side by side as a page and a figure, where VPNLS could run.
+
+    The page leads with what the comparison leads with: the average of laws, and every answer beside it.
+    """
+    if lead.analysis is not None:
+        write_report_files(folder, lead.analysis, records=lead.records)
+    document = compare_document(outcomes, scale=scale, average=lead.average, records=lead.records)
+    write_document(folder / "compare.json", document)
 
 
 def write_demo(folder: Path, outcomes: Sequence[Outcome]) -> None:

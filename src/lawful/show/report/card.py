@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
-from lawful.analysis.compare import Unavailable
 from lawful.analysis.evidence import Evidence
-from lawful.analysis.rivals import Rival
-from lawful.checks.check import Checked
 from lawful.core.notes import Verdict
 from lawful.core.numbers import format_count, format_flops, format_level, format_percent, format_short
 from lawful.core.sheet import quantity
@@ -19,6 +16,7 @@ from lawful.core.typing import Interval
 from lawful.data.runs import Runs
 from lawful.decide.indifference import Indifference
 from lawful.forecasting.ensemble import Outlook
+from lawful.show.figures.methods_figure import answers, flagged_runs, reach
 from lawful.show.figures.palette import METHOD_LABELS
 
 MOODS = {
@@ -117,7 +115,7 @@ def decision_card(evidence: Evidence) -> Card | None:
     if not analysis.allocations:
         return None
     asked, numbers = told_numbers(analysis)
-    chips = remarks(analysis, _flagged(evidence), applied=bool(evidence.applied))
+    chips = remarks(analysis, flagged_runs(evidence), applied=bool(evidence.applied))
     lost = analysis.verdict is Verdict.NOT_IDENTIFIED
     dots, ticks, region = ((), (), None) if lost else _axis(evidence)
     return Card(asked, trained_on(analysis.fit.runs), numbers, chips, dots, ticks, region)
@@ -257,11 +255,6 @@ def _times(ratio: float) -> str:
     return f"{float(text):,.0f}" if 1e3 <= ratio < 1e6 else text
 
 
-def _flagged(evidence: Evidence) -> int:
-    checked = evidence.checked
-    return int((np.asarray(checked.reason) != "none").sum()) if isinstance(checked, Checked) else 0
-
-
 def _apart(one: Mapping[str, Interval], other: Mapping[str, Interval] | None) -> bool:
     """Whether two intervals of N* do not meet."""
     if other is None or not np.isfinite(other["params"]).all():
@@ -271,13 +264,10 @@ def _apart(one: Mapping[str, Interval], other: Mapping[str, Interval] | None) ->
 
 def _axis(evidence: Evidence) -> tuple[tuple[Dot, ...], tuple[tuple[float, str], ...], tuple[float, float] | None]:
     """Every answer's N* on one logarithmic axis."""
-    rows = [r for r in _rows(evidence) if np.isfinite(r.params) and r.params > 0]
+    rows = answers(evidence)
     if not rows:
         return (), (), None
-    ends = [v for r in rows for v in (r.params, *(r.interval or ())) if np.isfinite(v) and v > 0]
-    middle = float(np.median([r.params for r in rows]))
-    low = np.log10(max(min(ends), middle / WIDEST) / 1.15)
-    high = np.log10(min(max(ends), middle * WIDEST) * 1.15)
+    low, high = (float(np.log10(end)) for end in reach(rows))
 
     def place(value: float) -> float:
         return float(np.clip(100 * (np.log10(value) - low) / (high - low), 0.0, 100.0))
@@ -298,33 +288,6 @@ def _axis(evidence: Evidence) -> tuple[tuple[Dot, ...], tuple[tuple[float, str],
     if isinstance(region, Indifference) and np.isfinite(region.params).all():
         shade = place(region.params[0]), place(region.params[1])
     return dots, _ticks(low, high, place), shade
-
-
-WIDEST = 100.0
-"""An axis reaches at most this factor from the middle method; wider intervals end at its edge."""
-
-
-def _rows(evidence: Evidence) -> list[Rival]:
-    """Every method, each followed by what is as it is but for the law, the objective or the flagged runs."""
-    analysis = evidence.analysis
-    found: list[Rival] = []
-    if analysis.average is not None and analysis.average.outlooks:
-        seen = analysis.average.outlooks[0]
-        found.append(Rival("Average of laws", "auto", seen.params, seen.interval["params"], kept=False))
-    for outcome in evidence.outcomes:
-        if isinstance(outcome, Unavailable) or not isinstance(outcome, Analysis):
-            continue
-        one = outcome.allocations[0]
-        span = (one.interval or {}).get("params")
-        usable = span is not None and bool(np.isfinite(span).all())
-        label, ends = METHOD_LABELS[outcome.method], span if usable else None
-        found.append(Rival(label, outcome.method, one.params, ends, kept=False))
-        # The coupled law is fitted jointly, as Approach 3 is, but is another law: it stands by itself.
-        own = [r for r in evidence.rivals if r.method == outcome.method and r.label != "coupled law"]
-        found += sorted(own, key=lambda r: not r.kept)
-    found += [r for r in evidence.rivals if r.label == "coupled law"]
-    flagged = _flagged(evidence)
-    return [replace(r, label=f"without {flagged} flagged") if r.kept else r for r in found]
 
 
 def _ticks(low: float, high: float, place: Callable[[float], float]) -> tuple[tuple[float, str], ...]:

@@ -50,6 +50,7 @@ def report_html(
     evidence: Evidence | None = None,
     tables: Mapping[str, Columns] | None = None,
     flagged: Mapping[str, Any] | None = None,
+    compared: bool = False,
 ) -> str:
     """
     Return a report of an analysis as one self-contained HTML page.
@@ -70,6 +71,8 @@ def report_html(
         The tables of the evidence, if they were made already.
     flagged : mapping of str to Any, optional
         What a check left out before the fit, for a fit that was saved.
+    compared : bool
+        Whether the page is about the methods side by side: their tables and held-out records come right after the card.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def report_html(
     evidence = evidence or gather(analysis)
     tables = report_tables(evidence) if tables is None else tables
     fit = analysis.fit
-    heading = title or _heading(fit.runs)
+    heading = title or (_heading(fit.runs, "Four methods on") if compared else _heading(fit.runs))
     card_of = decision_card(evidence)
     card, unstated = card_facts(analysis), unstated_facts()
     light, dark = budget_colours(analysis)
@@ -100,6 +103,7 @@ def report_html(
         budgets=(light, dark),
         decision=decision_sentences(analysis, beside=card_of is not None),
         decision_card=card_of,
+        compared=compared,
         method=METHOD_TITLES[fit.method],
         status=fit.status.value if fit.surface is not None or fit.status is not Status.CONVERGED else "",
         facts=[*data_facts(analysis), *check_facts(evidence, flagged)],
@@ -126,10 +130,10 @@ def report_html(
     )
 
 
-def _heading(runs: Runs) -> str:
+def _heading(runs: Runs, what: str = "Scaling law of") -> str:
     """Name the table and what was chosen of it."""
     chosen = "".join(f", {column} {value}" for column, value in runs.selection.items())
-    return f"Scaling law of {PurePath(runs.source).name or runs.source}{chosen}"
+    return f"{what} {PurePath(runs.source).name or runs.source}{chosen}"
 
 
 def _bias_sheet(evidence: Evidence) -> Sheet | None:

@@ -31,6 +31,7 @@ from lawful.core.sheet import Cell, Sheet, row
 from lawful.decide.allocate import allocation_cells
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES, Fit, estimate_rows, estimates
+from lawful.forecasting.averaged import outlook_cells
 from lawful.show.figures.palette import METHOD_LABELS
 from lawful.show.report.saved import flagged_sentence
 from lawful.trust.dial import AsymptoteDial
@@ -172,6 +173,9 @@ def target_sheets(evidence: Evidence) -> list[Sheet]:
     sheets = []
     for i, asked in enumerate(evidence.analysis.allocations):
         rows = []
+        average = evidence.analysis.average
+        if average is not None:
+            rows.append((Cell("Average of laws", "text"), *outlook_cells(average.outlooks[i]).values(), Cell(None)))
         for outcome in evidence.outcomes:
             if isinstance(outcome, Unavailable):
                 continue
