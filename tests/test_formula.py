@@ -10,6 +10,7 @@ import pytest
 import lawful
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.formula import degenerate, law, loss_column
+from lawful.show.files.document import predict_document
 
 EXPERTS = "loss = E + A/(params^alpha*num_experts^gamma) + B/tokens^beta"
 
@@ -190,3 +191,18 @@ def test_a_formula_is_linearised_unless_draws_are_asked_for():
     law = "loss = c + k*exp(t*web)"
     assert lawful.analyse(table, law=law, method="vpnls").sure.kind == "delta"
     assert lawful.analyse(table, law=law, method="vpnls", draws=20).sure.kind == "rows"
+
+
+def test_a_share_of_zero_is_predicted_and_refused_where_the_law_takes_its_log():
+    rng = np.random.default_rng(0)
+    web = np.concatenate([np.zeros(4), rng.uniform(0.05, 1, 26)])
+    given = {"web": web, "loss": 2 + 0.6 * np.exp(-1.2 * web) + rng.normal(0, 0.002, 30)}
+    found = lawful.analyse(given, law="loss = c + k*exp(-t*web)")
+    document = predict_document(found, given={"web": 0.0})
+    k = found.fit.surface.coefficients
+    assert document["loss"] == pytest.approx(k["c"] + k["k"])
+    low, high = document["interval"]["loss"]
+    assert low < document["loss"] < high
+    logs = lawful.analyse({**given, "web": web + 0.1}, law="loss = c + k*log(web)", bounds={"k": (-5, 5)})
+    with pytest.raises(InputError, match="takes the log of column 'web'"):
+        predict_document(logs, given={"web": 0.0})

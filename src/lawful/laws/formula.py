@@ -13,7 +13,7 @@ from lawful.core.expression import Expression, Tape, name, parse, substitute, to
 from lawful.core.typing import Array
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.law import EXPONENT_BOX, FRONTIER_NAMES, Box, Coefficients, Curvature, Differentiated, Law
-from lawful.laws.projection import Signs, factors_of, link_of, split, written_out
+from lawful.laws.projection import Signs, Split, factors_of, link_of, split, written_out
 
 QUANTITIES = {
     **dict.fromkeys(("N", "params", "parameters", "n_params"), "N"),
@@ -49,11 +49,15 @@ class Formula:
         In N, D, C, U and columns of the table.
     columns : tuple of str
     coefficients : tuple of str
+    multipliers : tuple of str
+        Amounts that are never negative and multiply what depends on other coefficients. They move with those by
+        factors (A with alpha in A/N^alpha), so an interval of them is symmetric in the logarithm.
     """
 
     expression: Expression
     columns: tuple[str, ...]
     coefficients: tuple[str, ...]
+    multipliers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tape", Tape(self.expression))
@@ -231,7 +235,7 @@ def law(
     amounts = tuple(c.amount for c in parts.columns)
     shapes = tuple(w for w in words if w not in amounts)
     logs = tuple(w for w in words if box[w][0] > 0 and box[w][1] / box[w][0] >= 1e4)
-    form = Formula(expression, present, amounts + shapes)
+    form = Formula(expression, present, amounts + shapes, _multipliers(parts, box))
     return Law(
         title,
         amounts,
@@ -243,6 +247,18 @@ def law(
         constant=_constant(expression, words),
         formula=f"L({', '.join(present)}) = {right.strip()}",
         derivatives=Derivatives(form, logs),
+    )
+
+
+def _multipliers(parts: Split, box: Mapping[str, Box]) -> tuple[str, ...]:
+    """Amounts that are not negative and whose column depends on a shape; exp(p) has its logarithm in p already."""
+    shapes = set(parts.shapes)
+    return tuple(
+        column.amount
+        for column in parts.columns
+        if box[column.amount][0] >= 0
+        and column.link.kind != "exp"
+        and any((t.log.names | t.plain.names) & shapes for t in column.terms)
     )
 
 
