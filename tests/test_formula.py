@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.analysis.predictions import predict_points
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.formula import degenerate, law, loss_column
+from lawful.show.choices import predict_sentence
 from lawful.show.files.document import predict_document
 
 EXPERTS = "loss = E + A/(params^alpha*num_experts^gamma) + B/tokens^beta"
@@ -206,3 +208,35 @@ def test_a_share_of_zero_is_predicted_and_refused_where_the_law_takes_its_log():
     logs = lawful.analyse({**given, "web": web + 0.1}, law="loss = c + k*log(web)", bounds={"k": (-5, 5)})
     with pytest.raises(InputError, match="takes the log of column 'web'"):
         predict_document(logs, given={"web": 0.0})
+
+
+def test_far_outside_of_a_column_the_doubt_comes_first_and_the_interval_widens(table):
+    found = lawful.analyse(table, law=EXPERTS)
+    near = predict_document(found, 1e9, 1e11, given={"num_experts": 64.0})
+    assert near["notes"] == []
+    assert near["verdict"] == "supported"
+    far = predict_document(found, 1e9, 1e11, given={"num_experts": 65536.0})
+    assert [note["code"] for note in far["notes"]] == ["extrapolation"]
+    message = far["notes"][0]["message"]
+    assert message.startswith("num_experts = ")
+    assert "1 to 32" in message
+    assert far["verdict"] == "extrapolated"
+    assert predict_sentence(far).startswith(message)
+    # 65536 lies ln(2048)/ln(32) = 2.2 lengths of what was sampled beyond it.
+    low, high = found.sure.of("loss_at", point=(1e9, 1e11, 65536.0))
+    assert np.diff(far["interval"]["loss"])[0] == pytest.approx(3.2 * (high - low))
+    both = predict_points(found, {"params": [1e9, 1e9], "tokens": [1e11] * 2, "num_experts": [8.0, 65536.0]})
+    assert "1 of 2 runs" in both.notes[0].message
+    assert both.interval[1].tolist() == pytest.approx(list(far["interval"]["loss"]))
+
+
+def test_where_a_law_explodes_there_is_no_interval():
+    rng = np.random.default_rng(0)
+    x = np.tile([1.0, 2.0, 4.0, 8.0], 10)
+    given = {"experts": x, "loss": 3 - 0.02 * x**0.9 + rng.normal(0, 0.002, 40)}
+    found = lawful.analyse(given, law="loss = c - k*experts^p", bounds={"p": (0.1, 2)})
+    document = predict_document(found, given={"experts": 1e6})
+    assert document["loss"] < 0
+    assert document["interval"] is None
+    assert document["prediction"] is None
+    assert "breaks down" in document["notes"][-1]["message"]
