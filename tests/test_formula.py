@@ -240,3 +240,20 @@ def test_where_a_law_explodes_there_is_no_interval():
     assert document["interval"] is None
     assert document["prediction"] is None
     assert "breaks down" in document["notes"][-1]["message"]
+
+
+def test_rates_of_logs_inside_exp_are_exponents_of_either_sign():
+    """Clark's saturating law (2022) cold, without bounds: its exponent of the experts is below zero in this form."""
+    seen = "1/(1/(x + q) + 1/m)"
+    text = f"loss = exp(d + a*log(n) + b*log({seen}) + c*log(n)*log({seen}))"
+    box = law(text, ["n", "x"]).bounds
+    assert box["a"] == box["b"] == box["c"] == (-3.0, 3.0)
+    assert law("loss = exp(d - a*log(n))", ["n"]).bounds["a"] == (0.01, 2.0)
+    rng = np.random.default_rng(7)
+    n, x = 10 ** rng.uniform(7, 9.5, 120), 2.0 ** rng.integers(0, 8, 120)
+    effective = 1 / (1 / (x + 0.85) + 1 / 314)
+    log_loss = 2.6 - 0.082 * np.log(n) - 0.108 * np.log(effective) + 0.004 * np.log(n) * np.log(effective)
+    given = {"n": n, "x": x, "loss": np.exp(log_loss) + rng.normal(0, 0.01, 120)}
+    found = lawful.fit(given, law=text, method="vpnls", objective="squared")
+    assert float(np.sqrt((found.residuals**2).mean())) < 0.011
+    assert found.surface["b"] < 0

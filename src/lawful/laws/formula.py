@@ -323,9 +323,12 @@ def _defaults(expression: Expression, columns: tuple[str, ...], words: list[str]
     logged = {c.amount for c in parts.columns if c.link.kind == "exp"}
     exponents: dict[str, set[bool]] = {}
     _exponents(written_out(expression, signs), exponents)
+    rates = _rates(expression, set(words))
     box = {}
     for word in words:
-        if word in exponents:
+        if word in rates:
+            box[word] = FREE_EXPONENT
+        elif word in exponents:
             box[word] = EXPONENT_BOX if exponents[word] == {True} else FREE_EXPONENT
         elif word in logged:
             box[word] = LOGGED
@@ -346,6 +349,26 @@ def _exponents(part: Expression, found: dict[str, set[bool]]) -> None:
                 found.setdefault(word, set()).add(falling)
     for arg in part.args:
         _exponents(arg, found)
+
+
+def _rates(part: Expression, words: set[str]) -> set[str]:
+    """
+    Coefficients of logarithms inside exp: exponents whose sign the formula leaves open.
+
+    exp(b*log(1/x)) is x^-b once it is written out, and says nothing of the sign of b, as exp(-b*log(x)) does. In front
+    of a product of logs, a coefficient is no power's exponent, but of that size.
+    """
+    found = set().union(*(_rates(arg, words) for arg in part.args))
+    if part.kind != "exp":
+        return found
+    inner = part.args[0]
+    for term in inner.args if inner.kind == "sum" else (inner,):
+        factors = factors_of(term)
+        logs = sum(f.kind == "log" for f in factors)
+        shown_falling = any((f.number or 0.0) < 0 for f in factors)
+        if logs and (logs > 1 or not shown_falling):
+            found |= {str(f.value) for f in factors if f.kind == "name"} & words
+    return found
 
 
 def _must_be_positive(expression: Expression, word: str) -> bool:
