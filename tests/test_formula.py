@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 import lawful
+from lawful.analysis.predictions import predict_points
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.formula import degenerate, law, loss_column
+from lawful.show.choices import predict_sentence
+from lawful.show.files.document import predict_document
 
 EXPERTS = "loss = E + A/(params^alpha*num_experts^gamma) + B/tokens^beta"
 
@@ -190,3 +193,67 @@ def test_a_formula_is_linearised_unless_draws_are_asked_for():
     law = "loss = c + k*exp(t*web)"
     assert lawful.analyse(table, law=law, method="vpnls").sure.kind == "delta"
     assert lawful.analyse(table, law=law, method="vpnls", draws=20).sure.kind == "rows"
+
+
+def test_a_share_of_zero_is_predicted_and_refused_where_the_law_takes_its_log():
+    rng = np.random.default_rng(0)
+    web = np.concatenate([np.zeros(4), rng.uniform(0.05, 1, 26)])
+    given = {"web": web, "loss": 2 + 0.6 * np.exp(-1.2 * web) + rng.normal(0, 0.002, 30)}
+    found = lawful.analyse(given, law="loss = c + k*exp(-t*web)")
+    document = predict_document(found, given={"web": 0.0})
+    k = found.fit.surface.coefficients
+    assert document["loss"] == pytest.approx(k["c"] + k["k"])
+    low, high = document["interval"]["loss"]
+    assert low < document["loss"] < high
+    logs = lawful.analyse({**given, "web": web + 0.1}, law="loss = c + k*log(web)", bounds={"k": (-5, 5)})
+    with pytest.raises(InputError, match="takes the log of column 'web'"):
+        predict_document(logs, given={"web": 0.0})
+
+
+def test_far_outside_of_a_column_the_doubt_comes_first_and_the_interval_widens(table):
+    found = lawful.analyse(table, law=EXPERTS)
+    near = predict_document(found, 1e9, 1e11, given={"num_experts": 64.0})
+    assert near["notes"] == []
+    assert near["verdict"] == "supported"
+    far = predict_document(found, 1e9, 1e11, given={"num_experts": 65536.0})
+    assert [note["code"] for note in far["notes"]] == ["extrapolation"]
+    message = far["notes"][0]["message"]
+    assert message.startswith("num_experts = ")
+    assert "1 to 32" in message
+    assert far["verdict"] == "extrapolated"
+    assert predict_sentence(far).startswith(message)
+    # 65536 lies ln(2048)/ln(32) = 2.2 lengths of what was sampled beyond it.
+    low, high = found.sure.of("loss_at", point=(1e9, 1e11, 65536.0))
+    assert np.diff(far["interval"]["loss"])[0] == pytest.approx(3.2 * (high - low))
+    both = predict_points(found, {"params": [1e9, 1e9], "tokens": [1e11] * 2, "num_experts": [8.0, 65536.0]})
+    assert "1 of 2 runs" in both.notes[0].message
+    assert both.interval[1].tolist() == pytest.approx(list(far["interval"]["loss"]))
+
+
+def test_where_a_law_explodes_there_is_no_interval():
+    rng = np.random.default_rng(0)
+    x = np.tile([1.0, 2.0, 4.0, 8.0], 10)
+    given = {"experts": x, "loss": 3 - 0.02 * x**0.9 + rng.normal(0, 0.002, 40)}
+    found = lawful.analyse(given, law="loss = c - k*experts^p", bounds={"p": (0.1, 2)})
+    document = predict_document(found, given={"experts": 1e6})
+    assert document["loss"] < 0
+    assert document["interval"] is None
+    assert document["prediction"] is None
+    assert "breaks down" in document["notes"][-1]["message"]
+
+
+def test_rates_of_logs_inside_exp_are_exponents_of_either_sign():
+    """Clark's saturating law (2022) cold, without bounds: its exponent of the experts is below zero in this form."""
+    seen = "1/(1/(x + q) + 1/m)"
+    text = f"loss = exp(d + a*log(n) + b*log({seen}) + c*log(n)*log({seen}))"
+    box = law(text, ["n", "x"]).bounds
+    assert box["a"] == box["b"] == box["c"] == (-3.0, 3.0)
+    assert law("loss = exp(d - a*log(n))", ["n"]).bounds["a"] == (0.01, 2.0)
+    rng = np.random.default_rng(7)
+    n, x = 10 ** rng.uniform(7, 9.5, 120), 2.0 ** rng.integers(0, 8, 120)
+    effective = 1 / (1 / (x + 0.85) + 1 / 314)
+    log_loss = 2.6 - 0.082 * np.log(n) - 0.108 * np.log(effective) + 0.004 * np.log(n) * np.log(effective)
+    given = {"n": n, "x": x, "loss": np.exp(log_loss) + rng.normal(0, 0.01, 120)}
+    found = lawful.fit(given, law=text, method="vpnls", objective="squared")
+    assert float(np.sqrt((found.residuals**2).mean())) < 0.011
+    assert found.surface["b"] < 0

@@ -21,7 +21,7 @@ from lawful.studies.study import find_study
 jsonschema = pytest.importorskip("jsonschema", reason="schemas are tested with jsonschema: install .[dev]")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-NAMES = ("fit-1", "forecast-1", "study-1", "chunk-1")
+NAMES = ("fit-1", "forecast-1", "study-1", "chunk-1", "laws-1")
 VALUES = (None, 0, -1, 1.5, "", "x", [], {}, True, [1, 2], {"a": 1}, KeyError)
 
 
@@ -69,8 +69,12 @@ def documents(tmp_path_factory) -> dict[str, list]:
         folder / "studies" / "06_analytical_error" / "manifest.json",
         REPOSITORY / "docs/calibration/manifest.json",
     ]
+    two = ["--law", "loss = E + A/params^p", "--law", "loss = E + A/params^p + B/tokens^q"]
+    sweep = str(REPOSITORY / "examples" / "synthetic_sweep.csv")
+    assert main(["fit", sweep, *two, "--points", sweep, "--out", str(folder / "laws")]) == 0
     return {
         "fit-1": fits,
+        "laws-1": [json.loads((folder / "laws" / "laws.json").read_text(encoding="utf-8"))],
         "forecast-1": lines,
         "chunk-1": chunks,
         "study-1": [json.loads(p.read_text(encoding="utf-8")) for p in manifests],

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from lawful.laws.surface import Surface
     from lawful.show.explorer import explore
     from lawful.show.figures.palette import style
-    from lawful.show.files.artifact import load
+    from lawful.show.files.loading import load
     from lawful.show.files.rerun import rerun
     from lawful.sources.isoflops import isoflop_points
     from lawful.sources.published import fetch
@@ -98,7 +98,7 @@ _HOME = {
     "fit_envelope": "lawful.estimate.isoflop",
     "fit_isoflop": "lawful.estimate.isoflop",
     "isoflop_points": "lawful.sources.isoflops",
-    "load": "lawful.show.files.artifact",
+    "load": "lawful.show.files.loading",
     "rerun": "lawful.show.files.rerun",
     "look": "lawful.analysis.look",
     "next_run": "lawful.design.next_run",
@@ -159,7 +159,7 @@ _MOVED = {
     "indifference": ("lawful.decide.indifference", "fit.indifference(budget)"),
     "intervals": ("lawful.uncertainty.intervals", "fit.intervals(kind)"),
     "lack_of_fit": ("lawful.trust.fitness", "fit.lack_of_fit()"),
-    "load_analysis": ("lawful.show.files.artifact:load", "load(path)"),
+    "load_analysis": ("lawful.show.files.loading:load", "load(path)"),
     "load_fit": ("lawful.show.files.artifact", "load(path).fit"),
     "optimise": ("lawful.decide.constraints", "lawful.decide.constraints.optimise"),
     "optimum_curve": ("lawful.forecasting.curve", "lawful.forecasting.curve.optimum_curve"),

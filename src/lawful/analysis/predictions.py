@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
+from lawful.core.notes import Note
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
-from lawful.core.typing import AnyArray, Array
+from lawful.core.typing import AnyArray, Array, Interval
 from lawful.core.validation import check_level
 from lawful.data.columns import recognise_points
 from lawful.data.selection import Selection, open_table, select_rows
@@ -22,11 +23,12 @@ from lawful.decide.priced import Names, price_by
 from lawful.decide.token_cost import price_of
 from lawful.design.points import read_points
 from lawful.errors import IdentificationError
-from lawful.estimate.result import surface_fit
+from lawful.estimate.result import Fit, surface_fit
 from lawful.forecasting.averaged import averaged_forecasts
 from lawful.forecasting.forecast import Forecast
 from lawful.laws.surface import point_of
 from lawful.sources.read import load_columns
+from lawful.trust.reach import Doubt, Reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,8 @@ class Predictions(Shown):
         How the budgets are counted.
     columns_read : mapping of str to array, shape (n,)
         What a law of other columns read; empty for a law of N, D and C.
+    notes : tuple of Note
+        Columns of such a law that lie far outside of the runs.
 
     Examples
     --------
@@ -70,6 +74,7 @@ class Predictions(Shown):
     prediction: Array
     convention: str = "C = 6ND"
     columns_read: Mapping[str, Array] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
     def columns(self) -> dict[str, Any]:
         """Return the columns that were given, with the predicted loss and both intervals behind them."""
@@ -94,7 +99,7 @@ class Predictions(Shown):
         )
         heads = (*first, "loss", "one new run")
         said = f"Predicted losses, with {self.level:.0%} intervals of the law and of one new run."
-        return (Sheet(said, (), heads, rows, "", (), ()),)
+        return (Sheet(said, tuple(str(note) for note in self.notes), heads, rows, "", (), ()),)
 
 
 def predict_points(
@@ -198,6 +203,11 @@ def _of_columns(
     nowhere = np.full((loss.size, 2), np.nan)
     unknown = np.full(loss.size, np.nan)
     spent = np.asarray(price.of(values)) if price.columns <= set(values) else unknown
+    doubt = doubt_at(fit, {c: values[c] for c in law.columns}, loss, names.shown)
+
+    def ends(of: Callable[[tuple[float, ...]], Interval]) -> Array:
+        return np.array([doubt.widened(i, float(loss[i]), of(at)) for i, at in enumerate(rows)])
+
     return Predictions(
         analysis,
         level,
@@ -206,11 +216,18 @@ def _of_columns(
         values.get("D", unknown),
         spent,
         loss,
-        nowhere if sure is None else np.array([sure.of("loss_at", point=at) for at in rows]),
-        nowhere if sure is None else np.array([sure.prediction(point=at) for at in rows]),
+        nowhere if sure is None else ends(lambda at: sure.of("loss_at", point=at)),
+        nowhere if sure is None else ends(lambda at: sure.prediction(point=at)),
         price.convention,
         {names.shown.get(c, c): values[c] for c in read},
+        doubt.notes,
     )
+
+
+def doubt_at(fit: Fit, points: Mapping[str, Array], loss: Array, shown: Mapping[str, str] | None = None) -> Doubt:
+    """What the distance of points from the runs of a fit does to its intervals there."""
+    runs = fit.runs
+    return Doubt.of(Reach.of({c: runs.column(c) for c in points}, runs.L), points, loss, shown)
 
 
 def predict_one(analysis: Analysis, params: Any, tokens: Any, budget: Any, unique: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from lawful.laws.formula import check_columns, expression_of, is_formula, loss_c
 from lawful.laws.law import Law
 from lawful.laws.laws import find_law
 from lawful.solve.varpro import search
+from lawful.trust.reach import Reach
 
 HELD = 0.25
 """Share of the runs, those of most cost, that is held out, as everywhere in this package."""
@@ -58,12 +59,15 @@ class RankedLaw(Record):
     rms : float
         Of the residuals of the fit to all runs.
     fit : Searched
+    plausible : bool
+        Whether its losses at the runs to predict can be: finite, not below zero nor far above the largest of the runs.
     """
 
     law: Law
     miss: float
     rms: float
     fit: Searched
+    plausible: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +87,8 @@ class RankedLaws(Shown):
         Column of groups that were fitted apart.
     held, runs : int
         Runs held out, and all.
+    reach : Reach
+        Columns and losses that the runs cover.
     notes : tuple of Note
 
     Examples
@@ -100,6 +106,7 @@ class RankedLaws(Shown):
     by: str | None
     held: int
     runs: int
+    reach: Reach
     notes: tuple[Note, ...] = ()
 
     def __repr__(self) -> str:
@@ -109,8 +116,9 @@ class RankedLaws(Shown):
     @property
     def best(self) -> tuple[RankedLaw, ...]:
         """The laws whose mean is the forecast."""
-        most = NEAR * self.laws[0].miss
-        return tuple(one for one in self.laws[:BEST] if one.miss <= most)
+        first = self.laws[0]
+        near = [one for one in self.laws if one.miss <= NEAR * first.miss and one.plausible is first.plausible]
+        return tuple(near[:BEST])
 
     def each(self, points: Any) -> Array:
         """Losses of every one of the best laws at the rows of a table, shape (laws, n)."""
@@ -119,8 +127,24 @@ class RankedLaws(Shown):
         return np.stack([_losses(one.law, one.fit.coefficients, table, label) for one in self.best])
 
     def predict(self, points: Any) -> Array:
-        """Mean of the best laws' losses at the rows of a table, shape (n,)."""
-        return np.asarray(self.each(points).mean(axis=0))
+        """
+        Mean of the best laws' losses at the rows of a table, shape (n,).
+
+        A law that breaks down at a row (a loss below zero, or far above all of the runs) has no part in its mean where
+        another does not.
+        """
+        each = self.each(points)
+        sound = self.reach.plausible(each)
+        sound |= ~sound.any(axis=0)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(sound, each, 0.0).sum(axis=0) / sound.sum(axis=0))
+
+    def doubts(self, points: Any) -> tuple[Note, ...]:
+        """Notes on columns of a table that lie far outside of the runs, and on rows where the forecast breaks down."""
+        table = points if isinstance(points, Points) else read_points(points, "runs to predict")
+        words = {c for one in self.best for c in one.law.columns}
+        shown = {c: table.roles.get(c, c) for c in words}
+        return self.reach.notes({c: table.column(c) for c in sorted(words)}, self.predict(table), shown)
 
     def sheets(self) -> tuple[Sheet]:
         """Return a row per law, best first."""
@@ -146,13 +170,66 @@ class RankedLaws(Shown):
                 "held_out_rms": one.miss,
                 "rms": one.rms,
                 "in_mean": one in self.best,
+                "plausible": one.plausible,
+                "columns": list(one.law.columns),
                 "met": one.fit.met,
                 "coefficients": one.fit.coefficients if self.by else one.fit.coefficients[EVERY],
             }
             for one in self.laws
         ]
-        head = {"schema": "lawful.laws/1", "cost": self.cost, "by": self.by, "n_runs": self.runs, "held": self.held}
+        head: dict[str, Any] = {
+            "schema": "lawful.laws/1",
+            "cost": self.cost,
+            "by": self.by,
+            "n_runs": self.runs,
+            "held": self.held,
+        }
+        head["reach"] = {"columns": {k: list(v) for k, v in self.reach.seen.items()}, "losses": list(self.reach.losses)}
         return {**head, "laws": laws, "notes": [note.to_dict() for note in self.notes]}
+
+
+def ranked_of(document: Mapping[str, Any]) -> RankedLaws:
+    """
+    Return the ranking that a document of :meth:`RankedLaws.to_dict` tells of.
+
+    Examples
+    --------
+    >>> N, D = np.tile(np.geomspace(1e7, 1e9, 6), 5), np.repeat(np.geomspace(1e9, 1e11, 5), 6)
+    >>> table = {"params": N, "tokens": D, "loss": 1.7 + 400 / N**0.34 + 410 / D**0.28}
+    >>> found = rank_laws(table, ["loss = E + A/params^p", "loss = E + A/params^p + B/tokens^q"])
+    >>> again, at = ranked_of(found.to_dict()), {"params": [1e10], "tokens": [1e12]}
+    >>> bool(again.predict(at) == found.predict(at))
+    True
+    """
+    laws = []
+    for one in document["laws"]:
+        law = find_law(one["law"], one["columns"])
+        held = {name: float(value) for name, value in one["coefficients"].items()} if not document["by"] else None
+        groups = {EVERY: held} if held is not None else one["coefficients"]
+        if any(set(k) != set(law.names) for k in groups.values()) or list(law.columns) != one["columns"]:
+            msg = f"The coefficients of {law.name} are not those of its formula."
+            raise InputError(msg)
+        miss = np.nan if one["held_out_rms"] is None else one["held_out_rms"]
+        laws.append(RankedLaw(law, miss, one["rms"], Searched(groups, one["met"]), one["plausible"]))
+    seen = {c: (low, high) for c, (low, high) in document["reach"]["columns"].items()}
+    low, high = document["reach"]["losses"]
+    notes = tuple(Note(note["code"], note["message"]) for note in document["notes"])
+    head = document["cost"], document["by"], document["held"], document["n_runs"]
+    return RankedLaws(tuple(laws), *head, Reach(seen, (low, high)), notes)
+
+
+def predicted_document(ranked: RankedLaws, points: Any) -> dict[str, Any]:
+    """Return the forecast of a table as JSON types (schema ``lawful.predictions/1``); a ranking has no intervals."""
+    loss = ranked.predict(points)
+    rows = [{"loss": float(v) if np.isfinite(v) else None, "interval": None, "prediction": None} for v in loss]
+    notes = [note.to_dict() for note in ranked.doubts(points)]
+    return {"schema": "lawful.predictions/1", "method": "ranked laws", "points": rows, "notes": notes}
+
+
+def predicted_lines(document: Mapping[str, Any]) -> list[str]:
+    """Say a forecast by ranked laws, its doubts first."""
+    losses = ("no value" if one["loss"] is None else f"{one['loss']:.5g}" for one in document["points"])
+    return [*(note["message"] for note in document["notes"]), f"Mean of the best laws: {', '.join(losses)}"]
 
 
 EVERY = "all"
@@ -227,15 +304,46 @@ def rank_laws(
     if not any(np.isfinite(one.miss) for one in made):
         msg = f"{loss.size} runs leave none of the laws enough to be fitted with the dearest held out; add runs."
         raise IdentificationError(msg)
-    order = sorted(made, key=lambda one: one.miss if np.isfinite(one.miss) else np.inf)
+    reach = Reach.of({c: table.column(c) for c in sorted({c for law in forms for c in law.columns})}, loss)
+    order = _ordered(made if points is None else _judged(made, reach, read_points(points, "runs to predict"), by))
     held = int(loss.size - kept.sum())
-    return RankedLaws(tuple(order), cost or "6ND", by, held, loss.size, _notes(order))
+    return RankedLaws(tuple(order), cost or "6ND", by, held, loss.size, reach, _notes(order))
+
+
+def _judged(made: Sequence[RankedLaw], reach: Reach, points: Points, by: str | None) -> list[RankedLaw]:
+    """The same laws, each with whether its losses at the points can be."""
+    label = _labels(points, by)
+    return [
+        replace(one, plausible=bool(reach.plausible(_losses(one.law, one.fit.coefficients, points, label)).all()))
+        for one in made
+    ]
+
+
+def _ordered(made: Sequence[RankedLaw]) -> list[RankedLaw]:
+    """
+    Laws by held-out error; one that breaks down at the points goes behind those that are as good on the held-out runs.
+
+    As good is within the factor that a place in the mean asks for.
+    """
+    order = sorted(made, key=lambda one: one.miss if np.isfinite(one.miss) else np.inf)
+    near = [one for one in order if one.miss <= NEAR * order[0].miss]
+    return [*sorted(near, key=lambda one: not one.plausible), *order[len(near) :]]
 
 
 def _notes(order: Sequence[RankedLaw]) -> tuple[Note, ...]:
     few = [one.law.name for one in order if one.fit.met < 2]
-    text = f"One round of new starts alone ended in the fits of {'; '.join(few)}; better ones may exist."
-    return (Note("few_starts", text),) if few else ()
+    notes = []
+    if few:
+        text = f"One round of new starts alone ended in the fits of {'; '.join(few)}; better ones may exist."
+        notes.append(Note("few_starts", text))
+    wild = [one.law.name for one in order if not one.plausible]
+    if wild:
+        text = (
+            f"At the runs to predict these laws break down, with losses below zero or far above those of the runs: "
+            f"{'; '.join(wild)}. They go behind others that are as good on the held-out runs."
+        )
+        notes.append(Note("extrapolation", text))
+    return tuple(notes)
 
 
 def _labels(table: Points, by: str | None) -> Array:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
     from lawful.analysis.compare import Unavailable
     from lawful.analysis.moves import Move
     from lawful.checks.check import Checked
+    from lawful.core.notes import Note
     from lawful.data.runs import Runs
 
 
@@ -158,15 +159,17 @@ def _rank(
         found = rank_laws(table, texts, cost=cost, by=by, bounds=boxes, points=rows)
         document = found.to_dict()
         predicted = None if rows is None else {**rows, "predicted_loss": found.predict(rows)}
+        doubts = () if rows is None else found.doubts(rows)
         if predicted is not None:
             document["predicted"] = predicted["predicted_loss"].tolist()
+            document["notes"] = [*document["notes"], *(note.to_dict() for note in doubts)]
         if stage is not None:
             from lawful.show.files.bundle import write_columns, write_document
 
             if predicted is not None:
                 write_columns(stage / "predicted.csv", predicted)
             write_document(stage / "laws.json", document)
-    output.give(lambda: document, lambda: (*found.sheets(), *_predicted_lines(predicted)))
+    output.give(lambda: document, lambda: (*found.sheets(), *_predicted_lines(predicted, doubts)))
 
 
 def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
@@ -185,10 +188,13 @@ def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
     return narrowed(rows, {}, Handling(where=asked["where"], drop=asked["drop"]))[0].columns
 
 
-def _predicted_lines(predicted: Mapping[str, Any] | None) -> list[str]:
+def _predicted_lines(predicted: Mapping[str, Any] | None, doubts: Sequence[Note]) -> list[str]:
     if predicted is None:
         return []
-    return ["Mean of the best laws: " + ", ".join(f"{v:.5g}" for v in predicted["predicted_loss"].tolist())]
+    return [
+        *(note.message for note in doubts),
+        "Mean of the best laws: " + ", ".join(f"{v:.5g}" for v in predicted["predicted_loss"].tolist()),
+    ]
 
 
 def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[Analysis, tuple[Move, ...]]:

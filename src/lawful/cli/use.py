@@ -16,6 +16,7 @@ from lawful.errors import UnsupportedError
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
     from lawful.analysis.analysis import Analysis
+    from lawful.analysis.ranked import RankedLaws
     from lawful.core.cost import Cost
     from lawful.decide.constraints import Constraints
 
@@ -149,15 +150,39 @@ def predict(
     spent = values.parse_optional("--budget", budget)
     values.check_level(level)
     from lawful.show.choices import predict_sentence
-    from lawful.show.files.artifact import load
     from lawful.show.files.document import predict_document
+    from lawful.show.files.loading import load
 
     with output.answering("predict") as answer:
         held, loaded = dict(values.parse_amounts("--given", given)), load(fit, budgets=())
+        _require_fit(loaded)
         if unique_tokens is not None:
             held[_unique(loaded)] = values.parse_positive("--unique-tokens", unique_tokens)
         document = predict_document(loaded, size, data, budget=spent, level=level, cost=cost, given=held)
         answer(lambda: document, lambda: [predict_sentence(document)])
+
+
+def _require_fit(loaded: Any) -> None:
+    from lawful.analysis.ranked import RankedLaws
+
+    if isinstance(loaded, RankedLaws):
+        msg = "A ranking of laws predicts the runs of a table; give it with --points."
+        raise UnsupportedError(msg)
+
+
+def _predict_ranked(ranked: RankedLaws, points: str, output: o.Output) -> None:
+    """Predict a table by the mean of the best laws of a ranking, doubts first."""
+    from lawful.analysis.ranked import predicted_document, predicted_lines
+    from lawful.show.files.bundle import write_columns, write_document
+    from lawful.sources.read import load_columns
+
+    with output.staged() as stage:
+        rows = load_columns(points)[0]
+        document = predicted_document(ranked, rows)
+        if stage is not None:
+            write_columns(stage / "predicted.csv", {**rows, "predicted_loss": ranked.predict(rows)})
+            write_document(stage / "predict.json", document)
+    output.give(lambda: document, lambda: predicted_lines(document))
 
 
 def _predict_table(
@@ -166,14 +191,21 @@ def _predict_table(
     """Predict every run of a table, and write the table again with what was predicted."""
     values.check_level(level)
     from lawful.analysis.predictions import predict_points
-    from lawful.show.files.artifact import load
+    from lawful.analysis.ranked import RankedLaws
     from lawful.show.files.bundle import write_columns, write_document
     from lawful.show.files.document import predictions_document
+    from lawful.show.files.loading import load
 
-    asked = reading.words()
+    loaded, asked = load(fit, budgets=()), reading.words()
+    if isinstance(loaded, RankedLaws):
+        if level is not None or cost is not None or any(asked.values()):
+            msg = "A ranking of laws forecasts the mean loss of a whole table, without intervals; give --points alone."
+            raise UnsupportedError(msg)
+        _predict_ranked(loaded, points, output)
+        return
     with output.staged() as stage, working("Predicting", quiet=output.json):
         rows = {name: asked[name] for name in ("columns", "select", "where", "drop")}
-        found = predict_points(load(fit, budgets=()), points, **rows, level=level, cost=cost)
+        found = predict_points(loaded, points, **rows, level=level, cost=cost)
         if stage is not None:
             write_columns(stage / "predicted.csv", found.columns())
             write_document(stage / "predict.json", predictions_document(found))

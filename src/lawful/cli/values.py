@@ -176,7 +176,15 @@ def parse_amounts(option: str, values: Sequence[str] | None) -> dict[str, float]
     {'experts': 16.0, 'tokens': 2000000000000.0}
     """
     pairs = parse_pairs(option, split(values))
-    return {name: parse_positive(f"{option} {name}", text) for name, text in pairs.items()}
+    # A share of the data may be 0; what must be positive is known where the law is.
+    return {k: 0.0 if _is_zero(text) else parse_positive(f"{option} {k}", text) for k, text in pairs.items()}
+
+
+def _is_zero(text: str) -> bool:
+    try:
+        return float(text) == 0
+    except ValueError:
+        return False
 
 
 def parse_number(what: str, text: str) -> float:

@@ -71,7 +71,7 @@ NOTE_CODES: dict[str, str] = {
     "delta_auto": "Huber's delta was set from the scale of the residuals.",
     "derived_column": "A missing column was derived from C = 6ND.",
     "envelope_dropped": "Budgets whose best run is not on the lower envelope were left out of Approach 1.",
-    "extrapolation": "The budget lies far outside the range of the runs.",
+    "extrapolation": "The budget, or a column of the law, lies far outside the range of the runs.",
     "failed_draws": "Some bootstrap draws have no finite answer.",
     "few_budgets": "The frontier rests on very few budgets.",
     "few_sizes": "Only two distinct model sizes or token counts.",

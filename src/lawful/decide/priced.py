@@ -20,7 +20,7 @@ from lawful.data.runs import COMPLETE
 from lawful.decide.token_cost import TokenCost, price_of
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.estimate.result import Fit
-from lawful.laws.formula import QUANTITIES
+from lawful.laws.formula import QUANTITIES, Formula, check_columns
 from lawful.laws.law import Law
 from lawful.laws.projection import Signs
 from lawful.laws.surface import evaluate
@@ -485,7 +485,8 @@ def place(fit: Fit, price: Price, given: Mapping[str, float], budget: float | No
         If a column is missing, or nothing is left that the budget could say.
     """
     names = Names.of(fit)
-    known = {names.symbol(word, "given"): _positive(word, value) for word, value in given.items()}
+    known = {names.symbol(word, "given"): value for word, value in given.items()}
+    known = {symbol: _given(names.shown.get(symbol, symbol), symbol, value) for symbol, value in known.items()}
     wanted = set(fit.surface.law.columns) | (price.columns if budget is not None else frozenset())
     missing = sorted(wanted - set(known) - {"U"})
     if "U" in wanted - set(known) and "D" not in {*known, *missing}:
@@ -502,6 +503,8 @@ def place(fit: Fit, price: Price, given: Mapping[str, float], budget: float | No
         known[missing[0]] = _afforded(price, known, missing[0], budget)
     if "U" in wanted:
         known.setdefault("U", known.get("D", np.nan))
+    if isinstance(fit.surface.law.form, Formula):
+        check_columns(fit.surface.law, {c: np.array([known[c]]) for c in fit.surface.law.columns}, "given runs")
     return known
 
 
@@ -520,6 +523,11 @@ def _afforded(price: Price, known: Mapping[str, float], column: str, budget: flo
 def _sampled(fit: Fit, column: str) -> Range:
     values = fit.runs.column(column)
     return float(values.min()), float(values.max())
+
+
+def _given(word: str, symbol: str, value: float) -> float:
+    """A value of a column: above zero for N, D, C and U; a share of the data may be 0."""
+    return 0.0 if value == 0 and symbol not in QUANTITIES.values() else _positive(word, value)
 
 
 def _positive(word: str, value: float) -> float:

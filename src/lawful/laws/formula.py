@@ -13,7 +13,7 @@ from lawful.core.expression import Expression, Tape, name, parse, substitute, to
 from lawful.core.typing import Array
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.law import EXPONENT_BOX, FRONTIER_NAMES, Box, Coefficients, Curvature, Differentiated, Law
-from lawful.laws.projection import Signs, factors_of, link_of, split, written_out
+from lawful.laws.projection import Signs, Split, factors_of, link_of, split, written_out
 
 QUANTITIES = {
     **dict.fromkeys(("N", "params", "parameters", "n_params"), "N"),
@@ -49,11 +49,15 @@ class Formula:
         In N, D, C, U and columns of the table.
     columns : tuple of str
     coefficients : tuple of str
+    multipliers : tuple of str
+        Amounts that are never negative and multiply what depends on other coefficients. They move with those by
+        factors (A with alpha in A/N^alpha), so an interval of them is symmetric in the logarithm.
     """
 
     expression: Expression
     columns: tuple[str, ...]
     coefficients: tuple[str, ...]
+    multipliers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tape", Tape(self.expression))
@@ -231,7 +235,7 @@ def law(
     amounts = tuple(c.amount for c in parts.columns)
     shapes = tuple(w for w in words if w not in amounts)
     logs = tuple(w for w in words if box[w][0] > 0 and box[w][1] / box[w][0] >= 1e4)
-    form = Formula(expression, present, amounts + shapes)
+    form = Formula(expression, present, amounts + shapes, _multipliers(parts, box))
     return Law(
         title,
         amounts,
@@ -243,6 +247,18 @@ def law(
         constant=_constant(expression, words),
         formula=f"L({', '.join(present)}) = {right.strip()}",
         derivatives=Derivatives(form, logs),
+    )
+
+
+def _multipliers(parts: Split, box: Mapping[str, Box]) -> tuple[str, ...]:
+    """Amounts that are not negative and whose column depends on a shape; exp(p) has its logarithm in p already."""
+    shapes = set(parts.shapes)
+    return tuple(
+        column.amount
+        for column in parts.columns
+        if box[column.amount][0] >= 0
+        and column.link.kind != "exp"
+        and any((t.log.names | t.plain.names) & shapes for t in column.terms)
     )
 
 
@@ -307,9 +323,12 @@ def _defaults(expression: Expression, columns: tuple[str, ...], words: list[str]
     logged = {c.amount for c in parts.columns if c.link.kind == "exp"}
     exponents: dict[str, set[bool]] = {}
     _exponents(written_out(expression, signs), exponents)
+    rates = _rates(expression, set(words))
     box = {}
     for word in words:
-        if word in exponents:
+        if word in rates:
+            box[word] = FREE_EXPONENT
+        elif word in exponents:
             box[word] = EXPONENT_BOX if exponents[word] == {True} else FREE_EXPONENT
         elif word in logged:
             box[word] = LOGGED
@@ -330,6 +349,26 @@ def _exponents(part: Expression, found: dict[str, set[bool]]) -> None:
                 found.setdefault(word, set()).add(falling)
     for arg in part.args:
         _exponents(arg, found)
+
+
+def _rates(part: Expression, words: set[str]) -> set[str]:
+    """
+    Coefficients of logarithms inside exp: exponents whose sign the formula leaves open.
+
+    exp(b*log(1/x)) is x^-b once it is written out, and says nothing of the sign of b, as exp(-b*log(x)) does. In front
+    of a product of logs, a coefficient is no power's exponent, but of that size.
+    """
+    found = set().union(*(_rates(arg, words) for arg in part.args))
+    if part.kind != "exp":
+        return found
+    inner = part.args[0]
+    for term in inner.args if inner.kind == "sum" else (inner,):
+        factors = factors_of(term)
+        logs = sum(f.kind == "log" for f in factors)
+        shown_falling = any((f.number or 0.0) < 0 for f in factors)
+        if logs and (logs > 1 or not shown_falling):
+            found |= {str(f.value) for f in factors if f.kind == "name"} & words
+    return found
 
 
 def _must_be_positive(expression: Expression, word: str) -> bool:

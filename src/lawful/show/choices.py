@@ -115,7 +115,8 @@ def predict_sentence(document: Mapping[str, Any]) -> str:
     told = ", as to the compute-optimal size; losses near the runs are told" if word == Verdict.NOT_IDENTIFIED else ""
     # The verdict is on the one law, which an average of laws goes before.
     average, _, one_law = _loss_sentence(document).rpartition("\n")
-    return f"{average}\n" * bool(average) + f"Verdict: {word}{told}. {one_law}"
+    doubts = "".join(f"{note['message']}\n" for note in document.get("notes", ()))
+    return f"{average}\n" * bool(average) + f"{doubts}Verdict: {word}{told}. {one_law}"
 
 
 def _loss_sentence(document: Mapping[str, Any]) -> str:

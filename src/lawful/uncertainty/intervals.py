@@ -283,7 +283,7 @@ def intervals(
     fit : Fit or FrontierFit
         A frontier has no surface to profile or linearise, and gets a bootstrap within budgets; so do laws of another
         form than Chinchilla's (``Law.profiles``) in place of the profile. Laws that are formulas are linearised in its
-        place, with Student's t on the sandwich's degrees of freedom: resampled rows hold no better and take minutes.
+        place, with Student's t and a noise that follows the loss: resampled rows hold no better and take minutes.
         Any law can be linearised.
     kind : {"profile", "delta", "within-budget", "rows", "wild", "residual", "cluster", "none"}
     level : float

@@ -78,7 +78,8 @@ class Quantity(Record):
             msg = f"{AT_POINT!r} needs a point (N, D), and only it; got {self.point!r} for {self.name!r}."
             raise UnsupportedError(msg)
         given = (self.budget, *(v for v in self.point or () if not np.isnan(v)))
-        if not is_positive(*(v for v in given if v is not None)):
+        # A share of the data may be 0; of N and D `check` knows more, since it has the law.
+        if not is_positive(*(v for v in given if v is not None and (v != 0 or self.point is None))):
             wrong = self.budget if self.point is None else self.point
             msg = f"A budget, N and D are positive, finite numbers, got {wrong!r}."
             raise UnsupportedError(msg)
@@ -110,7 +111,7 @@ class Quantity(Record):
 
     def is_log(self, law: Law) -> bool:
         """Whether it is worked out through its logarithm."""
-        return self.name in LOG_SCALE or self.name in law.positive
+        return self.name in LOG_SCALE or self.name in law.positive or self.name in getattr(law.form, "multipliers", ())
 
 
 def in_params(law: Law, point: tuple[float, ...]) -> bool:

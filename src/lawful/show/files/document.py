@@ -13,8 +13,9 @@ import numpy as np
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Outcome, Unavailable
+from lawful.analysis.predictions import doubt_at
 from lawful.core.cost import Cost
-from lawful.core.notes import Note, Status
+from lawful.core.notes import Note, Status, Verdict
 from lawful.core.validation import positive
 from lawful.decide.allocate import Allocation
 from lawful.decide.priced import Names, flops_of, place, price_by
@@ -390,7 +391,12 @@ def _predict_columns(
     point = tuple(columns[c] for c in law.columns)
     sure = None if analysis.sure is None else analysis.sure.at_level(level)
     spent = float(price.of(columns)) if price.columns <= set(columns) else None
-    spent_6nd = flops_of(columns)
+    spent_6nd, loss = flops_of(columns), float(law.loss(fit.surface.coefficients, *point))
+    doubt = doubt_at(fit, {c: np.array([columns[c]]) for c in law.columns}, np.array([loss]), names.shown)
+    verdict = analysis.asking([] if spent_6nd is None else [spent_6nd]).verdict
+    verdict = Verdict.EXTRAPOLATED if doubt.notes and verdict is Verdict.SUPPORTED else verdict
+    ends = None if sure is None else doubt.widened(0, loss, sure.of("loss_at", point=point))
+    run = None if sure is None else doubt.widened(0, loss, sure.prediction(point=point))
     document: Document = strict(
         {
             "schema": PREDICT_SCHEMA,
@@ -400,13 +406,14 @@ def _predict_columns(
             "columns": {names.shown.get(c, c): v for c, v in columns.items()},
             "budget": spent,
             "budget_6nd": spent_6nd,
-            "loss": float(law.loss(fit.surface.coefficients, *point)),
+            "loss": loss,
             "level": level,
-            "verdict": analysis.asking([] if spent_6nd is None else [spent_6nd]).verdict.value,
-            "interval": None if sure is None else {"loss": sure.of("loss_at", point=point)},
-            "prediction": None if sure is None else {"loss": sure.prediction(point=point)},
+            "verdict": verdict.value,
+            "interval": None if ends is None or np.isnan(ends[0]) else {"loss": ends},
+            "prediction": None if run is None or np.isnan(run[0]) else {"loss": run},
             "auto": None,
             "convention": price.convention,
+            "notes": [note.to_dict() for note in doubt.notes],
         }
     )
     return document
@@ -482,9 +489,9 @@ def predictions_document(found: Predictions) -> Document:
         read = list(found.columns_read)
         rows = zip(*(found.columns_read[c].tolist() for c in read), strict=True)
         points = [{**one, "columns": dict(zip(read, row, strict=True))} for one, row in zip(points, rows, strict=True)]
-    convention = found.convention
+    told = {"points": points, "convention": found.convention, "notes": _notes(found.notes)}
     head = {"schema": PREDICTIONS_SCHEMA, "method": found.analysis.method, "level": found.level}
-    document: Document = strict({**head, "points": points, "convention": convention})
+    document: Document = strict({**head, **told})
     return document
 
 
