@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all fuzz check check-js format docs package tree bench bare clean
+.PHONY: help demo test test-slow test-all fuzz check check-js format docs package tree bench minima bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,13 @@ tree: .venv/.dev  ## Write the tree of the package into ARCHITECTURE.md
 bench: .venv/.bench  ## Time the verbs (never part of the tests)
 	.venv/bin/python -m pytest benchmarks --benchmark-enable --benchmark-quiet --override-ini 'python_files=bench_*.py test_*.py'
 
+minima:  ## Run the tests on the oldest versions that pyproject allows (an environment of its own)
+	rm -rf .venv-minima
+	PYTHON="$(PYTHON)" sh .ci/venv .venv-minima
+	.venv-minima/bin/python .ci/minima.py > .venv-minima/minima.txt
+	.venv-minima/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,duckdb]' --constraint .venv-minima/minima.txt
+	.venv-minima/bin/python -m pytest -n auto --dist worksteal
+
 bare:  ## Install without extras into a new environment and use it
 	rm -rf .venv-bare
 	PYTHON="$(PYTHON)" sh .ci/venv .venv-bare
@@ -61,7 +68,7 @@ bare:  ## Install without extras into a new environment and use it
 	rm -rf .venv-bare
 
 clean:  ## Remove environments, caches and build products
-	rm -rf .venv .venv-bare .ci/js/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-bare .venv-minima .ci/js/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

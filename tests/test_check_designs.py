@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lawful
-from lawful.checks.surface import against_surface, gross_strays, is_isoflop, strays
+from lawful.checks.surface import Around, _line, against_surface, gross_strays, is_isoflop, strays
 from lawful.checks.undertuned import undertuned
 from lawful.cli import main
 from lawful.data.checkpoints import curve_codes
@@ -332,3 +332,20 @@ def test_every_reason_has_a_mark_and_a_sentence_wherever_it_is_shown(tmp_path, c
     for command in (["check", str(path)], ["fit", str(path), "--budget", "1e22"]):
         assert main([*command, "--out", str(tmp_path / command[0])]) == 0, capsys.readouterr().err
     assert "surface_outlier" in (tmp_path / "fit" / "report.html").read_text(encoding="utf-8")
+
+
+def test_levels_of_curves_are_taken_out_as_a_column_each_would():
+    """Distances against plain least squares with a column per curve."""
+    rng = np.random.default_rng(5)
+    curve = np.repeat(np.arange(6), 8)
+    at = Around(rng.normal(size=48), rng.normal(size=(48, 5)), rng.uniform(0.5, 2, 48), curve)
+    kept = rng.random(48) < 0.8
+    kept[:8] = False  # a whole curve is out
+    line = _line(at, kept)
+    columns = np.hstack([at.slope, (curve[:, None] == np.arange(6)).astype(float)]) / at.spread[:, None]
+    y = at.residual / at.spread
+    solved, _, rank, _ = np.linalg.lstsq(columns[kept], y[kept], rcond=None)
+    inverse = np.linalg.pinv(columns[kept].T @ columns[kept])
+    assert np.allclose(line.rest, y - columns @ solved, atol=1e-10)
+    assert np.allclose(line.leverage, np.einsum("ij,jk,ik->i", columns, inverse, columns), atol=1e-10)
+    assert line.freedom == kept.sum() - rank

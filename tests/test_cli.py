@@ -278,7 +278,8 @@ class TestCompare:
         assert fits["approach2"]["exponents"] is fits["approach2"]["allocations"] is None
         assert fits["vpnls"]["status"] == "converged"
 
-    def test_table_shows_all_four(self, call, runs_csv, tmp_path):
+    def test_table_shows_all_four(self, call, runs_csv, tmp_path, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")  # without it a sentence in a pipe is one line
         code, out, err = call("compare", runs_csv, "--budget", "1e23", "--draws", "20", "--out", tmp_path / "o")
         assert (code, err) == (0, "")
         assert all(method in out for method in METHODS)
@@ -670,7 +671,8 @@ class TestEndings:
 
 
 class TestTerminal:
-    def test_a_pipe_gets_80_columns_and_whole_numbers(self, call, runs_csv):
+    def test_80_columns_are_kept_and_numbers_are_whole(self, call, runs_csv, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")  # without it a sentence in a pipe is one line
         code, out, err = call("fit", runs_csv, "--budget", "3.8e25", *QUICK)
         assert (code, err) == (0, "")
         assert max(map(len, out.splitlines())) <= 80

@@ -228,3 +228,17 @@ def test_the_largest_sixteenth_of_farseer_is_forecast_within_four_per_mille(shar
     error = np.abs(found.loss(sizes[held], tokens[held]) / losses[held] - 1)
     assert np.median(error) < 0.004
     assert error.mean() < 0.004
+
+
+def test_a_search_on_a_sample_ends_at_the_minimum_of_all_runs(monkeypatch):
+    rng = np.random.default_rng(2)
+    N = 10 ** rng.uniform(7, 10, 2_000)
+    D = N * 10 ** rng.uniform(0, 2.5, N.size)
+    loss = (1.7 + (3e3 / N**0.45 + 4e4 / D**0.5) ** 0.7) * np.exp(0.004 * rng.standard_normal(N.size))
+    runs = Runs.from_arrays(N, D, loss)
+    found = []
+    for most in (10_000, 600):
+        monkeypatch.setattr("lawful.estimate.pulled.MOST_SEARCHED", most)
+        found.append(ensemble(runs).members.laws.z)
+    assert found[1].shape == found[0].shape
+    assert np.abs(found[1] - found[0]).max() < 1e-5

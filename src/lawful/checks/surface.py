@@ -216,11 +216,12 @@ def annealed_ends(runs: Runs, found: IntArray) -> IntArray:
 
 
 class Around(NamedTuple):
-    """Log residuals about a surface, their slopes and their relative spread, one row per run."""
+    """Log residuals about a surface, their slopes, relative spread and curve (None where runs share none), per run."""
 
     residual: Array
     slope: Array
     spread: Array
+    curve: IntArray | None
 
 
 def strays(runs: Runs, level: float = LEVEL, *, side: int = 0) -> IntArray:
@@ -285,15 +286,12 @@ def _around(runs: Runs, kept: BoolArray) -> Around | None:
     slope = np.stack(columns, axis=1) / fitted[:, None]
     norm = np.sqrt((slope**2).sum(axis=0))
     slope = slope / np.where(norm > 0, norm, 1.0)
-    curve = curve_codes(runs.labels, runs.N, runs.D)
-    if curve is not None:
-        # Rows of one run share its error: each is judged beside the others of its own curve.
-        slope = np.hstack([slope, (curve[:, None] == np.arange(curve.max() + 1)).astype(float)])
     residual = np.log(runs.L / fitted)
     if not (np.isfinite(residual).all() and np.isfinite(slope).all()):
         return None
     reducible = np.maximum(fitted - k["E"], TINY * fitted) / fitted
-    return Around(residual, slope, _spread(residual, reducible, kept))
+    # Rows of one run share its error: each is judged beside the others of its own curve.
+    return Around(residual, slope, _spread(residual, reducible, kept), curve_codes(runs.labels, runs.N, runs.D))
 
 
 def _spread(residual: Array, reducible: Array, kept: BoolArray) -> Array:
@@ -310,13 +308,43 @@ def _spread(residual: Array, reducible: Array, kept: BoolArray) -> Array:
     return np.asarray(np.exp(power * (x - x[seen].mean())))
 
 
-def _basis(at: Around, kept: BoolArray) -> tuple[Array, Array, int]:
-    """Coefficients of the slopes through the kept runs, the inverse of their moments, and degrees of freedom."""
+class _Line(NamedTuple):
+    """Least squares through the kept runs: what is left of every run, its leverage, and degrees of freedom."""
+
+    rest: Array
+    leverage: Array
+    freedom: int
+
+
+def _line(at: Around, kept: BoolArray) -> _Line:
+    r"""
+    Regress the residuals of the kept runs on their slopes, and on a level per curve.
+
+    Notes
+    -----
+    A column per curve would make a matrix of runs times curves. Less their means over the kept runs of a curve
+    (weighted as the runs are), residuals and slopes are regressed on each other with the same remainder (Frisch
+    and Waugh 1933), and the leverage is that of the mean and that of what is left. A curve with no kept run has no
+    level.
+    """
     slope, residual = at.slope / at.spread[:, None], at.residual / at.spread
+    level, levels = np.zeros(residual.size), 0
+    if at.curve is not None:
+        one = 1.0 / at.spread
+        weight = np.where(kept, one, 0.0)
+        total = np.bincount(at.curve, weight * one)
+        levels = int((total > 0).sum())
+        total[total == 0] = np.inf
+        columns = np.column_stack([slope, residual])
+        means = np.stack([np.bincount(at.curve, weight * column) for column in columns.T], axis=1) / total[:, None]
+        columns -= one[:, None] * means[at.curve]
+        slope, residual, level = columns[:, :-1], columns[:, -1], one**2 / total[at.curve]
     _, s, vt = np.linalg.svd(slope[kept], full_matrices=False)
     good = s > TINY * s.max()
     inverse = (vt[good].T / s[good] ** 2) @ vt[good]
-    return inverse @ (slope[kept].T @ residual[kept]), inverse, int(kept.sum()) - int(good.sum())
+    rest = residual - slope @ (inverse @ (slope[kept].T @ residual[kept]))
+    leverage = level + (slope @ inverse * slope).sum(axis=1)
+    return _Line(rest, leverage, int(kept.sum()) - int(good.sum()) - levels)
 
 
 def _distances(at: Around, kept: BoolArray) -> tuple[Array, Array, int]:
@@ -328,10 +356,8 @@ def _distances(at: Around, kept: BoolArray) -> tuple[Array, Array, int]:
     (array, array, int)
         In standard errors of a prediction, and in logs of the loss; and the degrees of freedom for a kept run.
     """
-    move, inverse, freedom = _basis(at, kept)
-    slope = at.slope / at.spread[:, None]
-    rest = at.residual / at.spread - slope @ move
-    leverage = np.minimum((slope @ inverse * slope).sum(axis=1), 1.0 / TINY)
+    rest, leverage, freedom = _line(at, kept)
+    leverage = np.minimum(leverage, 1.0 / TINY)
     total = float(rest[kept] @ rest[kept])
     free = max(freedom - 1, 1)
     with np.errstate(divide="ignore", invalid="ignore"):

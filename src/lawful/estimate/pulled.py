@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lawful.core.typing import Array, BoolArray
+from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.estimate.forms import prepare_form
 from lawful.laws.catalogue_coupled import SKALING, skaling_derivatives
 from lawful.laws.law import Curvature, Differentiated
@@ -29,6 +29,15 @@ WIDEST, NARROWING = 0.3, 3.0
 
 TINY = 1e-7
 """Scale of the residual of a pull, so small that every objective counts it squared."""
+
+
+MOST_SEARCHED = 3_000
+"""Runs beyond which minima are searched for on a sample of this many, and only ended on all of them."""
+
+GOLDEN = 0.6180339887498949
+
+SAMPLE_TOLERANCE = 1e-4
+"""Step at which the search on a sample ends: the minimum on all runs lies further off than that."""
 
 
 class Pulls(NamedTuple):
@@ -130,8 +139,51 @@ def log_model(N: Array, D: Array, centre: Array) -> Differentiated:
     return newton.logged(skaling_derivatives((N, D), np.array([0.0, *centre])))
 
 
+class Logs(NamedTuple):
+    """Runs to fit: N and D, the middles of their logs, and the log of the loss over the lowest."""
+
+    columns: tuple[Array, Array]
+    centre: Array
+    log_loss: Array
+
+    def model(self) -> Differentiated:
+        """Return the coupled law at them."""
+        return log_model(*self.columns, self.centre)
+
+    def take(self, some: IntArray) -> Logs:
+        """Return some of them, in the same coordinates."""
+        return Logs((self.columns[0][some], self.columns[1][some]), self.centre, self.log_loss[some])
+
+
+def sampled(n: int) -> IntArray:
+    """
+    Positions of the runs on which minima are searched for: all of them up to :data:`MOST_SEARCHED`.
+
+    Multiples of the golden section fall evenly into every stretch of the table, and never in step with the
+    checkpoints of a run, as every tenth row might.
+
+    Examples
+    --------
+    >>> sampled(4), sampled(100_000).size
+    (array([0, 1, 2, 3]), 3000)
+    """
+    if n <= MOST_SEARCHED:
+        return np.arange(n)
+    return np.sort(np.argsort(np.arange(n) * GOLDEN % 1.0, kind="stable")[:MOST_SEARCHED])
+
+
 def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
     """Distinct rough minima in squares of the log loss, in the coordinates of :class:`Coupled`, shape (S, 6)."""
+    if loss.size > MOST_SEARCHED:
+        # The sample's logs have another middle, about which the two terms are written.
+        some = sampled(loss.size)
+        part = (columns[0][some], columns[1][some])
+        low = loss[some].min() / loss.min()
+        z = starts(part, loss[some], weight[some] / weight[some].mean())
+        away = [np.log(whole).mean() - np.log(few).mean() for whole, few in zip(columns, part, strict=True)]
+        z[:, 0] *= low
+        z[:, 1:3] += np.log(low) / z[:, 5:6] - z[:, 3:5] * away
+        return z
     problem = prepare_form(SKALING, columns, loss / loss.min(), weight, SKALING.bounds, log=True, delta=None)
     z = screened_starts(problem, SCREENED_STARTS)
     rough = newton.minimise(
@@ -142,10 +194,16 @@ def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
     return np.asarray(z[robust.distinct(z)[:FINALISTS]])
 
 
-def fit_rows(
-    model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array, tolerance: float = 1e-8
-) -> Solved:
+def fit_rows(logs: Logs, pulls: Pulls, strength: Array, z: Array, tolerance: float = 1e-8) -> Solved:
     """Best of several starts for every row: squares narrowed to each row's own width, the best of them to the end."""
+    model, log_loss = logs.model(), logs.log_loss
+    n = log_loss.size
+    if n > MOST_SEARCHED:
+        some = sampled(n)
+        weight = pulls.weight[:, some]
+        few = pulls._replace(weight=weight / weight.mean(axis=1, keepdims=True))
+        near = fit_rows(logs.take(some), few, strength * some.size / n, z, SAMPLE_TOLERANCE).z
+        return minimise(model, log_loss, pulls, strength, near, tolerance=tolerance, max_iter=MOST_STEPS)
     rows, count = len(pulls.delta), len(z)
     index = np.repeat(np.arange(rows), count)
     # With k held at 1 the exponents and levels of the loss itself are the start.
@@ -226,21 +284,23 @@ def fit_pulled(columns: tuple[Array, Array], loss: Array, pulls: Pulls, z: Array
     """
     centre = np.array([np.log(column).mean() for column in columns])
     low = float(loss.min())
-    model, log_loss = log_model(*columns, centre), np.log(loss / low)
+    logs = Logs(columns, centre, np.log(loss / low))
     z = starts(columns, loss, pulls.weight[0]) if z is None else z
-    unit = _units(model, log_loss, pulls, z)
-    out = fit_rows(model, log_loss, pulls, unit, z)
-    return Coupled(out.z, low, centre, unit, _covariance(model, log_loss, pulls, unit, out.z), out.converged)
+    unit = _units(logs, pulls, z)
+    out = fit_rows(logs, pulls, unit, z)
+    return Coupled(
+        out.z, low, centre, unit, _covariance(logs.model(), logs.log_loss, pulls, unit, out.z), out.converged
+    )
 
 
-def _units(model: Differentiated, log_loss: Array, pulls: Pulls, z: Array) -> Array:
+def _units(logs: Logs, pulls: Pulls, z: Array) -> Array:
     """Misfit of Chinchilla's law per run for each row's weights and width, shape (R,)."""
     keys = np.column_stack([pulls.weight, pulls.delta])
     _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     alone = pulls.take(first)
     alone = alone._replace(spread=np.full((first.size, 2), np.inf), simple=np.ones(first.size, bool))
-    found = fit_rows(model, log_loss, alone, np.ones(first.size), z[:TAKEN_ON], UNIT_TOLERANCE)
-    return np.maximum(found.value / log_loss.size, np.finfo(float).tiny)[back.ravel()]
+    found = fit_rows(logs, alone, np.ones(first.size), z[:TAKEN_ON], UNIT_TOLERANCE)
+    return np.maximum(found.value / logs.log_loss.size, np.finfo(float).tiny)[back.ravel()]
 
 
 UNIT_TOLERANCE = 1e-4

@@ -334,7 +334,7 @@ def splits(runs: Runs, kinds: Iterable[str] = KINDS) -> tuple[Split, ...]:
         made += [cut] if cut.test.sum() >= 0.05 * len(runs) else []
     if "size" in wanted:
         made.append(Split("size", *_cut(np.quantile(runs.N, 0.75) * (1 + 1e-9) >= runs.N)))
-    for train in _trains(runs):
+    for train in _trains(runs) if set(wanted) & set(BANDS) else ():
         beyond = logs - logs[train].max()
         for kind, (low, high) in BANDS.items():
             if kind in wanted:
