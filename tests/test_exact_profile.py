@@ -12,6 +12,9 @@ import pytest
 from scipy.special import stdtrit
 
 import brute_profile as brute
+from lawful.data.runs import Runs
+from lawful.estimate.fit import fit
+from lawful.uncertainty.intervals import intervals
 from lawful.valley.exact import ExactProfile
 from lawful.valley.faces import Design
 
@@ -203,3 +206,14 @@ def test_slopes_whose_products_underflow_give_no_step():
     tiny = np.full((1, 2, 2), 1e-200)
     step = _damped(np.full((1, 2), 1e-200), tiny, np.zeros(1), np.zeros((1, 2), dtype=bool))
     assert step.tolist() == [[0.0, 0.0]]
+
+
+def test_a_loss_of_a_billion_among_ordinary_ones_raises_no_warning():
+    """Squares of 1e18 over a curvature of nothing overflow: an interval without end, and no warning of NumPy's."""
+    sizes = np.geomspace(2.6e7, 1.7e9, 5)
+    N = np.concatenate([sizes, sizes * 45.0])
+    D = np.concatenate([sizes[::-1], sizes[::-1] * 45.0])
+    loss = np.array([1e9, 3.9007, 3.7906, 3.9007, 4.2424, 2.4748, 2.3697, 2.3359, 2.3697, 2.4748])
+    found = fit(Runs.from_arrays(N, D, loss), method="vpnls")
+    low, high = intervals(found).of("E")
+    assert low <= found.coefficients["E"] <= high

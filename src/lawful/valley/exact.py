@@ -223,7 +223,9 @@ class ExactProfile:
         for k in range(2):
             other = curvature[:, 1 - k, 1 - k]
             flat = curvature[:, k, k] - curvature[:, 0, 1] ** 2 / np.maximum(other, 1e-300)
-            span[:, k] = np.sqrt(room / np.maximum(flat, 1e-300))
+            # Along a flat direction the region is without end; its box is cut off below.
+            with np.errstate(over="ignore"):
+                span[:, k] = np.sqrt(room / np.maximum(flat, 1e-300))
         span = np.minimum(1.1 * span, 1.5)
         boxes = [np.stack([p - s, p + s], axis=1) for p, s in zip(points, span, strict=True)]
         inside, _ = _below(scan, axes, top)
@@ -325,7 +327,8 @@ class ExactProfile:
         curvature = curvature * moves[:, None] * moves
         unit = np.where(cells > 0, cells, 1.0)
         value, axes = np.linalg.eigh(curvature * unit[:, :, None] * unit[:, None, :])
-        reach = np.sqrt((height - self.least) / np.maximum(value, 1e-300))
+        with np.errstate(over="ignore"):
+            reach = np.sqrt((height - self.least) / np.maximum(value, 1e-300))
         length = np.minimum(1.5, 0.6 * reach)
         return np.asarray(unit[:, :, None] * axes * length[:, None, :] * moves[:, None])
 
