@@ -238,7 +238,7 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     corrected, reason = corrected_or_reason(isoflop, fit)
     for one in analysis.allocations:
         c = one.budget
-        causes = ", ".join(f"{part} {relative(d.at(c, part)).text}" for part in PARTS[:3])
+        causes = ", ".join(f"{part} {relative(d.at(c, part)).text}" for part in found.causes)
         errors = f"N* by {relative(n.at(c)).text} and D* by {relative(d.at(c)).text}"
         said.append(f"At {format_flops(c)} it must misplace {errors}; of D*, {causes}.")
         if corrected is not None:
