@@ -232,6 +232,14 @@ def test_a_figure_of_the_report_shows_ticks_and_numbers_of_the_records(
     assert {one: numbers for one, numbers in found.items() if numbers} == {}
 
 
+def test_no_two_ticks_of_an_axis_read_alike(sections: dict[str, str]) -> None:
+    """Where an axis turns by less than three digits show, its labels have more."""
+    for figure in sections["figures"].split("</svg>"):
+        for axis in ("xtick", "ytick"):
+            ticks = re.findall(rf'id="[^"]*{axis}_\d+".*?<text[^>]*>(.*?)</text>', figure, flags=re.DOTALL)
+            assert len(ticks) == len(set(ticks)), ticks
+
+
 def agrees(shown: str, value: float) -> bool:
     """Whether a number as written is the value rounded to its digits."""
     digits, exponent, suffix = re.fullmatch(r"(-?[\d.]+)(?:e(-?\d+))?([KMBT]?)", shown).groups()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lawful.approach2.bias import PARTS, Bias, ErrorLines, Parts, bias, correct_isoflop, relative
+from lawful.approach2.bias import PARTS, Bias, ErrorLines, Shift, bias, correct_isoflop, relative
 from lawful.approach2.pairs import ImpliedBias
 from lawful.core.cost import Cost
 from lawful.core.numbers import format_count, format_flops, format_percent, format_short
@@ -97,7 +97,7 @@ def bias_document(
     return document
 
 
-def _split(parts: Parts, i: int) -> dict[str, float]:
+def _split(parts: Shift, i: int) -> dict[str, float]:
     return {**{name: float(getattr(parts, name)[i]) for name in PARTS}, "total": float(parts.total[i])}
 
 

@@ -98,7 +98,7 @@ BOUGHT = {
 }
 
 
-def allocation_sheet(allocations: Sequence[Allocation]) -> Sheet:
+def bought_sheet(allocations: Sequence[Allocation]) -> Sheet:
     """Return what each budget buys."""
     rows = []
     whose = ""
@@ -214,8 +214,12 @@ def valley_sentence(region: Indifference) -> str:
     )
 
 
-def bias_sheet(found: Bias, budgets: Sequence[float]) -> Sheet:
+def bias_sheet(evidence: Evidence) -> Sheet | None:
     """Return per target what Approach 2 must get wrong without any noise, by cause, and what that costs."""
+    found = evidence.bias
+    if not isinstance(found, Bias):
+        return None
+    budgets = [a.budget for a in evidence.analysis.allocations] or [evidence.target]
     n, d = found.lines("params"), found.lines("tokens")
     rows = []
     for budget in budgets:
