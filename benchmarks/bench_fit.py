@@ -60,6 +60,10 @@ class TestSquared:
 
     def test_lawful_fit(self, benchmark: Any, noise: str, request: pytest.FixtureRequest) -> None:
         benchmark.group = f"{SQUARED}, {noise}"
+        benchmark(lawful.fit, request.getfixturevalue(noise), method="vpnls")
+
+    def test_lawful_fit_by_default(self, benchmark: Any, noise: str, request: pytest.FixtureRequest) -> None:
+        benchmark.group = f"{SQUARED}, {noise}"
         benchmark(lawful.fit, request.getfixturevalue(noise))
 
     def test_scipy_least_squares_32_starts(self, benchmark: Any, noise: str, request: pytest.FixtureRequest) -> None:

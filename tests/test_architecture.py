@@ -327,3 +327,46 @@ def test_the_newcomers_tasks_count_their_own_files() -> None:
             count, _, names = cell.partition(": ")
             told = re.sub(r"\([^)]*\)", "", names)
             assert int(count) == len(re.split(r"; |, `| and `", told)), f"{task}: {cell}"
+
+
+def nouns_of(tree: ast.Module) -> list[str]:
+    """
+    Classes of a module, however deep, and names that it gives to types; a private one by its name without the bar.
+
+    What is ``Annotated`` is the option of a verb: a parameter, not a noun.
+    """
+    named = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp | ast.Name):
+            if isinstance(node.value, ast.Subscript) and ast.unparse(node.value.value) == "Annotated":
+                continue
+            named += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return [name.lstrip("_") for name in named if re.fullmatch(r"_*[A-Z][a-z]\w*", name)]
+
+
+def test_every_noun_stands_once() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        for noun in nouns_of(ast.parse(path.read_text(encoding="utf-8"))):
+            homes.setdefault(noun, []).append(relative(path))
+    assert len(homes) > 250
+    assert {noun: where for noun, where in homes.items() if len(where) > 1} == {}
+
+
+def test_nouns_are_seen_in_every_form() -> None:
+    code = (
+        "class A1: ...\nclass _Ends:\n    class Inner: ...\nBox = tuple[float, float]\nSource = Path | str\n"
+        "Budget = Annotated[str, Option()]\nLOW: int = 3\nOther = Path\nmade = list[int]\n"
+    )
+    assert nouns_of(ast.parse(code)) == ["Ends", "Inner", "Box", "Source", "Other"]
+
+
+def test_every_sheet_and_document_is_written_by_one_function() -> None:
+    """Two functions that write the same thing under one name have two hands."""
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and re.search(r"_(sheets?|document)$", node.name):
+                homes.setdefault(node.name.lstrip("_"), []).append(relative(path))
+    assert len(homes) > 50
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}

@@ -112,6 +112,12 @@ def test_a_planned_sweep_beats_the_grid_of_equal_cost(surface):
     assert tried.grid_error == pytest.approx(tried.grid_predicted, rel=0.1)
 
 
+@pytest.mark.parametrize(("name", "gain"), [("symmetric", 1.62), ("chinchilla", 1.62), ("asymmetric", 1.52)])
+def test_the_gain_over_the_grid_is_the_one_that_0_1_0_had(name, gain):
+    tried = check_plan(planned_for(lawful.Surface.named(name)), studies=1000, noise=0.01, seed=1)
+    assert round(tried.gain, 2) == gain
+
+
 @pytest.mark.parametrize("factors", [(1.3, 0.7), (0.7, 1.3), (1.3, 1.3)], ids=str)
 def test_a_wrong_prior_costs_little(surface, factors):
     _wrong_prior(surface, factors, studies=1000)

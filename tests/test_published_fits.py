@@ -38,18 +38,22 @@ def test_llama3_by_vpnls_and_approach2(shared_data: Path) -> None:
     assert (round(best.deadweight.flops / 1e24, 2), round(100 * best.deadweight.fraction, 1)) == (2.39, 6.3)
 
 
+OURS = (13.0887, 2.2759, 22.9076, 22.8369, 33.2143, 42.3856)
+"""Mean Huber objectives of the six sets, times a million, in the order of the published table: what 0.1.0 found."""
+
+
 def test_huber_objectives_are_at_or_below_the_published_ones(shared_data: Path, shared_reference: Path) -> None:
     with (shared_reference / "vpnls_huber.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
-    for row in rows:
+    for row, ours in zip(rows, OURS, strict=True):
         runs = isoflops(shared_data, row["experiment"])
         assert len(runs) == int(row["n_runs"])
         found = lawful.fit(runs, objective=lawful.Objective.huber(1e-3))
         published = float(row["objective_mean_huber_1e-3_times_1e6"])
         # Printed to three decimals; theirs stand on a 0.01 grid of exponents, so ours is lower.
         assert found.value * 1e6 <= published + 5e-4
-        assert found.value * 1e6 >= 0.99 * published
+        assert found.value * 1e6 == pytest.approx(ours, abs=1e-4)
         assert found.status.key == "converged"
 
 

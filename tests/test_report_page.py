@@ -15,12 +15,9 @@ import pytest
 
 from lawful.analysis.analysis import Analysis, analyse
 from lawful.core.numbers import format_count, format_flops
-from lawful.core.sheet import quantity
 from lawful.design.plan import plan_isoflop, simulate
 from lawful.laws.surface import Surface
-from lawful.show.explorer import explorer_html
 from lawful.show.report.changes import changes_html, changes_of
-from lawful.show.report.decision import decision_sentences
 from lawful.show.report.report import report_html
 from lawful.show.report.saved import SavedFit
 from lawful.show.report.words import bibtex
@@ -264,32 +261,6 @@ def test_paper_has_the_decision_and_a_figure_first_and_few_pages(visit: Visit, r
     sheet = tmp_path / "report.pdf"
     page.pdf(path=sheet, format="A4", prefer_css_page_size=True)
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", sheet.read_bytes())) <= 5
-
-
-def test_one_fit_has_the_same_numbers_on_paper_and_in_the_explorer(visit: Visit, tmp_path: Path) -> None:
-    truth = Surface.named("besiroglu")
-    runs = simulate(truth, plan_isoflop([1e18, 1e19, 1e20, 1e21], 7, surface=truth), noise=0.004, seed=3)
-    analysis = analyse(runs, budgets=[1e23])
-    for name, text in {"report": report_html(analysis), "explorer": explorer_html(runs, target=1e23)}.items():
-        (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
-    paper, explorer = visit(tmp_path / "report.html"), visit(tmp_path / "explorer.html")
-    paper.emulate_media(media="print")
-    printed = " ".join(paper.inner_text("body").split())
-    own = " ".join(explorer.inner_text("#report").split())
-    # What the terminal prints of the answer, number by number, on paper and in the explorer as well.
-    terminal = " ".join(str(analysis).split())
-    for one in analysis.average.outlooks:
-        for name in ("params", "tokens", "loss"):
-            cell = quantity(name, getattr(one, name), one.interval[name])[1]
-            for where, text in {"terminal": terminal, "paper": printed, "explorer": own}.items():
-                assert cell.text in text, (where, name)
-                assert cell.span in text, (where, name)
-    for row in analysis.fit.sheets()[0].rows:
-        assert row[1].text in printed
-        assert row[1].text in terminal
-    for sentence in decision_sentences(analysis, beside=True):
-        assert sentence in printed
-        assert sentence in own
 
 
 def test_without_scripts_the_page_is_complete(browser: Any, report: Path) -> None:

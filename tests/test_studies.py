@@ -417,7 +417,7 @@ def test_grid_starts_are_the_best_of_their_grids() -> None:
     truth = study_surface("chinchilla")
     plan = plan_isoflop([1e18, 1e20], 7, surface=truth)
     runs = simulate(truth, plan, noise=0.01, seed=3)
-    design = methods.Design(np.log(plan.N), np.log(plan.D))
+    design = methods.Logs(np.log(plan.N), np.log(plan.D))
     residual = methods.predict(methods.joint_grid(), design) - runs.L
     best = methods.joint_grid()[(residual**2).sum(axis=1).argmin()]
     assert methods.joint_starts(design, runs.L[None])[0].tolist() == best.tolist()

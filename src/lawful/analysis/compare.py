@@ -33,7 +33,7 @@ class Unavailable(Record):
 
 Outcome = Analysis | Unavailable
 Scale = Mapping[str, float] | None
-Columns = Mapping[str, Mapping[str, Cell]]
+CellsByName = Mapping[str, Mapping[str, Cell]]
 
 DEADWEIGHT_LEGEND = (
     "Deadweight: share of the budget lost. Under approach1 and approach2 by their own choice, priced on the vpnls "
@@ -239,7 +239,7 @@ def _estimates(one: Analysis, scale: Scale) -> dict[str, Cell]:
     return cells | ({"RSS": Cell(one.fit.rss)} if one.fit.surface is not None else {})
 
 
-def _side_by_side(title: str, columns: Columns, names: Sequence[str]) -> Sheet:
+def _side_by_side(title: str, columns: CellsByName, names: Sequence[str]) -> Sheet:
     """Return a column per method and a row per name."""
     rows = tuple(
         (Cell(ROWS.get(name, name), "text"), *(cells.get(name, Cell(None)) for cells in columns.values()))

@@ -299,7 +299,7 @@ def rank_laws(
         price = -_distance(table, label, read_points(points, "runs to predict"), by, words)
         cost = NEARNESS
     kept = _cheap(price, label, HELD)
-    data = _Data(table, loss, label)
+    data = _Observed(table, loss, label)
     made = [_ranked(law, box, data, kept) for law, box in zip(forms, boxes, strict=True)]
     if not any(np.isfinite(one.miss) for one in made):
         msg = f"{loss.size} runs leave none of the laws enough to be fitted with the dearest held out; add runs."
@@ -390,10 +390,10 @@ def _cheap(price: Array, label: Array, share: float) -> BoolArray:
     return kept
 
 
-Box = Mapping[str, tuple[float, float]]
+Boxes = Mapping[str, tuple[float, float]]
 
 
-class _Data(NamedTuple):
+class _Observed(NamedTuple):
     """What every law is fitted to: a table, its losses, shape (n,), and the group of every row, shape (n,)."""
 
     table: Points
@@ -401,7 +401,7 @@ class _Data(NamedTuple):
     label: Array
 
 
-def _ranked(law: Law, box: Box, data: _Data, kept: BoolArray) -> RankedLaw:
+def _ranked(law: Law, box: Boxes, data: _Observed, kept: BoolArray) -> RankedLaw:
     """Error of a law on the runs that were held out, and its fit to all runs."""
     cheap, miss = _fitted(law, box, data, kept), np.nan
     if cheap is not None:
@@ -415,7 +415,7 @@ def _ranked(law: Law, box: Box, data: _Data, kept: BoolArray) -> RankedLaw:
     return RankedLaw(law, miss, rms, every)
 
 
-def _fitted(law: Law, box: Box, data: _Data, kept: BoolArray) -> Searched | None:
+def _fitted(law: Law, box: Boxes, data: _Observed, kept: BoolArray) -> Searched | None:
     """Least squares of every group; None where one has too few runs."""
     try:
         formula = expression_of(law)

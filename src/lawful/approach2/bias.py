@@ -32,7 +32,7 @@ NEGLIGIBLE = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
-class Parts(Record):
+class Shift(Record):
     """
     A shift in decades with its causes, which add up to it.
 
@@ -106,7 +106,7 @@ class Bias(Shown):
         FLOPs.
     centre : array, shape (g,)
         Centre of each budget's sizes in decades from N*, log10(N_centre/N*).
-    params, tokens : Parts
+    params, tokens : Shift
         Shift of log10 N* and of log10 D* at every budget.
 
     Examples
@@ -121,8 +121,8 @@ class Bias(Shown):
     surface: Surface
     budgets: Array
     centre: Array
-    params: Parts
-    tokens: Parts
+    params: Shift
+    tokens: Shift
 
     def __repr__(self) -> str:
         n, d = (relative(getattr(self, name).total[-1]) for name in ("params", "tokens"))
@@ -140,7 +140,7 @@ class Bias(Shown):
         title = f"What Approach 2 must get wrong on these sizes, without any noise, if {said}"
         sheets = []
         for name, symbol in (("params", "N*"), ("tokens", "D*")):
-            parts: Parts = getattr(self, name)
+            parts: Shift = getattr(self, name)
             rows = tuple(
                 row(
                     Cell(float(budget), "flops"),
@@ -160,7 +160,7 @@ class Bias(Shown):
 
     def lines(self, quantity: str) -> ErrorLines:
         """ErrorLines of ``params`` or ``tokens`` over log10 C."""
-        parts: Parts = getattr(self, quantity)
+        parts: Shift = getattr(self, quantity)
         return parts.line(np.log10(self.budgets))
 
     def error(self, quantity: str, budget: float, part: str | None = None) -> float:
@@ -246,7 +246,7 @@ def bias(source: Any, runs: Any = None) -> Bias:
     return Bias(surface, sweep.budgets, centre, params, tokens)
 
 
-def _parts(sweep: Runs, x: Array, best: Array, exponents: tuple[float, float], losses: Array) -> tuple[Array, Parts]:
+def _parts(sweep: Runs, x: Array, best: Array, exponents: tuple[float, float], losses: Array) -> tuple[Array, Shift]:
     """Centres and shifts along one axis: per budget the vertex of centred, offset, drifting and actual curves."""
     groups = [(x[sweep.group == g], sweep.weight[sweep.group == g], g) for g in range(sweep.budgets.size)]
     lines_of = [Abscissae.of(xs, w) for xs, w, _ in groups]
@@ -264,7 +264,7 @@ def _parts(sweep: Runs, x: Array, best: Array, exponents: tuple[float, float], l
         actual = float(p.through(losses[sweep.group == g]).minimum) - float(best[g])
         columns.append([width, offset - width, drift - offset, actual - drift])
     rows = np.array(columns).T
-    return centre, Parts(*np.where(np.abs(rows) < NEGLIGIBLE, 0.0, rows))
+    return centre, Shift(*np.where(np.abs(rows) < NEGLIGIBLE, 0.0, rows))
 
 
 def correct_isoflop(found: FrontierFit, alpha: float, beta: float) -> FrontierFit:

@@ -11,7 +11,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Preset, Without
+from lawful.cli.splice import Omit, Preset
 from lawful.cli.terminal import working
 from lawful.errors import UnsupportedError
 
@@ -55,8 +55,8 @@ def audit(
     last: Last = 2,
     rolling: Rolling = False,
     reading: o.Reading,
-    fitting: Annotated[o.Fitting, Without("method")],
-    sampling: Annotated[o.Sampling, Preset(draws=200), Without("intervals", "cluster")],
+    fitting: Annotated[o.Fitting, Omit("method")],
+    sampling: Annotated[o.Sampling, Preset(draws=200), Omit("intervals", "cluster")],
     output: o.Output,
 ) -> None:
     """

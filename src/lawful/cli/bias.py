@@ -10,7 +10,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 from lawful.cli.terminal import working
 from lawful.core.numbers import format_short
 from lawful.errors import UnsupportedError
@@ -26,11 +26,11 @@ def bias(
     *,
     budget: o.Budgets = None,
     reading: o.Reading,
-    fitting: Annotated[o.Fitting, Without("law")],
+    fitting: Annotated[o.Fitting, Omit("law")],
     published: Published = False,
     width: Width = 8.0,
     total: Total = 0.62,
-    output: Annotated[o.Output, Without("figures")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Forecast what Approach 2 gets wrong on these sizes, split into causes, and take it out.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lawful.cli import options as o
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 from lawful.cli.terminal import working
 
 if TYPE_CHECKING:  # NumPy is loaded by the command, not by --help
@@ -55,7 +55,7 @@ FlopsRounding = Annotated[
 def check(
     runs: o.RunsPath,
     *,
-    reading: Annotated[o.Reading, Without("check")],
+    reading: Annotated[o.Reading, Omit("check")],
     by: o.By = None,
     min_points: MinPoints = 6,
     merge: Merge = 0.01,

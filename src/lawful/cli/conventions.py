@@ -10,7 +10,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Formerly, Without
+from lawful.cli.splice import Formerly, Omit
 from lawful.cli.terminal import working
 
 COUNTING = "Counting"
@@ -41,11 +41,11 @@ def conventions(
     *,
     budget: o.Budgets = None,
     reading: o.Reading,
-    fitting: Annotated[o.Fitting, Without("law")],
+    fitting: Annotated[o.Fitting, Omit("law")],
     params: ParamsColumns = None,
     flops: FlopsColumns = None,
     shape: Shape = None,
-    output: Annotated[o.Output, Without("figures")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Refit runs under every convention of counting N and C, and show how the answer moves.

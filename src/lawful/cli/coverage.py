@@ -11,7 +11,7 @@ import typer
 from lawful.cli import options as o
 from lawful.cli import values
 from lawful.cli.bounds import check_request
-from lawful.cli.splice import Preset, Without
+from lawful.cli.splice import Omit, Preset
 from lawful.cli.terminal import working
 
 Repeats = Annotated[
@@ -28,8 +28,8 @@ def coverage(
     reading: o.Reading,
     fitting: o.Fitting,
     repeats: Repeats = 200,
-    sampling: Annotated[o.Sampling, Preset(draws=99), Without("intervals", "cluster")],
-    output: Annotated[o.Output, Without("figures")],
+    sampling: Annotated[o.Sampling, Preset(draws=99), Omit("intervals", "cluster")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Simulate your own sweep from its fitted law, refit, and say how often each interval would have held.

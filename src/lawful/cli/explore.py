@@ -11,7 +11,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Preset, Without
+from lawful.cli.splice import Omit, Preset
 from lawful.cli.terminal import print_document, show
 
 Given = Annotated[
@@ -30,8 +30,8 @@ def explore(
     given: Given = None,
     *,
     budget: o.Budget = None,
-    reading: Annotated[o.Reading, Without("weights", "group_by")],
-    spending: Annotated[o.Spending, Preset(gpu="h100"), Without("sparse")],
+    reading: Annotated[o.Reading, Omit("weights", "group_by")],
+    spending: Annotated[o.Spending, Preset(gpu="h100"), Omit("sparse")],
     out: Page = Path("explorer.html"),
     json: o.Json = False,
 ) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 from lawful.cli.terminal import WRITING, say, working
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 
@@ -69,7 +69,7 @@ def fit(
     laws: LawFile = None,
     cost: RunCost = None,
     points: RankedPoints = None,
-    fitting: Annotated[o.Fitting, Without("law")],
+    fitting: Annotated[o.Fitting, Omit("law")],
     window: o.Window = "auto",
     sampling: o.Sampling,
     scale: o.Scale = None,
@@ -220,7 +220,7 @@ def _fit_one(
         checked = reading.checked(path) if reading.check else None
         runs, given = (reading.read(path, ()), None) if checked is None else (checked.kept, checked.runs)
         analysis, moves = _analyse(runs, given, {**asked, "progress": tell})
-        more = _check_document(checked, {None: moves})
+        more = _check_keys(checked, {None: moves})
         request = {REQUEST: request_of(path, reading.words(), asked, check=reading.check)}
         if stage is not None:
             from lawful.show.files.bundle import write_fit
@@ -233,7 +233,7 @@ def _fit_one(
     output.give(lambda: {**fit_document(analysis, scale=units), **more}, lambda: analysis.sheets(units))
 
 
-def _check_document(checked: Checked | None, moves: Mapping[str | None, tuple[Move, ...]]) -> dict[str, Any]:
+def _check_keys(checked: Checked | None, moves: Mapping[str | None, tuple[Move, ...]]) -> dict[str, Any]:
     """Return the keys that a check adds to a document; none without a check."""
     if checked is None:
         return {}
@@ -273,7 +273,7 @@ def _fit_groups(
         )
         found = {value: _outcome(value, runs, named, {**asked, "progress": tell}) for value, runs in groups.items()}
         outcomes = {value: outcome for value, (outcome, _) in found.items()}
-        more = _check_document(checked, {value: moves for value, (_, moves) in found.items()})
+        more = _check_keys(checked, {value: moves for value, (_, moves) in found.items()})
         _require_one(outcomes.values(), f"No group of {by!r} can be fitted")
         if stage is not None:
             from lawful.show.files.bundle import write_groups
@@ -362,11 +362,11 @@ def compare(
     *,
     budget: o.Budgets = None,
     reading: o.Reading,
-    fitting: Annotated[o.Fitting, Without("method")],
+    fitting: Annotated[o.Fitting, Omit("method")],
     window: o.Window = "auto",
     sampling: o.Sampling,
     scale: o.Scale = None,
-    output: Annotated[o.Output, Without("figures")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Fit the same runs all four ways, side by side.

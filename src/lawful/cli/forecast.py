@@ -11,7 +11,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 from lawful.cli.terminal import print_document, show
 from lawful.errors import UnsupportedError
 
@@ -46,8 +46,8 @@ def forecast(
     score: ScoreFile = None,
     verify: Verify = False,
     seal: Seal = None,
-    reading: Annotated[o.Reading, Without("weights", "check")],
-    sampling: Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed", "yes")],
+    reading: Annotated[o.Reading, Omit("weights", "check")],
+    sampling: Annotated[o.Sampling, Omit("draws", "intervals", "cluster", "seed", "yes")],
     json: o.Json = False,
 ) -> None:
     """

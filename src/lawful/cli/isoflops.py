@@ -12,7 +12,7 @@ import typer
 from lawful.cli import options as o
 from lawful.cli import values
 from lawful.cli.bounds import Yes, check_request
-from lawful.cli.splice import Formerly, Without
+from lawful.cli.splice import Formerly, Omit
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
@@ -53,7 +53,7 @@ PointsFile = Annotated[
 def isoflops(
     checkpoints: Checkpoints,
     *,
-    reading: Annotated[o.Reading, Without("weights", "check", *OF_RUNS)],
+    reading: Annotated[o.Reading, Omit("weights", "check", *OF_RUNS)],
     run: Run = None,
     trained: SomeBudgets = None,
     out: PointsFile = None,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lawful.cli import options as o
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 from lawful.cli.terminal import working
 from lawful.errors import InputError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lawful.analysis.look import Look
 
 
-def look(runs: o.RunsPath, *, reading: Annotated[o.Reading, Without("check")], output: o.Output) -> None:
+def look(runs: o.RunsPath, *, reading: Annotated[o.Reading, Omit("check")], output: o.Output) -> None:
     """
     Say what a table is: its columns and units, budgets, cells, what can be done with it, and the command to run next.
 

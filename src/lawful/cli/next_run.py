@@ -12,7 +12,7 @@ import typer
 from lawful.cli import options as o
 from lawful.cli import values
 from lawful.cli.isoflops import OF_RUNS
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
@@ -48,7 +48,7 @@ def next_(
     spend: Spend = None,
     most: Most = None,
     tolerance: Tolerance = None,
-    reading: Annotated[o.Reading, Without("columns", "select", "weights", "as_is", "check", *OF_RUNS)],
+    reading: Annotated[o.Reading, Omit("columns", "select", "weights", "as_is", "check", *OF_RUNS)],
     out: Csv = None,
     json: o.Json = False,
 ) -> None:

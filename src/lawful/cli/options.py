@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # NumPy is loaded by the commands, not by --help
     from lawful.core.objective import Objective
     from lawful.data.runs import Runs
     from lawful.estimate.result import Fit, FrontierFit
-Document = Callable[[], Mapping[str, Any]]
-Parts = Callable[[], Sequence[Any]]
+Documented = Callable[[], Mapping[str, Any]]
+SheetsMade = Callable[[], Sequence[Any]]
 
 
 class MethodName(StrEnum):
@@ -508,7 +508,7 @@ class Output:
 
         return style(COLUMN_WIDTH)
 
-    def give(self, document: Document, parts: Parts) -> None:
+    def give(self, document: Documented, parts: SheetsMade) -> None:
         """Print the document where JSON was asked for, and otherwise the tables and what was written."""
         if self.json or self.format == "json":
             print_document(document())
@@ -518,9 +518,9 @@ class Output:
             show([*parts(), *([] if self.out is None else ["", written_line(self.out)])])
 
     @contextmanager
-    def answering(self, name: str) -> Iterator[Callable[[Document, Parts], None]]:
+    def answering(self, name: str) -> Iterator[Callable[[Documented, SheetsMade], None]]:
         """Yield where an answer goes: its document into the folder of --out, then either of them to the terminal."""
-        answers: list[tuple[Document, Parts]] = []
+        answers: list[tuple[Documented, SheetsMade]] = []
         with self.staged() as stage:
             yield lambda document, parts: answers.append((document, parts))
             if stage is not None:

@@ -13,7 +13,7 @@ import typer
 from lawful.cli import options as o
 from lawful.cli import values
 from lawful.cli.bounds import check_request
-from lawful.cli.splice import Formerly, Without
+from lawful.cli.splice import Formerly, Omit
 from lawful.cli.terminal import print_document, show, working
 from lawful.errors import UnsupportedError
 
@@ -158,7 +158,7 @@ def plan(
     context: Context = 2048,
     simulate: Studies = None,
     noise: Noise = None,
-    sampling: Annotated[o.Sampling, Without("draws", "intervals", "cluster", "level")],
+    sampling: Annotated[o.Sampling, Omit("draws", "intervals", "cluster", "level")],
     out: Manifest = None,
     json: o.Json = False,
 ) -> None:

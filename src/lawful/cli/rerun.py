@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lawful.cli import options as o
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 
 Moved = Annotated[
     list[str] | None,
@@ -21,7 +21,7 @@ def rerun(
     fit: o.FitPath,
     runs: Moved = None,
     *,
-    output: Annotated[o.Output, Without("figures")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Fit again from the recorded source, and say whether the answer is the same to the digit.

@@ -10,7 +10,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Preset, Without
+from lawful.cli.splice import Omit, Preset
 from lawful.cli.terminal import working
 from lawful.errors import UnsupportedError
 
@@ -38,8 +38,8 @@ def speedup(
     budget: NeededBudgets,
     mfu_a: MfuA = 0.5,
     mfu_b: MfuB = 0.5,
-    sampling: Annotated[o.Sampling, Preset(draws=1000), Without("intervals", "cluster")],
-    output: Annotated[o.Output, Without("figures")],
+    sampling: Annotated[o.Sampling, Preset(draws=1000), Omit("intervals", "cluster")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Say how much less recipe B needs than recipe A for the same loss: FLOPs, tokens and hours.
@@ -120,8 +120,8 @@ def deadweight(
     tokens: SomeTokens = None,
     window: o.Window = "auto",
     spending: Annotated[o.Spending, Preset(gpu="h100")],
-    sampling: Annotated[o.Sampling, Preset(draws=1000), Without("intervals", "cluster")],
-    output: Annotated[o.Output, Without("figures")],
+    sampling: Annotated[o.Sampling, Preset(draws=1000), Omit("intervals", "cluster")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Price another choice on a fitted surface; by default that of Approach 2 on the same runs.

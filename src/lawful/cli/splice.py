@@ -28,8 +28,8 @@ class Preset:
         self.values = values
 
 
-class Without:
-    """Options of a group that make no sense for one verb: ``Annotated[Reading, Without("check")]``."""
+class Omit:
+    """Options of a group that make no sense for one verb: ``Annotated[Reading, Omit("check")]``."""
 
     def __init__(self, *names: str) -> None:
         self.names = names
@@ -115,7 +115,7 @@ def _group(hint: Any) -> tuple[type | None, Sequence[Any]]:
 
 
 def _options(group: type, remarks: Sequence[Any]) -> Iterator[inspect.Parameter]:
-    left_out = {name for remark in remarks if isinstance(remark, Without) for name in remark.names}
+    left_out = {name for remark in remarks if isinstance(remark, Omit) for name in remark.names}
     presets = {name: value for remark in remarks if isinstance(remark, Preset) for name, value in remark.values.items()}
     hints = get_type_hints(group, include_extras=True)
     for one in fields(group):

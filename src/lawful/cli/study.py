@@ -17,7 +17,7 @@ from lawful.cli.splice import VerbCommand
 from lawful.cli.terminal import console, print_document, said, show
 
 if TYPE_CHECKING:  # NumPy and joblib are loaded by the command, not by --help
-    from lawful.studies.runner import Progress
+    from lawful.studies.runner import ChunkProgress
 
 study = typer.Typer(no_args_is_help=True, help="Run the published studies of Approach 2, and ours.")
 
@@ -125,7 +125,7 @@ def run(
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Progress | None]:
+def _progress(*, quiet: bool) -> Iterator[ChunkProgress | None]:
     """Bar of chunks done on a terminal; nothing where no one watches."""
     import sys
 

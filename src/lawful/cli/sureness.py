@@ -10,7 +10,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 from lawful.cli.terminal import working
 
 Quantity = Annotated[
@@ -21,9 +21,9 @@ Epsilon = Annotated[
     str | None,
     typer.Option("--within", metavar="X", help="Loss in nats that does not matter. Default: one run's noise."),
 ]
-OnlyLevel = Annotated[o.Sampling, Without("draws", "intervals", "cluster", "seed", "yes")]
-OnlySeed = Annotated[o.Sampling, Without("draws", "intervals", "cluster", "level", "yes")]
-NoFigures = Annotated[o.Output, Without("figures")]
+OnlyLevel = Annotated[o.Sampling, Omit("draws", "intervals", "cluster", "seed", "yes")]
+OnlySeed = Annotated[o.Sampling, Omit("draws", "intervals", "cluster", "level", "yes")]
+NoFigures = Annotated[o.Output, Omit("figures")]
 
 
 def profile(

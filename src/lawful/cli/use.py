@@ -10,7 +10,7 @@ import typer
 
 from lawful.cli import options as o
 from lawful.cli import values
-from lawful.cli.splice import Without
+from lawful.cli.splice import Omit
 from lawful.cli.terminal import working
 from lawful.errors import UnsupportedError
 
@@ -115,9 +115,9 @@ def predict(
     unique_tokens: UniqueTokens = None,
     cost: OwnCost = None,
     given: Given = None,
-    reading: Annotated[o.Reading, Without("weights", "check", "best_of_cell", "group_by", "row_of_run")],
+    reading: Annotated[o.Reading, Omit("weights", "check", "best_of_cell", "group_by", "row_of_run")],
     level: o.LevelOrSaved = None,
-    output: Annotated[o.Output, Without("figures")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Predict the loss of one run from a saved fit, or of every run of a table, with intervals.
@@ -232,7 +232,7 @@ def allocate(
     given: Given = None,
     range_: Ranges = None,
     level: o.LevelOrSaved = None,
-    output: Annotated[o.Output, Without("figures")],
+    output: Annotated[o.Output, Omit("figures")],
 ) -> None:
     """
     Say how large a model and how many tokens a budget should buy, from a saved fit.

@@ -15,11 +15,11 @@ from lawful.core.sheet import Sheet
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-Grid = tuple[list[str], list[list[str]], list[bool]]
+TextGrid = tuple[list[str], list[list[str]], list[bool]]
 """Heads, rows of texts, and which columns hold numbers."""
 
 
-def grid(sheet: Sheet) -> Grid:
+def grid(sheet: Sheet) -> TextGrid:
     """
     Return the table of a sheet as texts; a column with intervals is followed by one of them.
 
@@ -92,7 +92,7 @@ def terminal(*sheets: Sheet) -> list[RenderableType]:
     for i, sheet in enumerate(sheets):
         parts += [""] if i else []
         parts += [Text(visible(sheet.title), style="bold"), *(Text(visible(line)) for line in sheet.sentences)]
-        parts += [_Rows(sheet)] if sheet.rows else []
+        parts += [_Folded(sheet)] if sheet.rows else []
         parts += [Text(visible(line)) for line in sheet.closing]
         parts += note_lines(sheet.notes)
     return parts
@@ -104,7 +104,7 @@ LEAST_TEXT = 12
 """Characters that a column of texts may be folded to."""
 
 
-class _Rows:
+class _Folded:
     """The rows of a sheet, laid out for the width that they are printed at."""
 
     def __init__(self, sheet: Sheet) -> None:

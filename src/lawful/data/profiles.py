@@ -18,7 +18,7 @@ from lawful.data.selection import Rows
 from lawful.data.values import distinct
 from lawful.errors import InputError
 
-Found = tuple[Rows, dict[str, str], str]
+Recognised = tuple[Rows, dict[str, str], str]
 """A table, what its quantities are (a column or a formula of columns), and the sentence about them."""
 
 LOG = "log"
@@ -92,7 +92,7 @@ def _is_ladder(table: Rows) -> bool:
     return losses and (_has(table, "batch_size_in_tokens") or _has(table, "throughput/total_training_Gflops"))
 
 
-def _ladder(table: Rows) -> Found:
+def _ladder(table: Rows) -> Recognised:
     """A history of an OLMo model: sizes in names of files, FLOPs in units of 1e9, a loss per corpus."""
     losses = [title for title in table.header if _LADDER_LOSS.match(title)]
     loss = next((title for title in losses if "c4_en" in title), losses[0])
@@ -144,7 +144,7 @@ def _is_marin(table: Rows) -> bool:
     )
 
 
-def _marin(table: Rows) -> Found:
+def _marin(table: Rows) -> Recognised:
     loss = next(name for name in _MARIN_LOSSES if name in table.header)
     others = sum(title.startswith("eval/") and title != loss for title in table.header)
     more = f", of {others + 1} columns of evaluations" if others else ""
@@ -159,7 +159,7 @@ def _is_log(program: str) -> Callable[[Rows], bool]:
     return belongs
 
 
-def _megatron(table: Rows) -> Found:
+def _megatron(table: Rows) -> Recognised:
     _require_of_log(table, "Megatron-LM", ("number_of_parameters", "consumed_samples"))
     mapping, said = {"params": "number_of_parameters"}, "parameters are summed over the ranks of the model"
     if _has(table, "consumed_tokens"):
@@ -171,7 +171,7 @@ def _megatron(table: Rows) -> Found:
     return table, mapping, text
 
 
-def _torchtitan(table: Rows) -> Found:
+def _torchtitan(table: Rows) -> Recognised:
     _require_of_log(table, "torchtitan", ("total_parameters", "global_batch_size", "sequence_length"))
     mapping = {"params": "total_parameters", "tokens": "step*global_batch_size*sequence_length"}
     text = (
@@ -195,7 +195,7 @@ def _is_evaluated(table: Rows) -> bool:
     return _has(table, EVALUATED)
 
 
-def _evaluated(table: Rows) -> Found:
+def _evaluated(table: Rows) -> Recognised:
     column = table.columns[EVALUATED]
     there = int(sum(bool(str(name)) for name in column.tolist()))
     text = (
@@ -205,7 +205,7 @@ def _evaluated(table: Rows) -> Found:
     return table, {}, text
 
 
-PROFILES: tuple[tuple[Callable[[Rows], bool], Callable[[Rows], Found]], ...] = (
+PROFILES: tuple[tuple[Callable[[Rows], bool], Callable[[Rows], Recognised]], ...] = (
     (_is_log("Megatron-LM"), _megatron),
     (_is_log("torchtitan"), _torchtitan),
     (_is_ladder, _ladder),

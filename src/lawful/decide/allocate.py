@@ -249,12 +249,12 @@ def _counts_otherwise(source: Fit | FrontierFit | Surface) -> bool:
     return source.surface.law.allocates and isinstance(price_of(source), TokenCost)
 
 
-Ends = Mapping[str, Interval] | None
+OwnIntervals = Mapping[str, Interval] | None
 
 
 def _on_surface(
     surface: Surface, c: float, params: float | None, tokens_per_param: float | None, sure: Intervals | None
-) -> tuple[Any, Ends, Ends]:
+) -> tuple[Any, OwnIntervals, OwnIntervals]:
     """The optimum of a budget counted as 6ND, or a detour from it, with the intervals that belong to it."""
     if params is not None:
         point = surface.at_params(c, params)

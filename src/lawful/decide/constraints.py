@@ -241,13 +241,13 @@ def optimise(
         msg = f"A budget or a loss is a positive number, got {goal!r}."
         raise UnsupportedError(msg)
     rules = constraints or Constraints()
-    task = Task(_with_repeats(surface, rules), rules, cost or surface.cost, budget, loss)
+    task = SizeSearch(_with_repeats(surface, rules), rules, cost or surface.cost, budget, loss)
     params = _best_size(task, rules)
     return _describe(task, params)
 
 
 @dataclass(frozen=True)
-class Task:
+class SizeSearch:
     """One question in arrays: for N, the tokens, what is minimised, and the parts of the answer."""
 
     surface: Surface
@@ -305,7 +305,7 @@ SCAN = 3001
 ZOOM = 41
 
 
-def _best_size(task: Task, rules: Constraints) -> float:
+def _best_size(task: SizeSearch, rules: Constraints) -> float:
     if rules.sizes is not None:
         sizes = np.unique(np.asarray(rules.sizes, dtype=float))
         return float(sizes[_least(task.value, sizes, task)])
@@ -318,7 +318,7 @@ def _best_size(task: Task, rules: Constraints) -> float:
     return float(np.exp(u[at]))
 
 
-def _least(value: Callable[[Array], Array], x: Array, task: Task) -> int:
+def _least(value: Callable[[Array], Array], x: Array, task: SizeSearch) -> int:
     found = value(x)
     at = int(np.argmin(found))
     if not np.isfinite(found[at]):
@@ -344,7 +344,7 @@ def _with_repeats(surface: Surface, rules: Constraints) -> Surface:
     return Surface({**surface.as_two_powers().coefficients, **decay}, MUENNIGHOFF, surface.cost)
 
 
-def _describe(task: Task, params: float) -> Constrained:
+def _describe(task: SizeSearch, params: float) -> Constrained:
     n = np.array(params)
     d = float(task.tokens(n))
     rules = task.rules
@@ -363,7 +363,7 @@ def _describe(task: Task, params: float) -> Constrained:
     )
 
 
-def _binds(task: Task, name: str, tokens: float, params: float) -> bool:
+def _binds(task: SizeSearch, name: str, tokens: float, params: float) -> bool:
     """Whether a constraint holds with equality, or costs anything at all."""
     rules = task.rules
     if name == "sizes":

@@ -167,7 +167,7 @@ class CurveSpeedups(Shown):
         return (Sheet(title, said, heads, rows, f"{format_level(self.level)} interval", (), self.notes),)
 
 
-class _Points(NamedTuple):
+class _Recipes(NamedTuple):
     """Recipes with their points: code of the recipe, log compute less its mean, loss, code of the budget if paired."""
 
     names: list[str]
@@ -283,7 +283,7 @@ def _prior(fixed: Mapping[str, Any] | None) -> Prior | float | None:
     return float(given["E"]) if found is None else found
 
 
-def _gathered(arms: Mapping[str, Any], baseline: str | None) -> _Points:
+def _gathered(arms: Mapping[str, Any], baseline: str | None) -> _Recipes:
     names = list(arms)
     if len(names) < 2:
         msg = f"A speed-up compares at least two recipes, got {len(names)}."
@@ -303,7 +303,7 @@ def _gathered(arms: Mapping[str, Any], baseline: str | None) -> _Points:
     arm = np.repeat(np.arange(len(names)), [len(t) for t in tables])
     centre = float(x.mean())
     cell = _cells(x, arm, len(names))
-    return _Points(names, arm, x - centre, np.concatenate([t.L for t in tables]), cell, centre)
+    return _Recipes(names, arm, x - centre, np.concatenate([t.L for t in tables]), cell, centre)
 
 
 def check_related(name_a: str, a: Runs, name_b: str, b: Runs) -> None:
@@ -335,7 +335,7 @@ def _cells(x: Array, arm: IntArray, count: int) -> IntArray | None:
     return code if (seen == 1).all() else None
 
 
-class _Lines(NamedTuple):
+class _Curves(NamedTuple):
     """
     Lines through ln(L - E), all with one exponent and each with its own.
 
@@ -367,13 +367,13 @@ class _Lines(NamedTuple):
     ratio: float
 
 
-def _designs(points: _Points) -> tuple[Array, Array]:
+def _designs(points: _Recipes) -> tuple[Array, Array]:
     """Columns of lines with one exponent and of lines with their own: heights first, then minus the exponents."""
     one = np.eye(len(points.names))[points.arm]
     return np.column_stack([one, points.x]), np.column_stack([one, one * points.x[:, None]])
 
 
-def _lines(points: _Points, floor: float) -> _Lines:
+def _lines(points: _Recipes, floor: float) -> _Curves:
     """Fit both kinds of lines with the floor held; budgets have effects of their own where recipes are paired."""
     y = np.log(points.loss - floor)
     m, n = len(points.names), y.size
@@ -397,7 +397,7 @@ def _lines(points: _Points, floor: float) -> _Lines:
     own = rss_own / free if free > 0 else rss / freedom
     ratio = (rss - rss_own) / (m - 1) / own if free > 0 and own > 0 else float("nan")
     error = float(np.sqrt(rss / freedom))
-    return _Lines(
+    return _Curves(
         np.asarray(level[:m], dtype=np.float64),
         -float(level[m]),
         alpha_error,
@@ -417,7 +417,7 @@ def _residual(design: Array, target: Array) -> float:
     return float(rest @ rest)
 
 
-def _sharing(points: _Points, lines: _Lines) -> float:
+def _sharing(points: _Recipes, lines: _Curves) -> float:
     """P of the F test of one exponent against many; NaN where no points are left to test it."""
     from scipy.special import fdtrc
 
@@ -426,7 +426,7 @@ def _sharing(points: _Points, lines: _Lines) -> float:
     return float(fdtrc(len(points.names) - 1, lines.own_freedom, max(lines.ratio, 0.0)))
 
 
-def _floors(points: _Points, prior: Prior | float | None) -> tuple[Array, Array]:
+def _floors(points: _Recipes, prior: Prior | float | None) -> tuple[Array, Array]:
     """Weights and values of the floor: the likelihood of lines with one exponent, times the prior."""
     highest = float(points.loss.min()) * (1 - NEAREST)
     if isinstance(prior, float):
@@ -455,13 +455,20 @@ def _floors(points: _Points, prior: Prior | float | None) -> tuple[Array, Array]
 
 
 def _at(
-    points: _Points, fits: list[_Lines], weights: Array, x: float, rng: np.random.Generator, *, one: bool, level: float
+    points: _Recipes,
+    fits: list[_Curves],
+    weights: Array,
+    x: float,
+    rng: np.random.Generator,
+    *,
+    one: bool,
+    level: float,
 ) -> tuple[list[tuple[float, Interval, float, float]], float]:
     """Speed-up, interval, P(best) and p of every recipe at one budget, and P(best) of the baseline."""
     m = len(points.names)
     chosen = rng.choice(len(fits), DRAWS, p=weights)
-    fields: dict[str, Any] = {name: np.array([getattr(f, name) for f in fits])[chosen] for name in _Lines._fields}
-    picked = _Lines(**fields)
+    fields: dict[str, Any] = {name: np.array([getattr(f, name) for f in fits])[chosen] for name in _Curves._fields}
+    picked = _Curves(**fields)
     gain = _drawn(points, picked, x, rng, one=one)
     lead = np.bincount(np.argmax(np.where(np.isnan(gain), -np.inf, gain), axis=1), minlength=m) / DRAWS
     lines = [(f.height, np.repeat(f.shared, m)) if one else (f.own_height, f.own) for f in fits]
@@ -484,7 +491,7 @@ def _gain(height: Array, slope: Array, x: float) -> Array:
         return np.asarray((height[..., :1] - height + (slope - first) * x) / np.where(first > 0, first, np.nan))
 
 
-def _drawn(points: _Points, picked: _Lines, x: float, rng: np.random.Generator, *, one: bool) -> Array:
+def _drawn(points: _Recipes, picked: _Curves, x: float, rng: np.random.Generator, *, one: bool) -> Array:
     """Draws of the log speed-ups, shape (draws, m): multivariate t about the lines of each drawn floor."""
     m = len(points.names)
     nu = np.asarray(picked.freedom if one else picked.own_freedom)
@@ -500,7 +507,7 @@ def _drawn(points: _Points, picked: _Lines, x: float, rng: np.random.Generator, 
     return _gain(picked.height + size[:, None] * moved[:, :m], np.repeat(slope[:, None], m, axis=1), x)
 
 
-def _doubt(points: _Points, lines: _Lines, i: int, x: float, *, one: bool) -> float:
+def _doubt(points: _Recipes, lines: _Curves, i: int, x: float, *, one: bool) -> float:
     """One-sided p that recipe i is no better than the first."""
     from scipy.special import stdtr
 

@@ -25,9 +25,9 @@ from lawful.laws.law import Law
 from lawful.laws.projection import Signs
 from lawful.laws.surface import evaluate
 
-Range = tuple[float, float]
+Reachable = tuple[float, float]
 
-WIDE: dict[str, Range] = {"N": (1.0, 1e18), "D": (1.0, 1e20)}
+WIDE: dict[str, Reachable] = {"N": (1.0, 1e18), "D": (1.0, 1e20)}
 """Where model sizes and tokens are searched; any other column within its sampled range, unless a range is given."""
 
 NODES = {1: 1, 2: 801, 3: 61, 4: 19}
@@ -426,7 +426,7 @@ def offer_of(
     *,
     limits: Sequence[str] = (),
     given: Mapping[str, float] | None = None,
-    ranges: Mapping[str, Range] | None = None,
+    ranges: Mapping[str, Reachable] | None = None,
 ) -> Offer:
     """
     Put a question about a fit into arrays.
@@ -520,7 +520,7 @@ def _afforded(price: Price, known: Mapping[str, float], column: str, budget: flo
     return float(np.exp(low))
 
 
-def _sampled(fit: Fit, column: str) -> Range:
+def _sampled(fit: Fit, column: str) -> Reachable:
     values = fit.runs.column(column)
     return float(values.min()), float(values.max())
 
@@ -537,7 +537,7 @@ def _positive(word: str, value: float) -> float:
     return float(value)
 
 
-def _span(word: str, span: Range) -> Range:
+def _span(word: str, span: Reachable) -> Reachable:
     low, high = map(float, span)
     if not (is_positive(low, high) and low <= high):
         msg = f"The range of {word} must be two positive numbers, lowest first; got {low!r} to {high!r}."

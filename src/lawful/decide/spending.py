@@ -13,7 +13,7 @@ from lawful.decide.priced import (
     Names,
     Offer,
     Price,
-    Range,
+    Reachable,
     Settled,
     flops_of,
     no_interior,
@@ -78,7 +78,7 @@ def buy(
     *,
     limits: Sequence[str] = (),
     given: Mapping[str, float] | None = None,
-    ranges: Mapping[str, Range] | None = None,
+    ranges: Mapping[str, Reachable] | None = None,
 ) -> Bought:
     """
     Find the best run of a budget under the law of a fit, with intervals.

@@ -80,12 +80,12 @@ def improve(rows: Array, slopes: Array, prior: Array, counts: IntArray, limits: 
     return counts
 
 
-Move = tuple[int | None, int]
+Swap = tuple[int | None, int]
 
 
 def _best_swap(
     value: Array, at: Array, gram: Array, counts: IntArray, limits: Limits, open_: BoolArray, spent: float
-) -> tuple[float, Move]:
+) -> tuple[float, Swap]:
     """Change of the criterion by the best swap of one run for another, from two-row updates of the inverse."""
     out, into = np.flatnonzero(counts > limits.kept), np.flatnonzero(open_)
     if not (out.size and into.size):

@@ -14,7 +14,7 @@ from lawful.core.shown import Record, Shown
 from lawful.core.typing import Array, BoolArray
 from lawful.errors import IdentificationError, LawfulError, UnsupportedError
 from lawful.forecasting.ensemble import Ensemble
-from lawful.forecasting.guesses import FORECASTERS, Forecaster, Guess, forecasters_of
+from lawful.forecasting.guesses import FORECASTERS, Guess, Guesser, forecasters_of
 from lawful.forecasting.sets import KINDS, HoldOutSet, Split, simulated_sets, splits
 from lawful.forecasting.widths import Judged, Misses, judge
 
@@ -235,7 +235,7 @@ def _over_families(gap: Array, family: Array, seed: int) -> tuple[float, float]:
 
 def bench(
     sets: Iterable[HoldOutSet] | None = None,
-    forecasters: Sequence[str] | Mapping[str, Forecaster] = tuple(FORECASTERS),
+    forecasters: Sequence[str] | Mapping[str, Guesser] = tuple(FORECASTERS),
     *,
     kinds: Sequence[str] = KINDS,
     progress: Callable[[str], None] | None = None,
@@ -303,7 +303,7 @@ def bench(
     return Bench(tuple(rows), past.misses(), tuple(altered))
 
 
-def _run(forecast: Forecaster, one: HoldOutSet, split: Split) -> tuple[Guess | str, float]:
+def _run(forecast: Guesser, one: HoldOutSet, split: Split) -> tuple[Guess | str, float]:
     """Forecast one split; the reason where it cannot be done."""
     train = one.runs.take(split.train)
     params, tokens = one.runs.N[split.test], one.runs.D[split.test]

@@ -82,7 +82,7 @@ DISAGREE = 0.03
 """Spread of ln L over the members above which the laws disagree, and no bare point is given."""
 
 
-class Parts(NamedTuple):
+class Deviations(NamedTuple):
     """
     What the uncertainty of a log loss is made of: standard deviations that add in squares.
 
@@ -119,7 +119,7 @@ class Outlook(Record):
         Of ``params``, ``tokens`` and ``loss``, the mean over runs.
     prediction : (float, float)
         Interval of the loss of one new run.
-    parts : Parts
+    parts : Deviations
         Standard deviations of ln L: noise, coefficients, law, discrepancy.
     level : float
     beyond : float
@@ -136,7 +136,7 @@ class Outlook(Record):
     loss: float
     interval: dict[str, Interval]
     prediction: Interval
-    parts: Parts
+    parts: Deviations
     level: float
     beyond: float
     spread: float
@@ -283,12 +283,12 @@ class Ensemble(Record):
         logs = np.log(self.members.laws.loss(x, y))
         return logs.std(axis=0, ddof=min(1, len(logs) - 1))[()]
 
-    def parts(self, params: ArrayLike, tokens: ArrayLike) -> Parts:
+    def parts(self, params: ArrayLike, tokens: ArrayLike) -> Deviations:
         """Standard deviations of ln L at N and D, by where they come from."""
         x, y = np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float))
         lean = np.sqrt((self.directions(np.ravel(x), np.ravel(y)) ** 2).sum(axis=0)).reshape(x.shape)
         far = self.width.distance * np.sqrt(self.distance(x + y) + self.width.offset)
-        return Parts(
+        return Deviations(
             np.full(x.shape, self.members.noise)[()],
             (self.width.coefficients * lean)[()],
             self.width.law * self.spread(params, tokens),
@@ -357,7 +357,7 @@ class Ensemble(Record):
         agreed = spread <= DISAGREE
         loss = float(self.loss(*at)) if agreed else float("nan")
         notes = _warnings(budget, beyond, spread)
-        parts = Parts(*(float(v) for v in self.parts(*at)))
+        parts = Deviations(*(float(v) for v in self.parts(*at)))
         return Outlook(budget, size, data, loss, interval, prediction, parts, level, beyond, spread, notes)  # type: ignore[arg-type]
 
     def _own_size(self, budget: float, price: TokenCost) -> float:

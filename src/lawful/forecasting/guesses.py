@@ -18,7 +18,7 @@ from lawful.estimate.result import Fit
 from lawful.forecasting.ensemble import WIDTH, Ensemble, ensemble
 from lawful.forecasting.prior import forecaster
 
-Ends = tuple[Array, Array]
+Span = tuple[Array, Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +39,12 @@ class Guess(Record):
     """
 
     loss: Array
-    intervals: Mapping[float, Ends] = field(default_factory=dict)
+    intervals: Mapping[float, Span] = field(default_factory=dict)
     params: Callable[[Array], Array] | None = None
     ensemble: Ensemble | None = None
 
 
-Forecaster = Callable[[Runs, Array, Array, Sequence[float]], Guess]
+Guesser = Callable[[Runs, Array, Array, Sequence[float]], Guess]
 """A forecaster: runs to fit, N and D to forecast, levels of the intervals."""
 
 
@@ -59,7 +59,7 @@ def averaged(runs: Runs, params: Array, tokens: Array, levels: Sequence[float]) 
     )
 
 
-def one_law(law: str, method: Literal["vpnls", "approach3"], objective: ObjectiveName) -> Forecaster:
+def one_law(law: str, method: Literal["vpnls", "approach3"], objective: ObjectiveName) -> Guesser:
     """
     Return the forecaster of one law by least squares or a robust objective.
 
@@ -104,7 +104,7 @@ def prior(runs: Runs, params: Array, tokens: Array, levels: Sequence[float]) -> 
     return Guess(np.asarray(found.loss(params, tokens)))
 
 
-FORECASTERS: Mapping[str, Forecaster] = {
+FORECASTERS: Mapping[str, Guesser] = {
     "auto": averaged,
     "chinchilla": one_law("chinchilla", "vpnls", "squared"),
     "chinchilla, log-huber": one_law("chinchilla", "approach3", "log-huber"),
@@ -115,7 +115,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
 """Ours by name: the average, Chinchilla's law by VPNLS and by Approach 3, the coupled law, and its average of 0.1.0."""
 
 
-def forecasters_of(given: Sequence[str] | Mapping[str, Forecaster]) -> dict[str, Forecaster]:
+def forecasters_of(given: Sequence[str] | Mapping[str, Guesser]) -> dict[str, Guesser]:
     """
     Return forecasters by name.
 

@@ -13,7 +13,7 @@ from lawful.core.typing import Array
 from lawful.errors import IdentificationError
 from lawful.estimate.pulled import Coupled, Pulls, fit_pulled, starts
 
-Prior = tuple[tuple[float, float], tuple[float, float]]
+ExponentPrior = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Recipe(Record):
         Smallest noise that the weights take a run to have, as a fraction of the lowest loss.
     """
 
-    base: Prior = ((0.6, 0.2), (0.6, 0.2))
-    leading: tuple[Prior, ...] = (((0.5, 0.1), (0.6, 0.1)), ((0.6, 0.2), (0.6, 0.1)), ((0.7, 0.2), (0.6, 0.1)))
-    steady: Prior = ((0.6, 0.2), (0.6, 0.1))
-    high: Prior = ((0.8, 0.1), (0.7, 0.1))
+    base: ExponentPrior = ((0.6, 0.2), (0.6, 0.2))
+    leading: tuple[ExponentPrior, ...] = (((0.5, 0.1), (0.6, 0.1)), ((0.6, 0.2), (0.6, 0.1)), ((0.7, 0.2), (0.6, 0.1)))
+    steady: ExponentPrior = ((0.6, 0.2), (0.6, 0.1))
+    high: ExponentPrior = ((0.8, 0.1), (0.7, 0.1))
     delta: float = 1e-3
     valley: float = 0.2
     distance: float = 0.002
@@ -169,7 +169,7 @@ def fit_members(
     recent = valley * np.exp(-behind)
     even = 1.0 / (noise**2 + (recipe.distance * low * behind) ** 2 + (recipe.valley * excess) ** 2)
     wide = 2.0 * noise / low
-    rows: list[tuple[Array, float, Prior | None]] = [(leading, recipe.delta, prior) for prior in recipe.leading]
+    rows: list[tuple[Array, float, ExponentPrior | None]] = [(leading, recipe.delta, prior) for prior in recipe.leading]
     rows += [(recent, wide, recipe.steady), (even, wide, recipe.steady)]
     rows += [(even, wide, recipe.high), (recent, recipe.delta, recipe.high), (recent, recipe.delta, None)]
     pulls = _pulls(rows, own)
@@ -183,7 +183,7 @@ def fit_members(
     return Members(laws, central, _noise(laws, x, y, L), power, len(rows) - usable.size)
 
 
-def _pulls(rows: list[tuple[Array, float, Prior | None]], own: Array) -> Pulls:
+def _pulls(rows: list[tuple[Array, float, ExponentPrior | None]], own: Array) -> Pulls:
     """Weights of mean one, widths and priors; Chinchilla's law where there is no prior."""
     weight = np.stack([own * row[0] for row in rows])
     priors = np.array([row[2] or ((0.0, np.inf), (0.0, np.inf)) for row in rows])

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 from lawful.core.expression import MINUS, ONE, ZERO, Expression, add, multiply, name, power, rebuild, substitute
-
-Box = tuple[float, float]
+from lawful.laws.law import Box
 
 MOST_TERMS = 64
 """Terms that a formula may have once it is multiplied out; a longer one stays as it is written."""
@@ -59,7 +58,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Split:
+class Separation:
     """
     A formula as amounts times columns of its shapes.
 
@@ -265,7 +264,7 @@ def split(
     bounds: Mapping[str, Box],
     above_one: frozenset[str] = frozenset(),
     signed: frozenset[str] = frozenset(),
-) -> Split:
+) -> Separation:
     """
     Split a formula into amounts and shapes.
 
@@ -283,7 +282,7 @@ def split(
 
     Returns
     -------
-    Split
+    Separation
 
     Examples
     --------
@@ -311,7 +310,7 @@ def split(
         else:
             rest.append(in_logs(list(factors_of(term)), signs))
     made = tuple(Column(word, links[word], tuple(groups[word])) for word in amounts)
-    return Split(made, tuple(rest), tuple(w for w in words if w not in amounts), ratios, signs.positive)
+    return Separation(made, tuple(rest), tuple(w for w in words if w not in amounts), ratios, signs.positive)
 
 
 def _settled(

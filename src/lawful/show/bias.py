@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lawful.approach2.bias import PARTS, Bias, ErrorLines, Parts, bias, correct_isoflop, relative
+from lawful.approach2.bias import PARTS, Bias, ErrorLines, Shift, bias, correct_isoflop, relative
 from lawful.approach2.pairs import ImpliedBias
 from lawful.core.cost import Cost
 from lawful.core.numbers import format_count, format_flops, format_percent, format_short
@@ -97,7 +97,7 @@ def bias_document(
     return document
 
 
-def _split(parts: Parts, i: int) -> dict[str, float]:
+def _split(parts: Shift, i: int) -> dict[str, float]:
     return {**{name: float(getattr(parts, name)[i]) for name in PARTS}, "total": float(parts.total[i])}
 
 
@@ -238,7 +238,7 @@ def bias_sentences(analysis: Analysis) -> list[str]:
     corrected, reason = corrected_or_reason(isoflop, fit)
     for one in analysis.allocations:
         c = one.budget
-        causes = ", ".join(f"{part} {relative(d.at(c, part)).text}" for part in PARTS[:3])
+        causes = ", ".join(f"{part} {relative(d.at(c, part)).text}" for part in found.causes)
         errors = f"N* by {relative(n.at(c)).text} and D* by {relative(d.at(c)).text}"
         said.append(f"At {format_flops(c)} it must misplace {errors}; of D*, {causes}.")
         if corrected is not None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lawful.analysis.moves import Move
 from lawful.checks.check import Checked
 from lawful.show.figures.axes import save_figures
 from lawful.show.figures.check_figure import plot_check
 from lawful.show.files.bundle import folder_name, write_columns, write_document
-from lawful.show.files.document import strict
+from lawful.show.files.document import Document, strict
 
 CHECK_SCHEMA = "lawful.check/1"
-
-Document = dict[str, Any]
 
 
 def check_document(checked: Checked) -> Document:

@@ -200,7 +200,7 @@ def explorer_html(
         marker=MARKER,
         policy=policy(drawing, ours),
         data=page_json(document),
-        style=asset("explorer.css"),
+        style=asset("chips.css") + asset("explorer.css"),
         library=drawing,
         script=ours,
         light=_colours(LIGHT),

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from lawful.analysis.look import Look
 from lawful.show.figures.axes import save_figures
 from lawful.show.figures.look_figure import plot_look
 from lawful.show.files.bundle import write_document
-from lawful.show.files.document import strict
+from lawful.show.files.document import Document, strict
 
 LOOK_SCHEMA = "lawful.look/1"
-
-Document = dict[str, Any]
 
 
 def look_document(found: Look) -> Document:

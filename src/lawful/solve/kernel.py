@@ -43,7 +43,7 @@ PROMISING = 1.5
 """A scanned minimum this much above the best value may still lie below it once refined."""
 
 
-class _State(NamedTuple):
+class _Projected(NamedTuple):
     """
     Everything known at one theta per row, for the projected problem in theta.
 
@@ -58,7 +58,7 @@ class _State(NamedTuple):
     gradient: Array
 
 
-def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear, *, newton: bool = False) -> _State:
+def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear, *, newton: bool = False) -> _Projected:
     """Solve for the coefficients at theta and return the projected system."""
     rows, p = theta.shape
     m, n = p + 1, x.shape[1]
@@ -104,7 +104,7 @@ def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear,
     gauss = square - mixed @ inverse @ mixed.transpose(0, 2, 1)
     gradient = -amount * moment[:, m:] - (mixed @ correction[:, :, None])[:, :, 0]
     if not newton:
-        return _State(value, np.maximum(c + correction, 0.0), gauss, gauss, gradient)
+        return _Projected(value, np.maximum(c + correction, 0.0), gauss, gauss, gradient)
     k = np.arange(p)
     # phi(theta) = min over c of S(c, theta), so its Hessian is S_tt - S_tc S_cc^-1 S_ct. Kaufman leaves out what the
     # residual multiplies: x_k u_k · r in S_tc and c_k x_k^2 u_k · r in S_tt. Both come back here.
@@ -112,10 +112,10 @@ def _evaluate(x: Array, y: Array, w: Array | None, theta: Array, linear: Linear,
     bent[:, k, 1 + k] += moment[:, m:]
     exact = square - bent @ inverse @ bent.transpose(0, 2, 1)
     exact[:, k, k] -= amount * ((basis[:, m:] * x) @ pull)[:, :, 0]
-    return _State(value, np.maximum(c + correction, 0.0), gauss, exact, gradient)
+    return _Projected(value, np.maximum(c + correction, 0.0), gauss, exact, gradient)
 
 
-def _step(state: _State, free: BoolArray, damping: Array, *, newton: bool) -> Array:
+def _step(state: _Projected, free: BoolArray, damping: Array, *, newton: bool) -> Array:
     """Damped Gauss-Newton step in theta, or Newton's where asked for and definite."""
     system = state.gauss.copy()
     np.einsum("rii->ri", system)[...] *= 1.0 + damping[:, None]
@@ -216,7 +216,7 @@ def _refine(
             theta, best, damping = trial, new, np.maximum(damping * 0.1, 1e-12)
         else:
             theta = np.where(better[:, None], trial, theta)
-            best = _State(*(pick(better, a, b) for a, b in zip(new, best, strict=True)))
+            best = _Projected(*(pick(better, a, b) for a, b in zip(new, best, strict=True)))
             damping = np.where(better, np.maximum(damping * 0.1, 1e-12), np.maximum(damping * 10.0, 1e-3))
         done = small | stuck
         if done.any() or iteration == max_iter:
@@ -229,7 +229,7 @@ def _refine(
                 break
             alive, theta, damping, move = alive[stay], theta[stay], damping[stay], move[stay]
             lower, upper = lower[stay], upper[stay]
-            best = _State(*(a[stay] for a in best))
+            best = _Projected(*(a[stay] for a in best))
             y = y[stay] if y.ndim == 2 else y
             w = w[stay] if w is not None and w.ndim == 2 else w
         last = move

@@ -88,21 +88,21 @@ UNDAMPED = 1e-2
 """Damping up to which a step reaches as far as the quadratic model does."""
 
 
-class _State(NamedTuple):
+class _Local(NamedTuple):
     value: Array
     gradient: Array
     newton: Array
     robust: Array
 
 
-def _evaluate(model: Differentiated, y: Array, w: Array, z: Array, delta: Array | None) -> _State:
+def _evaluate(model: Differentiated, y: Array, w: Array, z: Array, delta: Array | None) -> _Local:
     """Objective, descent direction and the two curvature matrices at z."""
     # A trial step may leave the range of floats; its sum is infinite then, or no number, and the step is refused.
     with np.errstate(over="ignore", invalid="ignore"):
         return _weighed(model(z), y, w, delta)
 
 
-def _weighed(found: tuple[Array, Array, Curvature], y: Array, w: Array, delta: Array | None) -> _State:
+def _weighed(found: tuple[Array, Array, Curvature], y: Array, w: Array, delta: Array | None) -> _Local:
     """The same, from the value of the model, its slopes and its curvature."""
     value, slope, curvature = found
     residual = y - value
@@ -124,10 +124,10 @@ def _weighed(found: tuple[Array, Array, Curvature], y: Array, w: Array, delta: A
     gauss = (slope * inlier[:, None]) @ transposed
     majorant = gauss if robust is None else (slope * robust[:, None]) @ transposed
     newton = gauss - curvature(pull)
-    return _State(objective, (slope @ pull[:, :, None])[:, :, 0], newton, majorant)
+    return _Local(objective, (slope @ pull[:, :, None])[:, :, 0], newton, majorant)
 
 
-def _step(state: _State, free: BoolArray, damping: Array) -> tuple[Array, BoolArray]:
+def _step(state: _Local, free: BoolArray, damping: Array) -> tuple[Array, BoolArray]:
     """Damped Newton step and whether its system was positive definite."""
     system = state.newton + damping[:, None, None] * state.robust
     diagonal = np.einsum("rii->ri", state.robust)
@@ -250,7 +250,7 @@ def _minimise(
         done |= definite & better & (promised <= gain * state.value) & (damping <= UNDAMPED)
         done |= ~better & ((tiny & (damping >= 1.0)) | (damping > 1e12))
         z = np.where(better[:, None], trial, z)
-        state = _State(*(pick(better, a, b) for a, b in zip(new, state, strict=True)))
+        state = _Local(*(pick(better, a, b) for a, b in zip(new, state, strict=True)))
         # Undamped at last, so that the end is quadratic.
         damping = np.where(better, np.where(damping < 1e-8, 0.0, damping * 0.1), np.maximum(damping * 10.0, 1e-4))
         if done.any() or iteration == max_iter:
@@ -262,7 +262,7 @@ def _minimise(
                 break
             alive, z, damping = alive[stay], z[stay], damping[stay]
             lower, upper = lower[stay], upper[stay]
-            state = _State(*(a[stay] for a in state))
+            state = _Local(*(a[stay] for a in state))
             y = y[stay] if y.ndim == 2 else y
             w = w[stay] if w.ndim == 2 else w
             delta = None if delta is None else delta[stay]

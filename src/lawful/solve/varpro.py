@@ -19,7 +19,8 @@ import numpy as np
 
 from lawful.core.expression import ZERO, Expression, Tape, substitute
 from lawful.core.typing import Array, BoolArray
-from lawful.laws.projection import Box, Link, Split, Term, split
+from lawful.laws.law import Box
+from lawful.laws.projection import Link, Separation, Term, split
 from lawful.solve.bounded import box_least_squares, triangle_of
 from lawful.solve.screening import halton
 
@@ -87,7 +88,7 @@ class Landing(NamedTuple):
     value: Array
 
 
-class _State(NamedTuple):
+class _Places(NamedTuple):
     """
     Rows of a search where they stand.
 
@@ -123,7 +124,7 @@ class Search:
 
     Parameters
     ----------
-    parts : Split
+    parts : Separation
     columns : mapping of str to array, shape (n,)
         Columns of the table by name.
     y : array, shape (n,)
@@ -134,7 +135,7 @@ class Search:
         Bounds of all coefficients, ratios included.
     """
 
-    parts: Split
+    parts: Separation
     columns: Mapping[str, Array]
     y: Array
     root: Array | float
@@ -207,12 +208,12 @@ class Search:
             low, high = (np.stack(v, axis=1) * factor for v in (lows, highs))
         return np.clip(np.nan_to_num(low, nan=0.0), -HUGE, HUGE), np.clip(np.nan_to_num(high, nan=HUGE), -HUGE, HUGE)
 
-    def evaluate(self, x: Array, *, slopes: bool) -> _State:
+    def evaluate(self, x: Array, *, slopes: bool) -> _Places:
         """Residual at the best amounts of every row, and the slopes by the coordinates."""
         parts = [self._evaluate(x[i : i + self.block], slopes=slopes) for i in range(0, len(x), self.block)]
         if len(parts) == 1:
             return parts[0]
-        return _State(*(np.concatenate(a) for a in zip(*parts, strict=True)))
+        return _Places(*(np.concatenate(a) for a in zip(*parts, strict=True)))
 
     @property
     def block(self) -> int:
@@ -244,7 +245,7 @@ class Search:
         basis[~good], rest[~good], logscale[~good] = 0.0, 0.0, 0.0
         return _Laid(basis, rest, logscale, good, work, terms, loose)
 
-    def _evaluate(self, x: Array, *, slopes: bool) -> _State:
+    def _evaluate(self, x: Array, *, slopes: bool) -> _Places:
         laid = self._laid(x)
         rows = len(x)
         residual = self.y - laid.rest
@@ -256,9 +257,9 @@ class Search:
             residual = residual - (c[:, None, :] @ laid.basis)[:, 0]
         value = np.where(laid.good, np.einsum("rn,rn->r", residual, residual), np.inf)
         if not slopes:
-            return _State(residual, value, c, laid.logscale, np.zeros((rows, 0, 0)))
+            return _Places(residual, value, c, laid.logscale, np.zeros((rows, 0, 0)))
         J, residual = self._projected(laid, self._slopes(x, laid, c), residual, free)
-        return _State(residual, value, c, laid.logscale, J)
+        return _Places(residual, value, c, laid.logscale, J)
 
     def _slopes(self, x: Array, laid: _Laid, c: Array) -> Array:
         """Slopes of the model by the coordinates at held amounts, (R, n, s)."""
@@ -310,12 +311,12 @@ class Search:
             still[alive] = np.where(
                 better & (gain > tolerance), 0, still[alive] + np.where(better | (moved < 1e-12), 1, 0)
             )
-            state = _State(*(_where(better, a, b) for a, b in zip(new, state, strict=True)))
+            state = _Places(*(_where(better, a, b) for a, b in zip(new, state, strict=True)))
             stay = (still[alive] < 3) & (damping[alive] < 1e11)
             alive, state = alive[stay], _pick(state, np.flatnonzero(stay))
         return Landing(x, c, value)
 
-    def _step(self, x: Array, state: _State, damping: Array) -> Array:
+    def _step(self, x: Array, state: _Places, damping: Array) -> Array:
         """One damped Gauss-Newton step inside the box, from QR of the slopes."""
         J = np.asarray(state.slopes)
         s = J.shape[2]
@@ -350,9 +351,9 @@ MODERATE = 1.2
 """Size of the exponents of half of the starts."""
 
 
-def whole(formula: Expression, words: tuple[str, ...], positive: frozenset[str]) -> Split:
+def whole(formula: Expression, words: tuple[str, ...], positive: frozenset[str]) -> Separation:
     """The formula without a split: every coefficient a shape, for the last steps inside the bounds of all."""
-    return Split((), (Term(ZERO, formula),), words, {}, positive)
+    return Separation((), (Term(ZERO, formula),), words, {}, positive)
 
 
 def linked(link: Link, bounds: Box, exponent: Any, rows: int) -> tuple[Array, Array]:
@@ -374,8 +375,8 @@ def _where(mask: BoolArray, yes: Any, no: Any) -> Any:
     return np.where(mask.reshape(-1, *([1] * (yes.ndim - 1))), yes, no)
 
 
-def _pick(state: _State, at: Any) -> _State:
-    return _State(*(a[at] for a in state))
+def _pick(state: _Places, at: Any) -> _Places:
+    return _Places(*(a[at] for a in state))
 
 
 class Found(NamedTuple):

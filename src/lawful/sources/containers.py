@@ -15,9 +15,7 @@ from typing import Any
 from lawful.data.columns import ACCEPTED, ALSO, normalise, unique_names
 from lawful.data.units import split_header
 from lawful.errors import InputError
-from lawful.sources.harness import evaluations
-
-Columns = dict[str, Any]
+from lawful.sources.harness import Loaded, evaluations
 
 NESTED = ("summary", "config", "metrics", "hparams", "params", "results", "history", "data", "args", "final")
 """Parts of a record that hold its values: left out of a column's name where the rest of the name is unique."""
@@ -51,7 +49,7 @@ def flatten(record: Mapping[str, Any], before: tuple[str, ...] = ()) -> dict[tup
     return found
 
 
-def columns_of_records(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], Columns]:
+def columns_of_records(records: Sequence[Mapping[str, Any]]) -> Loaded:
     """
     Columns of records, nested ones opened, under the shortest names that tell them apart.
 
@@ -258,7 +256,7 @@ def _cells(line: str) -> list[str]:
     return [re.sub(r"^[*`_]+|[*`_]+$", "", cell.strip().replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", body)]
 
 
-def workbook(path: Path, data: bytes) -> tuple[list[str], Columns]:
+def workbook(path: Path, data: bytes) -> Loaded:
     """
     Read the first sheet of a workbook that has rows.
 
@@ -305,7 +303,7 @@ def _from_header(rows: list[list[Any]]) -> list[list[Any]]:
     return rows
 
 
-def opened_cells(header: Sequence[str], columns: Mapping[str, Any]) -> tuple[list[str], Columns] | None:
+def opened_cells(header: Sequence[str], columns: Mapping[str, Any]) -> Loaded | None:
     """
     Open columns whose cells are dictionaries written as text, as dumps of the Weights & Biases API have them.
 

@@ -29,6 +29,7 @@ from lawful.sources.containers import (
     the_runs,
     workbook,
 )
+from lawful.sources.harness import Loaded, RawColumns
 from lawful.sources.logs import log_record
 
 if TYPE_CHECKING:
@@ -49,10 +50,8 @@ PLAIN_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 WORDS_WITH_A_VALUE = frozenset({"true", "false", "nan", "inf", "infinity"})
 
-Columns = dict[str, Any]
 
-
-def load_file(path: Path) -> tuple[list[str], Columns]:
+def load_file(path: Path) -> Loaded:
     r"""
     Read a file of runs.
 
@@ -87,7 +86,7 @@ def load_file(path: Path) -> tuple[list[str], Columns]:
     return load_bytes(path, _content(path))
 
 
-def load_bytes(path: Path, data: bytes) -> tuple[list[str], Columns]:
+def load_bytes(path: Path, data: bytes) -> Loaded:
     r"""
     Read a table out of the content of a file; its name says what it may be, and stands in messages.
 
@@ -106,7 +105,7 @@ def load_bytes(path: Path, data: bytes) -> tuple[list[str], Columns]:
     return opened_cells(header, columns) or (header, columns)
 
 
-def _load(path: Path, data: bytes) -> tuple[list[str], Columns]:
+def _load(path: Path, data: bytes) -> Loaded:
     if data.startswith(PARQUET_MAGIC):
         return _parquet(path, data)
     if data.startswith(ZIP_MAGIC):
@@ -211,7 +210,7 @@ def _text(path: Path, data: bytes, suffix: str) -> str:
         raise InputError(msg) from None
 
 
-def _parquet(path: Path, data: bytes) -> tuple[list[str], Columns]:
+def _parquet(path: Path, data: bytes) -> Loaded:
     import pandas as pd
 
     try:
@@ -226,7 +225,7 @@ def _parquet(path: Path, data: bytes) -> tuple[list[str], Columns]:
     return header, _by_name(frame, unique_names(header))
 
 
-def _by_name(frame: pd.DataFrame, names: list[str]) -> Columns:
+def _by_name(frame: pd.DataFrame, names: list[str]) -> RawColumns:
     return {name: frame.iloc[:, i] for i, name in enumerate(names)}
 
 
@@ -234,7 +233,7 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
 
 
-def _json(path: Path, text: str) -> tuple[list[str], Columns]:
+def _json(path: Path, text: str) -> Loaded:
     """One document, or one record per line."""
     lines = [line for line in text.split("\n") if line and not line.isspace()]
     records: Any = None
@@ -252,7 +251,7 @@ def _json(path: Path, text: str) -> tuple[list[str], Columns]:
     return columns_of_records(found)
 
 
-def _markdown(path: Path, rows: list[list[str]]) -> tuple[list[str], Columns]:
+def _markdown(path: Path, rows: list[list[str]]) -> Loaded:
     header, *body = rows
     wrong = [i for i, row in enumerate(body, start=1) if len(row) != len(header)]
     if wrong:
@@ -276,7 +275,7 @@ def _broken_json(path: Path, text: str) -> str:
     return f"{str(path)!r} is not JSONL; it needs one object per line."
 
 
-def _delimited(path: Path, text: str, delimiter: str | None) -> tuple[list[str], Columns]:
+def _delimited(path: Path, text: str, delimiter: str | None) -> Loaded:
     delimiter = delimiter or _delimiter(text)
     header = _header(path, text, delimiter)
     names = unique_names(header)
@@ -318,7 +317,7 @@ def _header(path: Path, text: str, delimiter: str) -> list[str]:
     return [field.strip() for field in fields]
 
 
-def _plain(text: str, delimiter: str, names: list[str]) -> Columns | None:
+def _plain(text: str, delimiter: str, names: list[str]) -> RawColumns | None:
     """
     Read a short table of plain numbers and words, or None where anything in it needs a parser of all of CSV.
 

@@ -11,8 +11,11 @@ from lawful.data.columns import listed, normalise
 from lawful.data.profiles import EVALUATED
 from lawful.errors import InputError
 
-Columns = dict[str, Any]
-Loaded = tuple[list[str], Columns]
+RawColumns = dict[str, Any]
+"""Values of a source as they stand there, by header."""
+
+Loaded = tuple[list[str], RawColumns]
+"""Headers in their order, and the values below them."""
 
 
 def evaluations(document: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -91,7 +94,7 @@ def _run_named(model: Any) -> str:
     return str(model).rstrip("/").rpartition("/")[2]
 
 
-def _beside(header: list[str], columns: Columns, scores: dict[str, dict[str, Any]], names: Sequence[str]) -> Loaded:
+def _beside(header: list[str], columns: RawColumns, scores: dict[str, dict[str, Any]], names: Sequence[str]) -> Loaded:
     """A table with the scores of its runs, by the column that names most of the models."""
     called = [title for title in header if normalise(title) in (*RUN_NAMES, "model", "model_name", "id", "checkpoint")]
     keys = [[_run_named(value) for value in columns[title]] for title in called]

@@ -64,7 +64,7 @@ class Curve(NamedTuple):
     row: IntArray
 
 
-class Reading(NamedTuple):
+class CurveLoss(NamedTuple):
     """The loss of a curve at one compute, its range over the order of repeats, and the nearest checkpoint."""
 
     loss: float
@@ -232,7 +232,7 @@ def training_curve(C: Array, loss: Array, rows: IntArray) -> Curve:
     return Curve(log_c[start], log_loss[start], log_loss[end], low, high, ordered[start])
 
 
-def read_curve(curve: Curve, log_c: float) -> Reading:
+def read_curve(curve: Curve, log_c: float) -> CurveLoss:
     """
     Read a training curve at one compute.
 
@@ -255,7 +255,7 @@ def read_curve(curve: Curve, log_c: float) -> Reading:
         pairs = ((curve.last, curve.first), (curve.low, curve.low), (curve.high, curve.high))
         ends = tuple((1 - share) * a[left] + share * b[right] for a, b in pairs)
     loss, low, high = (float(np.exp(value)) for value in ends)
-    return Reading(loss, low, high, nearest)
+    return CurveLoss(loss, low, high, nearest)
 
 
 def _kept_budgets(
@@ -296,32 +296,34 @@ def _candidates(C: Array, budgets: int | Sequence[float]) -> Array:
     return values
 
 
-class Point(NamedTuple):
+class CurvePoint(NamedTuple):
     """The best run of one size at one budget."""
 
     params: float
     budget: float
-    reading: Reading
+    reading: CurveLoss
     low: float
     high: float
 
 
-def _points(curves: Sequence[Curve], size: Array, budgets: Array, step: float) -> list[Point]:
+def _points(curves: Sequence[Curve], size: Array, budgets: Array, step: float) -> list[CurvePoint]:
     points = []
     for budget in budgets.tolist():
         log_c = float(np.log(budget))
-        here: dict[float, list[Reading]] = {}
+        here: dict[float, list[CurveLoss]] = {}
         for curve, n in zip(curves, size.tolist(), strict=True):
             if np.abs(curve.log_c - log_c).min() < step:
                 here.setdefault(n, []).append(read_curve(curve, log_c))
         for n in sorted(here):
             best = min(here[n], key=lambda reading: reading.loss)
             low, high = min(r.low for r in here[n]), min(r.high for r in here[n])
-            points.append(Point(n, budget, best, low, high))
+            points.append(CurvePoint(n, budget, best, low, high))
     return points
 
 
-def _say_repeats(curves: Sequence[Curve], index: Sequence[IntArray], points: list[Point], notes: list[Note]) -> None:
+def _say_repeats(
+    curves: Sequence[Curve], index: Sequence[IntArray], points: list[CurvePoint], notes: list[Note]
+) -> None:
     repeats = sum(curve.log_c.size < rows.size for curve, rows in zip(curves, index, strict=True))
     tied = sum(point.low < point.high for point in points)
     if not repeats:
@@ -355,7 +357,7 @@ def _say_unfinished(
     notes += known
 
 
-def _as_runs(points: Sequence[Point], table: Rows, keys: Iterable[str], notes: list[Note]) -> Runs:
+def _as_runs(points: Sequence[CurvePoint], table: Rows, keys: Iterable[str], notes: list[Note]) -> Runs:
     N, C = np.array([p.params for p in points]), np.array([p.budget for p in points])
     D, L = Cost().tokens(budget=C, params=N), np.array([p.reading.loss for p in points])
     nearest = np.array([p.reading.row for p in points], dtype=np.intp)

@@ -18,8 +18,8 @@ from lawful.errors import InputError
 from lawful.sources.containers import columns_of_records
 from lawful.sources.events import NAMED as EVENTS
 from lawful.sources.events import event_record
-from lawful.sources.files import LARGEST, Columns, load_bytes, load_file
-from lawful.sources.harness import with_evaluations
+from lawful.sources.files import LARGEST, load_bytes, load_file
+from lawful.sources.harness import Loaded, RawColumns, with_evaluations
 from lawful.sources.trackers import MLFLOW, WANDB, is_mlruns, mlruns, tracked
 
 STDIN = "-"
@@ -38,10 +38,8 @@ WAIT_S = 30.0
 DUCKDB, DUCKDB_MAGIC = (".duckdb",), b"DUCK"
 SQLITE_MAGIC = b"SQLite format 3\0"
 
-Loaded = tuple[list[str], Columns]
 
-
-def gather(places: Sequence[str | os.PathLike[str]]) -> tuple[list[str], Columns, str]:
+def gather(places: Sequence[str | os.PathLike[str]]) -> tuple[list[str], RawColumns, str]:
     r"""
     Read every table that some places name, as one table.
 
@@ -288,7 +286,7 @@ def joined(parts: dict[str, Loaded]) -> Loaded:
     for quantity, names in ACCEPTED.items():
         _require_one_name(quantity, {normalise(name) for name in (*names, *ALSO[quantity])}, parts)
     label = unique_names([*header, "file"])[-1]
-    columns: Columns = {title: [] for title in header}
+    columns: RawColumns = {title: [] for title in header}
     columns[label] = []
     for place, name in zip(parts, _short_names(list(parts)), strict=True):
         titles, given = parts[place]

@@ -34,7 +34,7 @@ TOUCH = 1e-6
 """A coefficient within this of a bound counts as a bound hit, as in the published table of study 7."""
 
 Jacobian = Literal["analytic", "3-point"]
-Errors = Literal["loss", "log loss"]
+ErrorKind = Literal["loss", "log loss"]
 End = Literal["converged", "abnormal", "iterations"]
 """
 How an optimiser ended. ``abnormal`` is SciPy's word for a line search that finds nothing lower, which at
@@ -74,7 +74,7 @@ class Answer(NamedTuple):
         return self.end == "iterations" or self.at_bound
 
 
-class Design(NamedTuple):
+class Logs(NamedTuple):
     """Logs of N and D of one set of runs, shape (n,) each."""
 
     log_n: Array
@@ -97,7 +97,7 @@ REAL_GRID = (8, 1e6)
 """Points per coefficient and largest A and B of the grid that published fits of real runs start from."""
 
 
-def joint_starts(design: Design, losses: Array, grid: Array | None = None) -> Array:
+def joint_starts(design: Logs, losses: Array, grid: Array | None = None) -> Array:
     """
     Return the grid point with the least squared error of the loss for every row of losses.
 
@@ -106,7 +106,7 @@ def joint_starts(design: Design, losses: Array, grid: Array | None = None) -> Ar
 
     Parameters
     ----------
-    design : Design
+    design : Logs
     losses : array, shape (R, n)
     grid : array, shape (P, 5), optional
         Starts to choose from; those of :func:`joint_grid` by default.
@@ -121,14 +121,14 @@ def joint_starts(design: Design, losses: Array, grid: Array | None = None) -> Ar
     return np.asarray(grid[score.argmin(axis=1)])
 
 
-def predict(x: Array, design: Design) -> Array:
+def predict(x: Array, design: Logs) -> Array:
     """Losses of rows of (E, A, B, alpha, beta), shape (R, n)."""
     in_n = x[:, 1:2] * np.exp(-x[:, 3:4] * design.log_n)
     in_d = x[:, 2:3] * np.exp(-x[:, 4:5] * design.log_d)
     return np.asarray(x[:, :1] + in_n + in_d)
 
 
-def fit_raw(design: Design, y: Array, start: Array) -> Answer:
+def fit_raw(design: Logs, y: Array, start: Array) -> Answer:
     """Approach 3 in E, A, B themselves: squared error of the loss, L-BFGS-B."""
     logs = -np.stack(design)
     slope = np.empty((5, y.size))
@@ -150,14 +150,14 @@ def fit_raw(design: Design, y: Array, start: Array) -> Answer:
 
 
 def fit_lse(
-    design: Design, y: Array, start: Array, jacobian: Jacobian = "analytic", errors: Errors = "log loss"
+    design: Logs, y: Array, start: Array, jacobian: Jacobian = "analytic", errors: ErrorKind = "log loss"
 ) -> Answer:
     """
     Approach 3 in log E, log A, log B: squared error of the log loss or of the loss, L-BFGS-B.
 
     Parameters
     ----------
-    design : Design
+    design : Logs
     y : array, shape (n,)
     start : array, shape (5,)
         E, A, B, alpha, beta.
@@ -227,7 +227,7 @@ def _lbfgsb(objective: Callable[..., Any], start: Array, lower: Array, upper: Ar
     return minimize(value, start, jac=slope, method="L-BFGS-B", bounds=bounds, options=options)
 
 
-def basis_of(design: Design, theta: Array) -> Array:
+def basis_of(design: Logs, theta: Array) -> Array:
     """Columns 1, N^-alpha, D^-beta, shape (n, 3)."""
     return np.stack([np.ones_like(design.log_n), np.exp(-theta[0] * design.log_n), np.exp(-theta[1] * design.log_d)], 1)
 
@@ -238,7 +238,7 @@ def exponent_grid(points: int) -> Array:
     return np.stack([v.ravel() for v in np.meshgrid(axis, axis, indexing="ij")], axis=1)
 
 
-def exponent_starts(design: Design, losses: Array, points: int = COARSE_GRID) -> Array:
+def exponent_starts(design: Logs, losses: Array, points: int = COARSE_GRID) -> Array:
     """
     Return the best grid point of (alpha, beta) for every row of losses, shape (R, 2).
 
@@ -269,7 +269,7 @@ def _unit(rows: Array) -> Array:
 
 
 def fit_projected(
-    design: Design,
+    design: Logs,
     y: Array,
     start: Array,
     method: Literal["l-bfgs-b", "nelder-mead", "none"] = "l-bfgs-b",
@@ -280,7 +280,7 @@ def fit_projected(
 
     Parameters
     ----------
-    design : Design
+    design : Logs
     y : array, shape (n,)
     start : array, shape (2,)
     method : {"l-bfgs-b", "nelder-mead", "none"}
@@ -318,7 +318,7 @@ def fit_projected(
     return _answer(np.concatenate([solve(found.x)[1], found.x]), found)
 
 
-class Parabolas(NamedTuple):
+class IsoflopLines(NamedTuple):
     """Approach 2 on many sets of losses: exponents, intercepts, and the least curvature of a set."""
 
     a: Array
@@ -328,7 +328,7 @@ class Parabolas(NamedTuple):
     curvature: Array
 
 
-def parabolas(log10_n: Array, log10_d: Array, log10_c: Array, losses: Array) -> Parabolas:
+def parabolas(log10_n: Array, log10_d: Array, log10_c: Array, losses: Array) -> IsoflopLines:
     """
     Approach 2 for many sets of losses on one design.
 
@@ -341,10 +341,10 @@ def parabolas(log10_n: Array, log10_d: Array, log10_c: Array, losses: Array) -> 
 
     Returns
     -------
-    Parabolas
+    IsoflopLines
         Arrays of shape (R,); exponents are computed whatever the sign of the curvature.
     """
     found = [fit_parabola(x, losses) for x in (log10_n, log10_d)]
     n, d = (lines(log10_c, p.vertex) for p in found)
     curvature = np.minimum(*(p.curvature.min(axis=1) for p in found))
-    return Parabolas(n.slope, d.slope, n.intercept, d.intercept, curvature)
+    return IsoflopLines(n.slope, d.slope, n.intercept, d.intercept, curvature)

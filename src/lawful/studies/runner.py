@@ -31,11 +31,11 @@ from lawful.studies.verdicts import comparison_table
 MANIFEST = "manifest.json"
 SCHEMA = "lawful.study/1"
 
-Progress = Callable[[int, int, str], None]
+ChunkProgress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StudyOutcome:
     """
     How one study ended.
 
@@ -65,8 +65,8 @@ def run_studies(
     seed: int = DEFAULT_SEED,
     data: str | Path | None = None,
     scheduler: str | None = None,
-    progress: Progress | None = None,
-) -> tuple[Outcome, ...]:
+    progress: ChunkProgress | None = None,
+) -> tuple[StudyOutcome, ...]:
     """
     Run studies, or go on with a run that was stopped.
 
@@ -91,7 +91,7 @@ def run_studies(
 
     Returns
     -------
-    tuple of Outcome
+    tuple of StudyOutcome
 
     Raises
     ------
@@ -128,14 +128,14 @@ def _run(
     jobs: int,
     data: str | Path | None,
     scheduler: str | None,
-    progress: Progress | None,
-) -> tuple[Outcome, ...]:
+    progress: ChunkProgress | None,
+) -> tuple[StudyOutcome, ...]:
     """Run studies in a folder that is ours alone."""
     works, outcomes = [], {}
     for study in studies:
         folder = find_data(study, data)
         if study.data and folder is None:
-            outcomes[study.name] = Outcome(study, "skipped", missing_data(study, data))
+            outcomes[study.name] = StudyOutcome(study, "skipped", missing_data(study, data))
             continue
         works.append(Work(study, study.settings(**asked), root / study.folder, folder))
     fresh = [work for work in works if not _is_finished(work)]
@@ -153,13 +153,13 @@ def _run(
         state = "done" if work in fresh else "kept"
         manifest = read_manifest(work.folder)
         seconds = manifest["cpu_seconds"] + manifest.get("draw_seconds", 0.0)
-        outcomes[work.study.name] = Outcome(work.study, state, str(manifest["finding"]), seconds)
+        outcomes[work.study.name] = StudyOutcome(work.study, state, str(manifest["finding"]), seconds)
     skipped = {o.study.name: o.sentence for o in outcomes.values() if o.state == "skipped"}
     write_gallery(root, skipped)
     return tuple(outcomes[study.name] for study in studies)
 
 
-def redraw_studies(names: Sequence[str], out: str | Path, *, jobs: int = -1) -> tuple[Outcome, ...]:
+def redraw_studies(names: Sequence[str], out: str | Path, *, jobs: int = -1) -> tuple[StudyOutcome, ...]:
     """
     Draw the figures and write the findings again, from the tables of finished studies alone.
 
@@ -183,7 +183,7 @@ def redraw_studies(names: Sequence[str], out: str | Path, *, jobs: int = -1) -> 
         for manifest, shown, stage in zip(manifests, drawn, stages, strict=True):
             write_document(stage / MANIFEST, {**manifest, **shown})
     write_gallery(root, {})
-    return tuple(Outcome(s, "done", str(read_manifest(root / s.folder)["finding"])) for s in finished)
+    return tuple(StudyOutcome(s, "done", str(read_manifest(root / s.folder)["finding"])) for s in finished)
 
 
 def find_data(study: Study, data: str | Path | None) -> Path | None:
@@ -251,7 +251,7 @@ def _is_finished(work: Work) -> bool:
         return False
 
 
-def _compute(works: Sequence[Work], jobs: int, scheduler: str | None, progress: Progress | None) -> None:
+def _compute(works: Sequence[Work], jobs: int, scheduler: str | None, progress: ChunkProgress | None) -> None:
     """Compute what is missing; every chunk is kept as soon as it ends."""
     from joblib import Parallel, delayed
 

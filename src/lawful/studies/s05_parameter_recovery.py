@@ -43,7 +43,7 @@ ELSEWHERE = 1.0
 
 def solve(method: str, runs: Runs, moved: Array | float = 1.0) -> methods.Answer:
     """Fit one set of runs by one method; Approach 3 from its start times ``moved``."""
-    design, y = methods.Design(np.log(runs.N), np.log(runs.D)), runs.L
+    design, y = methods.Logs(np.log(runs.N), np.log(runs.D)), runs.L
     if method == "lawful":
         found = fit(runs, method="vpnls")
         end: methods.End = "converged" if found.status.key == "converged" else "iterations"

@@ -74,7 +74,7 @@ def exponents(method: str, sweeps: noise.Sweeps) -> dict[str, Array]:
         fits = fit_rows(plan, y)
         a = np.where(fits.converged, fits.a, np.nan)
         return {"a": a, "b": 1 - a, "capped": quiet, "abnormal": quiet, "at_bound": quiet}
-    answers = _answers(method, methods.Design(np.log(plan.N), np.log(plan.D)), y, sweeps.starts)
+    answers = _answers(method, methods.Logs(np.log(plan.N), np.log(plan.D)), y, sweeps.starts)
     a = np.array([answer.a for answer in answers])
     return {
         "a": a,
@@ -85,7 +85,7 @@ def exponents(method: str, sweeps: noise.Sweeps) -> dict[str, Array]:
     }
 
 
-def _answers(method: str, design: methods.Design, y: Array, random: Array) -> list[methods.Answer]:
+def _answers(method: str, design: methods.Logs, y: Array, random: Array) -> list[methods.Answer]:
     """Fit every draw by one of SciPy's searches."""
     if method == "vpnls":
         starts = methods.exponent_starts(design, y)

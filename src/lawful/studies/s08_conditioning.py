@@ -16,8 +16,8 @@ from lawful.studies.methods import (
     LOWER,
     UPPER,
     Answer,
-    Design,
     End,
+    Logs,
     basis_of,
     exponent_starts,
     fit_projected,
@@ -77,14 +77,14 @@ def tasks(_: Config) -> list[Task]:
     return [{}]
 
 
-def slopes(x: Array, design: Design) -> Array:
+def slopes(x: Array, design: Logs) -> Array:
     """Derivatives of the loss in E, A, B, alpha, beta, shape (n, 5)."""
     in_n, in_d = np.exp(-x[3] * design.log_n), np.exp(-x[4] * design.log_d)
     columns = (np.ones_like(in_n), in_n, in_d, -x[1] * design.log_n * in_n, -x[2] * design.log_d * in_d)
     return np.stack(columns, axis=1)
 
 
-def moved_residual(x: Array, step: Array, design: Design) -> Array:
+def moved_residual(x: Array, step: Array, design: Logs) -> Array:
     """
     Loss at x + step less that at x, shape (n,).
 
@@ -103,7 +103,7 @@ def compute(config: Config, _: Task) -> Tables:
     truth = study_surface(config["surface"])
     plan = plan_isoflop(BUDGETS, POINTS, surface=truth, width=config["width"], drift=10 ** config["drift"])
     runs = simulate(truth, plan)
-    design, x = Design(np.log(runs.N), np.log(runs.D)), np.array([truth[name] for name in NAMES])
+    design, x = Logs(np.log(runs.N), np.log(runs.D)), np.array([truth[name] for name in NAMES])
     spectra, directions = spectra_at(x, design)
     steps = []
     for rank, v in enumerate(directions, start=1):
@@ -126,7 +126,7 @@ def compute(config: Config, _: Task) -> Tables:
     }
 
 
-def spectra_at(x: Array, design: Design) -> tuple[Table, Array]:
+def spectra_at(x: Array, design: Logs) -> tuple[Table, Array]:
     """Eigenvalues and directions of both Hessians at the truth; and the five directions as rows, flattest first."""
     jacobian = slopes(x, design)
     linear, _ = np.linalg.qr(jacobian[:, :3])
@@ -145,7 +145,7 @@ def spectra_at(x: Array, design: Design) -> tuple[Table, Array]:
     return Table.from_rows(rows), five
 
 
-def default_fits(runs: Runs, design: Design, x: Array, joint: Answer) -> Table:
+def default_fits(runs: Runs, design: Logs, x: Array, joint: Answer) -> Table:
     """Relative errors that each method leaves on noise-free runs, side by side."""
     found = fit(runs, method="vpnls")
     start = exponent_starts(design, runs.L[None])[0]
@@ -167,7 +167,7 @@ def default_fits(runs: Runs, design: Design, x: Array, joint: Answer) -> Table:
     )
 
 
-def gradient_rows(where: str, at: Array, runs: Runs, design: Design, directions: Array) -> list[dict[str, Any]]:
+def gradient_rows(where: str, at: Array, runs: Runs, design: Logs, directions: Array) -> list[dict[str, Any]]:
     """Gradient of the sum of squares at a point, by coefficient and along the directions at the truth."""
     residual = predict(at[None], design)[0] - runs.L
     gradient = 2 * slopes(at, design).T @ residual
@@ -176,7 +176,7 @@ def gradient_rows(where: str, at: Array, runs: Runs, design: Design, directions:
     return [{"where": where, "rss": rss, "part": part, "gradient": float(value)} for part, value in parts]
 
 
-def grid_starts(runs: Runs, design: Design) -> Table:
+def grid_starts(runs: Runs, design: Logs) -> Table:
     """How good the best point of each grid is."""
     rows = []
     for label, grid in zip(STARTS, (joint_grid(), joint_grid(8)), strict=False):
@@ -190,7 +190,7 @@ def grid_starts(runs: Runs, design: Design) -> Table:
     return Table.from_rows(rows)
 
 
-def descents(config: Config, runs: Runs, design: Design, x: Array) -> Table:
+def descents(config: Config, runs: Runs, design: Logs, x: Array) -> Table:
     """L-BFGS-B from the truth, from 1% beside it and from the grid, with and without a tolerance on the value."""
     from scipy.optimize import minimize
 

@@ -78,7 +78,7 @@ def _exponents(method: str, plan: Plan, losses: Array, points: int) -> tuple[Arr
         return found.b, found.curvature
     if method == "lawful":
         return 1 - fit_rows(plan, losses).a, found.curvature
-    design = methods.Design(np.log(plan.N), np.log(plan.D))
+    design = methods.Logs(np.log(plan.N), np.log(plan.D))
     if method == "vpnls":
         starts = methods.exponent_starts(design, losses)
         answers = [methods.fit_projected(design, y, start) for y, start in zip(losses, starts, strict=True)]

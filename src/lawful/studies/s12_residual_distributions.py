@@ -49,10 +49,10 @@ def compute(config: Config, task: Task) -> Tables:
     if not real.has_experiment(config["data"], name):
         return {"absent": Table.from_rows([{"set": label, "file": real.ISOFLOPS}])}
     runs = real.clean(real.read_experiment(config["data"], name), name)
-    design = methods.Design(np.log(runs.N), np.log(runs.D))
+    design = methods.Logs(np.log(runs.N), np.log(runs.D))
     start = methods.joint_starts(design, runs.L[None], methods.joint_grid(*methods.REAL_GRID))[0]
     surfaces: dict[str, Surface] = {}
-    errors: methods.Errors
+    errors: methods.ErrorKind
     for errors in ("loss", "log loss"):
         x = methods.fit_lse(design, runs.L, start, errors=errors).x
         surfaces[errors] = Surface(dict(zip(NAMES, x.tolist(), strict=True)))

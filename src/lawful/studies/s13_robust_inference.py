@@ -12,7 +12,7 @@ from lawful.laws.law import Curvature, Differentiated
 from lawful.solve.newton import minimise, separable
 from lawful.studies import noise
 from lawful.studies.batch import Fits, fit_rows
-from lawful.studies.methods import Design, exponent_starts, fit_projected
+from lawful.studies.methods import Logs, exponent_starts, fit_projected
 from lawful.studies.study import Config, Study, Tables, Task
 from lawful.studies.tables import Table
 
@@ -59,7 +59,7 @@ def compute(config: Config, task: Task) -> Tables:
     for sweeps in noise.noisy_sweeps(config, task):
         plan, y = sweeps.plan, sweeps.losses
         if task["method"] == "vpnls":
-            design = Design(np.log(plan.N), np.log(plan.D))
+            design = Logs(np.log(plan.N), np.log(plan.D))
             found = [fit_projected(design, *pair).a for pair in zip(y, exponent_starts(design, y), strict=True)]
             exponents = {"vpnls": np.array(found)}
         else:

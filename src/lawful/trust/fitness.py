@@ -163,7 +163,7 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     groups = replicate_groups(sizes, tokens)
     own = _compare(residual[used], groups[used], free)
     root = np.sqrt(weight)[None] * at.slope[0]
-    within = Fitted(root[:, used], at.inverse[0])
+    within = Hat(root[:, used], at.inverse[0])
     p_budgets = _across(residual[used], within, fit.runs.group[used], np.random.default_rng(seed))
     together = UNTESTED
     if all(map(fit.runs.has, COMPLETE)):
@@ -271,7 +271,7 @@ def _compare(residual: Array, groups: IntArray, free: int) -> _Replicates:
     return _Replicates(repeated, float(np.sqrt(pure)), model, float(f), (between, inside), p)
 
 
-class Fitted(NamedTuple):
+class Hat(NamedTuple):
     """
     The hat matrix slopeᵀ · inverse · slope, never formed: it has the square of the number of runs.
 
@@ -291,7 +291,7 @@ class Fitted(NamedTuple):
         return np.asarray((rows @ self.slope.T) @ self.inverse @ self.slope)
 
 
-def _across(residual: Array, hat: Fitted, group: IntArray, rng: np.random.Generator) -> float | None:
+def _across(residual: Array, hat: Hat, group: IntArray, rng: np.random.Generator) -> float | None:
     """
     Probability of residual ranks that differ this much across budgets (Kruskal and Wallis), given what the fit took.
 

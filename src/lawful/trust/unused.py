@@ -25,7 +25,7 @@ from lawful.estimate.fit import fit as fit_law
 from lawful.estimate.result import Fit
 from lawful.laws.law import Law
 from lawful.uncertainty.delta import delta
-from lawful.uncertainty.explained import SURE, Column, explained, is_function
+from lawful.uncertainty.explained import SURE, Cause, explained, is_function
 from lawful.uncertainty.grounds import grounds, groupings
 from lawful.uncertainty.linear import Linearised
 
@@ -193,7 +193,7 @@ def _scales(runs: Runs, law: Law, rows: IntArray) -> list[Array]:
     return [np.log(v) if v.min() > 0 else v for v in found if np.isfinite(v).all() and np.ptp(v) > 0]
 
 
-def _candidates(runs: Runs, law: Law, rows: IntArray) -> dict[str, Column]:
+def _candidates(runs: Runs, law: Law, rows: IntArray) -> dict[str, Cause]:
     """Columns that might be a cause of the loss and that neither the law nor N, D and C tell."""
     scales = _scales(runs, law, rows)
     read = {runs.columns.get(q) for q in ("params", "tokens", "loss", "budget", "weight")} | set(law.columns)
@@ -205,7 +205,7 @@ def _candidates(runs: Runs, law: Law, rows: IntArray) -> dict[str, Column]:
         known = np.isfinite(values)
         if known.mean() < KNOWN or np.unique(values[known]).size < 2 or _counts(values[known]):
             continue
-        made = Column.of(values, np.sqrt(runs.weight[rows]))
+        made = Cause.of(values, np.sqrt(runs.weight[rows]))
         if not is_function(made, scales) and not _outcome(made, np.log(runs.L[rows]), scales):
             found[name] = made
     return found
@@ -231,7 +231,7 @@ def _counts(values: Array) -> bool:
     return bool(dates.all() or (seconds.all() and within and np.unique(values).size > values.size / 2))
 
 
-def _outcome(column: Column, loss: Array, scales: list[Array]) -> bool:
+def _outcome(column: Cause, loss: Array, scales: list[Array]) -> bool:
     """Whether a column follows the loss itself, and more closely than it follows size, tokens or compute."""
     with_loss = column.follows(loss)
     return with_loss > OUTCOME and with_loss > max((column.follows(v) for v in scales), default=0.0)

@@ -45,7 +45,7 @@ TELLING = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class Cause:
     """
     A column of numbers as a possible cause.
 
@@ -67,7 +67,7 @@ class Column:
     root: Array
 
     @classmethod
-    def of(cls, values: Array, root: Array) -> Column:
+    def of(cls, values: Array, root: Array) -> Cause:
         """Take a column with its missing values at the median."""
         known = np.isfinite(values)
         values = np.where(known, values, np.median(values[known]))
@@ -115,7 +115,7 @@ class Explained(NamedTuple):
 
 
 def explained(
-    residual: Array, known: Array, column: Column, groups: Mapping[str, IntArray], tried: int, *, seed: int = 0
+    residual: Array, known: Array, column: Cause, groups: Mapping[str, IntArray], tried: int, *, seed: int = 0
 ) -> Explained:
     """
     Say what a column explains of residuals, beyond what is known to.
@@ -126,7 +126,7 @@ def explained(
         In the metric of the weights.
     known : array, shape (n, k)
         What may explain them already, in the same metric.
-    column : Column
+    column : Cause
     groups : mapping of str to int array, shape (n,)
         Groups of runs that may share an error.
     tried : int
@@ -164,14 +164,14 @@ def explained(
     return Explained(shares[at], p, sign, float(rest @ rest / max(((own - own.mean()) ** 2).sum(), 1e-300)))
 
 
-def is_function(column: Column, scales: Sequence[Array]) -> bool:
+def is_function(column: Cause, scales: Sequence[Array]) -> bool:
     """
     Whether a column follows from size, tokens and compute: in order with one of them, along one, or smoothly in all.
 
     Examples
     --------
     >>> x, y = np.linspace(0, 9, 30), np.tile([0.0, 1.0, 3.0], 10)
-    >>> layers = Column.of(np.round(8 * np.exp(x / 5)), np.ones(30))
+    >>> layers = Cause.of(np.round(8 * np.exp(x / 5)), np.ones(30))
     >>> is_function(layers, [x, y]), is_function(layers, [y])
     (True, False)
     """

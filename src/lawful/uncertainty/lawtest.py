@@ -99,8 +99,6 @@ class LawTest(NamedTuple):
         Probability of each test alone: ``coupled`` (a power of the sum of the terms), ``quadratic`` (a bend
         in ln N and ln D), ``budget`` and ``size`` (components of the variance), ``neighbours``, ``replicates``,
         all by wild draws; ``power`` (F test of a power of the sum, k = 1).
-    direction : str or None
-        The test with the least probability.
     missed : float
         Root mean square, over the runs, of what the bends (coupled and quadratic) add to the fit, in the
         unit of the residuals: the size of the refusal.
@@ -108,7 +106,6 @@ class LawTest(NamedTuple):
 
     p: float | None
     each: dict[str, float]
-    direction: str | None
     missed: float
 
     @property
@@ -117,7 +114,7 @@ class LawTest(NamedTuple):
         return self.p is not None and self.p < REFUSED
 
 
-UNTESTED = LawTest(None, {}, None, 0.0)
+UNTESTED = LawTest(None, {}, 0.0)
 """Where the residuals leave nothing to judge by."""
 
 
@@ -171,7 +168,7 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
     every = np.concatenate(list(bends.values()), axis=1) if bends else np.empty((n, 0))
     bend = _basis(every)
     missed = bend @ (bend.T @ residual) / root
-    return LawTest(joint, each, min(each, key=lambda k: each[k]), float(np.sqrt((missed**2).mean())))
+    return LawTest(joint, each, float(np.sqrt((missed**2).mean())))
 
 
 def _ordered(at: Residuals) -> Residuals:

@@ -21,7 +21,7 @@ from lawful.laws.law import Law
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, grounds
 from lawful.uncertainty.linear import AUTO_NOISE, NOISES, Spread, linearise, spread_by
-from lawful.uncertainty.profiling import Data, Ends, Frame, frame_of, minimise_held, misfit, profile_ends
+from lawful.uncertainty.profiling import Data, Frame, ProfileEnds, frame_of, minimise_held, misfit, profile_ends
 from lawful.uncertainty.quantity import Quantity, gradient, reported, working_values
 
 CURVE_POINTS = 33
@@ -321,7 +321,7 @@ def data_of(problem: Problem | FormProblem) -> Data:
     return Data(problem.x, problem.target, w, problem.log, delta)
 
 
-def _curve(frame: Frame, data: Data, z: Array, ends: Ends, ratio: Array, points: int) -> tuple[Array, Array]:
+def _curve(frame: Frame, data: Data, z: Array, ends: ProfileEnds, ratio: Array, points: int) -> tuple[Array, Array]:
     """Working values across and somewhat beyond the interval, and the rise there as a t statistic."""
     k = frame.at.held
     phi = frame.at.place(z)[0]

@@ -182,7 +182,7 @@ def minimise_held(frame: Frame, data: Data, phi: Array, value: Array, *, toleran
     return result
 
 
-class Ends(NamedTuple):
+class ProfileEnds(NamedTuple):
     """
     Ends of profile intervals, in working values.
 
@@ -206,7 +206,7 @@ class Ends(NamedTuple):
 
 def profile_ends(
     frame: Frame, data: Data, z: Array, reach: Array, ratio: Array, *, precision: float = 1e-6, tolerance: float = 1e-9
-) -> Ends:
+) -> ProfileEnds:
     """
     Find where twice the rise of the misfit over ``ratio`` reaches ``reach`` squared, on both sides.
 
@@ -228,7 +228,7 @@ def profile_ends(
 
     Returns
     -------
-    Ends
+    ProfileEnds
     """
     count, k = len(z), frame.at.held
     phi0 = frame.at.place(z)
@@ -330,14 +330,14 @@ def _advance(walk: _Walk, rows: IntArray, rise: Array, phi: Array) -> None:
     walk.value[rows] = new
 
 
-def _collect(frame: Frame, middle: Array, at: Array, is_open: BoolArray, phi: Array, lowest: Array) -> Ends:
+def _collect(frame: Frame, middle: Array, at: Array, is_open: BoolArray, phi: Array, lowest: Array) -> ProfileEnds:
     """Ends in working values, infinite where nothing stopped the walk."""
     beyond = is_open & (np.abs(at - middle[:, None]) >= co.FAR * (1 - 1e-9))
     at = frame.scale * np.where(beyond, np.array([-np.inf, np.inf]), at) + frame.offset
     ends = phi.reshape(2, len(middle), -1).transpose(1, 0, 2)
     if frame.scale < 0:
         at, is_open, ends = at[:, ::-1], is_open[:, ::-1], ends[:, ::-1]
-    return Ends(at, is_open, ends, lowest)
+    return ProfileEnds(at, is_open, ends, lowest)
 
 
 def _next(

@@ -84,7 +84,13 @@ def _value_axis(ax: Axes, quantity: str) -> None:
         return
     from matplotlib.ticker import FuncFormatter
 
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+    def write(value: float, _: int | None) -> str:
+        # As many digits as tell the ticks apart: a dial may turn N* by less than three digits show.
+        ticks = np.unique(ax.get_yticks())
+        digits = next((n for n in (3, 4, 5, 6) if len({format_count(tick, n) for tick in ticks}) == len(ticks)), 7)
+        return format_count(value, digits)
+
+    ax.yaxis.set_major_formatter(FuncFormatter(write))
 
 
 def plot_profile(profile: Profile, ax: Axes | None = None) -> Axes:

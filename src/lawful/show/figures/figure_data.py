@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -27,6 +29,21 @@ SAME_RUN = 1e-6
 """Relative difference in log N below which an envelope point is one of the runs."""
 
 
+def kept(make: Callable[[Analysis], dict[str, Columns]]) -> Callable[[Analysis], dict[str, Columns]]:
+    """Keep the tables of analyses that are still in use: every figure of a report is drawn from the same ones."""
+    made: WeakKeyDictionary[Analysis, dict[str, Columns]] = WeakKeyDictionary()
+
+    @wraps(make)
+    def tables(analysis: Analysis) -> dict[str, Columns]:
+        known = made.get(analysis)
+        if known is None:
+            known = made[analysis] = make(analysis)
+        return dict(known)
+
+    return tables
+
+
+@kept
 def figure_tables(analysis: Analysis) -> dict[str, Columns]:
     """
     Return everything that the figures of an analysis show, as tables of equal-length columns.
@@ -45,17 +62,6 @@ def figure_tables(analysis: Analysis) -> dict[str, Columns]:
         nats per token, params and tokens counted; ``source`` is the method a row belongs to.
         The residual tables have no rows for a fit that predicts no loss (Approach 1).
     """
-    known = _MADE.get(analysis)
-    if known is None:
-        known = _MADE[analysis] = _make_tables(analysis)
-    return dict(known)
-
-
-_MADE: WeakKeyDictionary[Analysis, dict[str, Columns]] = WeakKeyDictionary()
-"""Tables of analyses that are still in use: every figure of a report is drawn from the same ones."""
-
-
-def _make_tables(analysis: Analysis) -> dict[str, Columns]:
     residuals = _residuals(analysis)
     runs = analysis.fit.runs
     product = np.exp(np.bincount(runs.group, np.log(runs.N * runs.D)) / np.bincount(runs.group))

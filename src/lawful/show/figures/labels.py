@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-Box = tuple[float, float, float, float]
+Rectangle = tuple[float, float, float, float]
 """Left, bottom, right, top in pixels."""
 
 REACHES = (8.0, 16.0, 26.0, 40.0, 56.0)
@@ -53,7 +53,7 @@ def place_labels(ax: Axes, labels: Sequence[tuple[float, float, str, str, int]],
     inside = ax.get_window_extent()
     pixel = figure.dpi / 72
     points = [tuple(map(float, ax.transData.transform((x, y)))) for x, y, *_ in labels]
-    taken: list[Box] = [(px - 4 * pixel, py - 4 * pixel, px + 4 * pixel, py + 4 * pixel) for px, py in points]
+    taken: list[Rectangle] = [(px - 4 * pixel, py - 4 * pixel, px + 4 * pixel, py + 4 * pixel) for px, py in points]
     placed = []
     for (x, y, text, colour, side), (px, py) in zip(labels, points, strict=True):
         note = ax.annotate(
@@ -70,7 +70,7 @@ def place_labels(ax: Axes, labels: Sequence[tuple[float, float, str, str, int]],
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3},
         )
         width, height = _text_size(note)
-        tried: list[tuple[tuple[float, float], Box]] = []
+        tried: list[tuple[tuple[float, float], Rectangle]] = []
         for reach, rise in LABEL_OFFSETS:
             left = px - side * reach * pixel - (width if side > 0 else 0.0)
             low = py + side * rise * pixel - height / 2
@@ -93,9 +93,9 @@ def _text_size(note: Annotation) -> tuple[float, float]:
     return float(box.width), float(box.height)
 
 
-def _within(box: Box, inside: Any) -> bool:
+def _within(box: Rectangle, inside: Any) -> bool:
     return bool(box[0] >= inside.x0 and box[2] <= inside.x1 and box[1] >= inside.y0 and box[3] <= inside.y1)
 
 
-def _touch(one: Box, other: Box) -> bool:
+def _touch(one: Rectangle, other: Rectangle) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

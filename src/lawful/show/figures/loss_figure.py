@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from lawful.estimate.fit import fit
 from lawful.estimate.result import Fit, surface_fit
 from lawful.forecasting.sets import splits
 from lawful.show.figures.axes import add_legend, drawing, is_narrow, new_axes, set_log_axis, style_axes
-from lawful.show.figures.figure_data import rows_where
+from lawful.show.figures.figure_data import kept, rows_where
 from lawful.show.figures.palette import LIGHT, METHOD_LABELS, Palette
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ BEFORE = "before"
 """Name of the line that is fitted without the held-out runs."""
 
 
+@kept
 def loss_tables(analysis: Analysis) -> dict[str, Columns]:
     """
     Return what :func:`plot_loss` shows, as tables of equal-length columns.
@@ -44,17 +44,6 @@ def loss_tables(analysis: Analysis) -> dict[str, Columns]:
         per budget by source: the fit, and ``before``, the same law without the quarter of the runs with most compute),
         ``loss_targets`` (L* at the budgets asked for, with its interval; the average of laws as ``auto``).
     """
-    known = _MADE.get(analysis)
-    if known is None:
-        known = _MADE[analysis] = _make_tables(analysis)
-    return dict(known)
-
-
-_MADE: WeakKeyDictionary[Analysis, dict[str, Columns]] = WeakKeyDictionary()
-"""Tables of analyses that are still in use: a report asks twice, and they take a fit."""
-
-
-def _make_tables(analysis: Analysis) -> dict[str, Columns]:
     found = surface_fit(analysis.fit, ", so no loss at the optimum")
     runs = found.runs
     made = splits(runs, ["top quarter"])

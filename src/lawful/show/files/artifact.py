@@ -33,6 +33,7 @@ from lawful.laws.laws import LAWS, catalogue, find_law
 from lawful.laws.surface import Surface
 from lawful.show.files.document import (
     FIT_SCHEMA,
+    Document,
     check_scale,
     dumps,
     fit_document,
@@ -49,8 +50,6 @@ from lawful.uncertainty.intervals import Intervals
 
 ARRAYS = ("N", "D", "L", "C", "weight")
 SOLVERS: dict[str, type[Any]] = {solver.__name__: solver for solver in (VarPro, Joint)}
-
-Document = dict[str, Any]
 
 
 def save_fit(result: Analysis | AnyFit, path: str | Path, *, scale: Mapping[str, float] | None = None) -> Path:

@@ -370,7 +370,7 @@ def changes_html(changes: Changes, *, title: str | None = None, tables: Mapping[
         decision=change_sentence(changes),
         sentences=data_sentences(changes),
         settings=setting_sheet(changes),
-        coefficients=coefficient_sheet(changes),
+        coefficients=coefficients_side_by_side(changes),
         optima=[optimum_sheet(changes, i) for i in range(len(changes.budgets))],
         is_asked=changes.is_asked,
         pictures=[_picture(tables, quantity) for quantity in ("params", "tokens")],
@@ -383,7 +383,7 @@ def changes_html(changes: Changes, *, title: str | None = None, tables: Mapping[
     )
 
 
-def coefficient_sheet(changes: Changes) -> Sheet:
+def coefficients_side_by_side(changes: Changes) -> Sheet:
     """Return a row per coefficient with every fit's value and interval, and for two fits whether they overlap."""
     cells = [estimates(a.fit, None if a.sure is None else a.sure.of) for a in changes.analyses]
     meanings = {name: said for a in changes.analyses for name, said in meanings_of(a.fit).items()}

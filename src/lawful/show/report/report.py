@@ -12,7 +12,6 @@ from lawful.approach2.bias import Bias
 from lawful.core.notes import Status
 from lawful.core.numbers import format_flops, format_level
 from lawful.core.render import page_rows
-from lawful.core.sheet import Sheet
 from lawful.core.typing import Columns
 from lawful.data.runs import Runs
 from lawful.decide.indifference import Indifference
@@ -25,9 +24,9 @@ from lawful.show.report.decision import decision_sentences
 from lawful.show.report.embedded import asset, library, page_json, policy
 from lawful.show.report.pictures import budget_colours, embedded_tables, page_colours, pictures_of, report_tables
 from lawful.show.report.words import (
-    allocation_sheet,
     bias_sheet,
     bibtex,
+    bought_sheet,
     card_facts,
     card_text,
     check_facts,
@@ -113,13 +112,13 @@ def report_html(
         backtest=records_sheet(evidence.records) if evidence.records else None,
         influence=evidence.influence if isinstance(evidence.influence, str) else evidence.influence.sheets()[0],
         coefficients=coefficient_sheet(analysis),
-        allocations=allocation_sheet(analysis.allocations),
+        allocations=bought_sheet(analysis.allocations),
         dial=dial_sentence(evidence.dial) if isinstance(evidence.dial, AsymptoteDial) else evidence.dial,
         valley=valley_sentence(evidence.region) if isinstance(evidence.region, Indifference) else evidence.region,
         target=format_flops(evidence.target),
         is_asked=evidence.is_asked,
         bias=bias_sentences(analysis) if isinstance(evidence.bias, Bias) else evidence.bias,
-        bias_sheet=_bias_sheet(evidence),
+        bias_sheet=bias_sheet(evidence),
         level=format_level(analysis.level),
         has_draws=analysis.sure is not None,
         notes=note_rows(analysis),
@@ -134,12 +133,6 @@ def _heading(runs: Runs, what: str = "Scaling law of") -> str:
     """Name the table and what was chosen of it."""
     chosen = "".join(f", {column} {value}" for column, value in runs.selection.items())
     return f"{what} {PurePath(runs.source).name or runs.source}{chosen}"
-
-
-def _bias_sheet(evidence: Evidence) -> Sheet | None:
-    if not isinstance(evidence.bias, Bias):
-        return None
-    return bias_sheet(evidence.bias, [a.budget for a in evidence.analysis.allocations] or [evidence.target])
 
 
 def page_data(tables: Mapping[str, Columns], **settings: Any) -> str:
@@ -173,6 +166,6 @@ def page_html(template: str, *, budgets: tuple[list[str], list[str]] = ([], []),
     ]
     scripts = [library(), asset("numbers.js"), asset("figures.js"), asset("report.js")]
     page = environment.get_template(template).render(
-        colours=colours, scripts=scripts, policy=policy(*scripts), **values
+        colours=colours, scripts=scripts, chips=asset("chips.css"), policy=policy(*scripts), **values
     )
     return page.rstrip() + "\n"

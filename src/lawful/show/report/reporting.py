@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.evidence import Evidence, gather
@@ -13,7 +12,7 @@ from lawful.core.typing import Columns
 from lawful.errors import InputError, OutputError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.show.files.bundle import write_document, write_tables
-from lawful.show.files.document import strict
+from lawful.show.files.document import Document, strict
 from lawful.show.files.output import TABLES, TABLES_SCHEMA, staged_output
 from lawful.show.files.place import check_place, is_page, write_whole
 from lawful.show.report.changes import Changes, changes_document, changes_html, changes_of, changes_tables
@@ -27,8 +26,7 @@ REPORT_SCHEMA = "lawful.report/1"
 
 PAGES = (".html", ".htm")
 
-Source = Analysis | Fit | FrontierFit | SavedFit | str | Path
-Document = dict[str, Any]
+Reportable = Analysis | Fit | FrontierFit | SavedFit | str | Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +39,7 @@ class _Material:
 
 
 def write_report(
-    *fits: Source, path: str | Path = "report.html", title: str | None = None, budgets: Sequence[float] = ()
+    *fits: Reportable, path: str | Path = "report.html", title: str | None = None, budgets: Sequence[float] = ()
 ) -> Path:
     """
     Write a report of one fit, or of what changed between two or more, as one self-contained page.
@@ -84,7 +82,7 @@ def write_report(
 
 
 def write_saved(
-    fits: Sequence[Source], path: Path, *, title: str | None = None, budgets: Sequence[float] = ()
+    fits: Sequence[Reportable], path: Path, *, title: str | None = None, budgets: Sequence[float] = ()
 ) -> tuple[Path, Path, Document]:
     """Write a report as :func:`write_report`; return the page, the folder of its tables, and its document."""
     material = _material(fits, budgets)
@@ -92,7 +90,7 @@ def write_saved(
     return page, folder, _document(material)
 
 
-def report_document(fits: Sequence[Source], *, budgets: Sequence[float] = ()) -> Document:
+def report_document(fits: Sequence[Reportable], *, budgets: Sequence[float] = ()) -> Document:
     """
     Return what a report says as JSON types: of one fit its facts and tables, of several what changed.
 
@@ -107,7 +105,7 @@ def report_document(fits: Sequence[Source], *, budgets: Sequence[float] = ()) ->
     return _document(_material(fits, budgets))
 
 
-def _saved(fits: Sequence[Source], budgets: Sequence[float]) -> list[SavedFit]:
+def _saved(fits: Sequence[Reportable], budgets: Sequence[float]) -> list[SavedFit]:
     if not fits:
         msg = "A report needs at least one fit; give a fit.json that lawful fit --out wrote."
         raise InputError(msg)
@@ -123,7 +121,7 @@ def _saved(fits: Sequence[Source], budgets: Sequence[float]) -> list[SavedFit]:
     return found
 
 
-def _material(fits: Sequence[Source], budgets: Sequence[float]) -> _Material:
+def _material(fits: Sequence[Reportable], budgets: Sequence[float]) -> _Material:
     """Collect what a page of these fits shows, once."""
     found = _saved(fits, budgets)
     if len(found) > 1:

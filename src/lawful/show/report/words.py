@@ -13,7 +13,7 @@ import numpy as np
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.compare import Unavailable
 from lawful.analysis.evidence import Evidence
-from lawful.approach2.bias import PARTS, Bias, relative
+from lawful.approach2.bias import Bias, relative
 from lawful.checks.check import EVERY, Checked, flags_text
 from lawful.core.cost import Cost
 from lawful.core.notes import NOTE_CODES
@@ -99,7 +99,7 @@ BOUGHT = {
 }
 
 
-def allocation_sheet(allocations: Sequence[Allocation]) -> Sheet:
+def bought_sheet(allocations: Sequence[Allocation]) -> Sheet:
     """Return what each budget buys."""
     rows = []
     whose = ""
@@ -218,18 +218,22 @@ def valley_sentence(region: Indifference) -> str:
     )
 
 
-def bias_sheet(found: Bias, budgets: Sequence[float]) -> Sheet:
+def bias_sheet(evidence: Evidence) -> Sheet | None:
     """Return per target what Approach 2 must get wrong without any noise, by cause, and what that costs."""
+    found = evidence.bias
+    if not isinstance(found, Bias):
+        return None
+    budgets = [a.budget for a in evidence.analysis.allocations] or [evidence.target]
     n, d = found.lines("params"), found.lines("tokens")
     rows = []
     for budget in budgets:
         best = found.surface.optimum(budget)
         lost = float(found.surface.deadweight(budget, float(best.tokens) * 10.0 ** d.at(budget)))
         dollars = Cell(float(Cost().dollars(lost)), "dollars").text
-        causes = (relative(d.at(budget, part)) for part in PARTS)
+        causes = (relative(d.at(budget, cause)) for cause in found.causes)
         waste = Cell(lost, "flops", small=f"{format_percent(lost / budget)}, {dollars}")
         rows.append((Cell(budget, "flops"), relative(n.at(budget)), relative(d.at(budget)), *causes, waste))
-    causes_of = (f"of D*: {part}" for part in PARTS)
+    causes_of = (f"of D*: {cause}" for cause in found.causes)
     heads = ("Budget, FLOPs", "Error of N*", "Error of D*", *causes_of, "Compute it wastes, FLOPs")
     return Sheet("Systematic error of Approach 2 on this grid, by cause", (), heads, tuple(rows))
 
