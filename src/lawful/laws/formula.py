@@ -13,7 +13,7 @@ from lawful.core.expression import Expression, Tape, name, parse, substitute, to
 from lawful.core.typing import Array
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.law import EXPONENT_BOX, FRONTIER_NAMES, Box, Coefficients, Curvature, Differentiated, Law
-from lawful.laws.projection import Signs, Split, factors_of, link_of, split, written_out
+from lawful.laws.projection import Separation, Signs, factors_of, link_of, split, written_out
 
 QUANTITIES = {
     **dict.fromkeys(("N", "params", "parameters", "n_params"), "N"),
@@ -250,7 +250,7 @@ def law(
     )
 
 
-def _multipliers(parts: Split, box: Mapping[str, Box]) -> tuple[str, ...]:
+def _multipliers(parts: Separation, box: Mapping[str, Box]) -> tuple[str, ...]:
     """Amounts that are not negative and whose column depends on a shape; exp(p) has its logarithm in p already."""
     shapes = set(parts.shapes)
     return tuple(
