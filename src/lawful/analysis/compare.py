@@ -135,7 +135,7 @@ def compare(
     return tuple(found)
 
 
-class Lead(NamedTuple):
+class Leading(NamedTuple):
     """
     What leads a comparison: the average of laws as :func:`lawful.analyse` would give it, and the methods' records.
 
@@ -154,7 +154,7 @@ class Lead(NamedTuple):
     analysis: Analysis | None
 
 
-def lead_of(outcomes: Sequence[Outcome], runs: Runs, budgets: Sequence[float], level: float) -> Lead:
+def lead_of(outcomes: Sequence[Outcome], runs: Runs, budgets: Sequence[float], level: float) -> Leading:
     """
     Average over laws on runs that were compared, and how each method did on the budgets held out of them.
 
@@ -179,14 +179,14 @@ def lead_of(outcomes: Sequence[Outcome], runs: Runs, budgets: Sequence[float], l
         except IdentificationError as error:
             average = str(error)
     if isinstance(average, str):
-        return Lead(average, (), first)
+        return Leading(average, (), first)
     table = counted_once(runs)
     record = average.record or own_record(table)
     average = replace(average, record=record)
-    return Lead(average, method_records(table, record), first and replace(first, average=average))
+    return Leading(average, method_records(table, record), first and replace(first, average=average))
 
 
-def average_sheets(lead: Lead) -> tuple[Sheet, ...]:
+def average_sheets(lead: Leading) -> tuple[Sheet, ...]:
     """Return the averaged forecast, or why there is none, and the records of the methods."""
     if isinstance(lead.average, str):
         return (Sheet(f"No forecast that averages over laws: {lead.average}"),)

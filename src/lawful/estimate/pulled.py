@@ -139,7 +139,7 @@ def log_model(N: Array, D: Array, centre: Array) -> Differentiated:
     return newton.logged(skaling_derivatives((N, D), np.array([0.0, *centre])))
 
 
-class Logs(NamedTuple):
+class LogRows(NamedTuple):
     """Runs to fit: N and D, the middles of their logs, and the log of the loss over the lowest."""
 
     columns: tuple[Array, Array]
@@ -150,9 +150,9 @@ class Logs(NamedTuple):
         """Return the coupled law at them."""
         return log_model(*self.columns, self.centre)
 
-    def take(self, some: IntArray) -> Logs:
+    def take(self, some: IntArray) -> LogRows:
         """Return some of them, in the same coordinates."""
-        return Logs((self.columns[0][some], self.columns[1][some]), self.centre, self.log_loss[some])
+        return LogRows((self.columns[0][some], self.columns[1][some]), self.centre, self.log_loss[some])
 
 
 def sampled(n: int) -> IntArray:
@@ -194,7 +194,7 @@ def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
     return np.asarray(z[robust.distinct(z)[:FINALISTS]])
 
 
-def fit_rows(logs: Logs, pulls: Pulls, strength: Array, z: Array, tolerance: float = 1e-8) -> Solved:
+def fit_rows(logs: LogRows, pulls: Pulls, strength: Array, z: Array, tolerance: float = 1e-8) -> Solved:
     """Best of several starts for every row: squares narrowed to each row's own width, the best of them to the end."""
     model, log_loss = logs.model(), logs.log_loss
     n = log_loss.size
@@ -284,7 +284,7 @@ def fit_pulled(columns: tuple[Array, Array], loss: Array, pulls: Pulls, z: Array
     """
     centre = np.array([np.log(column).mean() for column in columns])
     low = float(loss.min())
-    logs = Logs(columns, centre, np.log(loss / low))
+    logs = LogRows(columns, centre, np.log(loss / low))
     z = starts(columns, loss, pulls.weight[0]) if z is None else z
     unit = _units(logs, pulls, z)
     out = fit_rows(logs, pulls, unit, z)
@@ -293,7 +293,7 @@ def fit_pulled(columns: tuple[Array, Array], loss: Array, pulls: Pulls, z: Array
     )
 
 
-def _units(logs: Logs, pulls: Pulls, z: Array) -> Array:
+def _units(logs: LogRows, pulls: Pulls, z: Array) -> Array:
     """Misfit of Chinchilla's law per run for each row's weights and width, shape (R,)."""
     keys = np.column_stack([pulls.weight, pulls.delta])
     _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from lawful.analysis.analysis import Analysis
-from lawful.analysis.compare import Lead, Outcome
+from lawful.analysis.compare import Leading, Outcome
 from lawful.analysis.evidence import gather
 from lawful.core.typing import Columns
 from lawful.data.runs import Runs
@@ -115,7 +115,7 @@ def write_comparison(
     folder: Path,
     outcomes: Sequence[Outcome],
     *,
-    lead: Lead,
+    lead: Leading,
     scale: Mapping[str, float] | None = None,
 ) -> None:
     """
