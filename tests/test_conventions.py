@@ -14,6 +14,7 @@ from lawful.counting import formulas as count
 from lawful.counting.compare import conventions
 from lawful.counting.counts import find_counts
 from lawful.counting.transformer import Transformer
+from lawful.data.runs import Runs
 from lawful.decide.token_cost import fit_token_cost
 
 # layers, width, feed-forward width, heads, key size and the published ratio of FLOPs to 6ND
@@ -257,3 +258,10 @@ def test_the_command_shows_and_prints_every_convention(shared_data: Path, capsys
     assert "by convention alone" in capsys.readouterr().out
     assert main([*command, "--shape", "girth=3"]) == 2
     assert "A shape has the parts" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("error")
+def test_counts_that_differ_by_hundreds_of_decades_are_two() -> None:
+    """A ratio of them would overflow."""
+    runs = Runs.from_arrays([1.2e9, 9.5e9, 7.6e10], [7.6e10, 9.5e9, 1.2e9], [2.5, 2.3, 2.5], C=[5e-324, 5.4e20, 5.4e20])
+    assert len(find_counts(runs)[1]) == 2

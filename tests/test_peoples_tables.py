@@ -332,6 +332,7 @@ def test_rows_by_a_condition_and_rows_by_number(tuned, sweep, best):
         ({"where": "loss + 1"}, "takes a condition"),
         ({"where": "loss < 'low'"}, "computes with a text"),
         ({"columns": {"tokens": "D*state"}}, "must hold numbers"),
+        ({"columns": {"tokens": "0 + 'a'"}}, "computes with a text"),
         ({"drop": (999,)}, "row 999"),
     ):
         with pytest.raises(InputError, match=message):
@@ -346,3 +347,15 @@ def test_budgets_are_cut_at_gaps(spread):
     runs = lawful.read_runs({"N": N, "D": C / (6 * N), "loss": 1.7 + 400 / N**0.34 + 900 / (C / (6 * N)) ** 0.3})
     assert runs.budgets.size == 4
     assert np.bincount(runs.group).tolist() == [6, 6, 6, 6]
+
+
+@pytest.mark.filterwarnings("error")
+def test_sizes_near_the_largest_float_are_refused_without_a_warning(sweep):
+    table = {
+        "N": np.full(len(sweep["N"]), 1e308),
+        "D": sweep["D"],
+        "loss": sweep["L"],
+        "C": 6 * sweep["N"] * sweep["D"],
+    }
+    with pytest.raises(InputError, match="Params lie between 1e308"):
+        lawful.isoflop_points(table, budgets=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -236,3 +237,44 @@ def test_the_verdict_opens_what_a_saved_fit_answers(tmp_path, monkeypatch):
         line for line in shell("allocate", "saved/fit.json", "--budget", "1e20").stdout.splitlines() if "N*" in line
     )
     assert row.split()[-1] == "-"
+
+
+@pytest.mark.parametrize("side", ["small", "large"])
+@pytest.mark.parametrize("method", ["approach1", "approach2"])
+def test_sizes_on_one_side_of_the_valley_tell_no_optimum_by_any_method(side, method, tmp_path, monkeypatch):
+    """A parabola is lowest beyond all sizes, the best run stands at their end: both tell where the sweep stopped."""
+    rng = np.random.default_rng(3)
+    C = np.repeat([2e18, 2e19, 2e20], 7)
+    best = 0.13 * (C / 6) ** 0.49 * (10 if side == "large" else 1)
+    N = best * np.tile(np.geomspace(0.02, 0.3, 7) if side == "small" else np.geomspace(3, 40, 7), 3)
+    loss = 1.7 + 380 / N**0.34 + 700 / (C / (6 * N)) ** 0.3 + 0.003 * rng.standard_normal(21)
+    runs = lawful.Runs.from_arrays(N, C / (6 * N), loss, C=C)
+    found = lawful.analyse(runs, method=method, budgets=[1e22], draws=20)
+    assert found.verdict == "not identified"
+    assert np.isnan(found.allocations[0].params)
+    assert found.allocations[0].deadweight is None
+    note = next(n.message for n in found.notes if n.code == "not_identified")
+    assert "at 3 of 3 budgets" in note
+    asked = [float(x) * {"M": 1e6, "B": 1e9}[unit] for x, unit in re.findall(r"([\d.]+)([MB]) parameters", note)]
+    top = N[C.max() == C]
+    assert min(asked) > top.max() if side == "small" else max(asked) < top.min()
+    beside = lawful.analyse(runs, method="vpnls", budgets=[1e22], draws=20)
+    assert "approach2" not in beside.allocation_sheets(beside.allocations)[0].columns
+
+
+@pytest.mark.parametrize("method", ["approach1", "approach2"])
+def test_two_budgets_with_their_valley_inside_are_enough_for_a_line(method):
+    truth = lawful.Surface.named("chinchilla")
+    runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002, seed=2)
+    low = runs.take((runs.C > 2e18) | (0.7 * truth.optimum(1e18).params > runs.N))
+    found = lawful.analyse(low, method=method, budgets=[1e21], draws=0)
+    assert found.verdict == "supported"
+    assert 0.5 < found.allocations[0].params / truth.optimum(1e21).params < 2
+
+
+def test_one_ratio_tells_no_optimum_by_the_lower_envelope_either():
+    N = np.geomspace(2e7, 5e9, 9)
+    runs = lawful.Runs.from_arrays(N, 20 * N, 1.7 + 400 / N**0.34 + 900 / (20 * N) ** 0.3)
+    found = lawful.analyse(runs, method="approach1", budgets=[1e23], draws=0)
+    assert found.verdict == "not identified"
+    assert np.isnan(found.allocations[0].params)

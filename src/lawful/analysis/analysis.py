@@ -145,10 +145,19 @@ class Analysis(AnalysisMethods, Shown):
                 one,
                 budget_title(one, usual),
                 interval=interval,
-                beside=None if self.method == "approach2" or one.priced is not None else self.isoflop,
+                beside=self._beside(one),
             )
             for one in allocations
         )
+
+    def _beside(self, one: Allocation) -> FrontierFit | None:
+        """Approach 2, for the column beside a decision; None where the runs tell no optimum, by the law or by it."""
+        own = self.isoflop
+        if own is None or self.method == "approach2" or one.priced is not None:
+            return None
+        judged = (self.judged, judge(own))
+        lost = any(j is not None and j.reason != "wide" and j.withholds(one.budget, self.fit.runs) for j in judged)
+        return None if lost else own
 
     def interval(
         self,

@@ -245,7 +245,7 @@ def _without_repeats(counts: Sequence[Count]) -> list[Count]:
         if not (np.isfinite(count.values) & (count.values > 0)).all():
             continue
         for i, other in enumerate(kept):
-            if np.abs(count.values / other.values - 1).max() < SAME_COUNT:
+            if np.abs(np.log(count.values) - np.log(other.values)).max() < SAME_COUNT:
                 kept[i] = replace(other, also=(*other.also, count.name))
                 break
         else:

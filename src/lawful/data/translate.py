@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -166,7 +165,7 @@ def computed(formula: Expression, table: Rows) -> AnyArray:
     for word in sorted(formula.names):
         key = find_column(word, table.keys, _loose(word, table), asked="columns")
         values[word] = numbers(key, table)
-    found = np.asarray(_evaluated(formula, values), float)
+    found = _evaluated(formula, values, float)
     return np.broadcast_to(found, table.row.shape).copy()
 
 
@@ -188,16 +187,16 @@ def meets(condition: Expression, table: Rows, roles: Mapping[str, str]) -> BoolA
         column = table.columns[key]
         text = column.dtype.kind == "O" and _cells(column) is None and not _all_numbers(column)
         values[word] = column if text else numbers(key, table)
-    found = np.asarray(_evaluated(condition, values))
+    found = _evaluated(condition, values)
     if found.dtype.kind != "b":
         msg = f"`where` takes a condition such as 'loss < 4 and lr == 3e-4', not {to_text(condition)!r}."
         raise InputError(msg)
     return np.broadcast_to(found, table.row.shape).copy()
 
 
-def _evaluated(formula: Expression, values: Mapping[str, AnyArray]) -> Any:
+def _evaluated(formula: Expression, values: Mapping[str, AnyArray], dtype: type | None = None) -> AnyArray:
     try:
-        return evaluate(formula, values)
+        return np.asarray(evaluate(formula, values), dtype)
     except (TypeError, ValueError):  # a text where a number belongs
         msg = f"{to_text(formula)!r} computes with a text; a text can only be compared, as in state == 'finished'."
         raise InputError(msg) from None

@@ -307,9 +307,9 @@ def _guess(quantity: str, values: Mapping[str, Array]) -> float:
     centre = float(np.exp(np.log(column).mean()))
     usual_range = {"params": (3e6, 3e12), "tokens": (3e8, 1e14), "budget": (1e15, 1e27)}[quantity]
     for scale in usual[quantity]:
-        if usual_range[0] <= centre * scale <= usual_range[1] and column.max() * scale <= high:
+        if usual_range[0] / scale <= centre <= usual_range[1] / scale and column.max() <= high / scale:
             return scale
-    return next((s for s in usual[quantity] if column.min() * s >= low), usual[quantity][0])
+    return next((s for s in usual[quantity] if column.min() >= low / s), usual[quantity][0])
 
 
 LOGARITHMS = 1.6

@@ -14,7 +14,7 @@ from lawful.core.shown import Record
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit as fit_law
-from lawful.estimate.result import Fit, reach_of
+from lawful.estimate.result import Fit, FrontierFit, reach_of
 from lawful.trust.fitness import LackOfFit, lack_of_fit
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, grounds, spare
 from lawful.uncertainty.intervals import Intervals
@@ -52,7 +52,8 @@ class Judgement(Record):
     notes : tuple of Note
         ``not_identified``, ``lack_of_fit``.
     reason : str
-        Why the optimum is not told: ``open``, ``wide``, ``outside``, ``ratio``, ``zero``, ``budget`` or ``few``.
+        Why the optimum is not told: ``open``, ``wide``, ``outside``, ``ratio``, ``zero``, ``budget``, ``few``; of a
+        frontier ``edge``.
     test : LackOfFit or None
         The test of the law.
     better : Fit or None
@@ -80,7 +81,7 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
     Parameters
     ----------
     fit : Fit or FrontierFit
-        Of a frontier only the distance of the budgets is judged.
+        Of a frontier the sizes that its budgets tell are judged, and the distance of the budgets asked about.
     budgets : sequence of float
         Budgets asked about, in FLOPs.
     cluster : str
@@ -108,7 +109,8 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
     top = reach_of(fit)
     far = Verdict.EXTRAPOLATED if any(c > FAR * top for c in budgets) else Verdict.SUPPORTED
     if fit.surface is None:
-        return Judgement(far)
+        note = _open_side(fit)
+        return Judgement(far) if note is None else Judgement(Verdict.NOT_IDENTIFIED, (note,), "edge")
     rests = grounds(fit, cluster)
     test = lack_of_fit(fit)
     # What other groups tell of shared coefficients is not in a group's own profile.
@@ -123,6 +125,42 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
         return Judgement(Verdict.LAW_REFUSED, test.notes, "", test)
     note, moved, better = _refusal(fit, test, budgets or (top,))
     return Judgement(Verdict.LAW_REFUSED if moved else far, (note,), "", test, better)
+
+
+FEWEST_INSIDE = 2
+"""Budgets whose best size lies among those sampled from which on a line through such sizes is told."""
+
+NEAR = 2.0
+"""Factor of compute within which runs of the lower envelope are held against others: curves share no budget."""
+
+METHOD_WORDS = {
+    "approach1": "the best run is the smallest or the largest of its compute",
+    "approach2": "the parabola is lowest at or beyond the ends of the sampled sizes",
+}
+"""How a frontier's method misses the optimum of a budget."""
+
+
+def _open_side(fit: FrontierFit) -> Note | None:
+    """Say so where a frontier goes through sizes at the edge of their budgets: they tell where a sweep ended."""
+    basis, far = fit.basis, np.log(NEAR) if fit.method == "approach1" else SAME_RATIO
+    budget_of = basis.budgets[basis.group]
+    sizes = [basis.N[np.abs(np.log(budget_of / c)) <= far] for c in fit.budgets]
+    small, large = (np.array([end(own) for own in sizes]) for end in (np.min, np.max))
+    below, above = fit.params <= small * (1 + SAME_RATIO), fit.params >= large * (1 - SAME_RATIO)
+    inside = int((~(below | above)).sum())
+    if inside >= FEWEST_INSIDE:
+        return None
+    top = int(fit.budgets.argmax())
+    product = float(fit.params[top] * fit.tokens[top])
+    down, up = ([float(end) * APART**k for k in (1, 2)] for end in (small[top] / APART**3, large[top]))
+    asked = down[::-1] if below.sum() > above.sum() else up if above.sum() > below.sum() else [down[1], up[0]]
+    settled = " and ".join(f"{format_count(n)} parameters on {format_count(product / n)} tokens" for n in asked)
+    count, how = fit.budgets.size, METHOD_WORDS[fit.method]
+    text = (
+        f"The runs do not tell the compute-optimal size: at {count - inside} of {count} budgets {how}. N*, D* and "
+        f"deadweight cannot be had. Two runs would settle it: {settled}."
+    )
+    return Note("not_identified", text)
 
 
 def _told(fit: Fit, rests: Grounds | None) -> Identified | None:
