@@ -12,6 +12,7 @@ from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.errors import IdentificationError
 from lawful.estimate.pulled import Coupled, Pulls, fit_pulled, starts
+from lawful.forecasting.shapes import path_covariance
 
 Prior = tuple[tuple[float, float], tuple[float, float]]
 
@@ -86,6 +87,8 @@ class Members(NamedTuple):
         Power of compute that the leading members weigh runs by.
     failed : int
         Members that did not converge and are not used.
+    path : array, shape (2, 2)
+        Covariance of ln N* at the largest compute of the runs and of its slope in ln C: what the runs leave open.
     """
 
     laws: Coupled
@@ -93,6 +96,7 @@ class Members(NamedTuple):
     noise: float
     power: float
     failed: int
+    path: Array
 
 
 def check_enough(N: Array, D: Array, C: Array) -> None:
@@ -167,7 +171,7 @@ def fit_members(
     power = _power(valley * own, behind, recipe.effective)
     leading = valley * np.exp(-power * behind)
     recent = valley * np.exp(-behind)
-    even = 1.0 / (noise**2 + (recipe.distance * low * behind) ** 2 + (recipe.valley * excess) ** 2)
+    even = low**2 / (noise**2 + (recipe.distance * low * behind) ** 2 + (recipe.valley * excess) ** 2)
     wide = 2.0 * noise / low
     rows: list[tuple[Array, float, Prior | None]] = [(leading, recipe.delta, prior) for prior in recipe.leading]
     rows += [(recent, wide, recipe.steady), (even, wide, recipe.steady)]
@@ -180,7 +184,10 @@ def fit_members(
         msg = "None of the laws that a forecast averages over could be fitted to these runs; run check on the table."
         raise IdentificationError(msg)
     laws = found.take(usable)
-    return Members(laws, central, _noise(laws, x, y, L), power, len(rows) - usable.size)
+    # The inverse-variance weights are the ones that say how much a run tells; the others only choose whom to hear.
+    seeds, top = laws.z[[0, central // 2, central - 1]], float((x + y).max())
+    path = path_covariance((N, D), L, even * own, wide, seeds, top)
+    return Members(laws, central, _noise(laws, x, y, L), power, len(rows) - usable.size, path)
 
 
 def _pulls(rows: list[tuple[Array, float, Prior | None]], own: Array) -> Pulls:
