@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import approx_fprime, least_squares
 
 from lawful.data.runs import Runs
+from lawful.forecasting.members import _excess_noise
 from lawful.forecasting.sets import coupled, design
 from lawful.forecasting.shapes import SHAPES, WIDE_FLOOR, WIDE_SHAPE, path_covariance
 from lawful.laws.surface import Surface
@@ -110,3 +111,13 @@ def test_copies_of_every_run_tell_twice_as_much() -> None:
     twice = [np.tile(column, 2) for column in (runs.N, runs.D, runs.L, told)]
     again = path_covariance((twice[0], twice[1]), twice[2], twice[3], WIDE, Z, top)
     np.testing.assert_allclose(again, once, rtol=1e-3)
+
+
+def test_runs_that_scatter_more_than_they_were_weighed_by_tell_less() -> None:
+    told, rng = np.full(40, 1e4), np.random.default_rng(5)
+    residual = 0.01 * rng.standard_normal(40)
+    assert _excess_noise(residual / 3, told, 1.0) == 1.0
+    wide = _excess_noise(3 * residual, told, 1.0)
+    assert wide == pytest.approx(9 * (residual**2).sum() * 1e4 / 34)
+    residual[0] = 5.0
+    assert _excess_noise(3 * residual, told, 0.05) < 1.5 * wide

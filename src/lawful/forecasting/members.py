@@ -11,7 +11,7 @@ from lawful.core.numbers import format_short
 from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.errors import IdentificationError
-from lawful.estimate.pulled import Coupled, Pulls, fit_pulled, starts
+from lawful.estimate.pulled import COEFFICIENTS, Coupled, Pulls, fit_pulled, starts
 from lawful.forecasting.shapes import path_covariance
 
 Prior = tuple[tuple[float, float], tuple[float, float]]
@@ -186,7 +186,8 @@ def fit_members(
     laws = found.take(usable)
     # The inverse-variance weights are the ones that say how much a run tells; the others only choose whom to hear.
     seeds, top = laws.z[[0, central // 2, central - 1]], float((x + y).max())
-    path = path_covariance((N, D), L, even * own, wide, seeds, top)
+    excess_noise = _excess_noise(np.log(L / laws.loss(x, y)[central - 1]), even, 2.0 * wide)
+    path = path_covariance((N, D), L, even * own / excess_noise, wide * excess_noise**0.5, seeds, top)
     return Members(laws, central, _noise(laws, x, y, L), power, len(rows) - usable.size, path)
 
 
@@ -220,6 +221,18 @@ def _noise(laws: Coupled, x: Array, y: Array, L: Array) -> float:
     near = np.abs(x - laws.optimum(x + y)[at]) < np.log(NEAR_VALLEY)
     chosen = residual[near] if near.sum() >= LEAST_NEAR else residual
     return float(MAD * np.median(np.abs(chosen - np.median(chosen))))
+
+
+def _excess_noise(residual: Array, told: Array, most: float) -> float:
+    """
+    Factor of at least 1 by which the variance of the runs about a law exceeds the one they were weighed by.
+
+    A median over the half of two dozen runs that a law bends to is often half the noise or less; a mean of squares over
+    all of them, six coefficients off, is steadier. Residuals beyond ``most`` count as that.
+    """
+    freedom = max(1.0 - COEFFICIENTS / residual.size, 1.0 / residual.size)
+    square = np.minimum(np.abs(residual), most) ** 2
+    return max(float((told * square).sum() / (told.sum() / told.max() * freedom)), 1.0)
 
 
 LEAST_NEAR = 5
