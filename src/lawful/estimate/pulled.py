@@ -233,9 +233,17 @@ LARGE = 1e9
 
 
 def minimise(
-    model: Differentiated, log_loss: Array, pulls: Pulls, strength: Array, z: Array, *, tolerance: float, max_iter: int
+    model: Differentiated,
+    log_loss: Array,
+    pulls: Pulls,
+    strength: Array,
+    z: Array,
+    *,
+    tolerance: float,
+    max_iter: int,
+    shape: Array | None = None,
 ) -> Solved:
-    """Newton steps at the rows' own objectives; ``strength`` is the unit of the priors, shape (R,)."""
+    """Newton steps at the rows' own objectives; ``strength`` is the unit of the priors, ``shape`` what k is held at."""
     n = log_loss.size
     precision = strength[:, None] / pulls.spread**2
 
@@ -251,6 +259,8 @@ def minimise(
     weight = np.concatenate([pulls.weight, precision / TINY**2], axis=1)
     lower, upper = np.tile(LOWEST, (rows, 1)), np.tile(HIGHEST, (rows, 1))
     lower[pulls.simple, 5] = upper[pulls.simple, 5] = 1.0
+    if shape is not None:
+        lower[:, 5] = upper[:, 5] = shape
     upper[:, 0] = 1.0
     start = np.clip(z, lower, upper)
     return newton.minimise(

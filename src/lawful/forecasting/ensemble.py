@@ -33,14 +33,15 @@ class Width(Record):
     With S the spread of ln L over the members, h = ln(C/C_max) beyond the runs, c the standard error of the
     coefficients and s the noise of one run, the error of ln L is that of Student's t with ``freedom`` degrees times
     ``scale`` times the root of ``(law S)^2 + (coefficients c)^2 + distance^2 (h + offset) + s^2``. The error
-    of ln N* is Gaussian and has the first three terms, with weights of its own.
+    of ln N* is Gaussian: what the runs leave open of it, averaged over laws of every k
+    (:func:`lawful.forecasting.shapes.path_covariance`), and a distance of its own.
 
     Attributes
     ----------
     law, coefficients, distance, offset, scale, freedom : float
         For the loss. The scale and the degrees of freedom are made by :func:`lawful.forecasting.widths.derive` from
         public sweeps (docs/forecast.md); the weights of the first two terms are left at 1, since no sweep can tell.
-    law_size, coefficients_size, distance_size, scale_size : float
+    path_size, distance_size, scale_size : float
         For N*: from simulated runs whose optimum is known, and from the lowest points of parabolas through budgets
         of public sweeps that were held out.
     """
@@ -51,8 +52,7 @@ class Width(Record):
     offset: float = 0.25
     scale: float = 0.786
     freedom: float = 3.0
-    law_size: float = 0.6
-    coefficients_size: float = 0.55
+    path_size: float = 1.0
     distance_size: float = 0.12
     scale_size: float = 1.0
 
@@ -148,15 +148,17 @@ class LawDraws(Record):
     """
     Draws of what the loss may be, over laws, coefficients and discrepancy.
 
-    Each row is one possible world: its loss at any N and D, and its compute-optimal N, belong together.
+    Each row is one possible world: its losses at all N and D belong together, and so do its compute-optimal N at all
+    budgets; the two are drawn apart.
 
     Attributes
     ----------
     ensemble : Ensemble
     tail, tail_size : array, shape (draws,)
         How far out a row lies.
-    member, coefficient : array
-        Gaussian weights of the laws, shape (draws, members), and of the directions of the coefficients, (draws, 6).
+    member, coefficient, path : array
+        Gaussian weights of the laws, shape (draws, members), of the directions of the coefficients, (draws, 6), and of
+        the level and slope of ln N*, (draws, 2).
     distance, distance_size : array, shape (draws,)
     pick : int array, shape (draws,)
         Law of a row, for quantities that need one law.
@@ -175,6 +177,7 @@ class LawDraws(Record):
     tail_size: Array
     member: Array
     coefficient: Array
+    path: Array
     distance: Array
     distance_size: Array
     pick: NDArray[np.intp]
@@ -197,11 +200,9 @@ class LawDraws(Record):
         source, width = self.ensemble, self.ensemble.width
         product = np.log(source.cost.product(budget))
         flat = np.ravel(product)
-        logs = source.members.laws.optimum(flat)
-        away = (logs - logs.mean(axis=0)) / np.sqrt(max(len(logs) - 1, 1))
-        lean = width.coefficients_size * self.coefficient @ source.size_directions(flat)
+        open_path = width.path_size * self.path @ source.path_directions(flat)
         beyond = np.sqrt(source.distance(flat) + width.offset)
-        off = width.law_size * self.member @ away + lean + width.distance_size * np.outer(self.distance_size, beyond)
+        off = open_path + width.distance_size * np.outer(self.distance_size, beyond)
         middle = np.log(np.ravel(source.params(budget)))
         return np.asarray(np.exp(middle + self.tail_size[:, None] * off).reshape(-1, *product.shape))
 
@@ -311,11 +312,8 @@ class Ensemble(Record):
     def params_interval(self, budget: ArrayLike, level: float = 0.9) -> tuple[Any, Any]:
         """Both ends of the compute-optimal N at a budget in FLOPs."""
         width, product = self.width, np.log(self.cost.product(budget))
-        logs = self.members.laws.optimum(product)
-        between = logs.var(axis=0, ddof=min(1, len(logs) - 1))
-        lean = (self.size_directions(np.ravel(product)) ** 2).sum(axis=0).reshape(product.shape)
-        square = (width.law_size**2) * between + width.coefficients_size**2 * lean
-        square = square + width.distance_size**2 * (self.distance(product) + width.offset)
+        told = (self.path_directions(np.ravel(product)) ** 2).sum(axis=0).reshape(product.shape)
+        square = width.path_size**2 * told + width.distance_size**2 * (self.distance(product) + width.offset)
         half = width.quantile_size(_check_level(level)) * np.sqrt(square)
         middle = self.params(budget)
         with np.errstate(over="ignore"):  # an open end is infinite
@@ -380,7 +378,7 @@ class Ensemble(Record):
         rng = np.random.default_rng([seed, 17])
         rows = len(self.members.laws.z)
         free = self.width.freedom
-        normal = rng.standard_normal((count, rows + COEFFICIENTS + 2))
+        normal = rng.standard_normal((count, rows + COEFFICIENTS + 4))
         tail = self.width.scale * np.sqrt(free / rng.chisquare(free, count))
         return LawDraws(
             self,
@@ -388,6 +386,7 @@ class Ensemble(Record):
             np.full(count, self.width.scale_size),
             normal[:, :rows],
             normal[:, rows : rows + COEFFICIENTS],
+            normal[:, -4:-2],
             normal[:, -2],
             normal[:, -1],
             rng.integers(0, rows, count),
@@ -417,10 +416,10 @@ class Ensemble(Record):
         slope = log_model(np.exp(x), np.exp(y), laws.centre)(laws.z)[1]
         return np.asarray(self._root.T @ slope.mean(axis=0))
 
-    def size_directions(self, log_product: Array) -> Array:
-        """The same on ln N*, shape (6, m)."""
-        laws = self._central
-        return np.asarray(self._root.T @ laws.optimum_slope(log_product).mean(axis=0))
+    def path_directions(self, log_product: Array) -> Array:
+        """Effect on ln N* of one standard deviation along either direction of its level and slope, shape (2, m)."""
+        past = np.asarray(log_product) - self._top
+        return np.asarray(_root(self.members.path).T @ np.stack([np.ones_like(past), past]))
 
 
 def _root(covariance: Array) -> Array:

@@ -11,7 +11,8 @@ from lawful.core.numbers import format_short
 from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.errors import IdentificationError
-from lawful.estimate.pulled import Coupled, Pulls, fit_pulled, starts
+from lawful.estimate.pulled import COEFFICIENTS, Coupled, Pulls, fit_pulled, starts
+from lawful.forecasting.shapes import path_covariance
 
 ExponentPrior = tuple[tuple[float, float], tuple[float, float]]
 
@@ -86,6 +87,8 @@ class Members(NamedTuple):
         Power of compute that the leading members weigh runs by.
     failed : int
         Members that did not converge and are not used.
+    path : array, shape (2, 2)
+        Covariance of ln N* at the largest compute of the runs and of its slope in ln C: what the runs leave open.
     """
 
     laws: Coupled
@@ -93,6 +96,7 @@ class Members(NamedTuple):
     noise: float
     power: float
     failed: int
+    path: Array
 
 
 def check_enough(N: Array, D: Array, C: Array) -> None:
@@ -167,7 +171,7 @@ def fit_members(
     power = _power(valley * own, behind, recipe.effective)
     leading = valley * np.exp(-power * behind)
     recent = valley * np.exp(-behind)
-    even = 1.0 / (noise**2 + (recipe.distance * low * behind) ** 2 + (recipe.valley * excess) ** 2)
+    even = low**2 / (noise**2 + (recipe.distance * low * behind) ** 2 + (recipe.valley * excess) ** 2)
     wide = 2.0 * noise / low
     rows: list[tuple[Array, float, ExponentPrior | None]] = [(leading, recipe.delta, prior) for prior in recipe.leading]
     rows += [(recent, wide, recipe.steady), (even, wide, recipe.steady)]
@@ -180,7 +184,11 @@ def fit_members(
         msg = "None of the laws that a forecast averages over could be fitted to these runs; run check on the table."
         raise IdentificationError(msg)
     laws = found.take(usable)
-    return Members(laws, central, _noise(laws, x, y, L), power, len(rows) - usable.size)
+    # The inverse-variance weights are the ones that say how much a run tells; the others only choose whom to hear.
+    seeds, top = laws.z[[0, central // 2, central - 1]], float((x + y).max())
+    excess_noise = _excess_noise(np.log(L / laws.loss(x, y)[central - 1]), even, 2.0 * wide)
+    path = path_covariance((N, D), L, even * own / excess_noise, wide * excess_noise**0.5, seeds, top)
+    return Members(laws, central, _noise(laws, x, y, L), power, len(rows) - usable.size, path)
 
 
 def _pulls(rows: list[tuple[Array, float, ExponentPrior | None]], own: Array) -> Pulls:
@@ -213,6 +221,18 @@ def _noise(laws: Coupled, x: Array, y: Array, L: Array) -> float:
     near = np.abs(x - laws.optimum(x + y)[at]) < np.log(NEAR_VALLEY)
     chosen = residual[near] if near.sum() >= LEAST_NEAR else residual
     return float(MAD * np.median(np.abs(chosen - np.median(chosen))))
+
+
+def _excess_noise(residual: Array, told: Array, most: float) -> float:
+    """
+    Factor of at least 1 by which the variance of the runs about a law exceeds the one they were weighed by.
+
+    A median over the half of two dozen runs that a law bends to is often half the noise or less; a mean of squares over
+    all of them, six coefficients off, is steadier. Residuals beyond ``most`` count as that.
+    """
+    freedom = max(1.0 - COEFFICIENTS / residual.size, 1.0 / residual.size)
+    square = np.minimum(np.abs(residual), most) ** 2
+    return max(float((told * square).sum() / (told.sum() / told.max() * freedom)), 1.0)
 
 
 LEAST_NEAR = 5

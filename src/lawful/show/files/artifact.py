@@ -24,7 +24,7 @@ from lawful.estimate.pulled import Coupled
 from lawful.estimate.result import AnyFit, Fit, Frontier, FrontierFit, Parabola
 from lawful.estimate.solvers import Joint, VarPro
 from lawful.forecasting.averaged import Averaged, OwnRecord
-from lawful.forecasting.ensemble import Ensemble, Width
+from lawful.forecasting.ensemble import Ensemble, Width, ensemble
 from lawful.forecasting.members import Members
 from lawful.laws.formula import Formula, described
 from lawful.laws.formula import law as law_of
@@ -518,6 +518,7 @@ def _encode_average(average: Averaged) -> Document:
     return {
         "laws": members.laws._asdict(),
         **{name: getattr(members, name) for name in MEMBER_NUMBERS},
+        "path": members.path,
         "width": asdict(found.width),
         "flops_per_param_token": found.cost.flops_per_param_token,
         "record": record and {one.name: getattr(record, one.name) for one in fields(record)},
@@ -533,9 +534,12 @@ def _decode_average(document: Mapping[str, Any] | None, runs: Runs) -> Averaged 
     if (laws["unit"].shape, laws["covariance"].shape) != ((many,), (many, free, free)):
         msg = "the laws of its average do not fit together"
         raise ValueError(msg)
-    members = Members(Coupled(**laws), **{name: document[name] for name in MEMBER_NUMBERS})
+    # A file written before N* was averaged over k has no path of it, and constants of a width that is no more.
+    path = np.array(document["path"]) if "path" in document else ensemble(runs).members.path
+    members = Members(Coupled(**laws), **{name: document[name] for name in MEMBER_NUMBERS}, path=path)
+    width = Width(**{one.name: document["width"][one.name] for one in fields(Width) if one.name in document["width"]})
     cost, record = Cost(document["flops_per_param_token"]), document["record"]
-    return Averaged(Ensemble(runs, members, Width(**document["width"]), cost), record and OwnRecord(**record))
+    return Averaged(Ensemble(runs, members, width, cost), record and OwnRecord(**record))
 
 
 MEMBER_NUMBERS = ("central", "noise", "power", "failed")
