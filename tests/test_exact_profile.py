@@ -12,6 +12,7 @@ import pytest
 from scipy.special import stdtrit
 
 import brute_profile as brute
+from lawful.valley import faces
 from lawful.valley.exact import ExactProfile
 from lawful.valley.faces import Design
 
@@ -203,3 +204,13 @@ def test_slopes_whose_products_underflow_give_no_step():
     tiny = np.full((1, 2, 2), 1e-200)
     step = _damped(np.full((1, 2), 1e-200), tiny, np.zeros(1), np.zeros((1, 2), dtype=bool))
     assert step.tolist() == [[0.0, 0.0]]
+
+
+def test_pairs_taken_a_few_at_a_time_have_the_same_moments(monkeypatch):
+    rng = np.random.default_rng(5)
+    design = Design(rng.normal(size=(2, 50)), rng.normal(size=50), np.ones(50), (0.0, np.inf), (None, None))
+    alpha, beta = np.exp(rng.normal(size=(2, 23)))
+    whole = faces.Sums(design).pairs(alpha, beta)
+    monkeypatch.setattr(faces, "BLOCK", 200)
+    for one, other in zip(whole, faces.Sums(design).pairs(alpha, beta), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-12)

@@ -27,6 +27,9 @@ GIVE = 1e-9
 LEVEL_ROUNDS = 5
 """Alternations between a compute-optimal point and the coefficients that move it most."""
 
+BLOCK = 1_000_000
+"""Entries of a column that are worked on at once: they stay in the cache, and Ctrl-C is heard at once."""
+
 FARTHEST = 80.0
 """Logarithm of N* beyond which it is as good as 0 or infinite."""
 
@@ -180,7 +183,11 @@ class Sums:
         return self._moments(first, second, cross)
 
     def pairs(self, alpha: Array, beta: Array) -> Moments:
-        """Moments at pairs of exponents."""
+        """Moments at pairs of exponents; many runs are taken a few pairs at a time."""
+        step = max(1, BLOCK // self.design.y.size)
+        if alpha.size > step:
+            parts = [self.pairs(alpha[i : i + step], beta[i : i + step]) for i in range(0, alpha.size, step)]
+            return Moments(*(np.concatenate(column) for column in list(zip(*parts, strict=True))[:7]), *parts[0][7:])
         u, v = self._columns(alpha, self.design.x[0]), self._columns(beta, self.design.x[1])
         cross = np.einsum("kn,kn->k", u.weighed, v.centred)
         return self._moments([u.square, u.target, u.mean], [v.square, v.target, v.mean], cross)
