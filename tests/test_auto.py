@@ -233,7 +233,9 @@ def test_a_run_of_no_weight_does_not_make_a_fit_robust() -> None:
     spoiled = replace(runs, L=runs.L + 6.0 * third, weight=1.0 * ~third)
     one, other = lawful.fit(spoiled), lawful.fit(runs.take(~third))
     assert one.method == other.method == "vpnls"
-    assert one.coefficients == pytest.approx(other.coefficients, rel=1e-9)
+    # One sum of squares to rounding, which a flat minimum turns into half the digits of the coefficients.
+    assert one.rss == pytest.approx(other.rss, rel=1e-12)
+    assert one.coefficients == pytest.approx(other.coefficients, rel=1e-7)
 
 
 def test_one_distance_is_told_where_flops_are_not_6nd(runs: Runs) -> None:

@@ -149,3 +149,33 @@ def test_threads_of_one_process_say_the_same():
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: lawful.fit(runs).bootstrap(100).frontier["a"], range(8)))
     assert all(np.array_equal(alone, one) for one in made)
+
+
+AFTER = {
+    "compare": ("compare", "--budget", BUDGET, "--draws", "20"),
+    "audit": ("audit", "--last", "1"),
+    "audit of the average": ("audit", "--last", "1", "--methods", "auto"),
+    "audit by size": ("audit", "--last", "1", "--holdout", "params"),
+    "bias": ("bias",),
+    "bias beyond": ("bias", "--budget", BUDGET),
+}
+
+
+def rows_aside(found):
+    """The document with the codes of its notes alone: they name rows by where they stand in the file."""
+    if isinstance(found, dict):
+        codes = {key: [note["code"] for note in value] for key, value in found.items() if key == "notes"}
+        return {key: rows_aside(value) for key, value in found.items()} | codes
+    return [rows_aside(value) for value in found] if isinstance(found, list) else found
+
+
+@pytest.mark.parametrize("way", AFTER)
+@pytest.mark.parametrize("name", ["sweep", "outliers", "copies"])
+def test_the_order_of_rows_moves_no_byte_of_other_verbs(tmp_path, capsys, name, way):
+    table = TABLES[name]()
+    path, answers = tmp_path / "runs.csv", []
+    verb, *more = AFTER[way]
+    for seed in (None, 1, 2):
+        written(table if seed is None else shuffled(table, seed), path)
+        answers.append(json.dumps(rows_aside(said(capsys, verb, path, *more)), indent=1))
+    assert answers[0] == answers[1] == answers[2]

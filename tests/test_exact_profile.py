@@ -15,6 +15,7 @@ import brute_profile as brute
 from lawful.data.runs import Runs
 from lawful.estimate.fit import fit
 from lawful.uncertainty.intervals import intervals
+from lawful.valley import faces
 from lawful.valley.exact import ExactProfile
 from lawful.valley.faces import Design
 
@@ -217,3 +218,13 @@ def test_a_loss_of_a_billion_among_ordinary_ones_raises_no_warning():
     found = fit(Runs.from_arrays(N, D, loss), method="vpnls")
     low, high = intervals(found).of("E")
     assert low <= found.coefficients["E"] <= high
+
+
+def test_pairs_taken_a_few_at_a_time_have_the_same_moments(monkeypatch):
+    rng = np.random.default_rng(5)
+    design = Design(rng.normal(size=(2, 50)), rng.normal(size=50), np.ones(50), (0.0, np.inf), (None, None))
+    alpha, beta = np.exp(rng.normal(size=(2, 23)))
+    whole = faces.Sums(design).pairs(alpha, beta)
+    monkeypatch.setattr(faces, "BLOCK", 200)
+    for one, other in zip(whole, faces.Sums(design).pairs(alpha, beta), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-12)

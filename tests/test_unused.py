@@ -13,7 +13,7 @@ import lawful
 from lawful.cli import main
 from lawful.cli.app import app
 from lawful.trust.unused import repeated_note, unused_columns, unused_notes
-from lawful.uncertainty.explained import Column, explained
+from lawful.uncertainty.explained import explained
 
 E, A, ALPHA, B, BETA = 1.58, 280.0, 0.32, 1100.0, 0.36
 
@@ -130,7 +130,7 @@ def test_what_a_column_explains_is_the_textbooks_share():
     rng = np.random.default_rng(4)
     known, x = np.column_stack([np.ones(40), rng.standard_normal(40)]), rng.choice([0.0, 1.0], 40)
     y = known @ [1.0, 2.0] + 0.5 * x + 0.2 * rng.standard_normal(40)
-    found = explained(y, known, Column.of(x, np.ones(40)), {}, 1)
+    found = explained(y, known, Cause.of(x, np.ones(40)), {}, 1)
     both = np.column_stack([known, x])
     rss = [float(((y - m @ np.linalg.lstsq(m, y, rcond=None)[0]) ** 2).sum()) for m in (known, both)]
     assert found.share == pytest.approx(1 - rss[1] / rss[0], rel=1e-9)

@@ -219,6 +219,66 @@ def verbs(saved: Path) -> dict[str, list[object]]:
     }
 
 
+def burnt(pid: int) -> float | None:
+    """CPU seconds of a process and of those that it waited for; none where it is gone or the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def children() -> float:
+    """CPU seconds of the processes that this one waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+DEAF = """
+import signal, sys, time
+longest, last = 0.0, None
+def hear(number, frame):
+    global longest, last
+    now = time.process_time()
+    longest, last = max(longest, now - (last or now)), now
+signal.signal(signal.SIGPROF, hear)
+signal.setitimer(signal.ITIMER_PROF, 0.05, 0.05)
+from lawful.cli import main
+code = main(sys.argv[1:])
+signal.setitimer(signal.ITIMER_PROF, 0)
+print(f"{code} {longest:.3f}", file=sys.stderr)
+"""
+"""Asks twenty times per CPU second whether Python hears signals, and says the longest time it did not."""
+
+
+@pytest.fixture(scope="module")
+def biggish(tmp_path_factory) -> Path:
+    """100,000 runs at 100 budgets."""
+    import numpy as np
+
+    import lawful
+
+    rng, truth = np.random.default_rng(0), lawful.Surface.named("chinchilla")
+    budget = np.repeat(np.geomspace(1e18, 1e21, 100), 1000)
+    size = np.sqrt(budget / 120) * np.exp(np.tile(np.linspace(-1.5, 1.5, 1000), 100))
+    loss = truth.loss(size, budget / 6 / size) * np.exp(0.003 * rng.standard_normal(budget.size))
+    path = tmp_path_factory.mktemp("biggish") / "runs.csv"
+    rows = np.stack([size, budget / 6 / size, budget, loss], axis=1)
+    np.savetxt(path, rows, delimiter=",", fmt="%.8g", header="params,tokens,budget,loss", comments="")
+    return path
+
+
+@pytest.mark.parametrize("words", [["look"], ["fit", "--budget", "1e23"], ["check"], ["isoflops", "--out", "p.csv"]])
+def test_a_verb_on_many_runs_hears_a_signal_at_every_moment(tmp_path, biggish, words):
+    """Not at a few moments, as below, but at all of them."""
+    command = [sys.executable, "-c", DEAF, words[0], str(biggish), *words[1:]]
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **one})
+    code, longest = done.stderr.split()[-2:]
+    assert code == "0", done.stderr
+    assert float(longest) < 0.5
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 @pytest.mark.parametrize("verb", verbs(Path()))
 def test_a_signal_ends_a_verb_at_once_and_leaves_nothing(tmp_path, saved, verb, number):
@@ -234,13 +294,17 @@ def test_a_signal_ends_a_verb_at_once_and_leaves_nothing(tmp_path, saved, verb, 
         )
         time.sleep(delay)
         # To the whole group, as a terminal does.
+        spent = burnt(program.pid)
         if program.poll() is None:
             os.killpg(program.pid, number)
-        began = time.monotonic()
+        began, before = time.monotonic(), children()
         _, err = program.communicate(timeout=60)
+        after = children() - before
         assert program.returncode in (0, 128 + number, -number), err
         # Before Python listens, the interpreter itself speaks; our part is what comes after.
         assert "Traceback" not in err or "lawful" not in err, err
         assert time.monotonic() - began < 10 or program.returncode == 0
+        # A loaded machine spoils seconds on the wall, not those that the program worked after the signal.
+        assert spent is None or after - spent < 1 or program.returncode == 0
         left = [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob(".*") if ".chunks" not in p.parts]
         assert left == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from lawful.core.typing import Array, IntArray
@@ -49,8 +51,15 @@ def left_out(x: Array, y: Array) -> Array:
     for i in one_by_one:
         near = slice(max(0, int(i) - MANY), int(i) + MANY + 1)
         others = np.delete(np.arange(x.size)[near], i - near.start)
-        residual[i] = y[i] - Akima1DInterpolator(x[others], y[others])(x[i], extrapolate=True)
+        spline = _line if others.size == 2 else Akima1DInterpolator
+        residual[i] = y[i] - spline(x[others], y[others])(x[i], extrapolate=True)
     return residual
+
+
+def _line(x: Array, y: Array) -> Callable[..., float]:
+    """Return the spline through two points, a line: SciPy before 1.16 took slopes there from memory never written."""
+    slope = (y[1] - y[0]) / (x[1] - x[0])
+    return lambda at, **_: float(y[0] + slope * (at - x[0]))
 
 
 def _akima_between(x: Array, y: Array, inner: IntArray) -> Array:

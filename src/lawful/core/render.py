@@ -138,16 +138,23 @@ class _Folded:
 
     def _table(self, widths: Sequence[int]) -> RenderableType:
         from rich.box import SIMPLE_HEAD
+        from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        # Gaps are ours, beside the character of the box: releases of rich count its own at the edges or not, and
+        # one that counts them folds numbers to make room.
+        def cell(i: int, text: str, style: str = "") -> RenderableType:
+            return Padding(Text(text, style=style), (0, 0, 0, before if i else 0))
+
+        before = len(GAP) - 1
+        table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, header_style="bold")
         for i, (head, number) in enumerate(zip(self.heads, self.numbers, strict=True)):
             # A column is never narrower than its numbers, so that none of them is folded; its head may be.
             side: Any = "right" if number else "left"
-            table.add_column(Text(head), justify=side, overflow="fold", width=widths[i])
+            table.add_column(cell(i, head), justify=side, overflow="fold", width=widths[i] + (before if i else 0))
         for row in self.rows:
-            table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+            table.add_row(*(cell(i, text, _style(text)) for i, text in enumerate(row)))
         return table
 
     def _blocks(self) -> Iterator[RenderableType]:

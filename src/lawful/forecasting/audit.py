@@ -222,7 +222,8 @@ def audit(
     >>> score.name, score.n_train, score.row.size, score.median_abs_rel_error < 0.01
     ('chinchilla, vpnls', 21, 14, True)
     """
-    table, objective = counted_once(as_runs(runs)), as_objective(objective)
+    # In the one order of all arithmetic: scatter is drawn from rows, and sums round by theirs.
+    table, objective = counted_once(as_runs(runs)).ordered, as_objective(objective)
     if holdout not in HOLDOUTS:
         msg = f"Unknown holdout {holdout!r}; choose one of {', '.join(HOLDOUTS)}."
         raise UnsupportedError(msg)

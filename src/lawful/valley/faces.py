@@ -27,6 +27,9 @@ GIVE = 1e-9
 LEVEL_ROUNDS = 5
 """Alternations between a compute-optimal point and the coefficients that move it most."""
 
+BLOCK = 1_000_000
+"""Entries of a column that are worked on at once: they stay in the cache, and Ctrl-C is heard at once."""
+
 FARTHEST = 80.0
 """Logarithm of N* beyond which it is as good as 0 or infinite."""
 
@@ -141,7 +144,7 @@ class Moments(NamedTuple):
         return Moments(uu, uv, vv, uy, vy, u, v, *self[7:])
 
 
-class _Powers(NamedTuple):
+class _Columns(NamedTuple):
     centred: Array
     weighed: Array
     square: Array
@@ -162,13 +165,13 @@ class Sums:
         self._weighed = design.weigh(away[None])[0]
         self.square = float(self._weighed @ away)
 
-    def _columns(self, theta: Array, x: Array) -> _Powers:
+    def _columns(self, theta: Array, x: Array) -> _Columns:
         column = np.exp(-theta[:, None] * x)
         mean = column @ self._one / self.total
         column -= mean[:, None]
         weighed = self.design.weigh(column)
         square = np.einsum("kn,kn->k", column, weighed)
-        return _Powers(column, weighed, square, column @ self._weighed, mean)
+        return _Columns(column, weighed, square, column @ self._weighed, mean)
 
     def grid(self, alpha: Array, beta: Array) -> Moments:
         """Moments at every pair of two axes, the second varying fastest."""
@@ -180,10 +183,15 @@ class Sums:
         return self._moments(first, second, cross)
 
     def pairs(self, alpha: Array, beta: Array) -> Moments:
-        """Moments at pairs of exponents."""
-        u, v = self._columns(alpha, self.design.x[0]), self._columns(beta, self.design.x[1])
-        cross = np.einsum("kn,kn->k", u.weighed, v.centred)
-        return self._moments([u.square, u.target, u.mean], [v.square, v.target, v.mean], cross)
+        """Moments at pairs of exponents; many runs are taken a few pairs at a time."""
+        step = max(1, BLOCK // self.design.y.size)
+        if alpha.size > step:
+            parts = [self.pairs(alpha[i : i + step], beta[i : i + step]) for i in range(0, alpha.size, step)]
+            uu, uv, vv, uy, vy, u, v = (np.concatenate([part[i] for part in parts]) for i in range(7))
+            return Moments(uu, uv, vv, uy, vy, u, v, *parts[0][7:])
+        one, other = self._columns(alpha, self.design.x[0]), self._columns(beta, self.design.x[1])
+        cross = np.einsum("kn,kn->k", one.weighed, other.centred)
+        return self._moments([one.square, one.target, one.mean], [other.square, other.target, other.mean], cross)
 
     def _moments(self, first: list[Array], second: list[Array], cross: Array) -> Moments:
         (uu, uy, u), (vv, vy, v) = first, second
