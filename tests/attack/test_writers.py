@@ -273,9 +273,7 @@ def test_a_verb_on_many_runs_hears_a_signal_at_every_moment(tmp_path, biggish, w
     """Not at a few moments, as below, but at all of them."""
     command = [sys.executable, "-c", DEAF, words[0], str(biggish), *words[1:]]
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    done = subprocess.run(
-        command, check=False, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **one}
-    )
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **one})
     code, longest = done.stderr.split()[-2:]
     assert code == "0", done.stderr
     assert float(longest) < 0.5

@@ -187,10 +187,11 @@ class Sums:
         step = max(1, BLOCK // self.design.y.size)
         if alpha.size > step:
             parts = [self.pairs(alpha[i : i + step], beta[i : i + step]) for i in range(0, alpha.size, step)]
-            return Moments(*(np.concatenate(column) for column in list(zip(*parts, strict=True))[:7]), *parts[0][7:])
-        u, v = self._columns(alpha, self.design.x[0]), self._columns(beta, self.design.x[1])
-        cross = np.einsum("kn,kn->k", u.weighed, v.centred)
-        return self._moments([u.square, u.target, u.mean], [v.square, v.target, v.mean], cross)
+            uu, uv, vv, uy, vy, u, v = (np.concatenate([part[i] for part in parts]) for i in range(7))
+            return Moments(uu, uv, vv, uy, vy, u, v, *parts[0][7:])
+        one, other = self._columns(alpha, self.design.x[0]), self._columns(beta, self.design.x[1])
+        cross = np.einsum("kn,kn->k", one.weighed, other.centred)
+        return self._moments([one.square, one.target, one.mean], [other.square, other.target, other.mean], cross)
 
     def _moments(self, first: list[Array], second: list[Array], cross: Array) -> Moments:
         (uu, uy, u), (vv, vy, v) = first, second
