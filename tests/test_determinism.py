@@ -179,3 +179,15 @@ def test_the_order_of_rows_moves_no_byte_of_other_verbs(tmp_path, capsys, name, 
         written(table if seed is None else shuffled(table, seed), path)
         answers.append(json.dumps(rows_aside(said(capsys, verb, path, *more)), indent=1))
     assert answers[0] == answers[1] == answers[2]
+
+
+def test_an_audit_says_what_it_says_per_run_in_the_order_of_the_table():
+    table = sweep()
+    order = np.random.default_rng(3).permutation(28)
+    mixed = {name: column[order] for name, column in table.items()}
+    one, other = (lawful.audit(t, laws=["chinchilla"], methods=["vpnls"], last=1, draws=20) for t in (table, mixed))
+    (first,), (second,) = one.scores, other.scores
+    held = order[order >= 21] - 21  # the last budget is the last seven rows
+    assert second.row.tolist() == first.row.tolist() == list(range(7))
+    assert np.array_equal(second.error, first.error[held])
+    assert np.array_equal(second.covered, first.covered[held])

@@ -83,7 +83,7 @@ def test_within_a_linear_fit_it_is_the_variance_of_least_squares():
     rng = np.random.default_rng(7)
     X, points, far = rng.normal(size=(40, 3)), rng.normal(size=(5, 3)), np.full(3, 1e6)
     y = X @ [1.0, 2.0, 3.0] + rng.normal(0, 0.1, 40)
-    residual = y - X @ np.linalg.lstsq(X, y)[0]
+    residual = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
     at = rng.normal(size=(45, 2))
     misfit = fitted_misfit(residual, X, at[:40], float(y.std()))._replace(smooth=0.0)
     found = within_fit(X, points, far, misfit, at[:40], at[40:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -223,7 +223,8 @@ def audit(
     ('chinchilla, vpnls', 21, 14, True)
     """
     # In the one order of all arithmetic: scatter is drawn from rows, and sums round by theirs.
-    table, objective = counted_once(as_runs(runs)).ordered, as_objective(objective)
+    given, objective = counted_once(as_runs(runs)), as_objective(objective)
+    table = given.ordered
     if holdout not in HOLDOUTS:
         msg = f"Unknown holdout {holdout!r}; choose one of {', '.join(HOLDOUTS)}."
         raise UnsupportedError(msg)
@@ -252,7 +253,18 @@ def audit(
     unit = np.arange(every.size) if curve is None else curve[every]
     differences = _differences(scores, stratum, unit, level, seed)
     notes = () if curve is None else (_whole(curve, splits[0][1]),)
+    if given.order is not None:
+        place = np.argsort(np.lexsort((given.order[every], stratum)))
+        scores = [_as_given(score, place) for score in scores]
     return Audit(holdout, tuple(values.tolist()), rolling, level, tuple(scores), differences, notes)
+
+
+def _as_given(score: HeldOut, place: IntArray) -> HeldOut:
+    """Return a score with what it says per run in the order of the table that was given."""
+    row = place[score.row]
+    order = np.argsort(row)
+    covered = score.covered[order] if score.covered.size else score.covered
+    return replace(score, row=row[order], error=score.error[order], covered=covered)
 
 
 def _whole(curve: IntArray, test: IntArray) -> Note:
