@@ -13,7 +13,7 @@ import lawful
 from lawful.cli import main
 from lawful.cli.app import app
 from lawful.trust.unused import repeated_note, unused_columns, unused_notes
-from lawful.uncertainty.explained import explained
+from lawful.uncertainty.explained import Cause, explained
 
 E, A, ALPHA, B, BETA = 1.58, 280.0, 0.32, 1100.0, 0.36
 

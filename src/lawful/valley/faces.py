@@ -144,7 +144,7 @@ class Moments(NamedTuple):
         return Moments(uu, uv, vv, uy, vy, u, v, *self[7:])
 
 
-class _Columns(NamedTuple):
+class _Powers(NamedTuple):
     centred: Array
     weighed: Array
     square: Array
@@ -165,13 +165,13 @@ class Sums:
         self._weighed = design.weigh(away[None])[0]
         self.square = float(self._weighed @ away)
 
-    def _columns(self, theta: Array, x: Array) -> _Columns:
+    def _columns(self, theta: Array, x: Array) -> _Powers:
         column = np.exp(-theta[:, None] * x)
         mean = column @ self._one / self.total
         column -= mean[:, None]
         weighed = self.design.weigh(column)
         square = np.einsum("kn,kn->k", column, weighed)
-        return _Columns(column, weighed, square, column @ self._weighed, mean)
+        return _Powers(column, weighed, square, column @ self._weighed, mean)
 
     def grid(self, alpha: Array, beta: Array) -> Moments:
         """Moments at every pair of two axes, the second varying fastest."""
