@@ -247,7 +247,8 @@ def test_the_lowest_rooms_need_numpy_alone() -> None:
 def test_every_public_name_loads_is_listed_and_has_a_home() -> None:
     assert set(lawful.__all__) == set(lawful._HOME) | {"__version__"}
     assert set(lawful.__all__) <= set(dir(lawful))
-    for name, home in lawful._HOME.items():
+    assert set(lawful.__all__).isdisjoint(lawful._BESIDE)
+    for name, home in (lawful._HOME | lawful._BESIDE).items():
         assert getattr(lawful, name) is getattr(sys.modules[home], name)
     with pytest.raises(AttributeError, match="module 'lawful' has no attribute 'no_such_name'"):
         _ = lawful.no_such_name
@@ -257,7 +258,7 @@ def test_type_checkers_see_the_names_that_load_at_run_time() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
-    assert {alias.name: node.module for node in imports for alias in node.names} == lawful._HOME
+    assert {alias.name: node.module for node in imports for alias in node.names} == lawful._HOME | lawful._BESIDE
 
 
 @pytest.mark.parametrize("name", sorted(set(lawful.__all__) - CONSTANTS))

@@ -34,6 +34,67 @@ def test_a_sum_of_powers_is_the_law_of_that_form_to_the_last_digit(table):
     assert dict(written.surface.coefficients) == dict(named.surface.coefficients)
 
 
+def as_written(law_):
+    return law_.name, law_.names, law_.columns, law_.bounds, law_.formula
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EXPERTS,
+        "loss = E + A*params^-alpha + B*tokens^-beta + C*num_experts^-gamma",
+        "loss = E + A*params^-alpha + B*tokens^-beta",
+        "loss = E + A/params^alpha*exp(k*num_experts)",
+        "skaling",
+    ],
+)
+def test_the_door_makes_the_law_that_a_fit_makes_of_the_text(table, text):
+    of_text = lawful.fit(table, law=text)
+    for columns in (table, list(table), lawful.read_runs(table)):
+        made = lawful.law(text, columns)
+        assert as_written(made) == as_written(of_text.surface.law)
+        assert lawful.fit(table, law=made).coefficients == of_text.coefficients
+
+
+def test_the_door_takes_bounds_as_the_shell_does(table):
+    asked = {"gamma": (0.1, 0.5), "A": (0.0, 250.0)}
+    made = lawful.fit(table, law=lawful.law(EXPERTS, table, bounds=asked))
+    given = lawful.fit(table, law=EXPERTS, bounds=asked)
+    assert made.coefficients == pytest.approx(given.coefficients, rel=1e-6)
+    assert made.surface["gamma"] == pytest.approx(0.1)  # the free one is 0.08
+    assert lawful.law("skaling", bounds={"k": (0.9, 1.1)}).bounds["k"] == (0.9, 1.1)
+    assert lawful.LAWS["skaling"].bounds["k"] != (0.9, 1.1)
+    for bounds, message in (({"delta": (0, 1)}, "'delta', and"), ({"gamma": (1, 0)}, "lower end below their upper")):
+        with pytest.raises(UnsupportedError, match=message):
+            lawful.law(EXPERTS, table, bounds=bounds)
+    with pytest.raises(UnsupportedError, match="Unknown law 'no-such'"):
+        lawful.law("no-such")
+    with pytest.raises(InputError, match="has no column"):
+        lawful.law("loss = E + A*x")
+
+
+def test_a_law_made_before_its_table_reads_the_columns_that_the_table_has(tmp_path):
+    """Its loss from the column left of the sign, and N, D and C from columns under their own names."""
+    import pandas as pd
+
+    text = "val_loss = E + A/(active_params^alpha*num_experts^gamma) + B/tokens^beta"
+    frame = pd.read_csv("examples/moe_runs.csv").assign(loss=3.0)
+    made = lawful.law(text, frame)
+    of_text = lawful.fit(frame, law=text)
+    for verb in (lawful.fit, lambda t, law: lawful.analyse(t, law=law, draws=0).fit):
+        for one in (text, made):
+            found = verb(frame, law=one)
+            assert found.coefficients == of_text.coefficients
+            assert found.surface.law == of_text.surface.law
+    again = lawful.load(lawful.fit(frame, law=made).save(tmp_path / "fit.json")).fit
+    # A file keeps the formula as it was parsed, and shows it so.
+    assert (again.surface.law.name, again.surface.law.columns) == (
+        of_text.surface.law.name,
+        of_text.surface.law.columns,
+    )
+    assert again.coefficients == of_text.coefficients
+
+
 def test_a_formula_finds_its_truth(table):
     found = lawful.fit(table, law=EXPERTS)
     assert found.method == "vpnls"

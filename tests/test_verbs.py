@@ -426,6 +426,7 @@ WITHIN = {
     "fit_isoflop": "fit --method",
     "fit_envelope": "fit --method",
     "style": "fit --figures",
+    "law": "fit --law",
     "sum_of_powers": "fit --law",
     "read_runs": "fit --columns",
     "load": "report",

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from lawful.estimate.result import Fit, FrontierFit
     from lawful.estimate.solvers import Joint, VarPro
     from lawful.forecasting.audit import audit
-    from lawful.laws.laws import LAWS, Law, sum_of_powers
+    from lawful.laws.laws import LAWS, Law, law
+    from lawful.laws.laws import sum_of_powers as sum_of_powers
     from lawful.laws.surface import Surface
     from lawful.show.explorer import explore
     from lawful.show.figures.palette import style
@@ -98,6 +99,7 @@ _HOME = {
     "fit_envelope": "lawful.estimate.isoflop",
     "fit_isoflop": "lawful.estimate.isoflop",
     "isoflop_points": "lawful.sources.isoflops",
+    "law": "lawful.laws.laws",
     "load": "lawful.show.files.loading",
     "rerun": "lawful.show.files.rerun",
     "look": "lawful.analysis.look",
@@ -107,8 +109,10 @@ _HOME = {
     "simulate": "lawful.design.plan",
     "speedup": "lawful.decide.speedup",
     "style": "lawful.show.figures.palette",
-    "sum_of_powers": "lawful.laws.laws",
 }
+
+# Names that the top level answers to and does not list: what they make, a public name makes as well.
+_BESIDE = {"sum_of_powers": "lawful.laws.laws"}
 
 # Names of 0.1.0 that left the top level: their module, and how the same is written now. They go with 0.3.0.
 _MOVED = {
@@ -223,6 +227,7 @@ __all__ = [
     "fit_envelope",
     "fit_isoflop",
     "isoflop_points",
+    "law",
     "load",
     "look",
     "next_run",
@@ -232,7 +237,6 @@ __all__ = [
     "simulate",
     "speedup",
     "style",
-    "sum_of_powers",
 ]
 
 
@@ -241,14 +245,15 @@ def __getattr__(name: str) -> Any:
     if name in _MOVED:
         from warnings import warn
 
-        home, now = _MOVED[name]
+        old, now = _MOVED[name]
         warn(f"lawful.{name} is gone from the top level; write {now}.", DeprecationWarning, stacklevel=2)
-        module, _, renamed = home.partition(":")
+        module, _, renamed = old.partition(":")
         return getattr(import_module(module), renamed or name)
-    if name not in _HOME:
+    home = _HOME.get(name) or _BESIDE.get(name)
+    if home is None:
         msg = f"module 'lawful' has no attribute {name!r}"
         raise AttributeError(msg)
-    value = getattr(import_module(_HOME[name]), name)
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -18,11 +18,10 @@ from lawful.core.shown import Shown
 from lawful.core.validation import check_budget, check_draws, check_level
 from lawful.data.cells import counted_once
 from lawful.data.runs import COMPLETE, Runs
-from lawful.data.table import as_runs
 from lawful.decide.allocate import Allocation, allocate, allocation_sheet, withheld
 from lawful.decide.deadweight import deadweight
 from lawful.errors import IdentificationError
-from lawful.estimate.fit import fit
+from lawful.estimate.fit import fit, table_for
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, fit_sheet, reach_of
 from lawful.estimate.solvers import Solver
@@ -411,7 +410,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     ('approach2', True)
     """
     check_level(level)
-    table = counted_once(as_runs(runs, ()))
+    table = counted_once(table_for(runs, law))
     if table.ordered is not table:
         asked: dict[str, Any] = {
             "method": method, "law": law, "objective": objective, "fixed": fixed, "bounds": bounds, "budgets": budgets,

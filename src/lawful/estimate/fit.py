@@ -24,7 +24,7 @@ from lawful.estimate.result import FRONTIER_METHODS, Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
 from lawful.estimate.window import AUTO as AUTO_WINDOW
-from lawful.laws.formula import degenerate, is_formula, loss_column, parted, tied_law
+from lawful.laws.formula import degenerate, for_table, named_loss, parted, tied_law
 from lawful.laws.laws import DEFAULT_LAW, LAWS, Law, find_law
 from lawful.laws.surface import Surface
 
@@ -134,12 +134,12 @@ def fit(
     if isinstance(method, str) and method in FRONTIER_METHODS:
         given = {"law": law != DEFAULT_LAW, "objective": objective, "fixed": fixed, "bounds": bounds}
         return _fit_frontier(runs, method, [name for name, value in given.items() if value], window)
-    table = counted_once(_table_for(runs, law))
+    table = counted_once(table_for(runs, law))
     if table.ordered is not table:
         asked: dict[str, Any] = {"law": law, "method": method, "objective": objective, "fixed": fixed, "bounds": bounds}
         found: Fit = fit(table.ordered, **asked)
         return found.over(table)
-    law = find_law(law, table.labels, table.taken) if isinstance(law, str) else law
+    law = _law_for(table, law)
     check_columns(table, law)
     held, priors = split_priors(law, fixed or {})
     pins, ties = parted(law, held)
@@ -158,12 +158,27 @@ def fit(
     return _fit_surface(table, law, objective, solver, pins, priors)
 
 
-def _table_for(runs: Any, law: Law | str) -> Runs:
-    """Read the runs; a formula may name the column of its loss, and needs no other column than its own."""
-    left = loss_column(law) if isinstance(law, str) and is_formula(law) else None
+def table_for(runs: Any, law: Law | str) -> Runs:
+    """
+    Read the runs; a formula may name the column of its loss, and needs no other column than its own.
+
+    Examples
+    --------
+    >>> table = {"N": [1e8, 2e8], "loss": [3.1, 3.2], "score": [2.1, 2.2]}
+    >>> table_for(table, "loss = E + A/N^a").L.tolist(), table_for(table, "score = E + A/N^a").L.tolist()
+    ([3.1, 3.2], [2.1, 2.2])
+    """
+    left = named_loss(law)
     if left is None or isinstance(runs, Runs):
         return as_runs(runs, ())
     return Runs.read(runs, columns={"loss": left}, needs=())
+
+
+def _law_for(table: Runs, law: Law | str) -> Law:
+    """The law as the columns of a table make it."""
+    if isinstance(law, str):
+        return find_law(law, table.labels, table.taken)
+    return for_table(law, table.labels, table.taken)
 
 
 def _fit_tied(table: Runs, law: Law, ties: Mapping[str, str], given: Mapping[str, Any]) -> Fit:

@@ -19,11 +19,11 @@ from lawful.core.typing import Array
 from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.fit import fit
+from lawful.estimate.fit import fit, table_for
 from lawful.estimate.forms import FormProblem, polish_form, prepare_form
 from lawful.estimate.result import Fit, losses_of
 from lawful.estimate.solvers import Joint
-from lawful.laws.formula import Derivatives, Formula, expression_of, parted, tied_law
+from lawful.laws.formula import Derivatives, Formula, expression_of, for_table, parted, tied_law
 from lawful.laws.law import Law
 from lawful.laws.laws import DEFAULT_LAW, find_law
 from lawful.laws.surface import Surface
@@ -209,7 +209,8 @@ def fit_groups(
     """
     groups = _groups(runs, by, law)
     labels = set.intersection(*(set(g.labels) for g in groups.values()))
-    form = find_law(law, labels - {by}, next(iter(groups.values())).taken) if isinstance(law, str) else law
+    taken = next(iter(groups.values())).taken
+    form = find_law(law, labels - {by}, taken) if isinstance(law, str) else for_table(law, labels - {by}, taken)
     pins, ties = parted(form, fixed or {})
     form = tied_law(form, ties) if ties else form
     words = tuple(dict.fromkeys(share))
@@ -226,19 +227,12 @@ def fit_groups(
 
 def _groups(runs: Any, by: str, law: Law | str) -> dict[str, Runs]:
     """Runs by group, in order of appearance."""
-    from lawful.data.table import as_runs
-    from lawful.laws.formula import is_formula, loss_column
-
     if isinstance(runs, Mapping) and runs and all(isinstance(one, Runs) for one in runs.values()):
         found = dict(runs)
     elif isinstance(runs, Runs):
         found = runs.groups(by)
     else:
-        left = loss_column(law) if isinstance(law, str) and is_formula(law) else None
-        if left is None:
-            found = as_runs(runs, ()).groups(by)
-        else:
-            found = Runs.read(runs, columns={"loss": left}, needs=()).groups(by)
+        found = table_for(runs, law).groups(by)
     if len(found) < 2:
         msg = f"Sharing takes two groups or more, and {by!r} has {len(found)}."
         raise UnsupportedError(msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -152,6 +152,40 @@ def loss_column(text: str) -> str | None:
     """
     left = _sides(text)[0]
     return None if left is None or left in LOSSES else left
+
+
+def named_loss(asked: Law | str) -> str | None:
+    """
+    Name of the loss column that a law states, given as a text or made of one; None for a law of the catalogue.
+
+    Examples
+    --------
+    >>> named_loss("score = L0 + A/N^a"), named_loss(law("score = L0 + A/N^a")), named_loss("skaling")
+    ('score', 'score', None)
+    """
+    text = asked if isinstance(asked, str) else asked.name
+    return loss_column(text) if is_formula(text) else None
+
+
+def for_table(made: Law, columns: Collection[str], taken: Mapping[str, str]) -> Law:
+    """
+    Read a law that was made without its table again, where that has columns of the law for N, D, C or U.
+
+    Examples
+    --------
+    >>> made = law("loss = E + A/active^a*experts^-g", ["active", "experts"])
+    >>> for_table(made, ["experts"], {"active": "N"}).columns
+    ('N', 'experts')
+    """
+    if not is_formula(made.name) or all(taken.get(column, column) == column for column in made.columns):
+        return made
+    again = law(made.name, columns, bounds=made.bounds, taken=taken)
+    # A law with ties is named by the formula without them, and stays as it was made.
+    if again.names != made.names:
+        return made
+    # The name is the formula as it was parsed; a reader is shown it as it was written.
+    head, _, _ = again.formula.partition(" = ")
+    return replace(again, formula=f"{head} = {made.formula.partition(' = ')[2]}")
 
 
 def _sides(text: str) -> tuple[str | None, str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
+from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
 from lawful.laws.catalogue_coupled import CHINCHILLA, NESTED, ROSENFELD, ROSENFELD_ENVELOPE, SKALING
 from lawful.laws.catalogue_curves import AMARI, COMPUTE_LAW, HESTNESS, HESTNESS_REGIONS
 from lawful.laws.catalogue_kaplan import KAPLAN, PEARCE_SONG
 from lawful.laws.catalogue_repeated import LOVELACE, MUENNIGHOFF
-from lawful.laws.formula import is_formula
+from lawful.laws.formula import QUANTITIES, is_formula
 from lawful.laws.formula import law as law_of
-from lawful.laws.law import EXPONENT_BOX, Coefficients, Law, Screen, sum_of_powers
+from lawful.laws.law import EXPONENT_BOX, Box, Coefficients, Law, Screen, sum_of_powers
 
 __all__ = [
     "CHINCHILLA",
@@ -26,6 +28,7 @@ __all__ = [
     "Screen",
     "catalogue",
     "find_law",
+    "law",
     "sum_of_powers",
 ]
 
@@ -124,3 +127,84 @@ def find_law(name: str, columns: Collection[str] = (), taken: Mapping[str, str] 
         return known[name]
     msg = f"Unknown law {name!r}; choose one of {', '.join(known)}, or write it as a formula."
     raise UnsupportedError(msg)
+
+
+def law(text: str, columns: Runs | Iterable[str] = (), *, bounds: Mapping[str, Box] | None = None) -> Law:
+    """
+    Make the law that a formula is, or take one of the catalogue: what ``--law`` takes on the shell.
+
+    Parameters
+    ----------
+    text : str
+        ``loss = E + A*params^-alpha + C*num_experts^-gamma``, or a name such as ``skaling``. Left of the equals sign
+        stands the column of the loss (may be left out); right ``+ - * / ^``, parentheses, ``log``, ``exp``, ``sqrt``,
+        ``abs``, ``min``, ``max``, numbers, columns and coefficients. ``N, D, C, U`` and ``params, tokens, budget,
+        unique_tokens`` are the quantities of every table.
+    columns : Runs, DataFrame, mapping of str to array_like, or iterable of str
+        The table that the law is for, or the names of its columns. A name in the formula that is neither one of these
+        nor a quantity is a coefficient. Runs know which of their columns are N, D and C under other names; else
+        :func:`fit` finds out. It also takes the text itself, and reads the columns off its table.
+    bounds : mapping of str to (float, float), optional
+        Bounds that replace the law's own, by coefficient: nats for an amount alone, no unit for an exponent. The sign
+        of a coefficient is such a bound, ``{"C": (-np.inf, np.inf)}`` for either.
+
+    Returns
+    -------
+    Law
+        What :func:`fit` takes as ``law``.
+
+    Raises
+    ------
+    InputError
+        If the formula cannot be read, or has no coefficient or no column.
+    UnsupportedError
+        If the catalogue has no law of that name, or a bound is of no coefficient or no range.
+
+    See Also
+    --------
+    sum_of_powers : A law of one falling power per column, with names made from the columns.
+
+    Notes
+    -----
+    What the loss is linear in, given the other coefficients, is eliminated by bounded least squares (variable
+    projection: Golub and Pereyra 1973), so that only the other coefficients are searched.
+
+    Examples
+    --------
+    >>> found = lawful.law("loss = E + A*N^-alpha + B*D^-beta")
+    >>> found.names, found.two_powers
+    (('E', 'A', 'B', 'alpha', 'beta'), True)
+
+    Columns of a table are named, or the table is given:
+
+    >>> moe = lawful.law("loss = E + A/params^alpha*num_experts^-gamma", ["num_experts"], bounds={"gamma": (-0.5, 1.5)})
+    >>> moe.columns, moe.bounds["gamma"]
+    (('N', 'num_experts'), (-0.5, 1.5))
+    >>> N, experts = np.tile(np.geomspace(1e7, 1e9, 6), 4), np.repeat([1.0, 2.0, 4.0, 8.0], 6)
+    >>> table = {"params": N, "num_experts": experts, "loss": 1.7 + 400 / N**0.34 * experts**-0.1}
+    >>> print(f"{lawful.fit(table, law=lawful.law(moe.name, table)).surface['gamma']:.4f}")
+    0.1000
+    >>> lawful.law("skaling") is lawful.LAWS["skaling"]
+    True
+    """
+    if isinstance(columns, Runs):
+        names, taken = list(columns.labels), columns.taken
+    else:
+        # Of a bare list of names, those of quantities are what a table of them would be read as.
+        names, taken = [str(word) for word in columns if str(word) not in QUANTITIES], {}
+    box = {word: (float(low), float(high)) for word, (low, high) in (bounds or {}).items()}
+    if is_formula(text):
+        plain = law_of(text, names, taken=taken)
+        found = law_of(text, names, bounds=box, taken=taken) if box else plain
+    else:
+        plain = found = find_law(text)
+        found = replace(found, box={**found.box, **box}) if box else found
+    wrong = [word for word in box if word not in plain.names]
+    if wrong:
+        msg = f"`bounds` names {wrong[0]!r}, and {text!r} has the coefficients {', '.join(plain.names)}."
+        raise UnsupportedError(msg)
+    empty = [word for word, (low, high) in box.items() if not low < high]
+    if empty:
+        msg = f"`bounds` of {empty[0]} need a lower end below their upper end, got {box[empty[0]]}."
+        raise UnsupportedError(msg)
+    return found
