@@ -28,8 +28,14 @@ HELD = 0.25
 BEST = 3
 """Laws whose mean is the forecast. The lowest misfit is no better a forecast, nor is the mean of all laws."""
 
-NEAR = 3.0
-"""A law whose held-out error is more times the best law's has no place in the mean."""
+NEAR = 1.5
+"""A law whose held-out error is more times the best law's has no place in the mean.
+
+Its error adds to the mean's by its share, while what averaging takes off is of the size of the best law's own: at twice
+or three times that error a second law costs more than it brings."""
+
+AS_GOOD = 3.0
+"""A law that breaks down at the points goes behind those whose held-out error is at most so many times the least."""
 
 SPARE = 1
 """Runs beyond its coefficients that a law must be left with."""
@@ -323,10 +329,10 @@ def _ordered(made: Sequence[RankedLaw]) -> list[RankedLaw]:
     """
     Laws by held-out error; one that breaks down at the points goes behind those that are as good on the held-out runs.
 
-    As good is within the factor that a place in the mean asks for.
+    As good is within a wider factor than a place in the mean asks for: no loss can be below zero, however well it held.
     """
     order = sorted(made, key=lambda one: one.miss if np.isfinite(one.miss) else np.inf)
-    near = [one for one in order if one.miss <= NEAR * order[0].miss]
+    near = [one for one in order if one.miss <= AS_GOOD * order[0].miss]
     return [*sorted(near, key=lambda one: not one.plausible), *order[len(near) :]]
 
 
