@@ -146,7 +146,7 @@ LAW = r"C = 6ND|C/\(6D\)"
 REASONS: dict[str, dict[str, str]] = {
     "head": {r"\d+ runs, \d+ budgets from 1e18 to 1e21 FLOPs": "the runs themselves, the next tests"},
     "The decision": {
-        r"51 per parameter \(16 to 160\)": "D*/N* of the average, ends where N* is at its other end: the next tests"
+        r"\d+ per parameter \(\d+ to \d+\)": "D*/N* of the average, ends where N* is at its other end: the next tests"
     },
     "valley": {r"a factor of [\d.]+": "high over low of the region: the next tests"},
     "bias": {
