@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -294,4 +295,7 @@ def frame(*sheets: Sheet) -> Any:
         return tables[0][1]
     for title, table in tables:
         table.insert(0, "table", title)
-    return pd.concat([table for _, table in tables], ignore_index=True) if tables else pd.DataFrame()
+    # pandas 2 warns that dtypes of columns that hold nothing will change: no value does.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The behavior of DataFrame concatenation", FutureWarning)
+        return pd.concat([table for _, table in tables], ignore_index=True) if tables else pd.DataFrame()
