@@ -198,7 +198,7 @@ class TestFormerFlags:
             rest = ("--budget", "1e22", "--trained", "1e18:1e20:3")
         rest = rest if verb == "plan" else ()
         first, second = documents(capsys, [*start, *rest, old, value], [*start, *rest, f"{new}={value}"])
-        # NumPy 1 on AVX-512 takes logs by one of two ways, by where its arrays lie in memory: the last digits are its.
+        # Under NumPy 1 on AVX-512 the last digit of logs was seen to move from call to call.
         digits = 17 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 13
         first, second = (
             json.loads(json.dumps(d), parse_float=lambda t: f"{float(t):.{digits}g}") for d in (first, second)
