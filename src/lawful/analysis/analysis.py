@@ -484,7 +484,7 @@ def _leading(
     runs: Runs, found: Fit | FrontierFit, judged: Judgement | None, budgets: Sequence[float], level: float
 ) -> tuple[Averaged | None, str]:
     """Average over laws on runs, those that a fit set aside among them, or why there is none."""
-    average, why = _average_beside(runs, budgets, level)
+    average, why = average_beside(runs, budgets, level)
     if (
         average
         and judged is not None
@@ -591,7 +591,7 @@ def _surface_beside(runs: Runs) -> Fit | None:
         return None
 
 
-def _average_beside(runs: Runs, budgets: Sequence[float], level: float) -> tuple[Averaged | None, str]:
+def average_beside(runs: Runs, budgets: Sequence[float], level: float) -> tuple[Averaged | None, str]:
     """Average over laws on the same runs, or why there is none."""
     try:
         return averaged(runs, budgets, level), ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from lawful.analysis.analysis import Analysis, analyse, led, source_sentence
+from lawful.analysis.analysis import Analysis, analyse, average_beside, led, source_sentence
 from lawful.core.notes import Note
 from lawful.core.numbers import format_flops
 from lawful.core.objective import Objective, as_objective
@@ -16,9 +16,9 @@ from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
 from lawful.decide.allocate import allocation_cells
-from lawful.errors import IdentificationError, LawfulError, UnsupportedError
+from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.result import METHODS, SURFACE_METHODS, check_method
-from lawful.forecasting.averaged import Averaged, MethodRecord, averaged, method_records, own_record, records_sheet
+from lawful.forecasting.averaged import Averaged, MethodRecord, method_records, own_record, records_sheet
 from lawful.laws.laws import DEFAULT_LAW, Law, find_law
 
 
@@ -170,17 +170,10 @@ def lead_of(outcomes: Sequence[Outcome], runs: Runs, budgets: Sequence[float], l
     """
     own = next((o for o in outcomes if isinstance(o, Analysis) and o.method == "vpnls"), None)
     first = None if own is None else led(own)
-    average: Averaged | str
-    if first is not None:
-        average = first.average or first.unaveraged
-    else:
-        try:
-            average = averaged(counted_once(runs).ordered, budgets, level)
-        except IdentificationError as error:
-            average = str(error)
-    if isinstance(average, str):
-        return Leading(average, (), first)
     table = counted_once(runs)
+    average, why = average_beside(table.ordered, budgets, level) if first is None else (first.average, first.unaveraged)
+    if average is None:
+        return Leading(why, (), first)
     record = average.record or own_record(table)
     average = replace(average, record=record)
     return Leading(average, method_records(table, record), first and replace(first, average=average))

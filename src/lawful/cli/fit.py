@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
     from lawful.analysis.compare import Unavailable
     from lawful.analysis.moves import Move
     from lawful.checks.check import Checked
-    from lawful.core.notes import Note
     from lawful.data.runs import Runs
 
 
@@ -149,7 +148,7 @@ def _rank(
             "semicolon); leave out --budget, --share and how one law is fitted."
         )
         raise UnsupportedError(msg)
-    from lawful.analysis.ranked import rank_laws
+    from lawful.analysis.ranked import predicted_document, predicted_lines, rank_laws
     from lawful.sources.read import load_columns
 
     with output.staged() as stage, working(f"Fitting {len(named)} laws", quiet=output.json):
@@ -158,18 +157,18 @@ def _rank(
         rows = load_columns(points)[0] if points is not None else None
         found = rank_laws(table, texts, cost=cost, by=by, bounds=boxes, points=rows)
         document = found.to_dict()
-        predicted = None if rows is None else {**rows, "predicted_loss": found.predict(rows)}
-        doubts = () if rows is None else found.doubts(rows)
-        if predicted is not None:
-            document["predicted"] = predicted["predicted_loss"].tolist()
-            document["notes"] = [*document["notes"], *(note.to_dict() for note in doubts)]
+        forecast = None if rows is None else predicted_document(found, rows)
+        if forecast is not None:
+            document["predicted"] = [one["loss"] for one in forecast["points"]]
+            document["notes"] = [*document["notes"], *forecast["notes"]]
         if stage is not None:
             from lawful.show.files.bundle import write_columns, write_document
 
-            if predicted is not None:
-                write_columns(stage / "predicted.csv", predicted)
+            if rows is not None:
+                write_columns(stage / "predicted.csv", {**rows, "predicted_loss": found.predict(rows)})
             write_document(stage / "laws.json", document)
-    output.give(lambda: document, lambda: (*found.sheets(), *_predicted_lines(predicted, doubts)))
+    lines = [] if forecast is None else predicted_lines(forecast)
+    output.give(lambda: document, lambda: (*found.sheets(), *lines))
 
 
 def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
@@ -186,15 +185,6 @@ def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
         return table
     rows = select_rows(open_table(table, "table", None), {}, asked["select"])
     return narrowed(rows, {}, Handling(where=asked["where"], drop=asked["drop"]))[0].columns
-
-
-def _predicted_lines(predicted: Mapping[str, Any] | None, doubts: Sequence[Note]) -> list[str]:
-    if predicted is None:
-        return []
-    return [
-        *(note.message for note in doubts),
-        "Mean of the best laws: " + ", ".join(f"{v:.5g}" for v in predicted["predicted_loss"].tolist()),
-    ]
 
 
 def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[Analysis, tuple[Move, ...]]:

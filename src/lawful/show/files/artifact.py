@@ -137,40 +137,7 @@ def load_fit(path: str | Path) -> Fit | FrontierFit:
 
 
 def load(path: str | Path, *, budgets: Sequence[float] | None = None) -> Analysis:
-    """
-    Load a ``fit.json`` as the analysis that it was: what it says of its budgets, with intervals.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file written by :func:`save_fit` or ``lawful fit --out``.
-    budgets : sequence of float, optional
-        Budgets in FLOPs to answer; those that the fit was asked about if not given, and with none of them, ``()``,
-        nothing is worked out until it is asked for.
-
-    Returns
-    -------
-    Analysis
-        Fit, draws (if any were drawn), notes, the Approach 2 frontier beside it, allocations and the average of laws.
-        A file keeps laws and draws; what they say of a budget is worked out again.
-
-    Raises
-    ------
-    InputError
-        As :func:`load_fit`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> truth = lawful.Surface.named("chinchilla")
-    >>> plan = lawful.Plan.isoflop([1e18, 1e19, 1e20], surface=truth)
-    >>> runs = lawful.simulate(truth, plan, noise=0.002)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     again = load(lawful.analyse(runs, draws=50).save(f"{folder}/fit.json"))
-    >>> low, high = again.draws.interval("alpha")
-    >>> bool(low < again.fit.surface["alpha"] < high)
-    True
-    """
+    """Load a ``fit.json`` alone; what it takes, gives and raises is said in :func:`lawful.show.files.loading.load`."""
     document = read_document(path)
     wrong = mismatch(document, "fit-1")
     if wrong:

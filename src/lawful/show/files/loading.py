@@ -32,7 +32,8 @@ def load(path: str | Path, *, budgets: Sequence[float] | None = None) -> Any:
     Returns
     -------
     Analysis or RankedLaws
-        A file of a fit keeps laws and draws; what they say of a budget is worked out again.
+        Fit, draws (if any were drawn), notes, the Approach 2 frontier beside it, allocations and the average of laws. A
+        file keeps laws and draws; what they say of a budget is worked out again.
 
     Raises
     ------
