@@ -28,6 +28,7 @@ from lawful.show.files.document import (
     fit_document,
     predict_document,
     predictions_document,
+    sealed,
 )
 from lawful.show.report.saved import load_saved
 
@@ -128,6 +129,18 @@ def test_a_saved_average_is_the_same_again(found: Analysis, tmp_path: Path) -> N
     document = predict_document(again, one.params, one.tokens)
     assert document["auto"]["loss"] == one.loss
     assert tuple(document["auto"]["prediction"]["loss"]) == one.prediction
+
+
+def test_a_file_from_before_the_width_of_the_size_was_averaged_over_k_answers_alike(
+    found: Analysis, tmp_path: Path
+) -> None:
+    document = json.loads(found.save(tmp_path / "fit.json").read_text(encoding="utf-8"))
+    del document["average"]["path"], document["average"]["width"]["path_size"]
+    document["average"]["width"] |= {"law_size": 0.6, "coefficients_size": 0.55}
+    (tmp_path / "old.json").write_text(json.dumps(sealed(document)), encoding="utf-8")
+    new, old = (load(tmp_path / name).average.ensemble.outlook(1e23) for name in ("fit.json", "old.json"))
+    assert (old.params, old.loss) == (new.params, new.loss)
+    assert old.interval["params"] == pytest.approx(new.interval["params"], rel=1e-9)
 
 
 def test_compare_has_the_average_and_the_record_of_every_method(runs: Runs) -> None:
