@@ -47,6 +47,9 @@ TRIED_ON = 1_000
 JUDGED_EVERY = 5
 """Of a table so long every so many of these are enough to judge a fit by, which takes most of the time."""
 
+READ_ON = 10_000
+"""The same for columns that the law does not read: their notes rest on training runs, which are fewer than rows."""
+
 BEYOND = 10.0
 """The budget of the next command is this many times the largest of the runs."""
 
@@ -330,10 +333,17 @@ def _looked(runs: Runs, given: str, options: Mapping[str, Any], table: Rows | No
 def _unread(runs: Runs) -> tuple[Note, ...]:
     """Columns that the default law does not read and should: repeated tokens, and what its residuals follow."""
     try:
-        found = fit(runs)
+        found = fit(_thinned(runs, READ_ON))
     except LawfulError:
         return ()
-    return (*unused_notes(found), *repeated_note(found))
+    return (*unused_notes(found), *repeated_note(found, runs))
+
+
+def _thinned(runs: Runs, most: int) -> Runs:
+    """The runs, or so many of them at even distances."""
+    if len(runs) <= most:
+        return runs
+    return runs.take(np.unique(np.linspace(0, len(runs) - 1, most).astype(np.intp)))
 
 
 def _budgets(runs: Runs) -> tuple[Budget, ...]:
@@ -356,9 +366,7 @@ def supported(runs: Runs) -> tuple[Support, ...]:
     >>> [verb.verb for verb in supported(runs) if verb.supported]
     ['check', 'conventions']
     """
-    some = runs
-    if len(runs) > TRIED_ON:
-        some = runs.take(np.unique(np.linspace(0, len(runs) - 1, TRIED_ON).astype(np.intp)))
+    some = _thinned(runs, TRIED_ON)
     few = some if some is runs else some.take(np.arange(0, len(some), JUDGED_EVERY))
     judged = cache(lambda: judge(fit(few)))
     tries: tuple[tuple[str, Callable[[], str]], ...] = (

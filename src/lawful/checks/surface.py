@@ -13,7 +13,7 @@ import numpy as np
 
 from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.data.cells import best_of_cells, cells_of, first_of_copies, tuned_columns
-from lawful.data.checkpoints import curve_codes
+from lawful.data.checkpoints import curve_codes, distinct_within
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit
@@ -103,14 +103,14 @@ def is_isoflop(runs: Runs) -> bool:
     """
     size, tokens, ratio = (_levels(v) for v in (runs.N, runs.D, runs.D / runs.N))
     for along in (tokens, ratio):
-        count = np.unique(np.stack([size, along]), axis=1).shape[1]
-        across = np.unique(np.stack([size, runs.group]), axis=1).shape[1] / ((size.max() + 1) * runs.budgets.size)
+        count = int(distinct_within(size, along).sum())
+        across = int(distinct_within(size, runs.group).sum()) / ((size.max() + 1) * runs.budgets.size)
         share = count / ((size.max() + 1) * (along.max() + 1))
         if min(size.max(), along.max()) >= 2 and share >= FULL and share > across:
             return False
     if curve_codes(runs.labels, runs.N, runs.D) is not None:
         return False
-    if np.unique(np.stack([size, runs.group]), axis=1).shape[1] < SIZES_PER_BUDGET * runs.budgets.size:
+    if int(distinct_within(size, runs.group).sum()) < SIZES_PER_BUDGET * runs.budgets.size:
         return False
     logs = np.log(runs.C)
     low, high = (reduce(logs, runs.group, runs.budgets.size) for reduce in (_least, _most))

@@ -9,7 +9,7 @@ import numpy as np
 
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
-from lawful.data.checkpoints import PROGRESS_NAMES, RUN_NAMES, row_codes
+from lawful.data.checkpoints import PROGRESS_NAMES, RUN_NAMES, distinct_within, row_codes
 from lawful.data.columns import EXPERIMENT_NAMES, SEED_NAMES, STEPS, listed, normalise
 from lawful.data.runs import Runs
 from lawful.data.values import distinct
@@ -118,8 +118,7 @@ def tuned_columns(labels: Mapping[str, AnyArray], cell: IntArray, loss: Array | 
         values, codes = distinct(column)
         if len(values) > MOST_VALUES and not named:
             continue
-        pairs = np.unique(np.stack([cell, codes]), axis=1)[0]
-        varies = int((np.bincount(pairs, minlength=int(cell.max()) + 1)[several] > 1).sum())
+        varies = int((distinct_within(cell, codes)[several] > 1).sum())
         if varies >= SHARE * several.size:
             (found if named else unknown).append(key)
     return found or unknown

@@ -9,7 +9,7 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.columns import normalise
-from lawful.data.values import first_codes
+from lawful.data.values import first_codes, first_rows
 
 RUN_NAMES = ("run_id", "run_name", "run", "name", "display_name", "file")
 """Columns that name a training run, the first that a table has being the one; ``file`` where each has its own."""
@@ -59,6 +59,18 @@ def row_codes(columns: Iterable[AnyArray]) -> IntArray:
     return codes
 
 
+def distinct_within(codes: IntArray, values: AnyArray) -> IntArray:
+    """
+    Count the distinct values of a column within every code.
+
+    Examples
+    --------
+    >>> distinct_within(np.array([0, 0, 0, 1]), np.array([5.0, 5.0, 6.0, 5.0])).tolist()
+    [2, 1]
+    """
+    return np.bincount(codes[first_rows(row_codes([codes, values]))])
+
+
 def checkpoint_notes(labels: Mapping[str, AnyArray], N: Array, D: Array) -> list[Note]:
     """
     Say when rows look like checkpoints of unfinished runs rather than like runs.
@@ -99,9 +111,7 @@ def checkpoint_notes(labels: Mapping[str, AnyArray], N: Array, D: Array) -> list
             return [Note("unannealed", message)]
         return []
     for key in named_among(RUN_NAMES, labels)[:1]:
-        run = row_codes([labels[key], N])
-        pairs = np.unique(np.stack([run, row_codes([D])]), axis=1)
-        lengths = np.bincount(pairs[0])
+        lengths = distinct_within(row_codes([labels[key], N]), D)
         if (lengths > 1).any():
             count = int((lengths > 1).sum())
             message = (
@@ -155,7 +165,7 @@ def curve_codes(labels: Mapping[str, AnyArray], N: Array, D: Array) -> IntArray 
     """
     for key in named_among(RUN_NAMES, labels)[:1]:
         run = row_codes([labels[key], N])
-        rows = np.bincount(np.unique(np.stack([run, row_codes([D])]), axis=1)[0])
+        rows = distinct_within(run, D)
         return run if (rows > 1).sum() > rows.size / 2 else None
     even, curves = even_curves(labels, N, D)
     if even <= curves / 2:

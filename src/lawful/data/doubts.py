@@ -10,7 +10,7 @@ from lawful.core.expression import quoted
 from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, Array, IntArray
-from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
+from lawful.data.checkpoints import RUN_NAMES, distinct_within, named_among, row_codes
 from lawful.data.columns import ALSO, EPOCHS, STEPS, UNIQUE_NAMES, listed, normalise
 from lawful.data.selection import Rows
 from lawful.data.units import LARGE_RUN, usual_loss
@@ -243,8 +243,7 @@ def require_moving_tokens(labels: Mapping[str, AnyArray], cell: IntArray) -> Non
     if not steps or not runs:
         return
     # Of one run and one N and D, how many steps there are.
-    pair = row_codes([cell, labels[runs[0]]])
-    several = np.bincount(np.unique(np.stack([pair, row_codes([labels[steps[0]]])]), axis=1)[0]) > 1
+    several = distinct_within(row_codes([cell, labels[runs[0]]]), labels[steps[0]]) > 1
     if several.mean() <= 0.5:
         return
     msg = (

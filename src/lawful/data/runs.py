@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from lawful.core.cost import Cost
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
+from lawful.data.checkpoints import distinct_within
 from lawful.data.columns import UNIQUE_NAMES, listed, missing_sentence, normalise
 from lawful.data.methods import RunsMethods
 from lawful.data.values import column_values, quantity_values, require_plausible, require_positive, weights_of
@@ -178,7 +179,7 @@ def distinct_budgets(C: Array, N: Array | None = None) -> tuple[IntArray, Array,
     values = C[order]
     starts = np.array([first for first, _ in _clusters(np.log(values), SAME_BUDGET)], dtype=np.intp)
     group, sizes = _label_sorted(order, starts)
-    kinds = sizes if N is None else np.bincount(np.unique(np.stack([group, N]), axis=1)[0].astype(np.intp))
+    kinds = sizes if N is None else distinct_within(group, N)
     return group, values[starts], float(sizes[kinds > 1].sum() / C.size)
 
 

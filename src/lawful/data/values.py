@@ -135,11 +135,18 @@ def distinct(array: AnyArray) -> tuple[list[Any], IntArray]:
     ([3.0, 1.0], [0, 1, 0])
     """
     codes = first_codes(array)
-    return array[_first_rows(codes)].tolist(), codes
+    return array[first_rows(codes)].tolist(), codes
 
 
-def _first_rows(codes: IntArray) -> IntArray:
-    """Row in which each code stands first, of codes in order of first appearance: where their maximum grows."""
+def first_rows(codes: IntArray) -> IntArray:
+    """
+    Find the row in which each code stands first, of codes in order of first appearance: where their maximum grows.
+
+    Examples
+    --------
+    >>> first_rows(np.array([0, 0, 1, 0, 2])).tolist()
+    [0, 2, 4]
+    """
     highest = np.maximum.accumulate(codes)
     return np.flatnonzero(np.diff(highest, prepend=-1))
 

@@ -397,9 +397,15 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
-def repeated_note(fit: Any) -> tuple[Note, ...]:
+def repeated_note(fit: Any, runs: Runs | None = None) -> tuple[Note, ...]:
     """
     Say that runs saw their tokens several times where the law takes repeated tokens as new ones.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+    runs : Runs, optional
+        The runs to count, where the fit saw a sample of them only.
 
     Examples
     --------
@@ -409,7 +415,7 @@ def repeated_note(fit: Any) -> tuple[Note, ...]:
     >>> repeated_note(lawful.fit(few))[0].message.split(",")[0]
     '21 of 27 runs saw their tokens more than once'
     """
-    runs = fit.runs
+    runs = runs or fit.runs
     law = None if fit.surface is None else fit.surface.law
     if (law is not None and "U" in law.columns) or not (runs.has("U") and runs.has("D")):
         return ()
