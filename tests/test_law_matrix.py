@@ -37,6 +37,8 @@ TRUTH = {name: k | ({"c": AMARI[name]} if name in AMARI else {}) for name, k in 
 VERBS = ("fit", "intervals", "allocate", "deadweight", "predict", "save and load")
 
 NOTHING = "The {law} law does not trade parameters against tokens, so it allocates nothing."
+TOLD = "{nothing}; the loss it expects is told by a saved fit: lawful predict DIR/fit.json {option}."
+OPTION = {"compute": "--budget 1e24", "kaplan-c": "--budget 1e24", "kaplan-n": "--params 7B"}
 MORE = "The {law} law also reads {columns}; say which with `given`, or give a table (`points`)."
 ONE_COLUMN = (
     "compute", "hestness", "hestness-regions", "kaplan-n", "kaplan-d", "kaplan-c", *AMARI,
@@ -44,7 +46,11 @@ ONE_COLUMN = (
 
 REFUSED: dict[tuple[str, str], str] = {
     (law, verb): NOTHING.format(law=law)
-    for law in (*ONE_COLUMN, "kaplan-cmin", "kaplan-ns")
+    for law in ("kaplan-cmin", "kaplan-ns")
+    for verb in ("allocate", "deadweight")
+} | {
+    (law, verb): TOLD.format(nothing=NOTHING.format(law=law)[:-1], option=OPTION.get(law, "--tokens 2T"))
+    for law in ONE_COLUMN
     for verb in ("allocate", "deadweight")
 } | {
     ("kaplan-cmin", "predict"): MORE.format(law="kaplan-cmin", columns="C_min"),
