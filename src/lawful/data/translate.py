@@ -23,9 +23,12 @@ from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, by_words,
 from lawful.data.doubts import realised_tokens, require_one_loss, words_of
 from lawful.data.profiles import profiled
 from lawful.data.selection import Rows
-from lawful.data.units import SCALES, decimal_mark, number_of, split_header, unit_of
+from lawful.data.units import SCALES, decimal_mark, dots_group, number_of, split_header, unit_of
 from lawful.data.values import MISSING_WORDS, distinct, offenders, parse_number, quantity_values
 from lawful.errors import InputError
+
+QUANTITY_NAMES = {q: frozenset((*map(normalise, ACCEPTED[q]), *ALSO[q])) for q in ACCEPTED}
+"""Every name of a quantity, as names are compared."""
 
 PERPLEXITIES = (
     "perplexity",
@@ -247,8 +250,11 @@ def _decimal_of(table: Rows) -> str:
 def _cells(column: AnyArray, decimal: str = ".") -> AnyArray | None:
     """Numbers with units, separators or per cent signs; None where a cell is none, or all are plain."""
     cells = [str(c).strip() for c in column.tolist()]
+    dotted = decimal == "," and dots_group(cells)
+    if dotted:
+        cells = [cell.replace(".", "") for cell in cells]
     mark = "," if decimal == "," else decimal_mark(cells)
-    values, plain = [], True
+    values, plain = [], not dotted
     for cell in cells:
         if cell.casefold() in MISSING_WORDS:
             values.append(float("nan"))
@@ -296,7 +302,10 @@ def worded(table: Rows) -> frozenset[str]:
 def _no_number(column: AnyArray) -> bool:
     if column.dtype.kind != "O":
         return False
-    return all(parse_number(cell) is None and number_of(str(cell)) is None for cell in column.tolist())
+    return all(
+        parse_number(cell) is None and number_of(str(cell)) is None and number_of(str(cell), decimal=",") is None
+        for cell in distinct(column)[0]
+    )
 
 
 def _stated_units(table: Rows, mapping: dict[str, str]) -> tuple[Rows, list[Note]]:
@@ -485,7 +494,7 @@ def _measured(titles: Mapping[str, str], names: Sequence[str]) -> list[str]:
     return exact or [k for k in paths if not words_of(titles[k]) & other]
 
 
-_LOSS_UNITS = {
+LOSS_UNITS = {
     **dict.fromkeys(("nats", "nat", "nats/token", "nats per token", "nats/tok"), 1.0),
     **dict.fromkeys(("bits", "bit", "bits/token", "bits per token", "bits/tok", "bpt"), float(np.log(2.0))),
     **dict.fromkeys(("bpb", "bits/byte", "bits per byte", "bpc", "bits/char", "bits per character"), 0.0),
@@ -498,7 +507,7 @@ def _bracketed_loss(table: Rows) -> tuple[Rows, str, list[Note]] | None:
     known, hits = _known((*ACCEPTED["loss"], *ALSO["loss"])), []
     for key, title in zip(table.keys, table.header, strict=True):
         match = re.match(r"^(?P<stem>.+?)\s*[(\[](?:in\s+)?(?P<unit>[^)\]]+)[)\]]$", title.strip())
-        factor = _LOSS_UNITS.get(match["unit"].strip().casefold()) if match else None
+        factor = LOSS_UNITS.get(match["unit"].strip().casefold()) if match else None
         if match and factor is not None and normalise(match["stem"]) in known:
             hits.append((key, title, factor))
     if len(hits) != 1:

@@ -81,6 +81,7 @@ def isoflop_points(
     as_is: bool = False,
     where: str | None = None,
     drop: Sequence[int | str] | str = (),
+    fill_down: Sequence[str] | str = (),
     run: Sequence[str] | None = None,
     budgets: int | Sequence[float] = CANDIDATES,
     tolerance: float = BUDGET_TOLERANCE,
@@ -99,7 +100,7 @@ def isoflop_points(
     table : path, paths, pandas DataFrame or mapping of str to array_like
         One row per checkpoint, with the loss and two of params, tokens and budget.
         Rows in which one of them is missing, not finite or not positive are set aside.
-    columns, select, as_is, where, drop
+    columns, select, as_is, where, drop, fill_down
         As in :func:`lawful.read_runs`.
     run : sequence of str, optional
         Columns that tell the runs apart, besides the model size. By default a column
@@ -146,7 +147,9 @@ def isoflop_points(
     ['1e+08 2e+09 2.155', '2e+08 1e+09 2.155', '4e+08 5e+08 2.175']
     """
     _check_options(tolerance, min_sizes)
-    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=drop))
+    rows, roles, said = _open(
+        table, columns, select or {}, Handling(as_is=as_is, where=where, drop=drop, fill_down=fill_down)
+    )
     clean, given, notes = _usable(rows, roles)
     if not as_is:
         require_units(given, roles, derived=next((name for name in given if name not in (*roles, "loss")), None))
@@ -178,7 +181,7 @@ def _open(
     table: Any, columns: Mapping[str, str] | None, select: Selection, handling: Handling
 ) -> tuple[Rows, dict[str, str], list[Note]]:
     data, header, source = load_columns(table)
-    whole, roles, said = opened(data, source, header, columns)
+    whole, roles, said = opened(data, source, header, columns, handling)
     rows, more = narrowed(select_rows(whole, roles, select), roles, handling)
     return rows, roles, [*said, *more]
 
