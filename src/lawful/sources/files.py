@@ -361,6 +361,8 @@ def _with_grouped(text: str, delimiter: str, columns: RawColumns) -> RawColumns:
     if delimiter == "," or not re.search(r"\d,\d", text) or not _GROUPED_CELL.search(text):
         return columns
     rows = [fields for _, fields in _rows(text, delimiter)][1:]
+    if any(len(row) < len(columns) for row in rows) or any(len(column) != len(rows) for column in columns.values()):
+        return columns
     written = {name: [row[i].strip() for row in rows] for i, name in enumerate(columns)}
     return {name: written[name] if dots_group(written[name]) else column for name, column in columns.items()}
 
