@@ -494,8 +494,6 @@ def _remedied(sentence: str, given: str, options: str) -> str:
     for recipe in recipes:
         first.setdefault(recipe.partition("=")[0], recipe)
     recipes = list(first.values())
-    if filling := re.search(r"`fill_down` ('[^']*'|[^\s';]+)", sentence):
-        return f"lawful look {given}{options} --fill-down {filling[1]}"
     if "`row_of_run`" in sentence:
         return f"lawful look {given}{options} --row-of-run last"
     if recipes:

@@ -68,7 +68,6 @@ SUMMARIES = frozenset(
             "somme",
             "moyenne",
             "suma",
-            "media",
             "promedio",
         ),
         *("合计", "总计", "平均", "平均值", "均值", "合計", "総計"),
@@ -78,6 +77,9 @@ SUMMARIES = frozenset(
 
 SUMMED = frozenset((*RUN_NAMES, "model", "model_name", "config", "id", ""))
 """Columns that name what a line is of; any other names the last lines of a table, where it is the first of text."""
+
+SUMMED_TO = 0.01
+"""How near a line that sums up others is to their sum or mean: it is rounded."""
 
 ROWS = ("last", "best")
 """Which row of a run with several can be kept."""
@@ -130,7 +132,7 @@ def finished(table: Rows, *, as_is: bool = False) -> tuple[Rows, list[Note]]:
 
 
 def _closing_lines(table: Rows) -> tuple[str, BoolArray] | None:
-    """The last lines of a table that sum up the others, each in another way, by its first column of text."""
+    """The last lines of a table that say they sum up the others, by its first column of text, and do."""
     key = next((key for key, column in table.columns.items() if column.dtype.kind == "O"), None)
     if key is None or not _sums_up(normalise(str(table.columns[key][-1]))):
         return None
@@ -140,7 +142,18 @@ def _closing_lines(table: Rows) -> tuple[str, BoolArray] | None:
     said = {normalise(str(value)) for value in column[start:]}
     if among[:start].any() or len(said) < column.size - start or 2 * (column.size - start) > column.size:
         return None
-    return key, among
+    return (key, among) if all(_sums(table, start, at) for at in range(start, column.size)) else None
+
+
+def _sums(table: Rows, start: int, at: int) -> bool:
+    """Whether two columns, or the only one of numbers, hold the sum or mean of the rows above in some row."""
+    found = []
+    for column in map(number_or_nan, table.columns.values()):
+        above = column[:start][np.isfinite(column[:start])]
+        if np.isfinite(column[at]) and np.unique(above).size > 1:
+            whole = np.array([above.sum(), above.mean(), np.median(above), above.std(), above.min(), above.max()])
+            found.append(bool((np.abs(column[at] - whole) <= SUMMED_TO * np.abs(whole)).any()))
+    return sum(found) >= min(2, max(len(found), 1))
 
 
 def _none_finished(key: str, words: str, count: int) -> str:

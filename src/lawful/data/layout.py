@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
 
 import numpy as np
 
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, BoolArray
-from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
+from lawful.data.checkpoints import named_among, row_codes
 from lawful.data.columns import (
     EXPERIMENT_NAMES,
     LOOSE_NAMES,
     SEED_NAMES,
-    STEPS,
     TRAINING_LOSSES,
     by_words,
     find_column,
@@ -90,10 +88,10 @@ def quantity_named(title: str) -> str:
     ('params', 'loss', 'tokens', '')
     """
     stems = [title, *(stem for stem, _ in split_header(title))]
-    names = set(map(normalise, stems))
-    found = next((quantity for quantity, known in QUANTITY_NAMES.items() if names & known), "")
-    spoken = found or next(filter(None, map(by_words, stems)), "")
-    return spoken or ("loss" if names & {*PERPLEXITIES, *BITS} else "")
+    names = list(map(normalise, stems))
+    found = (quantity for name in names for quantity, known in QUANTITY_NAMES.items() if name in known)
+    spoken = next(found, "") or next(filter(None, map(by_words, stems)), "")
+    return spoken or ("loss" if {*names} & {*PERPLEXITIES, *BITS} else "")
 
 
 def is_loss(title: str) -> bool:
@@ -145,7 +143,7 @@ one run each.')
     """
     titles = [str(title).strip() for title in table.header]
     first = table.columns[table.keys[0]] if len(titles) > 1 else np.zeros(0)
-    if first.dtype.kind != "O" or first.size > MOST_LINES or any(map(quantity_named, titles[1:])):
+    if first.dtype.kind != "O" or first.size > MOST_LINES or any(quantity_named(t) or is_loss(t) for t in titles[1:]):
         return table, []
     asked = {normalise(name) for name in mapping.values()}
     if asked & set(map(normalise, titles[1:])):
@@ -243,21 +241,21 @@ def _with_units(upper: Sequence[str], lower: Sequence[str]) -> list[str] | None:
 
 
 def _two_lines(upper: Sequence[str], lower: Sequence[str]) -> list[str] | None:
-    """The line of two that names more quantities, or both where they do so together; None where neither names two."""
-    carried = list(accumulate(upper, lambda left, here: here or left))
-    both = [
-        f"{above} {below}".strip() if below else here for above, below, here in zip(carried, lower, upper, strict=True)
-    ]
-    ways = [list(lower), both, list(upper)] if len(set(lower)) == len(lower) else [both, list(upper)]
+    """The lower of two lines, or both, where that names more than the upper one alone; None where it does not."""
+    carried = [""]
+    for title in upper:
+        carried.append(title or carried[-1])
+    columns = zip(carried[1:], lower, upper, strict=True)
+    both = [f"{above} {below}".strip() if below else here for above, below, here in columns]
+    ways = [list(lower), both] if len(set(lower)) == len(lower) else [both]
     found = [len({*map(quantity_named, way)} - {""}) for way in ways]
     best = max(found)
-    return ways[found.index(best)] if best >= 2 and (found[-1] < best or any(lower)) and _speaks(lower) else None
-
-
-def _speaks(lower: Sequence[str]) -> bool:
-    """Whether a line of words can be one of names: several, none of them twice in a row."""
-    words = [cell for cell in lower if cell]
-    return len(words) >= 2 and all(a != b for a, b in pairwise(words))
+    alone = len({*map(quantity_named, upper)} - {""})
+    # Cells that were merged leave blanks, or one name twice.
+    merged = "" in upper or len(set(upper)) < len(upper)
+    if best < 2 or best < alone or (best == alone and not merged and found[0] < 2):
+        return None
+    return ways[found.index(best)]
 
 
 def without_headings(table: Rows) -> tuple[Rows, list[Note]]:
@@ -422,16 +420,16 @@ def _in_blocks(table: Rows, key: str, title: str, blank: BoolArray, fills: Mappi
             return False
         beside = any(np.array_equal(blank, cells) for cells in fills.values())
         return beside or (_tells_experiments(title) and _blocks(table.columns[key], blank) is not None)
+    if any(np.array_equal(blank, cells) for cells in fills.values()):
+        return True
     block = _blocks(table.columns[key], blank)
     if block is None:
         return False
     titles = dict(zip(table.keys, table.header, strict=True))
     sizes = [k for k, t in titles.items() if quantity_named(t) == "params" and k != key]
     others = [k for k, t in titles.items() if quantity_named(t) in ("params", "tokens", "budget") and k != key]
-    if quantity == "params":
-        moving = [*others, *named_among(SEED_NAMES, table.keys)]
-    else:  # in the history of a run tokens move under a FLOP count that is logged now and then
-        moving = sizes or ([] if named_among((*STEPS, *RUN_NAMES), table.keys) else others)
+    # In the history of a run tokens move under a FLOP count that is logged now and then, and sizes do not.
+    moving = [*others, *named_among(SEED_NAMES, table.keys)] if quantity == "params" else sizes
     return any(_moves(table.columns[k], block) for k in moving)
 
 

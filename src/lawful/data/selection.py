@@ -87,6 +87,8 @@ class Rows(Record):
         Column that was worked out to the formula it is, and the columns in that.
     decimal : str
         Sign before decimals in cells of text.
+    grouped : bool
+        Whether dots separate thousands in cells of text.
     headings : frozenset of int
         Rows of the source that hold no run, which were left out on the way.
     """
@@ -98,6 +100,7 @@ class Rows(Record):
     selection: Mapping[str, str]
     made: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     decimal: str = "."
+    grouped: bool = False
     headings: frozenset[int] = frozenset()
 
     @property

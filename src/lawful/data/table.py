@@ -51,6 +51,7 @@ from lawful.data.values import (
     quantity_values,
     require_plausible,
     require_positive,
+    require_within,
     value_text,
     weights_of,
 )
@@ -528,10 +529,7 @@ def table_runs(
     if prepare is not None:
         table, roles, more = prepare(table, roles)
         said += more
-    values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
-    refuse_blanks(table, [key for quantity, key in roles.items() if quantity != "loss"])
-    require_positive(values, table.row)
-    given = {quantity: values[key] for quantity, key in roles.items()}
+    given = _given(table, roles, as_is=handling.as_is)
     used = dict(roles)
     weight = None
     if weights is not None:
@@ -577,6 +575,17 @@ def table_runs(
     kept_of = _kept_of(table, labels, used, said)
     runs = Runs.from_arrays(N, D, given["loss"], C=C, weight=weight, groups=groups, **kept_of)
     return runs.require(handling.needs or ())
+
+
+def _given(table: Rows, roles: Mapping[str, str], *, as_is: bool) -> dict[str, Array]:
+    """Quantities that a table gives, as positive numbers that runs can have."""
+    values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
+    refuse_blanks(table, [key for quantity, key in roles.items() if quantity != "loss"])
+    require_positive(values, table.row)
+    given = {quantity: values[key] for quantity, key in roles.items()}
+    if not as_is:
+        require_within(given, roles, table.row)
+    return given
 
 
 def _kept_of(

@@ -30,14 +30,14 @@ from lawful.errors import InputError
 QUANTITY_NAMES = {q: frozenset((*map(normalise, ACCEPTED[q]), *ALSO[q])) for q in ACCEPTED}
 """Every name of a quantity, as names are compared."""
 
-PERPLEXITIES = (
-    "perplexity",
-    "ppl",
-    "val_ppl",
-    "eval_ppl",
-    "val_perplexity",
-    "eval_perplexity",
-    "validation_perplexity",
+PERPLEXITIES = tuple(
+    map(
+        normalise,
+        (
+            *("perplexity", "ppl", "val_ppl", "eval_ppl", "val_perplexity", "eval_perplexity", "validation_perplexity"),
+            *("perplexität", "perplexité", "perplejidad", "困惑度", "验证困惑度", "パープレキシティ"),
+        ),
+    )
 )
 """Columns whose logarithm is the loss."""
 
@@ -55,6 +55,7 @@ SCORES = (
     "score",
     "reward",
     "win_rate",
+    *("genauigkeit", "exactitude", "exactitud", "准确率", "正确率", "正解率"),
 )
 """Columns that rise as models get better."""
 
@@ -104,6 +105,7 @@ def translate(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, 
     ['recipe', 'unit_read']
     """
     table = replace(table, decimal=_decimal_of(table))
+    table = replace(table, grouped=table.decimal == "," and not any(map(_decimal_dots, table.columns.values())))
     table, notes = melted(table)
     table, known, said = profiled(table, {quantity_of(q) for q in mapping})
     notes += said
@@ -225,7 +227,7 @@ def numbers(key: str, table: Rows) -> AnyArray:
     column = table.columns[key]
     if column.dtype.kind != "O":
         return quantity_values(key, column, table.row)
-    read = _cells(column, table.decimal)
+    read = _cells(column, table.decimal, grouped=table.grouped)
     return quantity_values(key, column, table.row) if read is None else read
 
 
@@ -247,10 +249,19 @@ def _decimal_of(table: Rows) -> str:
     return "."
 
 
-def _cells(column: AnyArray, decimal: str = ".") -> AnyArray | None:
+def _decimal_dots(column: AnyArray) -> bool:
+    """Whether a column has numbers with a dot before decimals."""
+    if column.dtype.kind == "f":
+        finite = column[np.isfinite(column)]
+        return bool((finite != np.floor(finite)).any())
+    cells = [str(c).strip() for c in distinct(column)[0]] if column.dtype.kind == "O" else []
+    return any("." in c for c in cells) and not dots_group(cells) and all(number_of(c) is not None for c in cells if c)
+
+
+def _cells(column: AnyArray, decimal: str = ".", *, grouped: bool = False) -> AnyArray | None:
     """Numbers with units, separators or per cent signs; None where a cell is none, or all are plain."""
     cells = [str(c).strip() for c in column.tolist()]
-    dotted = decimal == "," and dots_group(cells)
+    dotted = grouped and dots_group(cells)
     if dotted:
         cells = [cell.replace(".", "") for cell in cells]
     mark = "," if decimal == "," else decimal_mark(cells)
@@ -380,7 +391,7 @@ def _cells_read(table: Rows, name: str) -> tuple[Rows, list[Note]]:
     column = table.columns[key]
     if column.dtype.kind != "O":
         return table, []
-    values = _cells(column, table.decimal)
+    values = _cells(column, table.decimal, grouped=table.grouped)
     if values is None:
         return table, []
     first = next(str(c).strip() for c, v in zip(column.tolist(), values, strict=True) if np.isfinite(v))

@@ -156,7 +156,7 @@ _UNCERTAIN = re.compile(
     r"(?<=\d)\s*(?:(?:±|\+/?-)\s*\d[\d.,]*(?:[eE][-+]?\d+)?%?|\(\s*(?:±|\+/?-)?\s*\d[\d.,]*\s*\)|[*†‡§¶]+)$"
 )
 """An uncertainty or a mark of a remark behind a number, which are not part of it."""
-_RAISED_MARK = re.compile(r"(?<=\d[.,])(?P<decimals>\d+)[ᵃ-ᶻ¹²³⁴-⁹]$")
+_RAISED_MARK = re.compile(r"(?<=\d[.,])(?P<decimals>\d+)[ᵃ-ᶻ¹²³⁴-⁹]+$")
 """A raised letter or digit behind decimals: the mark of a remark, as behind a whole number a power would be."""
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[-+]\d{1,3}$)")
 """The letter before the exponent in double precision of Fortran."""
@@ -245,7 +245,7 @@ def decimal_mark(cells: Sequence[str]) -> str:
     return "," if len(thousands) < len(with_comma) else "."
 
 
-_GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?(?=\D*$)")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?(?=\D*$)")
 
 
 def dots_group(cells: Sequence[str]) -> bool:
@@ -313,7 +313,6 @@ def require_units(values: Mapping[str, Array], given: Mapping[str, str], *, deri
 are with `as_is`.
     """
     wrong = [q for q in ("params", "tokens", "budget") if q in given and q in values and _out(q, values[q])]
-    _refuse_beyond(wrong, values, given)
     if wrong and not (wrong == ["budget"] and {"params", "tokens"} <= set(given)):
         scales = {q: _guess(q, values) for q in wrong}
         raise InputError(_units_sentence(wrong, values, given, scales))
@@ -324,26 +323,6 @@ are with `as_is`.
         _require_tokens_per_param(values, given)
     if derived is not None and derived in PLAUSIBLE and _out(derived, values[derived]):
         _refuse_derived(derived, values, given)
-
-
-def _refuse_beyond(wrong: Sequence[str], values: Mapping[str, Array], given: Mapping[str, str]) -> None:
-    """Refuse counts above the largest that are plausible: no unit makes them smaller."""
-    for quantity in wrong:
-        column, most = values[quantity], PLAUSIBLE[quantity].high
-        above = column > most
-        if above.any():
-            whose = "model has parameters" if quantity == "params" else f"run has {_COUNTED[quantity]}"
-            msg = (
-                f"{quantity.capitalize()} lie between {format_short(column.min(), 4)} and "
-                f"{format_short(column.max(), 4)} (column {given[quantity]!r}), {int(above.sum()):,} of {above.size:,} "
-                f"above {format_short(most)}, more than any {whose}: mend the cells or leave such rows out with "
-                f"`where` '{quoted(given[quantity])} < {format_scientific(most)}', name another column with `columns` "
-                f"{quantity}=COLUMN, or read them as they are with `as_is`."
-            )
-            raise InputError(msg)
-
-
-_COUNTED = {"tokens": "tokens", "budget": "FLOPs"}
 
 
 def _out(quantity: str, values: Array) -> bool:

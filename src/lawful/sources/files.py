@@ -353,17 +353,19 @@ def _delimited(path: Path, text: str, delimiter: str | None) -> Loaded:
     return header, _with_grouped(text, delimiter, _by_name(frame, names))
 
 
-_GROUPED_CELL = re.compile(r"(?:^|[;\t|])\s*\d{1,3}(?:\.\d{3})+\s*(?=[;\t|\r\n]|$)", re.MULTILINE)
+_GROUPED_CELL = re.compile(r"(?:^|[;\t|,])\s*\d{1,3}(?:\.\d{3})+\s*(?=[;\t|,\r\n]|$)", re.MULTILINE)
 
 
 def _with_grouped(text: str, delimiter: str, columns: RawColumns) -> RawColumns:
-    """Columns as they are written where 46.700 may be forty-six thousand: beside decimal commas."""
-    if delimiter == "," or not re.search(r"\d,\d", text) or not _GROUPED_CELL.search(text):
+    """Columns as they are written where 46.700 may be forty-six thousand: beside a column of decimal commas."""
+    if not re.search(r"\d,\d", text) or not _GROUPED_CELL.search(text):
         return columns
     rows = [fields for _, fields in _rows(text, delimiter)][1:]
     if any(len(row) < len(columns) for row in rows) or any(len(column) != len(rows) for column in columns.values()):
         return columns
     written = {name: [row[i].strip() for row in rows] for i, name in enumerate(columns)}
+    if not any(all(re.fullmatch(r"-?\d+,\d+", cell) for cell in cells) for cells in written.values()):
+        return columns
     return {name: written[name] if dots_group(written[name]) else column for name, column in columns.items()}
 
 
@@ -384,12 +386,15 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 def _header(path: Path, text: str, delimiter: str) -> list[str]:
     try:
-        _, fields = next(_rows(text, delimiter))
+        rows = _rows(text, delimiter)
+        _, fields = next(rows)
+        _, below = next(rows, (0, []))
     except (csv.Error, StopIteration):
         msg = f"{str(path)!r} has no readable header in its first line; save the runs as {FORMATS}."
         raise InputError(msg) from None
-    while len(fields) > 1 and not fields[-1].strip():
-        fields.pop()  # a delimiter at the end of the line names no column
+    # A delimiter at the end of the line names no column; a merged title may have no name where a line below has one.
+    while len(fields) > 1 and not fields[-1].strip() and not (len(below) == len(fields) and below[-1].strip()):
+        fields.pop()
     return [field.strip() for field in fields]
 
 

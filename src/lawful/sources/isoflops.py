@@ -27,7 +27,7 @@ from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets
 from lawful.data.selection import Rows, Selection, select_rows
 from lawful.data.table import Handling, narrowed, opened, third_quantity
 from lawful.data.units import require_loss, require_units
-from lawful.data.values import quantity_values
+from lawful.data.values import quantity_values, require_within
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.sources.read import load_columns
 
@@ -41,13 +41,13 @@ FEW_ROWS = 16
 """Checkpoints per size that are looked at before all of a budget."""
 
 MOST_PAIRS = 2**20
-"""Curves and budgets that are read at once, about."""
+"""Histories and budgets that are read at once, about."""
 
 LARGEST_COUNT = 10**6
 """A number of budgets; anything larger was meant as FLOPs."""
 
 
-class Curves(NamedTuple):
+class Histories(NamedTuple):
     """
     Training curves behind each other, ready to be read at any compute.
 
@@ -161,6 +161,7 @@ def isoflop_points(
     )
     clean, given, notes = _usable(rows, roles)
     if not as_is:
+        require_within({q: given[q] for q in roles}, roles, clean.row)
         require_units(given, roles, derived=next((name for name in given if name not in (*roles, "loss")), None))
         require_loss(given["loss"], given["budget"], roles["loss"], given["params"])
     notes[:0] = said
@@ -224,7 +225,7 @@ def _run_columns(table: Rows, roles: Mapping[str, str], run: Sequence[str] | Non
     return keys
 
 
-def training_curves(C: Array, loss: Array, code: IntArray) -> Curves:
+def training_curves(C: Array, loss: Array, code: IntArray) -> Histories:
     """
     Sort the checkpoints of every run by compute, in the order of the table where it repeats.
 
@@ -246,16 +247,16 @@ def training_curves(C: Array, loss: Array, code: IntArray) -> Curves:
     end = np.append(start[1:], log_c.size) - 1
     low, high = np.minimum.reduceat(log_loss, start), np.maximum.reduceat(log_loss, start)
     begin = np.append(np.flatnonzero(np.diff(run[start], prepend=-1) > 0), start.size)
-    return Curves(begin, log_c[start], log_loss[start], log_loss[end], low, high, order[start])
+    return Histories(begin, log_c[start], log_loss[start], log_loss[end], low, high, order[start])
 
 
-def read_curves(curves: Curves, which: IntArray, log_c: Array) -> CurveLosses:
+def read_curves(curves: Histories, which: IntArray, log_c: Array) -> CurveLosses:
     """
     Read training curves at a compute each.
 
     Parameters
     ----------
-    curves : Curves
+    curves : Histories
     which : int array, shape (p,)
         Which of them.
     log_c : array, shape (p,)
@@ -344,7 +345,7 @@ class CurvePoints(NamedTuple):
     row: IntArray
 
 
-def _points(curves: Curves, size: Array, budgets: Array, step: float) -> CurvePoints:
+def _points(curves: Histories, size: Array, budgets: Array, step: float) -> CurvePoints:
     run = np.repeat(np.arange(size.size), np.diff(curves.start))
     order = np.argsort(curves.log_c, kind="stable")
     logs = curves.log_c[order]
@@ -364,7 +365,7 @@ def _points(curves: Curves, size: Array, budgets: Array, step: float) -> CurvePo
     return CurvePoints(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _best_of_sizes(curves: Curves, size: Array, which: IntArray, budget: Array) -> CurvePoints:
+def _best_of_sizes(curves: Histories, size: Array, which: IntArray, budget: Array) -> CurvePoints:
     """The lowest reading of every size at every budget, of curves in the order of the table."""
     reading = read_curves(curves, which, np.log(budget))
     n = size[which]
@@ -375,7 +376,7 @@ def _best_of_sizes(curves: Curves, size: Array, which: IntArray, budget: Array) 
     return CurvePoints(n[first], budget[first], reading.loss[order][first], low, high, reading.row[order][first])
 
 
-def _say_repeats(curves: Curves, checkpoints: IntArray, points: CurvePoints, notes: list[Note]) -> None:
+def _say_repeats(curves: Histories, checkpoints: IntArray, points: CurvePoints, notes: list[Note]) -> None:
     lengths = np.diff(curves.start)
     repeats = int((lengths < checkpoints).sum())
     tied = int((points.low < points.high).sum())
@@ -393,7 +394,7 @@ def _say_unfinished(
     table: Rows,
     roles: Mapping[str, str],
     given: Mapping[str, Array],
-    curves: Curves,
+    curves: Histories,
     notes: list[Note],
 ) -> None:
     labels = {key: column for key, column in table.columns.items() if key not in roles.values()}

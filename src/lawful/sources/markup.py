@@ -13,7 +13,7 @@ from typing import Any
 from lawful.data.layout import DITTO
 from lawful.errors import InputError
 
-Grid = list[list[str]]
+TextRows = list[list[str]]
 """Rows of cells, the header first."""
 
 YAML = (".yaml", ".yml")
@@ -44,7 +44,7 @@ _MARKS = (
 )
 
 
-def latex_tables(text: str) -> list[Grid]:
+def latex_tables(text: str) -> list[TextRows]:
     r"""
     Rows of every table of a LaTeX text, cells without its commands; those under a ``\multirow`` have a ditto mark.
 
@@ -57,8 +57,8 @@ def latex_tables(text: str) -> list[Grid]:
     return [rows for body in bodies or [text] if len(rows := _latex_rows(body)) > 1]
 
 
-def _latex_rows(body: str) -> Grid:
-    rows: Grid = []
+def _latex_rows(body: str) -> TextRows:
+    rows: TextRows = []
     below: dict[int, int] = {}
     for line in re.split(r"\\\\(?:\[[^\]]*\])?", _RULES.sub("", body)):
         cells: list[str] = []
@@ -93,7 +93,7 @@ class _TableParser(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tables: list[Grid] = []
+        self.tables: list[TextRows] = []
         self.cell: list[str] | None = None
         self.spans: dict[int, int] = {}
         self.size = (1, 1)
@@ -144,7 +144,7 @@ class _TableParser(HTMLParser):
         self.cell = None
 
 
-def html_tables(text: str) -> list[Grid]:
+def html_tables(text: str) -> list[TextRows]:
     """
     Rows of every table of a page.
 
@@ -159,7 +159,7 @@ def html_tables(text: str) -> list[Grid]:
     return [rows for table in parser.tables if len(rows := [row for row in table if any(row)]) > 1]
 
 
-def drawn_table(text: str) -> Grid | None:
+def drawn_table(text: str) -> TextRows | None:
     r"""
     Rows of a table drawn with ``+---+``, as reStructuredText, Org and databases print it, or under rules of ``====``.
 
@@ -204,17 +204,23 @@ def document_of(path: Path, text: str, suffix: str) -> Any:
         try:
             yaml = importlib.import_module("yaml")
         except ImportError:
+            if suffix not in YAML:
+                return None
             msg = f"{str(path)!r} is YAML, which needs PyYAML; pip install pyyaml, or save the runs as JSON."
             raise InputError(msg) from None
         try:
             return yaml.safe_load(text)
         except (yaml.YAMLError, RecursionError, ValueError) as error:
+            if suffix not in YAML:
+                return None  # a list of remarks above a table
             msg = f"{str(path)!r} is broken YAML ({' '.join(str(error).split())[:200]}); write it again, or as JSON."
             raise InputError(msg) from None
     if suffix == ".toml" or re.match(r"\s*\[\[\s*[\w.-]+\s*\]\]", text):
         try:
             return tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
+            if suffix != ".toml":
+                return None
             msg = f"{str(path)!r} is broken TOML ({error}); write it again, or as JSON."
             raise InputError(msg) from None
     if text.lstrip().startswith(("[", "{")):
