@@ -203,7 +203,7 @@ def with_one_header(table: Rows) -> tuple[Rows, list[Note]]:
     >>> from lawful.data.selection import open_table
     >>> table = open_table({"N": ["M", "125"], "D": ["B", "2.5"], "loss": ["nats", "3.1"]}, "here", None)
     >>> found, notes = with_one_header(table)
-    >>> found.header, found.columns["N"].tolist(), found.row.tolist(), notes[0].code
+    >>> found.header, found.columns["N (M)"].tolist(), found.row.tolist(), notes[0].code
     (['N (M)', 'D (B)', 'loss (nats)'], [125.0], [2], 'header_rows')
     """
     columns = list(table.columns.values())
