@@ -122,12 +122,16 @@ def _load(path: Path, data: bytes) -> Loaded:
     text = _text(path, data, suffix)
     if suffix not in {".csv", ".tsv", ".json", *JSONL_SUFFIXES} and (record := log_record(path, text)):
         return columns_of_records([record])
-    if suffix not in {".csv", ".tsv", ".json", *JSONL_SUFFIXES} and (
-        found := json_records(document_of(path, text, suffix))
-    ):
-        return columns_of_records(found)
     if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.lstrip().startswith(("{", "["))):
-        return _json(path, text)
+        try:
+            return _json(path, text)
+        except InputError:
+            found = json_records(document_of(path, text, suffix))
+            if found is None:
+                raise
+            return columns_of_records(found)
+    if suffix not in {".csv", ".tsv"} and (found := json_records(document_of(path, text, suffix))):
+        return columns_of_records(found)
     if suffix not in {".csv", ".tsv"} and (tables := _tables(text)):
         named = {f"{number}. {' '.join(rows[0][:3])}": rows for number, rows in enumerate(tables, start=1)}
         return _of_grid(path, named[the_runs(path, named, "tables")])
@@ -172,7 +176,7 @@ def _zipped(path: Path, data: bytes) -> Loaded:
 
 def _uncommented(text: str) -> str:
     """Text without remarks, lines after # with other fields than the header, above it, below it and among the rows."""
-    text = _SEP_LINE.sub("", text, count=1)
+    text = text[len(told[0]) :] if (told := _SEP_LINE.match(text)) else text
     if "#" not in text:
         return text
     lines = text.splitlines(keepends=True)
@@ -358,6 +362,9 @@ _GROUPED_CELL = re.compile(r"(?:^|[;\t|,])\s*\d{1,3}(?:\.\d{3})+\s*(?=[;\t|,\r\n
 
 def _with_grouped(text: str, delimiter: str, columns: RawColumns) -> RawColumns:
     """Columns as they are written where 46.700 may be forty-six thousand: beside a column of decimal commas."""
+    # Between commas a decimal one stands in quotes; most tables are told by that, at any length.
+    if delimiter == "," and '"' not in text:
+        return columns
     if not re.search(r"\d,\d", text) or not _GROUPED_CELL.search(text):
         return columns
     rows = [fields for _, fields in _rows(text, delimiter)][1:]
