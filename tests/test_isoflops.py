@@ -12,7 +12,7 @@ import pytest
 import lawful
 from lawful.cli import main
 from lawful.data.checkpoints import checkpoint_notes, row_codes
-from lawful.sources.isoflops import read_curve, training_curve
+from lawful.sources.isoflops import read_curves, training_curves
 
 SIZES, STEPS = (1e8, 2e8, 4e8), np.array([2.5e8, 5e8, 1e9, 2e9])
 
@@ -121,15 +121,12 @@ def test_the_best_run_of_a_size_counts() -> None:
 
 
 def test_repeats_keep_the_order_of_the_table() -> None:
-    curve = training_curve(np.array([1.0, 2.0, 2.0, 4.0]), np.array([5.0, 4.0, 3.0, 2.0]), np.arange(4))
-    left, right = (read_curve(curve, np.log(c)) for c in (np.sqrt(2.0), np.sqrt(8.0)))
-    assert left.loss == pytest.approx(np.sqrt(5 * 4))
-    assert (left.low, left.high) == pytest.approx((np.sqrt(5 * 3), np.sqrt(5 * 4)))
-    assert right.loss == pytest.approx(np.sqrt(3 * 2))
-    assert (right.low, right.high) == pytest.approx((np.sqrt(3 * 2), np.sqrt(4 * 2)))
-    assert read_curve(curve, np.log(2.0)).loss == pytest.approx(3.0)
-    assert read_curve(curve, np.log(8.0)).loss == pytest.approx(2.0)
-    assert read_curve(curve, 0.0).loss == pytest.approx(5.0)
+    one = np.zeros(4, dtype=int)
+    curve = training_curves(np.array([1.0, 2.0, 2.0, 4.0]), np.array([5.0, 4.0, 3.0, 2.0]), one)
+    found = read_curves(curve, np.zeros(5, dtype=int), np.log([np.sqrt(2.0), np.sqrt(8.0), 2.0, 8.0, 1.0]))
+    np.testing.assert_allclose(found.loss, [np.sqrt(5 * 4), np.sqrt(3 * 2), 3.0, 2.0, 5.0])
+    np.testing.assert_allclose(found.low[:2], [np.sqrt(5 * 3), np.sqrt(3 * 2)])
+    np.testing.assert_allclose(found.high[:2], [np.sqrt(5 * 4), np.sqrt(4 * 2)])
 
 
 def test_broken_checkpoints_are_set_aside_and_said() -> None:

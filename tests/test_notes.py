@@ -19,6 +19,8 @@ from lawful.approach2.bias import correct_isoflop
 from lawful.core.notes import NOTE_CODES, Note
 from lawful.core.objective import Objective
 from lawful.counting.compare import conventions
+from lawful.data.layout import laid_out
+from lawful.data.selection import open_table
 from lawful.design.plan import study_surface
 from lawful.estimate.grouped import fit_groups
 from lawful.estimate.solvers import VarPro
@@ -157,6 +159,30 @@ def _(formula):
     table = sweep()
     columns = {"N": table["N"], "loss": table["loss"], "steps": table["D"] / 4e6, "tokens": table["D"]}
     return lawful.read_runs(columns, columns={"tokens": formula}).notes
+
+
+@case("transposed", "metric", "loss")
+def _(corner):
+    table = sweep()
+    names = ["N", "D", "loss"]
+    on_its_side = {corner: names} | {f"r{i}": [table[name][i] for name in names] for i in range(21)}
+    # Under a corner that is a quantity itself the loss stands there twice.
+    return laid_out(open_table(on_its_side, "table", None), {})[1]
+
+
+@case("filled_down", 7, 1)
+def _(block):
+    table = sweep()
+    below = np.arange(21) % block > 0
+    return lawful.read_runs({**table, "C": [None if b else c for b, c in zip(below, table["C"], strict=True)]}).notes
+
+
+@case("header_rows", ("M", "B", "nats"), ("first", "second", "third"))
+def _(words):
+    table = sweep()
+    columns = {"N": table["N"] / 1e6, "D": table["D"] / 1e9, "loss": table["loss"]}
+    texts = {n: [word, *map(str, c)] for (n, c), word in zip(columns.items(), words, strict=True)}
+    return laid_out(open_table(texts, "table", None), {})[1]
 
 
 @case("wide_table", ("1e18", "1e19", "1e20"), ("first", "second", "third"))

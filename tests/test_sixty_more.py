@@ -119,6 +119,16 @@ READ: dict[str, Callable[[], str | bytes]] = {
     "LaTeX": lambda: lines(
         "Params & Tokens & Loss \\\\\n\\hline", lambda a, b, c: f"{short(a)} & {short(b)} & {c:.4f} \\\\"
     ),
+    "a budget per block": lambda: csv(
+        budget=[f"{c:.3g}" if i % 7 == 0 else "" for i, c in enumerate(C)], N=N, loss=LOSS
+    ),
+    "other letters": lambda: named({"参数量": N, "词元数": D, "损失": LOSS}),
+    "on its side": lambda: "\n".join(
+        [
+            f"{name}," + ",".join(f"{x:.6g}" for x in row)
+            for name, row in (("run", range(28)), ("N", N), ("D", D), ("loss", LOSS))
+        ]
+    ),
     "Unicode text of Excel": lambda: lines("N\tD\tloss", plain).replace(",", "\t").encode("utf-16"),
     "numbers as text": lambda: json.dumps(
         [{"params": str(int(a)), "tokens": f"{b:.0f}", "loss": f"{c:.4f}"} for a, b, c in zip(N, D, LOSS, strict=True)]
@@ -164,16 +174,6 @@ REFUSED: dict[str, Callable[[], str]] = {
     "a shape without a size": lambda: csv(d_model=512 + 0 * N, n_layer=8 + 0 * N, tokens=D, loss=LOSS),
     "groups of thousands of another kind": lambda: csv(
         N=[f"{x / 1e7:.0f},{x % 1e7 // 1e5:02.0f},00,000" for x in N], D=D, loss=LOSS
-    ),
-    "a budget per block": lambda: csv(
-        budget=[f"{c:.3g}" if i % 7 == 0 else "" for i, c in enumerate(C)], N=N, loss=LOSS
-    ),
-    "other letters": lambda: named({"参数量": N, "词元数": D, "损失": LOSS}),
-    "on its side": lambda: "\n".join(
-        [
-            f"{name}," + ",".join(f"{x:.6g}" for x in row)
-            for name, row in (("run", range(28)), ("N", N), ("D", D), ("loss", LOSS))
-        ]
     ),
     "names of runs of so many tokens": lambda: csv(model=[f"lm-{short(x)}-tokens" for x in D], tokens=D, loss=LOSS),
 }

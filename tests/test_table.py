@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lawful.data.columns import ACCEPTED, BUDGET_NAMES, EXPERIMENT_NAMES, LOSS_NAMES, PARAMS_NAMES, TOKENS_NAMES
 from lawful.data.runs import Runs, distinct_budgets, group_budgets
-from lawful.data.table import as_runs, groups_from_columns, runs_from_columns
+from lawful.data.table import Handling, as_runs, groups_from_columns, runs_from_columns
 from lawful.errors import InputError, UnsupportedError
 
 N = [100_000_000, 200_000_000, 400_000_000] * 2
@@ -184,7 +184,7 @@ def test_integers_are_floats_before_any_product() -> None:
     with pytest.raises(
         InputError, match=r"gives no budget that a float can hold for 1 of 2 runs: row 2 \(inf\); check"
     ):
-        runs_from_columns({"N": [1e8, 1e200], "D": [1e9, 1e200], "loss": [2.0, 2.1]})
+        runs_from_columns({"N": [1e8, 1e200], "D": [1e9, 1e200], "loss": [2.0, 2.1]}, handling=Handling(as_is=True))
 
 
 def test_flops_of_another_convention_are_noted() -> None:

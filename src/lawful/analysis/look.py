@@ -233,6 +233,7 @@ def look(
     drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     row_of_run: str | None = None,
+    fill_down: Sequence[str] | str = (),
 ) -> Look:
     """
     Say what a table is, what can be done with it, and what to run next.
@@ -241,7 +242,7 @@ def look(
     ----------
     table : path, paths, pandas DataFrame, mapping of str to array_like, or Runs
         As for :func:`lawful.read_runs`. A table that it refuses is looked at all the same: ``refused`` says why.
-    select, columns, weights, as_is, best_of_cell, where, drop, group_by, row_of_run
+    select, columns, weights, as_is, best_of_cell, where, drop, group_by, row_of_run, fill_down
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -265,7 +266,8 @@ def look(
     "lawful look runs.csv --columns params='params*1e6' --columns tokens='tokens*1e9'"
     """
     asked = {"columns": columns, "select": select, "weights": weights, "as_is": as_is, "best_of_cell": best_of_cell}
-    options = {**asked, "where": where, "drop": drop, "group_by": group_by, "row_of_run": row_of_run}
+    rows = {"where": where, "drop": drop, "group_by": group_by, "row_of_run": row_of_run, "fill_down": fill_down}
+    options = {**asked, **rows}
     if isinstance(table, Runs):
         if _flags(options):
             msg = "These runs were read already; give options of reading when reading their table."
@@ -274,11 +276,11 @@ def look(
     data, header, source = load_columns(table)
     given, raw = _argument(table), open_table(data, source, header)
     opening, roles = raw, named_roles(raw)
-    handling = Handling(as_is, best_of_cell, where, drop, None, group_by, row_of_run)
+    handling = Handling(as_is, best_of_cell, where, drop, None, group_by, row_of_run, fill_down)
 
     def reading(handling: Handling) -> tuple[Rows, Runs]:
         nonlocal opening, roles
-        opening, roles, said = opened(data, source, header, columns, least=handling.least)
+        opening, roles, said = opened(data, source, header, columns, handling)
         rows, more = narrowed(select_rows(opening, roles, select or {}), roles, handling)
         notes = [*said, *more]
         runs = table_runs(rows, roles, weights=weights, prepare=budgets_from_names, notes=notes, handling=handling)
@@ -531,6 +533,8 @@ def _flags(options: Mapping[str, Any]) -> str:
                 words += [f"{flag} {shlex.quote(f'{column}={value_text(one)}')}" for one in several]
         elif name == "drop" and len(value):
             words.append(f"{flag} {','.join(map(str, rows_named(value)))}")
+        elif name == "fill_down" and value:
+            words += [f"{flag} {shlex.quote(one)}" for one in ([value] if isinstance(value, str) else value)]
         elif value and isinstance(value, str):
             words.append(f"{flag} {shlex.quote(value)}")
     return "".join(f" {word}" for word in words)

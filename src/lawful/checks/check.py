@@ -222,7 +222,7 @@ def flags_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{code} {count}" for code, count in counts.items() if count)
 
 
-def check(
+def check(  # noqa: PLR0913 - keyword-only options of reading
     table: Any,
     *,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
@@ -236,6 +236,7 @@ def check(
     drop: Sequence[int | str] | str = (),
     group_by: str | None = None,
     row_of_run: str | None = None,
+    fill_down: Sequence[str] | str = (),
 ) -> Checked:
     """
     Label every run that should not count with a reason; delete nothing.
@@ -257,7 +258,7 @@ def check(
     by : str, optional
         Column that tells experiments apart, each of which is checked on its own. By
         default the column that a note of :func:`lawful.read_runs` would name, if any.
-    select, columns, weights, as_is, best_of_cell, where, drop, group_by, row_of_run
+    select, columns, weights, as_is, best_of_cell, where, drop, group_by, row_of_run, fill_down
         As for :func:`lawful.read_runs`.
 
     Returns
@@ -303,7 +304,7 @@ def check(
             select,
             columns,
             weights,
-            Handling(as_is, where=where, drop=drop, group_by=group_by, row_of_run=row_of_run),
+            Handling(as_is, where=where, drop=drop, group_by=group_by, row_of_run=row_of_run, fill_down=fill_down),
         )
     key, codes, names = _experiments(given, by)
     experiments = {}
@@ -477,7 +478,7 @@ def _from_table(
     table: Any, select: Selection | None, columns: Mapping[str, str] | None, weights: str | None, handling: Handling
 ) -> _Given:
     data, header, source = load_columns(table)
-    whole, roles, said = opened(data, source, header, columns)
+    whole, roles, said = opened(data, source, header, columns, handling)
     rows, more = narrowed(select_rows(whole, roles, select or {}), roles, handling)
     rows, ended = finished(rows, as_is=handling.as_is)
     rows, roles, notes = budgets_from_names(rows, roles)

@@ -195,6 +195,15 @@ class Reading:
             "--row-of-run", metavar="last|best", help="Keep one row of every run of a history.", rich_help_panel=DATA
         ),
     ] = None
+    fill_down: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fill-down",
+            metavar="COLUMN",
+            help="Take a blank cell of this column for the value above it, as merged cells leave; repeatable.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
     check: Annotated[
         bool,
         typer.Option("--check", help="Leave out the runs that lawful check flags, and say so.", rich_help_panel=DATA),
@@ -235,7 +244,7 @@ class Reading:
         asked = {"columns": values.parse_columns(self.columns), "select": values.parse_selection(self.select)}
         handling = {"as_is": self.as_is, "best_of_cell": self.best_of_cell, "where": self.where}
         rows = {"drop": values.parse_rows(self.drop), "group_by": self.group_by, "row_of_run": self.row_of_run}
-        return {**asked, "weights": self.weights, **handling, **rows}
+        return {**asked, "weights": self.weights, **handling, **rows, "fill_down": tuple(self.fill_down or ())}
 
     def read(self, path: str | Sequence[str], needs: Sequence[str] | None = None) -> Runs:
         """Read the runs that have the columns needed; with --check those that the check keeps."""

@@ -115,7 +115,7 @@ def predict(
     unique_tokens: UniqueTokens = None,
     cost: OwnCost = None,
     given: Given = None,
-    reading: Annotated[o.Reading, Omit("weights", "check", "best_of_cell", "group_by", "row_of_run")],
+    reading: Annotated[o.Reading, Omit("weights", "check", "best_of_cell", "group_by", "row_of_run", "fill_down")],
     level: o.LevelOrSaved = None,
     output: Annotated[o.Output, Omit("figures")],
 ) -> None:

@@ -141,12 +141,20 @@ def even_curves(labels: Mapping[str, AnyArray], N: Array, D: Array) -> tuple[int
     """
     code = row_codes([N, *(labels[key] for key in named_among(SETTING_NAMES, labels))])
     order = np.lexsort((D, code))
-    parts = np.split(D[order], np.cumsum(np.bincount(code))[:-1])
-    even = 0
-    for tokens in parts:
-        steps = np.diff(np.unique(tokens))
-        even += steps.size + 1 >= LEAST_STEPS and np.ptp(steps) <= EVEN_STEPS * steps.mean()
-    return int(even), len(parts)
+    run, tokens = code[order], D[order]
+    kept = (np.diff(run, prepend=-1) > 0) | (np.diff(tokens, prepend=-np.inf) > 0)
+    run, tokens = run[kept], tokens[kept]
+    curves = int(run[-1]) + 1
+    steps, of = np.diff(tokens), run[1:]
+    inside = of == run[:-1]
+    steps, of = steps[inside], of[inside]
+    if not steps.size:
+        return 0, curves
+    start = np.flatnonzero(np.diff(of, prepend=-1) > 0)
+    count = np.diff(np.append(start, steps.size))
+    spread = np.maximum.reduceat(steps, start) - np.minimum.reduceat(steps, start)
+    even = (count + 1 >= LEAST_STEPS) & (spread <= EVEN_STEPS * np.add.reduceat(steps, start) / count)
+    return int(even.sum()), curves
 
 
 def curve_codes(labels: Mapping[str, AnyArray], N: Array, D: Array) -> IntArray | None:

@@ -3,11 +3,56 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from lawful.core.expression import quoted
 from lawful.errors import InputError, UnsupportedError
+
+_ACCENT = re.compile("([A-Za-z])[\u0300-\u036f]+")
+"""A Latin letter and its accents; the marks of kana and other scripts tell letters apart."""
+
+_OUTER = " \t\r\n'\"“”‘’*†‡↓↑"
+"""Signs around a name that are no part of it."""
+
+
+def plain_width(text: str) -> str:
+    """
+    Write letters, digits and signs in their usual width and form; raised digits stay raised.
+
+    Examples
+    --------
+    >>> plain_width("ｌｏｓｓ（ﾊﾟﾗﾒｰﾀ）"), plain_width("10⁹")
+    ('loss(パラメータ)', '10⁹')
+    """
+    if text.isascii():
+        return text
+    # NFKC makes 109 of 10⁹.
+    kept = (c if unicodedata.decomposition(c).startswith(("<super>", "<sub>")) else _usual(c) for c in text)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _usual(letter: str) -> str:
+    return unicodedata.normalize("NFKC", letter)
+
+
+def normalise(name: str) -> str:
+    """
+    Reduce a name to what is compared: case, accents, widths, outer blanks, quotes and marks do not count.
+
+    A blank or a hyphen counts as an underscore.
+
+    Examples
+    --------
+    >>> normalise(" Model Size"), normalise("Paramètres"), normalise("ﾊﾟﾗﾒｰﾀ数")
+    ('model_size', 'parametres', 'パラメータ数')
+    """
+    if not name.isascii():
+        name = _ACCENT.sub(r"\1", unicodedata.normalize("NFD", plain_width(name).replace("’", "'")))
+        name = unicodedata.normalize("NFC", name)
+    return name.strip(_OUTER).lstrip("# ").casefold().replace(" ", "_").replace("-", "_")
+
 
 PARAMS_NAMES = (
     "params",
@@ -63,7 +108,7 @@ ACCEPTED: dict[str, tuple[str, ...]] = {
 }
 """The names of each quantity, matched without regard to case, outer blanks, or blank and hyphen for underscore."""
 
-ALSO: dict[str, tuple[str, ...]] = {
+_OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "params": (
         "size",
         "model",
@@ -86,6 +131,30 @@ ALSO: dict[str, tuple[str, ...]] = {
         "active_params",
         "active_parameters",
         "n_active",
+        *(
+            "parameter",
+            "parameterzahl",
+            "parameteranzahl",
+            "anzahl_parameter",
+            "anzahl_der_parameter",
+            "modellgröße",
+            "modellgroesse",
+        ),
+        *("paramètres", "nombre_de_paramètres", "nb_paramètres", "nb_de_paramètres", "taille_du_modèle"),
+        *("parámetros", "número_de_parámetros", "num_parámetros", "nº_de_parámetros", "cantidad_de_parámetros"),
+        *(
+            "tamaño_del_modelo",
+            "参数",
+            "参数量",
+            "参数数",
+            "参数数量",
+            "参数个数",
+            "模型参数",
+            "模型参数量",
+            "模型规模",
+        ),
+        *("模型大小", "參數", "參數量", "參數數量", "パラメータ", "パラメータ数", "パラメーター", "パラメーター数"),
+        *("モデルサイズ", "モデルパラメータ数"),
     ),
     "tokens": (
         "data",
@@ -113,6 +182,31 @@ ALSO: dict[str, tuple[str, ...]] = {
         "num_training_tokens",
         "throughput/tokens",
         "num_input_tokens_seen",
+        *("token", "trainingstokens", "trainingstoken", "tokenzahl", "tokenanzahl", "anzahl_tokens", "anzahl_token"),
+        *("anzahl_der_tokens", "anzahl_der_token", "jetons", "nombre_de_jetons", "nb_jetons", "nb_de_jetons"),
+        *("jetons_d'entraînement", "tokens_d'entraînement", "nombre_de_tokens", "tokens_de_entrenamiento"),
+        *(
+            "número_de_tokens",
+            "cantidad_de_tokens",
+            "词元",
+            "词元数",
+            "词元数量",
+            "训练词元",
+            "训练词元数",
+            "训练词元数量",
+        ),
+        *(
+            "token数",
+            "token数量",
+            "tokens数",
+            "训练token",
+            "训练tokens",
+            "训练token数",
+            "训练token数量",
+            "詞元",
+            "詞元數",
+        ),
+        *("トークン", "トークン数", "学習トークン数", "訓練トークン数", "学習トークン", "訓練トークン"),
     ),
     "loss": (
         "test_loss",
@@ -135,6 +229,23 @@ ALSO: dict[str, tuple[str, ...]] = {
         "loss_validation",
         "loss_val",
         "loss_eval",
+        *("verlust", "validierungsverlust", "testverlust", "endverlust", "kreuzentropie", "perte", "perte_finale"),
+        *("perte_de_validation", "perte_validation", "perte_de_test", "perte_d'évaluation", "entropie_croisée"),
+        *("pérdida", "pérdida_final", "pérdida_de_validación", "pérdida_validación", "pérdida_de_evaluación"),
+        *("pérdida_de_prueba", "entropía_cruzada", "损失", "损失值", "验证损失", "验证集损失", "测试损失", "评估损失"),
+        *(
+            "最终损失",
+            "验证loss",
+            "交叉熵",
+            "交叉熵损失",
+            "損失",
+            "損失值",
+            "驗證損失",
+            "検証損失",
+            "評価損失",
+            "テスト損失",
+        ),
+        *("検証ロス", "ロス", "最終損失", "交差エントロピー"),
     ),
     "budget": (
         "flops_budget",
@@ -151,11 +262,26 @@ ALSO: dict[str, tuple[str, ...]] = {
         "nominal_budget",
         "total_flos",
         "target_flops",
+        *("rechenaufwand", "rechenbudget", "trainings_flops", "trainingsflops", "budget_de_calcul", "cómputo"),
+        *("presupuesto_de_cómputo", "cómputo_de_entrenamiento", "算力", "训练算力", "计算量", "训练计算量", "总计算量"),
+        *("浮点运算量", "浮点运算数", "計算量", "訓練計算量", "学習計算量", "総計算量", "演算量"),
     ),
 }
-"""Names that say less, or belong to one project: taken, with a note, where no name of :data:`ACCEPTED` is there."""
+ALSO = {quantity: tuple(map(normalise, names)) for quantity, names in _OTHER_NAMES.items()}
+"""
+Names that say less, belong to one project or to another language than English: taken, with a note, where no name of
+:data:`ACCEPTED` is there.
+"""
 
-TRAINING_LOSSES = ("train_loss", "training_loss", "train/loss", "loss_train")
+TRAINING_LOSSES = tuple(
+    map(
+        normalise,
+        (
+            *("train_loss", "training_loss", "train/loss", "loss_train", "trainingsverlust", "perte_d'entraînement"),
+            *("pérdida_de_entrenamiento", "训练损失", "訓練損失", "学習損失", "訓練ロス", "学習ロス"),
+        ),
+    )
+)
 """Losses on the training data, which are never taken unasked."""
 
 STEPS = (
@@ -286,18 +412,6 @@ def listed(names: Iterable[object], limit: int = LISTED) -> str:
     words = [" ".join(str(name).split()) for name in names]  # a line break in a header stays out of a sentence
     more = len(words) - limit
     return ", ".join(words[:limit]) + (f" and {more} more" if more > 0 else "")
-
-
-def normalise(name: str) -> str:
-    """
-    Reduce a name to what is compared: case, outer blanks, and blank or hyphen for underscore do not count.
-
-    Examples
-    --------
-    >>> normalise(" Model Size")
-    'model_size'
-    """
-    return name.strip().lstrip("# ").casefold().replace(" ", "_").replace("-", "_")
 
 
 def unique_names(header: Iterable[object]) -> list[str]:

@@ -59,9 +59,27 @@ SUMMARIES = frozenset(
         "minimum",
         "maximum",
         "overall",
+        *(
+            "summe",
+            "gesamt",
+            "gesamtsumme",
+            "mittelwert",
+            "durchschnitt",
+            "somme",
+            "moyenne",
+            "suma",
+            "promedio",
+        ),
+        *("合计", "总计", "平均", "平均值", "均值", "合計", "総計"),
     }
 )
 """Names of lines that sum up the others."""
+
+SUMMED = frozenset((*RUN_NAMES, "model", "model_name", "config", "id", ""))
+"""Columns that name what a line is of; any other names the last lines of a table, where it is the first of text."""
+
+SUMMED_TO = 0.01
+"""How near a line that sums up others is to their sum or mean: it is rounded."""
 
 ROWS = ("last", "best")
 """Which row of a run with several can be kept."""
@@ -104,7 +122,38 @@ def finished(table: Rows, *, as_is: bool = False) -> tuple[Rows, list[Note]]:
             continue
         notes.append(set_aside(table, bad, f"column {key!r} says {words}"))
         table = table.take(~bad, {})
+    closing = _closing_lines(table)
+    if closing is not None:
+        key, bad = closing
+        words = " or ".join(repr(value) for value in distinct(table.columns[key][bad])[0])
+        notes.append(set_aside(table, bad, f"column {key!r} says {words} in the last lines"))
+        table = table.take(~bad, {})
     return table, notes
+
+
+def _closing_lines(table: Rows) -> tuple[str, BoolArray] | None:
+    """The last lines of a table that say they sum up the others, by its first column of text, and do."""
+    key = next((key for key, column in table.columns.items() if column.dtype.kind == "O"), None)
+    if key is None or not _sums_up(normalise(str(table.columns[key][-1]))):
+        return None
+    column = table.columns[key]
+    among = _among(column, _sums_up)
+    start = int(np.flatnonzero(~among)[-1]) + 1 if not among.all() else 0
+    said = {normalise(str(value)) for value in column[start:]}
+    if among[:start].any() or len(said) < column.size - start or 2 * (column.size - start) > column.size:
+        return None
+    return (key, among) if all(_sums(table, start, at) for at in range(start, column.size)) else None
+
+
+def _sums(table: Rows, start: int, at: int) -> bool:
+    """Whether two columns, or the only one of numbers, hold the sum or mean of the rows above in some row."""
+    found = []
+    for column in map(number_or_nan, table.columns.values()):
+        above = column[:start][np.isfinite(column[:start])]
+        if np.isfinite(column[at]) and np.unique(above).size > 1:
+            whole = np.array([above.sum(), above.mean(), np.median(above), above.std(), above.min(), above.max()])
+            found.append(bool((np.abs(column[at] - whole) <= SUMMED_TO * np.abs(whole)).any()))
+    return sum(found) >= min(2, max(len(found), 1))
 
 
 def _none_finished(key: str, words: str, count: int) -> str:
@@ -162,7 +211,7 @@ def _ended_early(name: str, column: AnyArray) -> BoolArray | None:
     """Rows of runs that did not finish; None where the column does not speak of that."""
     if name in STATES and column.dtype.kind == "O":
         return _among(column, lambda word: word.startswith(UNFINISHED))
-    if name in RUN_NAMES and column.dtype.kind == "O":
+    if name in SUMMED and column.dtype.kind == "O":
         return _among(column, _sums_up)
     if name in EXIT_CODES and column.dtype.kind in "iuf":
         return np.asarray(np.nan_to_num(column.astype(float)) != 0)

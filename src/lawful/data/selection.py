@@ -87,6 +87,10 @@ class Rows(Record):
         Column that was worked out to the formula it is, and the columns in that.
     decimal : str
         Sign before decimals in cells of text.
+    grouped : bool
+        Whether dots separate thousands in cells of text.
+    headings : frozenset of int
+        Rows of the source that hold no run, which were left out on the way.
     """
 
     columns: Mapping[str, AnyArray]
@@ -96,6 +100,8 @@ class Rows(Record):
     selection: Mapping[str, str]
     made: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     decimal: str = "."
+    grouped: bool = False
+    headings: frozenset[int] = frozenset()
 
     @property
     def keys(self) -> list[str]:

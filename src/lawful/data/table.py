@@ -39,6 +39,7 @@ from lawful.data.columns import (
 )
 from lawful.data.doubts import other_counts, require_moving_tokens, unit_doubts
 from lawful.data.endings import finished, row_of_run, usable
+from lawful.data.layout import laid_out, refuse_blanks
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
 from lawful.data.selection import NAN, VALUES_OFFERED, Rows, Selection, open_table, rows_named, select_rows
 from lawful.data.translate import NATS, loss_unit, meets, translate, worded
@@ -50,6 +51,7 @@ from lawful.data.values import (
     quantity_values,
     require_plausible,
     require_positive,
+    require_within,
     value_text,
     weights_of,
 )
@@ -91,6 +93,8 @@ class Handling:
         Column that names the budget of each run, where compute does not tell which runs belong together.
     row_of_run : str, optional
         Keep one row of every run: ``last`` or ``best``.
+    fill_down : sequence of str
+        Columns of which a blank cell has the value above it.
     """
 
     as_is: bool = False
@@ -100,6 +104,7 @@ class Handling:
     needs: Sequence[str] | None = None
     group_by: str | None = None
     row_of_run: str | None = None
+    fill_down: Sequence[str] | str = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drop", rows_named(self.drop))
@@ -174,7 +179,7 @@ def runs_from_columns(
     >>> list(runs.labels)
     ['lr']
     """
-    table, roles, said = opened(columns, source, header, mapping, least=handling.least)
+    table, roles, said = opened(columns, source, header, mapping, handling)
     rows, more = narrowed(select_rows(table, roles, select or {}), roles, handling)
     return table_runs(rows, roles, weights=weights, prepare=prepare, notes=[*said, *more], handling=handling)
 
@@ -197,7 +202,7 @@ def narrowed(table: Rows, roles: Mapping[str, str], handling: Handling) -> tuple
     notes = []
     rows = sorted({row for row in handling.drop if isinstance(row, int)})
     if rows:
-        missing = sorted(set(rows) - set(table.row.tolist()))
+        missing = sorted(set(rows) - set(table.row.tolist()) - table.headings)
         if missing:
             msg = f"`drop` names {listed(f'row {r}' for r in missing)}, which the table does not have."
             raise InputError(msg)
@@ -235,15 +240,15 @@ def opened(
     source: str,
     header: Sequence[str] | None,
     mapping: Mapping[str, str] | None,
-    *,
-    least: int = 2,
+    handling: Handling = AS_ALWAYS,
 ) -> tuple[Rows, dict[str, str], list[Note]]:
-    """Clean columns whose quantities are known: recipes worked out, stated units read."""
-    table, mapping, said = translate(open_table(columns, source, header), mapping or {})
+    """Clean columns whose quantities are known: laid out as rows of runs, recipes worked out, stated units read."""
+    table, laid = laid_out(open_table(columns, source, header), mapping or {}, handling.fill_down)
+    table, mapping, said = translate(table, mapping or {})
     batches = [key for key in table.keys if normalise(key) in BATCHES]
     wide = {key for key in batches if np.median(np.nan_to_num(number_or_nan(table.columns[key]))) > MOST_SEQUENCES}
-    roles = recognise(table.keys, table.header, mapping, least=least, words=worded(table), tokenwise=wide)
-    return table, roles, [*said, *_choices(table, roles, mapping), *other_counts(table, roles)]
+    roles = recognise(table.keys, table.header, mapping, least=handling.least, words=worded(table), tokenwise=wide)
+    return table, roles, [*laid, *said, *_choices(table, roles, mapping), *other_counts(table, roles)]
 
 
 def _choices(table: Rows, roles: Mapping[str, str], mapping: Mapping[str, str]) -> list[Note]:
@@ -302,7 +307,7 @@ def groups_from_columns(
     >>> {name: len(runs) for name, runs in groups_from_columns(table, by="data").items()}
     {'web': 2, 'books': 1}
     """
-    table, roles, said = opened(columns, source, header, mapping, least=handling.least)
+    table, roles, said = opened(columns, source, header, mapping, handling)
     key = find_column(by, table.keys, table.header, asked="by")
     rows, more = narrowed(select_rows(table, roles, select or {}), roles, handling)
     # Of the table as a whole: a group of which no run finished is none.
@@ -524,9 +529,7 @@ def table_runs(
     if prepare is not None:
         table, roles, more = prepare(table, roles)
         said += more
-    values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
-    require_positive(values, table.row)
-    given = {quantity: values[key] for quantity, key in roles.items()}
+    given = _given(table, roles, as_is=handling.as_is)
     used = dict(roles)
     weight = None
     if weights is not None:
@@ -572,6 +575,17 @@ def table_runs(
     kept_of = _kept_of(table, labels, used, said)
     runs = Runs.from_arrays(N, D, given["loss"], C=C, weight=weight, groups=groups, **kept_of)
     return runs.require(handling.needs or ())
+
+
+def _given(table: Rows, roles: Mapping[str, str], *, as_is: bool) -> dict[str, Array]:
+    """Quantities that a table gives, as positive numbers that runs can have."""
+    values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
+    refuse_blanks(table, [key for quantity, key in roles.items() if quantity != "loss"])
+    require_positive(values, table.row)
+    given = {quantity: values[key] for quantity, key in roles.items()}
+    if not as_is:
+        require_within(given, roles, table.row)
+    return given
 
 
 def _kept_of(

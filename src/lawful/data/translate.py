@@ -23,18 +23,21 @@ from lawful.data.columns import ACCEPTED, ALSO, SYMBOLS, UNIQUE_NAMES, by_words,
 from lawful.data.doubts import realised_tokens, require_one_loss, words_of
 from lawful.data.profiles import profiled
 from lawful.data.selection import Rows
-from lawful.data.units import SCALES, decimal_mark, number_of, split_header, unit_of
+from lawful.data.units import SCALES, decimal_mark, dots_group, number_of, split_header, unit_of
 from lawful.data.values import MISSING_WORDS, distinct, offenders, parse_number, quantity_values
 from lawful.errors import InputError
 
-PERPLEXITIES = (
-    "perplexity",
-    "ppl",
-    "val_ppl",
-    "eval_ppl",
-    "val_perplexity",
-    "eval_perplexity",
-    "validation_perplexity",
+QUANTITY_NAMES = {q: frozenset((*map(normalise, ACCEPTED[q]), *ALSO[q])) for q in ACCEPTED}
+"""Every name of a quantity, as names are compared."""
+
+PERPLEXITIES = tuple(
+    map(
+        normalise,
+        (
+            *("perplexity", "ppl", "val_ppl", "eval_ppl", "val_perplexity", "eval_perplexity", "validation_perplexity"),
+            *("perplexität", "perplexité", "perplejidad", "困惑度", "验证困惑度", "パープレキシティ"),
+        ),
+    )
 )
 """Columns whose logarithm is the loss."""
 
@@ -52,6 +55,7 @@ SCORES = (
     "score",
     "reward",
     "win_rate",
+    *("genauigkeit", "exactitude", "exactitud", "准确率", "正确率", "正解率"),
 )
 """Columns that rise as models get better."""
 
@@ -101,6 +105,7 @@ def translate(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, 
     ['recipe', 'unit_read']
     """
     table = replace(table, decimal=_decimal_of(table))
+    table = replace(table, grouped=table.decimal == "," and not any(map(_decimal_dots, table.columns.values())))
     table, notes = melted(table)
     table, known, said = profiled(table, {quantity_of(q) for q in mapping})
     notes += said
@@ -222,7 +227,7 @@ def numbers(key: str, table: Rows) -> AnyArray:
     column = table.columns[key]
     if column.dtype.kind != "O":
         return quantity_values(key, column, table.row)
-    read = _cells(column, table.decimal)
+    read = _cells(column, table.decimal, grouped=table.grouped)
     return quantity_values(key, column, table.row) if read is None else read
 
 
@@ -244,11 +249,23 @@ def _decimal_of(table: Rows) -> str:
     return "."
 
 
-def _cells(column: AnyArray, decimal: str = ".") -> AnyArray | None:
+def _decimal_dots(column: AnyArray) -> bool:
+    """Whether a column has numbers with a dot before decimals."""
+    if column.dtype.kind == "f":
+        finite = column[np.isfinite(column)]
+        return bool((finite != np.floor(finite)).any())
+    cells = [str(c).strip() for c in distinct(column)[0]] if column.dtype.kind == "O" else []
+    return any("." in c for c in cells) and not dots_group(cells) and all(number_of(c) is not None for c in cells if c)
+
+
+def _cells(column: AnyArray, decimal: str = ".", *, grouped: bool = False) -> AnyArray | None:
     """Numbers with units, separators or per cent signs; None where a cell is none, or all are plain."""
     cells = [str(c).strip() for c in column.tolist()]
+    dotted = grouped and dots_group(cells)
+    if dotted:
+        cells = [cell.replace(".", "") for cell in cells]
     mark = "," if decimal == "," else decimal_mark(cells)
-    values, plain = [], True
+    values, plain = [], not dotted
     for cell in cells:
         if cell.casefold() in MISSING_WORDS:
             values.append(float("nan"))
@@ -296,7 +313,10 @@ def worded(table: Rows) -> frozenset[str]:
 def _no_number(column: AnyArray) -> bool:
     if column.dtype.kind != "O":
         return False
-    return all(parse_number(cell) is None and number_of(str(cell)) is None for cell in column.tolist())
+    return all(
+        parse_number(cell) is None and number_of(str(cell)) is None and number_of(str(cell), decimal=",") is None
+        for cell in distinct(column)[0]
+    )
 
 
 def _stated_units(table: Rows, mapping: dict[str, str]) -> tuple[Rows, list[Note]]:
@@ -371,7 +391,7 @@ def _cells_read(table: Rows, name: str) -> tuple[Rows, list[Note]]:
     column = table.columns[key]
     if column.dtype.kind != "O":
         return table, []
-    values = _cells(column, table.decimal)
+    values = _cells(column, table.decimal, grouped=table.grouped)
     if values is None:
         return table, []
     first = next(str(c).strip() for c, v in zip(column.tolist(), values, strict=True) if np.isfinite(v))
@@ -485,7 +505,7 @@ def _measured(titles: Mapping[str, str], names: Sequence[str]) -> list[str]:
     return exact or [k for k in paths if not words_of(titles[k]) & other]
 
 
-_LOSS_UNITS = {
+LOSS_UNITS = {
     **dict.fromkeys(("nats", "nat", "nats/token", "nats per token", "nats/tok"), 1.0),
     **dict.fromkeys(("bits", "bit", "bits/token", "bits per token", "bits/tok", "bpt"), float(np.log(2.0))),
     **dict.fromkeys(("bpb", "bits/byte", "bits per byte", "bpc", "bits/char", "bits per character"), 0.0),
@@ -498,7 +518,7 @@ def _bracketed_loss(table: Rows) -> tuple[Rows, str, list[Note]] | None:
     known, hits = _known((*ACCEPTED["loss"], *ALSO["loss"])), []
     for key, title in zip(table.keys, table.header, strict=True):
         match = re.match(r"^(?P<stem>.+?)\s*[(\[](?:in\s+)?(?P<unit>[^)\]]+)[)\]]$", title.strip())
-        factor = _LOSS_UNITS.get(match["unit"].strip().casefold()) if match else None
+        factor = LOSS_UNITS.get(match["unit"].strip().casefold()) if match else None
         if match and factor is not None and normalise(match["stem"]) in known:
             hits.append((key, title, factor))
     if len(hits) != 1:

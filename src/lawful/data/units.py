@@ -18,13 +18,19 @@ from lawful.core.cost import Cost
 from lawful.core.expression import quoted
 from lawful.core.numbers import format_scientific, format_short
 from lawful.core.typing import Array
+from lawful.data.columns import plain_width
 from lawful.errors import InputError
 
 SCALES = {
-    **dict.fromkeys(("k", "thousand", "thousands"), 1e3),
-    **dict.fromkeys(("m", "mn", "mm", "mil", "million", "millions", "mio"), 1e6),
-    **dict.fromkeys(("b", "bn", "g", "billion", "billions", "bln", "mrd"), 1e9),
-    **dict.fromkeys(("t", "tn", "trillion", "trillions", "trn"), 1e12),
+    **dict.fromkeys(("k", "thousand", "thousands", "tsd", "tausend", "milliers", "miles", "千"), 1e3),
+    **dict.fromkeys(("万", "萬"), 1e4),
+    **dict.fromkeys(
+        ("m", "mn", "mm", "mil", "million", "millions", "mio", "millionen", "millones", "百万", "百萬"), 1e6
+    ),
+    **dict.fromkeys(("亿", "億"), 1e8),
+    **dict.fromkeys(("b", "bn", "g", "billion", "billions", "bln", "mrd", "十亿", "十億"), 1e9),
+    **dict.fromkeys(("mrds", "md", "mds", "milliarde", "milliarden", "milliard", "milliards", "mil millones"), 1e9),
+    **dict.fromkeys(("t", "tn", "trillion", "trillions", "trn", "billionen", "billones", "万亿", "萬億"), 1e12),
 }
 """What a word or letter multiplies a count by."""
 
@@ -85,7 +91,7 @@ Unit(scale=1000000000.0, word='billions'), 8.64e+19)
     >>> unit_of("GFLOPs").scale, unit_of("nats")
     (1000000000.0, None)
     """
-    word = " ".join(_unraised(text).strip().casefold().replace("in ", "", 1).split()).rstrip(".")
+    word = " ".join(_unraised(plain_width(text)).strip().casefold().replace("in ", "", 1).split()).rstrip(".")
     word = _UNIT_OF.sub("", word)
     if word in SCALES:
         return named(SCALES[word])
@@ -112,7 +118,7 @@ def named(scale: float) -> Unit:
 _BRACKETED = re.compile(r"^(?P<stem>.*?)[\s_]*[(\[{](?P<unit>[^()\[\]{}]+)[)\]}]\s*$")
 _DIVIDED = re.compile(r"^(?P<stem>.*?)\s*/\s*(?P<unit>1e\+?\d+|10\^\d+|[A-Za-z]+)\s*$")
 _ENDING = re.compile(
-    r"^(?P<stem>.+?)[\s_.-]+(?:in[\s_]+)?(?P<unit>[A-Za-z]+(?:[\s_-]+(?:hours?|hrs?|days?))?|1e\d+)\s*$"
+    r"^(?P<stem>.+?)[\s_.-]+(?:(?:in|en)[\s_]+)?(?P<unit>[A-Za-z]+(?:[\s_-]+(?:hours?|hrs?|days?))?|1e\d+)\s*$"
 )
 
 
@@ -129,24 +135,31 @@ def split_header(title: str) -> list[tuple[str, Unit]]:
     ([], [], 'compute')
     """
     found = []
+    title = plain_width(title)
     for pattern in (_BRACKETED, _DIVIDED, _ENDING):
         match = pattern.match(title.strip())
         unit = unit_of(match["unit"]) if match else None
         if match and unit is not None and match["stem"].strip():
-            stem = re.sub(r"[\s_]+in$", "", match["stem"].strip(), flags=re.IGNORECASE)
+            stem = re.sub(r"[\s_]+(?:in|en)$", "", match["stem"].strip(), flags=re.IGNORECASE)
             found.append((stem, unit))
     return found
 
 
 _CELL = re.compile(
     r"^(?P<sign>[-+]?)(?:~|≈|\$)?\s*(?P<number>\d[\d\s.,_']*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)\s*"
-    r"(?P<unit>%|[A-Za-z][A-Za-z/\s·-]*)?$"
+    r"(?P<unit>%|[A-Za-z千万萬亿億百十][A-Za-z千万萬亿億/\s·-]*\.?)?$"
 )
 _THOUSANDS = re.compile(r"^\d{1,3}([,\s_'])\d{3}(?:\1\d{3})*(?:\.\d+)?$")
 _DOTTED = re.compile(r"^\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?$")
 _TEN_TO = re.compile(r"(?<=\d)\s*[×x·*]\s*10\s*(?:\^|\*\*)\s*(?P<power>[-+]?\d{1,2})$")
-_UNCERTAIN = re.compile(r"(?<=\d)\s*(?:(?:±|\+/?-)\s*\d[\d.]*(?:[eE][-+]?\d+)?%?|\(\d[\d.]*\)|[*†‡]+)$")
+_UNCERTAIN = re.compile(
+    r"(?<=\d)\s*(?:(?:±|\+/?-)\s*\d[\d.,]*(?:[eE][-+]?\d+)?%?|\(\s*(?:±|\+/?-)?\s*\d[\d.,]*\s*\)|[*†‡§¶]+)$"
+)
 """An uncertainty or a mark of a remark behind a number, which are not part of it."""
+_RAISED_MARK = re.compile(r"(?<=\d[.,])(?P<decimals>\d+)[ᵃ-ᶻ¹²³⁴-⁹]+$")
+"""A raised letter or digit behind decimals: the mark of a remark, as behind a whole number a power would be."""
+_FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[-+]\d{1,3}$)")
+"""The letter before the exponent in double precision of Fortran."""
 _POWER_OF_TEN = re.compile(r"^10\s*(?:\^|\*\*)\s*(\d+(?:\.\d+)?)$")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _NOUNS = re.compile(r"\s*(?:parameters?|params?|tokens?|toks?|flops?)$", re.IGNORECASE)
@@ -169,10 +182,11 @@ def number_of(text: str, *, decimal: str = ".") -> float | None:
     (21800000.0, 1400000000000.0, 1234567.0, 0.262, 7000000000.0)
     >>> number_of("3,69", decimal=","), number_of("diverged"), number_of("1,23")
     (3.69, None, None)
-    >>> number_of("3.21 ± 0.01"), number_of("3.21*"), number_of("10^9"), number_of("4×10⁸")
-    (3.21, 3.21, 1000000000.0, 400000000.0)
+    >>> number_of("3.21 ± 0.01"), number_of("3.21*"), number_of("10^9"), number_of("4×10⁸"), number_of("1,2亿")
+    (3.21, 3.21, 1000000000.0, 400000000.0, None)
     """
-    text = _UNCERTAIN.sub("", _unraised(text.strip()))
+    text = _FORTRAN.sub("e", plain_width(text).replace("\N{MINUS SIGN}", "-").strip().strip("'\""))
+    text = _UNCERTAIN.sub("", _RAISED_MARK.sub(r"\g<decimals>", _unraised(text)))
     if power := _POWER_OF_TEN.match(text):
         return 10.0 ** float(power[1]) if float(power[1]) < LARGEST_POWER else None
     match = _CELL.match(_TEN_TO.sub(r"e\g<power>", text))
@@ -229,6 +243,22 @@ def decimal_mark(cells: Sequence[str]) -> str:
     if not with_comma or any("." in c and c.index(".") > c.index(",") for c in with_comma):
         return "."
     return "," if len(thousands) < len(with_comma) else "."
+
+
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?(?=\D*$)")
+
+
+def dots_group(cells: Sequence[str]) -> bool:
+    """
+    Tell whether dots separate thousands in a column of a table with decimal commas: every one before three digits.
+
+    Examples
+    --------
+    >>> dots_group(["46.700", "75", "1.234.567"]), dots_group(["46.700", "7.5"]), dots_group(["467"])
+    (True, False, False)
+    """
+    with_dot = [cell for cell in cells if "." in cell.rstrip(".")]
+    return bool(with_dot) and all(map(_GROUPED.match, with_dot))
 
 
 class Range(NamedTuple):

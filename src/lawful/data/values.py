@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.expression import quoted
 from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
-from lawful.data.units import number_of
+from lawful.data.units import PLAUSIBLE, number_of
 from lawful.errors import InputError
 
 MISSING_WORDS = frozenset({"", "-", "--", "–", "—", "?", "n.a.", "na", "n/a", "<na>", "nan", "nat", "none", "null"})
@@ -375,6 +376,48 @@ def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
                 f"{format_short(LARGEST_QUANTITY)}: {offenders(row[bad], values[bad].tolist())}; check their units."
             )
             raise InputError(msg)
+
+
+def require_within(columns: Mapping[str, Array], names: Mapping[str, str], row: IntArray) -> None:
+    """
+    Refuse counts above the largest that any run has: no unit makes them smaller.
+
+    Parameters
+    ----------
+    columns : mapping of str to array, shape (n,)
+        Quantity to its positive numbers.
+    names : mapping of str to str
+        Quantity to the column it was read from.
+    row : int array, shape (n,)
+        Row numbers for messages.
+
+    Raises
+    ------
+    InputError
+        One sentence with the column, its range, the count, the first rows, and the remedies.
+
+    Examples
+    --------
+    >>> require_within({"params": np.array([1e8, 1e308])}, {"params": "N"}, np.array([1, 2]))
+    Traceback (most recent call last):
+        ...
+    lawful.errors.InputError: Params lie between 1e8 and 1e308 (column 'N'), in 1 of 2 rows above 1e15, more than any \
+run has: row 2 (1e308); mend them or leave them out with `where` 'N < 1e15', name another column with `columns` \
+params=COLUMN, or read them as they are with `as_is`.
+    """
+    for quantity, (_, most) in PLAUSIBLE.items():
+        values = columns.get(quantity)
+        if values is None or quantity not in names or not (values > most).any():
+            continue
+        above = np.flatnonzero(values > most)
+        msg = (
+            f"{quantity.capitalize()} lie between {format_short(values.min(), 4)} and {format_short(values.max(), 4)} "
+            f"(column {names[quantity]!r}), in {above.size:,} of {values.size:,} rows above {format_short(most)}, more "
+            f"than any run has: {offenders(row[above], values[above].tolist())}; mend them or leave them out with "
+            f"`where` '{quoted(names[quantity])} < {format_short(most)}', name another column with `columns` "
+            f"{quantity}=COLUMN, or read them as they are with `as_is`."
+        )
+        raise InputError(msg)
 
 
 def weights_of(name: str, values: AnyArray, row: IntArray) -> Array:

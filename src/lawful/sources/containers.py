@@ -6,14 +6,15 @@ import ast
 import io
 import json
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lawful.data.columns import ACCEPTED, ALSO, normalise, unique_names
-from lawful.data.units import split_header
+from lawful.data.columns import normalise, unique_names
+from lawful.data.layout import DITTO, MOST_LINES, quantity_named
 from lawful.errors import InputError
 from lawful.sources.harness import Loaded, evaluations
 
@@ -77,17 +78,33 @@ def json_records(document: Any) -> list[Mapping[str, Any]] | None:
     ([{'N': 1}], [{'N': 1, 'loss': 3}, {'N': 2, 'loss': 4}], None)
     """
     if isinstance(document, list):
-        return document if document and all(isinstance(r, Mapping) for r in document) else None
+        return _records_of_list(document)
     if not isinstance(document, Mapping):
         return None
     if isinstance(document.get("log_history"), list):
         document = end_of_training(document)
+    if isinstance(document.get("columns"), list) and isinstance(document.get("data"), list):
+        return json_records([document["columns"], *document["data"]])  # as pandas writes it in parts
     evaluated = evaluations(document)
     if evaluated is not None:
         return [evaluated]
     for key, value in document.items():
         if normalise(str(key)) in RECORDS and isinstance(value, list):
             return json_records(value)
+    return _records_of_columns(document)
+
+
+def _records_of_list(document: list[Any]) -> list[Mapping[str, Any]] | None:
+    """Records, or lists of values under a first one that names them."""
+    if len(document) > 1 and all(isinstance(row, list) and len(row) == len(document[0]) for row in document):
+        header = [str(title) for title in document[0]]
+        body = document[1:] if _named_quantities(header) >= 2 else []
+        return [dict(zip(unique_names(header), row, strict=True)) for row in body] or None
+    return document if document and all(isinstance(r, Mapping) for r in document) else None
+
+
+def _records_of_columns(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Records of a document of columns, of records by name, or of one record."""
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(lists) == len(document) > 0 and len({len(v) for v in lists}) == 1:
         return [dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True)]
@@ -128,7 +145,7 @@ def _indexed(column: Mapping[str, Any]) -> bool:
     return all(re.fullmatch(r"\d+", str(key)) for key in column)
 
 
-_RULE = re.compile(r"^\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?$")
+_RULE = re.compile(r"^\|?\s*:?-{1,}:?\s*(?:[|+]\s*:?-{1,}:?\s*)*\|?$")
 
 
 def markdown_tables(text: str) -> list[list[list[str]]]:
@@ -146,7 +163,7 @@ def markdown_tables(text: str) -> list[list[list[str]]]:
         rule = lines[at + 1].strip()
         if "|" in lines[at] and "-" in rule and _RULE.match(rule):
             header = _cells(lines[at])
-            if len(_cells(rule)) != len(header):
+            if len(_cells(rule.replace("+", "|"))) != len(header):
                 continue
             rows = []
             for line in lines[at + 2 :]:
@@ -157,41 +174,26 @@ def markdown_tables(text: str) -> list[list[list[str]]]:
     return [[list(header), *rows] for header, rows in found.items()]
 
 
-_UNIT_CELL = re.compile(r"^[(\[]?\s*(?P<unit>[A-Za-z][A-Za-z0-9/^ ·-]*|10\^\d+|1e\d+|)\s*[)\]]?$")
-
-
 def separated(text: str) -> str:
     r"""
-    Text of a table in columns of blanks or of LaTeX with commas, and a header in two lines as one.
+    Text of a table in columns of blanks with commas, and a header under a line of titles alone.
 
     Examples
     --------
-    >>> separated("N      D    loss\n1e8   2e9   3.1\n"), separated("N & D & loss \\\\\n1 & 2 & 3 \\\\")
-    ('N,D,loss\n1e8,2e9,3.1\n', 'N,D,loss\n1,2,3\n')
-    >>> separated("model,data,\nparams,tokens,loss\n1e8,2e9,3.1\n"), separated("N,D,loss\n(M),(B),(nats)\n1,2,3\n")
-    ('params,tokens,loss\n1e8,2e9,3.1\n', 'N (M),D (B),loss (nats)\n1,2,3\n')
+    >>> separated("N      D    loss\n1e8   2e9   3.1\n"), separated("model,data,\nparams,tokens,loss\n1e8,2e9,3.1\n")
+    ('N,D,loss\n1e8,2e9,3.1\n', 'params,tokens,loss\n1e8,2e9,3.1\n')
     """
     first = text.lstrip("\r\n").partition("\n")[0]
-    if not (first.rstrip().endswith("\\\\") or not re.search(r'[,\t;|"{}]', first)):
+    if re.search(r'[,\t;|"{}]', first) or len(first.split()) < 2:
         return _one_header(text)  # most tables are long and need no more
-    lines = text.splitlines()
-    rows: list[list[str]] | None = None
-    if first.rstrip().endswith("\\\\") and "&" in first:
-        kept = [line.partition("\\\\")[0] for line in lines if "&" in line]
-        rows = [[cell.strip() for cell in line.split("&")] for line in kept]
-    elif not re.search(r'[,\t;|"{}]', first) and len(first.split()) > 1:
-        rows = [line.split() for line in lines if line.strip()]
-        if len(rows) < 2 or len({len(row) for row in rows}) > 1:
-            return text
-    if rows is not None:
-        if any("," in cell for row in rows for cell in row):
-            return text
-        return "".join(",".join(row) + "\n" for row in rows)
-    return _one_header(text)
+    rows = [line.split() for line in text.splitlines() if line.strip()]
+    if len(rows) < 2 or len({len(row) for row in rows}) > 1 or any("," in cell for row in rows for cell in row):
+        return text
+    return "".join(",".join(row) + "\n" for row in rows)
 
 
 def _one_header(text: str) -> str:
-    """A header over another, or over the units of its columns, as one line."""
+    """A header without the line of titles above it."""
     end = text.find("\n")
     after = text.find("\n", end + 1)
     if end < 0 or after < 0:
@@ -203,12 +205,6 @@ def _one_header(text: str) -> str:
         return text
     if max(1, _named_quantities(upper)) < _named_quantities(lower):
         return text[end + 1 :]
-    cells = [_UNIT_CELL.match(cell) for cell in lower]
-    bracketed = any(cell[:1] in ("(", "[") for cell in lower)
-    if bracketed and all(cells) and _named_quantities(upper) >= 2:
-        units = [match["unit"] for match in cells if match]
-        named = [f"{name} ({unit})" if unit else name for name, unit in zip(upper, units, strict=True)]
-        return mark.join(named) + text[after:]
     return text
 
 
@@ -235,7 +231,11 @@ def the_runs(path: Path, tables: Mapping[str, Sequence[Sequence[Any]]], kind: st
     >>> the_runs(Path("x"), {"notes": [["a"], [1]], "runs": [["N", "D", "loss"], [1, 2, 3]]}, "sheets")
     'runs'
     """
-    likely = [name for name, rows in tables.items() if _named_quantities(rows[0]) >= 2]
+    likely = [
+        name
+        for name, rows in tables.items()
+        if max(_named_quantities(rows[0]), _named_quantities([row[0] for row in rows[:MOST_LINES] if row])) >= 2
+    ]
     if len(likely) > 1:
         msg = (
             f"{str(path)!r} has {len(likely)} {kind} of runs with different headers ({', '.join(map(repr, likely))}): "
@@ -247,13 +247,17 @@ def the_runs(path: Path, tables: Mapping[str, Sequence[Sequence[Any]]], kind: st
 
 def _named_quantities(header: Sequence[Any]) -> int:
     """How many of params, tokens, loss and budget a header names."""
-    stems = [{normalise(str(t)), *(normalise(s) for s, _ in split_header(str(t)))} for t in header if t is not None]
-    return sum(any(s & {normalise(n) for n in (*ACCEPTED[q], *ALSO[q])} for s in stems) for q in ACCEPTED)
+    return len({quantity_named(str(title)) for title in header if title is not None} - {""})
 
 
 def _cells(line: str) -> list[str]:
     body = line.strip().removeprefix("|").removesuffix("|")
-    return [re.sub(r"^[*`_]+|[*`_]+$", "", cell.strip().replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", body)]
+    cells = [_TAG.sub("", cell).strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", body)]
+    return [re.sub(r"^[*`_]+|[*`_]+$", "", cell) for cell in cells]
+
+
+_TAG = re.compile(r"<sup>[^<]*</sup>|</?[a-zA-Z]+[^<>]*>")
+"""Marks of HTML in a cell, and the raised marks of remarks."""
 
 
 def workbook(path: Path, data: bytes) -> Loaded:
@@ -271,8 +275,11 @@ def workbook(path: Path, data: bytes) -> Loaded:
         msg = f"{str(path)!r} is a workbook, which needs openpyxl; pip install 'lawful[excel]', or save it as CSV."
         raise InputError(msg) from None
     try:
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        merged = _has_merged_cells(data)
+        book = load_workbook(io.BytesIO(data), read_only=not merged, data_only=True)
         sheets = [[list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
+        for sheet, rows in zip(book.worksheets, sheets if merged else [], strict=False):
+            _mark_merged(sheet.merged_cells.ranges, rows)
     except Exception as error:  # noqa: BLE001 - a damaged workbook fails in the reader's own many ways
         msg = f"{str(path)!r} is a damaged workbook ({str(error).splitlines()[0] if str(error) else 'unreadable'})."
         raise InputError(msg) from None
@@ -293,6 +300,21 @@ def workbook(path: Path, data: bytes) -> Loaded:
     header = ["" if v is None else str(v).strip() for v in table[0]]
     columns = zip(*(row + [None] * (len(header) - len(row)) for row in table[1:]), strict=False)
     return header, dict(zip(unique_names(header), map(list, columns), strict=False))
+
+
+def _has_merged_cells(data: bytes) -> bool:
+    """Whether a sheet of a workbook merges cells, which its fast reader says nothing of."""
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        sheets = [name for name in packed.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        return any(b"<mergeCell " in packed.read(name) for name in sheets)
+
+
+def _mark_merged(ranges: Iterable[Any], rows: list[list[Any]]) -> None:
+    """Write the mark of the value above into the cells below the first of a merged range of one column."""
+    for one in ranges:
+        if one.min_col == one.max_col:
+            for at in range(one.min_row, one.max_row):
+                rows[at][one.min_col - 1] = DITTO
 
 
 def _from_header(rows: list[list[Any]]) -> list[list[Any]]:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lawful.core.typing import AnyArray
-from lawful.data.columns import unique_names
+from lawful.data.columns import listed, unique_names
+from lawful.data.units import dots_group
 from lawful.errors import InputError
 from lawful.sources.containers import (
     columns_of_records,
@@ -31,6 +33,7 @@ from lawful.sources.containers import (
 )
 from lawful.sources.harness import Loaded, RawColumns
 from lawful.sources.logs import log_record
+from lawful.sources.markup import document_of, drawn_table, html_tables, latex_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +42,10 @@ FORMATS = "CSV, TSV, JSON, JSONL, Markdown, Excel or Parquet"
 
 LARGEST = 2**31
 """Bytes of a file, unpacked, at most: far more than any table of runs, and not all of the memory."""
+TABLE_SUFFIXES = frozenset(
+    (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".md", ".xlsx", ".parquet", ".yaml", ".yml", ".toml")
+)
+"""Ends of the names of tables in an archive."""
 GZIP_MAGIC, PARQUET_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 JSONL_SUFFIXES = {".jsonl", ".ndjson"}
 DELIMITERS = ",\t;|"
@@ -109,35 +116,87 @@ def _load(path: Path, data: bytes) -> Loaded:
     if data.startswith(PARQUET_MAGIC):
         return _parquet(path, data)
     if data.startswith(ZIP_MAGIC):
-        return workbook(path, data)
+        return _zipped(path, data)
     suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
     suffix = suffix.lower()
     text = _text(path, data, suffix)
     if suffix not in {".csv", ".tsv", ".json", *JSONL_SUFFIXES} and (record := log_record(path, text)):
         return columns_of_records([record])
     if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.lstrip().startswith(("{", "["))):
-        return _json(path, text)
-    if suffix not in {".csv", ".tsv"} and (tables := markdown_tables(text)):
+        try:
+            return _json(path, text)
+        except InputError:
+            found = json_records(document_of(path, text, suffix))
+            if found is None:
+                raise
+            return columns_of_records(found)
+    if suffix not in {".csv", ".tsv"} and (found := json_records(document_of(path, text, suffix))):
+        return columns_of_records(found)
+    if suffix not in {".csv", ".tsv"} and (tables := _tables(text)):
         named = {f"{number}. {' '.join(rows[0][:3])}": rows for number, rows in enumerate(tables, start=1)}
-        return _markdown(path, named[the_runs(path, named, "tables")])
+        return _of_grid(path, named[the_runs(path, named, "tables")])
     return _delimited(path, separated(_uncommented(text)), "\t" if suffix == ".tsv" else None)
 
 
+def _tables(text: str) -> list[list[list[str]]]:
+    """Tables of a text in marks of LaTeX, HTML, Markdown and the like."""
+    if "\\begin{" in text or re.match(r"[^\n&]*&[^\n]*\\\\\s*$", text.lstrip(), re.MULTILINE):
+        return latex_tables(text)
+    if re.search(r"<table\b", text, re.IGNORECASE):
+        return html_tables(text)
+    drawn = drawn_table(text) if text.lstrip().startswith(("+-", "=", "+=")) else None
+    return [drawn] if drawn else markdown_tables(text)
+
+
+def _zipped(path: Path, data: bytes) -> Loaded:
+    """A workbook, or the one table of an archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            parts = [
+                part for part in packed.infolist() if not part.is_dir() and not part.filename.startswith("__MACOSX")
+            ]
+            names = [part.filename for part in parts]
+            if any(name.startswith("xl/") for name in names):
+                return workbook(path, data)
+            tables = [part for part in parts if Path(part.filename).suffix.lower() in TABLE_SUFFIXES]
+            if len(tables) == 1 and tables[0].file_size <= LARGEST:
+                return load_bytes(Path(tables[0].filename), packed.read(tables[0]))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        msg = f"{str(path)!r} is a damaged archive ({_first_line(error)}); copy or pack it again."
+        raise InputError(msg) from None
+    found = f"{len(tables)} tables" if tables else "no table"
+    msg = (
+        f"{str(path)!r} is an archive with {found} among {listed(names, 5)}: unpack it, and give the file or files of "
+        f"runs ({FORMATS})."
+    )
+    raise InputError(msg)
+
+
 def _uncommented(text: str) -> str:
-    """Text without remarks above its header, lines after # with other fields than the first one without, and below."""
-    above, line, last = text.rstrip().rpartition("\n")
-    while line and last.startswith("#"):
-        text = above + "\n"
-        above, line, last = text.rstrip().rpartition("\n")
-    if not text.startswith("#"):
+    """Text without remarks, lines after # with other fields than the header, above it, below it and among the rows."""
+    text = text[len(told[0]) :] if (told := _SEP_LINE.match(text)) else text
+    if "#" not in text:
         return text
     lines = text.splitlines(keepends=True)
     first = next((i for i, line in enumerate(lines) if not line.startswith("#") and line.strip()), 0)
-    fields = max(lines[first].count(d) for d in DELIMITERS)
+    fields = _fields(lines[first])
     # "# N,D,loss" is a header.
-    while first and max(lines[first - 1].count(d) for d in DELIMITERS) == fields:
+    while first and _fields(lines[first - 1]) == fields:
         first -= 1
-    return "".join(lines[first:])
+    rest = [line for line in lines[first + 1 :] if not line.startswith("#") or _fields(line) == fields]
+    while rest and rest[-1].startswith("#"):
+        rest.pop()
+    return "".join([lines[first], *rest])
+
+
+def _fields(line: str) -> int:
+    return max(line.count(delimiter) for delimiter in DELIMITERS)
+
+
+_SEP_LINE = re.compile(r"^sep=.\r?\n", re.IGNORECASE)
+"""What Excel is told the delimiter by."""
 
 
 def _content(path: Path) -> bytes:
@@ -198,6 +257,13 @@ def _text(path: Path, data: bytes, suffix: str) -> str:
             found = data.decode("utf-16")
             if "\0" not in found:
                 return found
+    for half, code in ((data[1::2], "utf-16-le"), (data[::2], "utf-16-be")):
+        # Text of plain letters in two bytes each has a zero in every second one.
+        if len(half) > 1 and half.count(0) > 0.9 * len(half) and suffix != ".parquet":
+            with suppress(UnicodeDecodeError):
+                found = data.decode(code)
+                if "\0" not in found:
+                    return found
     if suffix == ".parquet" or b"\0" in data:
         kind = "not a Parquet file" if suffix == ".parquet" else "binary, not a table of text"
         msg = f"{str(path)!r} is {kind}; save the runs as {FORMATS}."
@@ -251,7 +317,7 @@ def _json(path: Path, text: str) -> Loaded:
     return columns_of_records(found)
 
 
-def _markdown(path: Path, rows: list[list[str]]) -> Loaded:
+def _of_grid(path: Path, rows: list[list[str]]) -> Loaded:
     header, *body = rows
     wrong = [i for i, row in enumerate(body, start=1) if len(row) != len(header)]
     if wrong:
@@ -280,7 +346,7 @@ def _delimited(path: Path, text: str, delimiter: str | None) -> Loaded:
     header = _header(path, text, delimiter)
     names = unique_names(header)
     if (plain := _plain(text, delimiter, names)) is not None:
-        return header, plain
+        return header, _with_grouped(text, delimiter, plain)
     frame = _parse_csv(path, text, delimiter, names)
     if frame.empty:
         msg = f"{str(path)!r} has a header but no rows; it needs one line per run."
@@ -288,7 +354,26 @@ def _delimited(path: Path, text: str, delimiter: str | None) -> Loaded:
     # The parser fills a short line with blanks, so only a blank last cell can hide one.
     if frame.iloc[:, -1].isna().any() and (ragged := _ragged(text, delimiter, len(header))):
         raise InputError(_ragged_message(path, *ragged, len(header)))
-    return header, _by_name(frame, names)
+    return header, _with_grouped(text, delimiter, _by_name(frame, names))
+
+
+_GROUPED_CELL = re.compile(r"(?:^|[;\t|,])\s*\d{1,3}(?:\.\d{3})+\s*(?=[;\t|,\r\n]|$)", re.MULTILINE)
+
+
+def _with_grouped(text: str, delimiter: str, columns: RawColumns) -> RawColumns:
+    """Columns as they are written where 46.700 may be forty-six thousand: beside a column of decimal commas."""
+    # Between commas a decimal one stands in quotes; most tables are told by that, at any length.
+    if delimiter == "," and '"' not in text:
+        return columns
+    if not re.search(r"\d,\d", text) or not _GROUPED_CELL.search(text):
+        return columns
+    rows = [fields for _, fields in _rows(text, delimiter)][1:]
+    if any(len(row) < len(columns) for row in rows) or any(len(column) != len(rows) for column in columns.values()):
+        return columns
+    written = {name: [row[i].strip() for row in rows] for i, name in enumerate(columns)}
+    if not any(all(re.fullmatch(r"-?\d+,\d+", cell) for cell in cells) for cells in written.values()):
+        return columns
+    return {name: written[name] if dots_group(written[name]) else column for name, column in columns.items()}
 
 
 def _delimiter(text: str) -> str:
@@ -308,12 +393,15 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 def _header(path: Path, text: str, delimiter: str) -> list[str]:
     try:
-        _, fields = next(_rows(text, delimiter))
+        rows = _rows(text, delimiter)
+        _, fields = next(rows)
+        _, below = next(rows, (0, []))
     except (csv.Error, StopIteration):
         msg = f"{str(path)!r} has no readable header in its first line; save the runs as {FORMATS}."
         raise InputError(msg) from None
-    while len(fields) > 1 and not fields[-1].strip():
-        fields.pop()  # a delimiter at the end of the line names no column
+    # A delimiter at the end of the line names no column; a merged title may have no name where a line below has one.
+    while len(fields) > 1 and not fields[-1].strip() and not (len(below) == len(fields) and below[-1].strip()):
+        fields.pop()
     return [field.strip() for field in fields]
 
 

@@ -27,7 +27,7 @@ from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets
 from lawful.data.selection import Rows, Selection, select_rows
 from lawful.data.table import Handling, narrowed, opened, third_quantity
 from lawful.data.units import require_loss, require_units
-from lawful.data.values import quantity_values
+from lawful.data.values import quantity_values, require_within
 from lawful.errors import IdentificationError, InputError, UnsupportedError
 from lawful.sources.read import load_columns
 
@@ -37,18 +37,26 @@ CANDIDATES = 40
 MIN_SIZES = 3
 """A budget is kept where at least this many model sizes have a checkpoint near it."""
 
+FEW_ROWS = 16
+"""Checkpoints per size that are looked at before all of a budget."""
+
+MOST_PAIRS = 2**20
+"""Histories and budgets that are read at once, about."""
+
 LARGEST_COUNT = 10**6
 """A number of budgets; anything larger was meant as FLOPs."""
 
 
-class Curve(NamedTuple):
+class Histories(NamedTuple):
     """
-    One training curve, ready to be read at any compute.
+    Training curves behind each other, ready to be read at any compute.
 
     Attributes
     ----------
+    start : int array, shape (m + 1,)
+        Where each curve begins among the points, and where the last one ends.
     log_c : array, shape (k,)
-        Distinct ln C, ascending.
+        Distinct ln C of each curve, ascending.
     first, last, low, high : array, shape (k,)
         ln of the first, last, smallest and largest loss logged at that compute: they
         differ only where a compute value repeats.
@@ -56,6 +64,7 @@ class Curve(NamedTuple):
         Index of a checkpoint at that compute.
     """
 
+    start: IntArray
     log_c: Array
     first: Array
     last: Array
@@ -64,13 +73,13 @@ class Curve(NamedTuple):
     row: IntArray
 
 
-class CurveLoss(NamedTuple):
-    """The loss of a curve at one compute, its range over the order of repeats, and the nearest checkpoint."""
+class CurveLosses(NamedTuple):
+    """Losses of curves at a compute each, their ranges over the order of repeats, and the nearest checkpoints."""
 
-    loss: float
-    low: float
-    high: float
-    row: int
+    loss: Array
+    low: Array
+    high: Array
+    row: IntArray
 
 
 def isoflop_points(
@@ -81,6 +90,7 @@ def isoflop_points(
     as_is: bool = False,
     where: str | None = None,
     drop: Sequence[int | str] | str = (),
+    fill_down: Sequence[str] | str = (),
     run: Sequence[str] | None = None,
     budgets: int | Sequence[float] = CANDIDATES,
     tolerance: float = BUDGET_TOLERANCE,
@@ -99,7 +109,7 @@ def isoflop_points(
     table : path, paths, pandas DataFrame or mapping of str to array_like
         One row per checkpoint, with the loss and two of params, tokens and budget.
         Rows in which one of them is missing, not finite or not positive are set aside.
-    columns, select, as_is, where, drop
+    columns, select, as_is, where, drop, fill_down
         As in :func:`lawful.read_runs`.
     run : sequence of str, optional
         Columns that tell the runs apart, besides the model size. By default a column
@@ -146,22 +156,23 @@ def isoflop_points(
     ['1e+08 2e+09 2.155', '2e+08 1e+09 2.155', '4e+08 5e+08 2.175']
     """
     _check_options(tolerance, min_sizes)
-    rows, roles, said = _open(table, columns, select or {}, Handling(as_is=as_is, where=where, drop=drop))
+    rows, roles, said = _open(
+        table, columns, select or {}, Handling(as_is=as_is, where=where, drop=drop, fill_down=fill_down)
+    )
     clean, given, notes = _usable(rows, roles)
     if not as_is:
+        require_within({q: given[q] for q in roles}, roles, clean.row)
         require_units(given, roles, derived=next((name for name in given if name not in (*roles, "loss")), None))
         require_loss(given["loss"], given["budget"], roles["loss"], given["params"])
     notes[:0] = said
     keys = _run_columns(clean, roles, run, notes)
     code = row_codes([given["params"], *(clean.columns[key] for key in keys)])
-    order = np.argsort(code, kind="stable")
-    index = np.split(order, np.cumsum(np.bincount(code))[:-1])
-    curves = [training_curve(given["budget"], given["loss"], rows) for rows in index]
-    size = np.array([given["params"][rows[0]] for rows in index])
+    curves = training_curves(given["budget"], given["loss"], code)
+    size = given["params"][np.unique(code, return_index=True)[1]]
     kept = _kept_budgets(given, budgets, tolerance, min_sizes, notes)
     points = _points(curves, size, kept, float(np.log1p(tolerance)))
-    _say_repeats(curves, index, points, notes)
-    _say_unfinished(clean, roles, given, curves, index, notes)
+    _say_repeats(curves, np.bincount(code), points, notes)
+    _say_unfinished(clean, roles, given, curves, notes)
     return _as_runs(points, clean, keys, notes)
 
 
@@ -178,7 +189,7 @@ def _open(
     table: Any, columns: Mapping[str, str] | None, select: Selection, handling: Handling
 ) -> tuple[Rows, dict[str, str], list[Note]]:
     data, header, source = load_columns(table)
-    whole, roles, said = opened(data, source, header, columns)
+    whole, roles, said = opened(data, source, header, columns, handling)
     rows, more = narrowed(select_rows(whole, roles, select), roles, handling)
     return rows, roles, [*said, *more]
 
@@ -214,48 +225,70 @@ def _run_columns(table: Rows, roles: Mapping[str, str], run: Sequence[str] | Non
     return keys
 
 
-def training_curve(C: Array, loss: Array, rows: IntArray) -> Curve:
+def training_curves(C: Array, loss: Array, code: IntArray) -> Histories:
     """
-    Sort the checkpoints of one run by compute, in the order of the table where it repeats.
+    Sort the checkpoints of every run by compute, in the order of the table where it repeats.
+
+    Parameters
+    ----------
+    C, loss : array, shape (n,)
+    code : int array, shape (n,)
+        Run of each checkpoint, from 0 without gaps.
 
     Examples
     --------
-    >>> curve = training_curve(np.array([4.0, 1.0, 1.0]), np.array([2.0, 3.0, 2.5]), np.arange(3))
-    >>> np.exp(curve.first), np.exp(curve.last)
+    >>> curves = training_curves(np.array([4.0, 1.0, 1.0]), np.array([2.0, 3.0, 2.5]), np.zeros(3, dtype=int))
+    >>> np.exp(curves.first), np.exp(curves.last)
     (array([3., 2.]), array([2.5, 2. ]))
     """
-    ordered = rows[np.argsort(C[rows], kind="stable")]
-    log_c, log_loss = np.log(C[ordered]), np.log(loss[ordered])
-    start = np.flatnonzero(np.diff(log_c, prepend=-np.inf) > 0)
+    order = np.lexsort((C, code))
+    run, log_c, log_loss = code[order], np.log(C[order]), np.log(loss[order])
+    start = np.flatnonzero((np.diff(run, prepend=-1) > 0) | (np.diff(log_c, prepend=-np.inf) > 0))
     end = np.append(start[1:], log_c.size) - 1
     low, high = np.minimum.reduceat(log_loss, start), np.maximum.reduceat(log_loss, start)
-    return Curve(log_c[start], log_loss[start], log_loss[end], low, high, ordered[start])
+    begin = np.append(np.flatnonzero(np.diff(run[start], prepend=-1) > 0), start.size)
+    return Histories(begin, log_c[start], log_loss[start], log_loss[end], low, high, order[start])
 
 
-def read_curve(curve: Curve, log_c: float) -> CurveLoss:
+def read_curves(curves: Histories, which: IntArray, log_c: Array) -> CurveLosses:
     """
-    Read a training curve at one compute.
+    Read training curves at a compute each.
+
+    Parameters
+    ----------
+    curves : Histories
+    which : int array, shape (p,)
+        Which of them.
+    log_c : array, shape (p,)
+        ln C at which to read it.
 
     Examples
     --------
-    >>> curve = training_curve(np.array([1.0, 1.0, 4.0]), np.array([3.0, 2.5, 2.0]), np.arange(3))
-    >>> reading = read_curve(curve, np.log(2.0))
-    >>> f"{reading.loss:.3f}, in [{reading.low:.3f}, {reading.high:.3f}]"
+    >>> curves = training_curves(np.array([1.0, 1.0, 4.0]), np.array([3.0, 2.5, 2.0]), np.zeros(3, dtype=int))
+    >>> reading = read_curves(curves, np.array([0]), np.log([2.0]))
+    >>> f"{reading.loss[0]:.3f}, in [{reading.low[0]:.3f}, {reading.high[0]:.3f}]"
     '2.236, in [2.236, 2.449]'
     """
-    nearest = int(curve.row[np.abs(curve.log_c - log_c).argmin()])
-    right = int(np.searchsorted(curve.log_c, log_c, side="right"))
-    if right == 0:
-        ends = (curve.first[0], curve.low[0], curve.high[0])
-    elif right == curve.log_c.size:
-        ends = (curve.last[-1], curve.low[-1], curve.high[-1])
-    else:
-        left = right - 1
-        share = (log_c - curve.log_c[left]) / (curve.log_c[right] - curve.log_c[left])
-        pairs = ((curve.last, curve.first), (curve.low, curve.low), (curve.high, curve.high))
-        ends = tuple((1 - share) * a[left] + share * b[right] for a, b in pairs)
-    loss, low, high = (float(np.exp(value)) for value in ends)
-    return CurveLoss(loss, low, high, nearest)
+    begin, end = curves.start[which], curves.start[which + 1]
+    right, stop = begin.copy(), end.copy()
+    while (right < stop).any():  # bisection in all curves at once: the first point above log_c
+        middle = (right + stop) // 2
+        above = curves.log_c[np.minimum(middle, curves.log_c.size - 1)] > log_c
+        open_ = right < stop
+        stop = np.where(open_ & above, middle, stop)
+        right = np.where(open_ & ~above, middle + 1, right)
+    left, right = np.maximum(right - 1, begin), np.minimum(right, end - 1)
+    far = np.abs(curves.log_c[left] - log_c) > np.abs(curves.log_c[right] - log_c)
+    nearest = curves.row[np.where(far, right, left)]
+    before, behind = log_c < curves.log_c[begin], log_c >= curves.log_c[end - 1]
+    width = curves.log_c[right] - curves.log_c[left]
+    share = (log_c - curves.log_c[left]) / np.where(width > 0, width, 1.0)
+    pairs = ((curves.last, curves.first), (curves.low, curves.low), (curves.high, curves.high))
+    loss, low, high = (
+        np.exp(np.where(before, b[begin], np.where(behind, a[end - 1], (1 - share) * a[left] + share * b[right])))
+        for a, b in pairs
+    )
+    return CurveLosses(loss, low, high, nearest)
 
 
 def _kept_budgets(
@@ -267,7 +300,7 @@ def _kept_budgets(
     step = np.log1p(tolerance)
     at = np.log(candidates)
     low, high = np.searchsorted(logs, at - step, side="right"), np.searchsorted(logs, at + step, side="left")
-    enough = np.array([np.unique(sizes[a:b]).size >= min_sizes for a, b in zip(low, high, strict=True)], dtype=bool)
+    enough = np.array([_has_sizes(sizes[a:b], min_sizes) for a, b in zip(low, high, strict=True)], dtype=bool)
     if not enough.any():
         msg = (
             f"None of the {candidates.size} candidate budgets has checkpoints of {min_sizes} model sizes within "
@@ -283,6 +316,11 @@ def _kept_budgets(
     return np.asarray(candidates[enough])
 
 
+def _has_sizes(sizes: Array, count: int) -> bool:
+    """Whether there are so many distinct sizes; most often the first few tell."""
+    return np.unique(sizes[: FEW_ROWS * count]).size >= count or np.unique(sizes).size >= count
+
+
 def _candidates(C: Array, budgets: int | Sequence[float]) -> Array:
     if isinstance(budgets, (int, np.integer)):
         if not 1 <= budgets < LARGEST_COUNT:
@@ -296,42 +334,58 @@ def _candidates(C: Array, budgets: int | Sequence[float]) -> Array:
     return values
 
 
-class CurvePoint(NamedTuple):
-    """The best run of one size at one budget."""
+class CurvePoints(NamedTuple):
+    """The best runs of every size at every budget, shape (p,), by budget and size."""
 
-    params: float
-    budget: float
-    reading: CurveLoss
-    low: float
-    high: float
-
-
-def _points(curves: Sequence[Curve], size: Array, budgets: Array, step: float) -> list[CurvePoint]:
-    points = []
-    for budget in budgets.tolist():
-        log_c = float(np.log(budget))
-        here: dict[float, list[CurveLoss]] = {}
-        for curve, n in zip(curves, size.tolist(), strict=True):
-            if np.abs(curve.log_c - log_c).min() < step:
-                here.setdefault(n, []).append(read_curve(curve, log_c))
-        for n in sorted(here):
-            best = min(here[n], key=lambda reading: reading.loss)
-            low, high = min(r.low for r in here[n]), min(r.high for r in here[n])
-            points.append(CurvePoint(n, budget, best, low, high))
-    return points
+    params: Array
+    budget: Array
+    loss: Array
+    low: Array
+    high: Array
+    row: IntArray
 
 
-def _say_repeats(
-    curves: Sequence[Curve], index: Sequence[IntArray], points: list[CurvePoint], notes: list[Note]
-) -> None:
-    repeats = sum(curve.log_c.size < rows.size for curve, rows in zip(curves, index, strict=True))
-    tied = sum(point.low < point.high for point in points)
+def _points(curves: Histories, size: Array, budgets: Array, step: float) -> CurvePoints:
+    run = np.repeat(np.arange(size.size), np.diff(curves.start))
+    order = np.argsort(curves.log_c, kind="stable")
+    logs = curves.log_c[order]
+    at = np.log(budgets)
+    # Wider by a hair than the distance that decides, which is taken below.
+    low = np.searchsorted(logs, at - step * (1 + 1e-9), side="left")
+    high = np.searchsorted(logs, at + step * (1 + 1e-9), side="right")
+    parts: list[CurvePoints] = []
+    waiting: list[tuple[IntArray, Array]] = []
+    for k, (a, b) in enumerate(zip(low, high, strict=True)):
+        near = order[a:b][np.abs(logs[a:b] - at[k]) < step]
+        here = np.unique(run[near])
+        waiting.append((here, np.full(here.size, budgets[k])))
+        if sum(which.size for which, _ in waiting) > MOST_PAIRS or k == budgets.size - 1:
+            parts.append(_best_of_sizes(curves, size, *map(np.concatenate, zip(*waiting, strict=True))))
+            waiting = []
+    return CurvePoints(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _best_of_sizes(curves: Histories, size: Array, which: IntArray, budget: Array) -> CurvePoints:
+    """The lowest reading of every size at every budget, of curves in the order of the table."""
+    reading = read_curves(curves, which, np.log(budget))
+    n = size[which]
+    order = np.lexsort((which, reading.loss, n, budget))
+    n, budget = n[order], budget[order]
+    first = np.flatnonzero((np.diff(n, prepend=np.nan) != 0) | (np.diff(budget, prepend=np.nan) != 0))
+    low, high = (np.minimum.reduceat(end[order], first) for end in (reading.low, reading.high))
+    return CurvePoints(n[first], budget[first], reading.loss[order][first], low, high, reading.row[order][first])
+
+
+def _say_repeats(curves: Histories, checkpoints: IntArray, points: CurvePoints, notes: list[Note]) -> None:
+    lengths = np.diff(curves.start)
+    repeats = int((lengths < checkpoints).sum())
+    tied = int((points.low < points.high).sum())
     if not repeats:
         return
     message = (
-        f"{repeats} of {len(curves)} runs repeat a compute value; the order of their checkpoints is that of the table. "
-        f"Another order would change the loss of {tied} of {len(points)} points, within their columns loss_low and "
-        "loss_high; name more columns of runs if several runs were taken for one."
+        f"{repeats} of {lengths.size} runs repeat a compute value; the order of their checkpoints is that of the "
+        f"table. Another order would change the loss of {tied} of {points.loss.size} points, within their columns "
+        "loss_low and loss_high; name more columns of runs if several runs were taken for one."
     )
     notes.append(Note("tied_checkpoints", message))
 
@@ -340,33 +394,32 @@ def _say_unfinished(
     table: Rows,
     roles: Mapping[str, str],
     given: Mapping[str, Array],
-    curves: Sequence[Curve],
-    index: Sequence[IntArray],
+    curves: Histories,
     notes: list[Note],
 ) -> None:
     labels = {key: column for key, column in table.columns.items() if key not in roles.values()}
     known = checkpoint_notes(labels, given["params"], given["tokens"])
-    several = sum(curve.log_c.size > 1 for curve in curves)
+    lengths = np.diff(curves.start)
+    several = int((lengths > 1).sum())
     progress = [key for key in named_among(PROGRESS_NAMES, labels) if labels[key].dtype.kind in "iuf"]
     if not known and several and not any((labels[key] >= UNFINISHED).all() for key in progress[:1]):
         message = (
-            f"{several} of {len(index)} runs have several checkpoints; before the end of a run the learning rate is "
+            f"{several} of {lengths.size} runs have several checkpoints; before the end of a run the learning rate is "
             "still high, so the loss lies above that of a run annealed for the same tokens."
         )
         known = [Note("unannealed", message)]
     notes += known
 
 
-def _as_runs(points: Sequence[CurvePoint], table: Rows, keys: Iterable[str], notes: list[Note]) -> Runs:
-    N, C = np.array([p.params for p in points]), np.array([p.budget for p in points])
-    D, L = Cost().tokens(budget=C, params=N), np.array([p.reading.loss for p in points])
-    nearest = np.array([p.reading.row for p in points], dtype=np.intp)
+def _as_runs(points: CurvePoints, table: Rows, keys: Iterable[str], notes: list[Note]) -> Runs:
+    N, C, L, nearest = points.params, points.budget, points.loss, points.row
+    D = Cost().tokens(budget=C, params=N)
     quantities = {"params": N, "tokens": D, "budget": C, "loss": L}
     progress = [key for key in named_among(PROGRESS_NAMES, table.keys) if key not in keys][:1]
     labels: dict[str, AnyArray] = {
         **{key: table.columns[key][nearest] for key in [*keys, *progress] if key not in quantities},
-        "loss_low": np.array([p.low for p in points]),
-        "loss_high": np.array([p.high for p in points]),
+        "loss_low": points.low,
+        "loss_high": points.high,
         "checkpoint_row": table.row[nearest],
     }
     return Runs.from_arrays(

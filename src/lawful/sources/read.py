@@ -31,6 +31,7 @@ def read_runs(
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
+    fill_down: Sequence[str] | str = (),
 ) -> Runs:
     """
     Read training runs.
@@ -71,6 +72,8 @@ def read_runs(
         Column that names the budget of each run, where compute alone does not tell which runs belong together.
     row_of_run : str, optional
         Keep one row of every run, ``last`` (with a loss) or ``best``, as histories want.
+    fill_down : sequence of str, optional
+        Columns of which a blank cell has the value above it, where the table does not plainly say so itself.
 
     Returns
     -------
@@ -109,15 +112,15 @@ def read_runs(
 row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows (`drop` nan leaves them out).
     """
     if isinstance(table, Runs):
-        if select or columns or weights or where or drop or best_of_cell or group_by or row_of_run:
+        if select or columns or weights or where or drop or best_of_cell or group_by or row_of_run or fill_down:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         return table
-    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run)
+    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down)
     return runs_from_columns(**_door(table, columns, select, weights, handling))
 
 
-def read_groups(
+def read_groups(  # noqa: PLR0913 - keyword-only options of reading
     table: Any,
     *,
     by: str,
@@ -131,13 +134,14 @@ def read_groups(
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
+    fill_down: Sequence[str] | str = (),
 ) -> dict[str, Runs]:
     """
     Read the runs of several experiments, one ``Runs`` per value of a column.
 
     Parameters
     ----------
-    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by, row_of_run
+    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -158,7 +162,7 @@ def read_groups(
     >>> read_groups(table, by="data")["web"]
     Runs(2 runs, 1 budgets, source='table')
     """
-    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run)
+    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down)
     return groups_from_columns(by=by, **_door(table, columns, select, weights, handling))
 
 
