@@ -91,6 +91,8 @@ class Handling:
         Column that names the budget of each run, where compute does not tell which runs belong together.
     row_of_run : str, optional
         Keep one row of every run: ``last`` or ``best``.
+    signed : bool
+        Let the loss be zero or negative, as a formula that names its column can be fitted to.
     """
 
     as_is: bool = False
@@ -100,6 +102,7 @@ class Handling:
     needs: Sequence[str] | None = None
     group_by: str | None = None
     row_of_run: str | None = None
+    signed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drop", rows_named(self.drop))
@@ -222,7 +225,7 @@ def narrowed(table: Rows, roles: Mapping[str, str], handling: Handling) -> tuple
         table, said = row_of_run(table, roles, handling.row_of_run)
         notes += said
     if NAN in handling.drop:
-        table, said = usable(table, roles)
+        table, said = usable(table, roles, signed=handling.signed)
         notes += said
     if not table.row.size:
         msg = "No run is left; drop fewer rows."
@@ -347,7 +350,7 @@ def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
         weights,
         lambda *t: (*t, said),
         (),
-        Handling(as_is=True),
+        Handling(as_is=True, signed=runs.signed),
     )
 
 
@@ -394,6 +397,8 @@ def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
     ------
     InputError
         If it is no table, or as in :func:`runs_from_columns`.
+    UnsupportedError
+        If runs were read as ``signed``, and a loss is not above zero.
 
     Examples
     --------
@@ -402,7 +407,8 @@ def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
     """
     if not isinstance(table, Runs):
         return Runs.read(table, needs=needs)
-    return table.require() if needs is None else table.require(needs)
+    known = table.require_above_zero("This")
+    return known.require() if needs is None else known.require(needs)
 
 
 def columns_of(table: Any) -> tuple[dict[str, Any], list[str]]:
@@ -525,7 +531,7 @@ def table_runs(
         table, roles, more = prepare(table, roles)
         said += more
     values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
-    require_positive(values, table.row)
+    require_positive(values, table.row, loss=roles["loss"], signed=handling.signed)
     given = {quantity: values[key] for quantity, key in roles.items()}
     used = dict(roles)
     weight = None
@@ -533,7 +539,9 @@ def table_runs(
         used["weight"] = find_column(weights, table.keys, table.header, asked="weights")
         weight = weights_of(used["weight"], table.columns[used["weight"]], table.row)
     sizes = _third(given, roles, table.row, said)
-    require_plausible({q: v for q, v in {**sizes, "loss": given["loss"]}.items() if q != "budget"}, table.row)
+    require_plausible(
+        {q: v for q, v in {**sizes, "loss": given["loss"]}.items() if q != "budget"}, table.row, signed=handling.signed
+    )
     N, D, C = (sizes.get(name) for name in ("params", "tokens", "budget"))
     if not handling.as_is:
         require_units(sizes, roles, derived=next((q for q in sizes if q not in roles), None))
@@ -543,9 +551,8 @@ def table_runs(
         if handling.best_of_cell:
             raise InputError(missing_sentence(table.keys, roles))
         found = _several_experiments(labels, table.selection)
-        runs = Runs.from_arrays(
-            N, D, given["loss"], C=C, weight=weight, **_kept_of(table, labels, used, [*said, *found])
-        )
+        kept_of = _kept_of(table, labels, used, [*said, *found], handling)
+        runs = Runs.from_arrays(N, D, given["loss"], C=C, weight=weight, **kept_of)
         return runs.require(handling.needs or ())
     cell = cells_of(N, D)
     # Experiments that are taken as one differ for reasons of their own.
@@ -569,15 +576,15 @@ def table_runs(
         groups = _named_groups(C, table, handling.group_by, said)
     said += _several_experiments(labels, table.selection, (N, groups[0]))
     said += checkpoint_notes(labels, N, D)
-    kept_of = _kept_of(table, labels, used, said)
+    kept_of = _kept_of(table, labels, used, said, handling)
     runs = Runs.from_arrays(N, D, given["loss"], C=C, weight=weight, groups=groups, **kept_of)
     return runs.require(handling.needs or ())
 
 
 def _kept_of(
-    table: Rows, labels: Mapping[str, AnyArray], used: Mapping[str, str], notes: Sequence[Note]
+    table: Rows, labels: Mapping[str, AnyArray], used: Mapping[str, str], notes: Sequence[Note], handling: Handling
 ) -> dict[str, Any]:
-    """What runs keep of the table that they come from."""
+    """What runs keep of the table that they come from, and of how it was read."""
     for column in table.columns.values():
         column.setflags(write=False)
     return {
@@ -588,6 +595,7 @@ def _kept_of(
         "notes": tuple(notes),
         "table": table.columns,
         "row": table.row,
+        "signed": handling.signed,
     }
 
 

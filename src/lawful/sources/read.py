@@ -31,6 +31,7 @@ def read_runs(
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
+    signed: bool = False,
 ) -> Runs:
     """
     Read training runs.
@@ -71,6 +72,9 @@ def read_runs(
         Column that names the budget of each run, where compute alone does not tell which runs belong together.
     row_of_run : str, optional
         Keep one row of every run, ``last`` (with a loss) or ``best``, as histories want.
+    signed : bool
+        Let the loss be zero or negative, as one over that of a unigram model is. Such runs are for laws that are
+        formulas and name the column of their loss, which set it themselves; all else refuses them.
 
     Returns
     -------
@@ -113,11 +117,11 @@ row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows (`drop
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         return table
-    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run)
+    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run, signed)
     return runs_from_columns(**_door(table, columns, select, weights, handling))
 
 
-def read_groups(
+def read_groups(  # noqa: PLR0913 - keyword-only options of a verb
     table: Any,
     *,
     by: str,
@@ -131,13 +135,14 @@ def read_groups(
     group_by: str | None = None,
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
+    signed: bool = False,
 ) -> dict[str, Runs]:
     """
     Read the runs of several experiments, one ``Runs`` per value of a column.
 
     Parameters
     ----------
-    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by, row_of_run
+    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by, row_of_run, signed
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -158,7 +163,7 @@ def read_groups(
     >>> read_groups(table, by="data")["web"]
     Runs(2 runs, 1 budgets, source='table')
     """
-    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run)
+    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run, signed)
     return groups_from_columns(by=by, **_door(table, columns, select, weights, handling))
 
 
