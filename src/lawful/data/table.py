@@ -407,7 +407,7 @@ def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
     """
     if not isinstance(table, Runs):
         return Runs.read(table, needs=needs)
-    known = table.require_above_zero("This")
+    known = table.require_above_zero("What was asked")
     return known.require() if needs is None else known.require(needs)
 
 

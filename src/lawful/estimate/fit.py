@@ -24,7 +24,7 @@ from lawful.estimate.result import FRONTIER_METHODS, Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
 from lawful.estimate.window import AUTO as AUTO_WINDOW
-from lawful.laws.formula import degenerate, for_table, named_loss, never_negative, parted, signed_law, tied_law
+from lawful.laws.formula import degenerate, for_table, named_loss, never_negative, parted, signed_law, tied_law, unlogged
 from lawful.laws.laws import DEFAULT_LAW, LAWS, Law, find_law
 from lawful.laws.surface import Surface
 
@@ -149,6 +149,7 @@ def fit(
             raise UnsupportedError(msg)
         return _fit_tied(table, law, ties, {"method": method, "objective": objective, "fixed": pins, "bounds": bounds})
     solver = check_solver(as_solver(method, law, objective, bounds), law)
+    law = unlogged(law, solver.bounds)
     # A steadied fit weighs logs of the loss, which one of zero or below has not.
     if method == "auto" and objective is None and isinstance(solver, VarPro) and not table.signed:
         squares = _fit_surface(table, law, Objective.squared(), solver, pins, priors)

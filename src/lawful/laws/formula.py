@@ -229,6 +229,26 @@ def signed_law(made: Law, losses: Array) -> Law:
     return law(made.name, [c for c in made.columns if c not in "NDCU"], bounds=box)
 
 
+def unlogged(made: Law, bounds: Mapping[str, Box]) -> Law:
+    """
+    Search no coefficient of a formula through its logarithm where the bounds asked for let it be zero or negative.
+
+    Examples
+    --------
+    >>> found = law("loss = E + (a/N^alpha + b/D^beta)^k")
+    >>> found.logs, unlogged(found, {"a": (-1e4, 1e4)}).logs
+    (('a', 'b'), ('b',))
+    """
+    form = made.form
+    wide = {word for word in made.names if word in bounds and bounds[word][0] <= 0}
+    if not isinstance(form, Formula) or not wide & {*made.logs, *form.multipliers}:
+        return made
+    logs = tuple(word for word in made.logs if word not in wide)
+    kept = replace(form, multipliers=tuple(word for word in form.multipliers if word not in wide))
+    box = {**made.box, **{word: bounds[word] for word in wide}}
+    return replace(made, form=kept, box=box, logs=logs, derivatives=Derivatives(kept, logs))
+
+
 def never_negative(made: Law, bounds: Mapping[str, Box]) -> bool:
     """
     Whether a formula is nowhere below zero within bounds that replace its own.
