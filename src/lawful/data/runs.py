@@ -462,7 +462,7 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
             msg = (
                 f"{asked} needs losses above zero, and {bad.size} of {len(self)} in column {column!r} are not: "
                 f"{offenders(rows[bad], self.L[bad].tolist())}; "
-                f"{remedy or f'fit a formula that names the column, {naming(column)}'}."
+                f"{remedy or f'only a formula that names the column is fitted to such, {naming(column)}'}."
             )
             raise UnsupportedError(msg)
         return self

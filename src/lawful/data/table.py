@@ -377,7 +377,7 @@ def _split(
     return groups
 
 
-def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
+def as_runs(table: Any, needs: Sequence[str] | None = None, asked: str = "What was asked") -> Runs:
     """
     Take whatever a caller has for a table of runs: the door of every verb.
 
@@ -387,6 +387,8 @@ def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
         Runs pass through; anything else is read as :func:`lawful.read_runs` reads it.
     needs : sequence of str, optional
         Columns that the verb reads; N, D and C if not given.
+    asked : str
+        What the verb does, as a sentence begins that refuses losses of zero or below.
 
     Returns
     -------
@@ -407,7 +409,7 @@ def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
     """
     if not isinstance(table, Runs):
         return Runs.read(table, needs=needs)
-    known = table.require_above_zero("What was asked")
+    known = table.require_above_zero(asked)
     return known.require() if needs is None else known.require(needs)
 
 
