@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from typer.testing import CliRunner
 
 import lawful
 import lawful.analysis.ranked
-from lawful.cli.app import app, main
+from lawful.cli.app import app
 from lawful.core.objective import Objective
 from lawful.data.runs import Runs
 from lawful.errors import InputError, LawfulError, UnsupportedError
@@ -73,12 +72,15 @@ def answer(*words: object) -> dict:
 def test_a_constant_added_to_the_losses_moves_the_constant_of_the_law_and_nothing_else(law, objective, shift):
     goal = Objective.huber(0.005) if objective == "huber" else objective
     plain, moved = (lawful.fit(columns(c), law=law, objective=goal) for c in (0.0, shift))
-    assert moved.runs.signed and not plain.runs.signed
+    assert moved.runs.signed
+    assert not plain.runs.signed
     assert moved.status.key == plain.status.key == "converged"
     k, other = plain.surface.coefficients, moved.surface.coefficients
     assert set(k) == set(other)
     assert other["E"] == pytest.approx(k["E"] + shift, rel=1e-6)
-    assert {n: v for n, v in other.items() if n != "E"} == pytest.approx({n: v for n, v in k.items() if n != "E"}, rel=1e-6)
+    assert {n: v for n, v in other.items() if n != "E"} == pytest.approx(
+        {n: v for n, v in k.items() if n != "E"}, rel=1e-6
+    )
     widths = []
     for fit in (plain, moved):
         sure, corner = fit.intervals("delta"), tuple(float(fit.runs.column(c).max()) for c in fit.surface.law.columns)
@@ -118,17 +120,46 @@ WORKS = {
     "lack of fit": ("lack-of-fit", "FIT"),
     "profile": ("profile", "FIT", "--quantity", "alpha"),
     "forecast": ("forecast", "FIT", "--budget", BUDGET),
-    "next": ("next", "TABLE", "--law", TWO, "--pool", "pool.csv", "--cost", "6*params*tokens", "--target", "params=7B,tokens=2T"),
+    "next": (
+        "next",
+        "TABLE",
+        "--law",
+        TWO,
+        "--pool",
+        "pool.csv",
+        "--cost",
+        "6*params*tokens",
+        "--target",
+        "params=7B,tokens=2T",
+    ),
 }
 """What works on such a table, and prints strict JSON."""
 
 REFUSED = {
-    "fit a law of the catalogue": (("fit", "TABLE", "--columns", "loss=excess"), "a loss that may be so is read by a formula that names its column, --law 'excess = E + …'"),
-    "fit a formula without a name": (("fit", "TABLE", "--columns", "loss=excess", "--law", "E + A/params^a"), "is read by a formula that names"),
-    "fit logarithms": (("fit", "TABLE", "--law", TWO, "--objective", "log-huber"), "The objective log-huber needs losses above zero, and"),
-    "fit approach3 as usual": (("fit", "TABLE", "--law", TWO, "--method", "approach3"), "minimise --objective squared or huber"),
-    "fit a law above zero": (("fit", "TABLE", "--law", "excess = A/params^alpha"), "is nowhere below zero within the bounds of its coefficients"),
-    "fit what a check keeps": (("fit", "TABLE", "--law", TWO, "--check"), "The check compares shares of the loss, so it needs losses above zero"),
+    "fit a law of the catalogue": (
+        ("fit", "TABLE", "--columns", "loss=excess"),
+        "a loss that may be so is read by a formula that names its column, --law 'excess = E + …'",
+    ),
+    "fit a formula without a name": (
+        ("fit", "TABLE", "--columns", "loss=excess", "--law", "E + A/params^a"),
+        "is read by a formula that names",
+    ),
+    "fit logarithms": (
+        ("fit", "TABLE", "--law", TWO, "--objective", "log-huber"),
+        "The objective log-huber needs losses above zero, and",
+    ),
+    "fit approach3 as usual": (
+        ("fit", "TABLE", "--law", TWO, "--method", "approach3"),
+        "minimise --objective squared or huber",
+    ),
+    "fit a law above zero": (
+        ("fit", "TABLE", "--law", "excess = A/params^alpha"),
+        "is nowhere below zero within the bounds of its coefficients",
+    ),
+    "fit what a check keeps": (
+        ("fit", "TABLE", "--law", TWO, "--check"),
+        "The check compares shares of the loss, so it needs losses above zero",
+    ),
     "fit lines": (("fit", "TABLE", "--law", TWO, "--method", "approach2"), "approach2 fits lines, not a surface"),
     "compare": (("compare", "TABLE", "--columns", "loss=excess"), "is read by a formula that names"),
     "audit": (("audit", "TABLE", "--columns", "loss=excess"), "is read by a formula that names"),
@@ -140,7 +171,7 @@ REFUSED = {
     "speedup": (("speedup", "FIT", "FIT", "--budget", BUDGET), "with E not below 0, and E of the"),
     "allocate a loss below the constant": (("allocate", "FIT", "--loss", "-99"), "reach"),
     "deadweight": (("deadweight", "FIT", "--budget", BUDGET), "Approach 2 needs losses above zero"),
-}  # fmt: skip
+}
 """What does not, and what it says."""
 
 
@@ -242,7 +273,8 @@ def test_a_forecast_below_zero_is_kept_and_scored(saved):
     made = json.loads(Path("forecasts.jsonl").read_text(encoding="utf-8"))["forecasts"][0]
     new = {"params": np.array([2e9]), "tokens": np.array([1e11]), "excess": np.array([made["loss"] + 0.001])}
     scored = answer("forecast", "--score", "forecasts.jsonl", written(Path("new.csv"), new))
-    assert made["loss"] < 0 and "0.00" in json.dumps(scored)
+    assert made["loss"] < 0
+    assert "0.00" in json.dumps(scored)
 
 
 def test_rows_without_a_number_are_still_refused_and_drop_keeps_what_is_below_zero(tmp_path):

@@ -24,7 +24,16 @@ from lawful.estimate.result import FRONTIER_METHODS, Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
 from lawful.estimate.window import AUTO as AUTO_WINDOW
-from lawful.laws.formula import degenerate, for_table, named_loss, never_negative, parted, signed_law, tied_law, unlogged
+from lawful.laws.formula import (
+    degenerate,
+    for_table,
+    named_loss,
+    never_negative,
+    parted,
+    signed_law,
+    tied_law,
+    unlogged,
+)
 from lawful.laws.laws import DEFAULT_LAW, LAWS, Law, find_law
 from lawful.laws.surface import Surface
 
