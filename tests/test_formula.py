@@ -321,7 +321,7 @@ def test_rates_of_logs_inside_exp_are_exponents_of_either_sign():
 
 
 def test_bounds_below_zero_of_a_multiplier_inside_a_power_are_searched():
-    """Such a multiplier is searched through its logarithm where its bounds are positive, and not where they are wide."""
+    """A multiplier is searched through its logarithm where its bounds are positive, and not where they are wide."""
     N, D = (v.ravel() for v in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5)))
     loss = 1.5 + ((200 * N**-0.4) ** 1.5 + (300 * D**-0.3) ** 1.5) ** (1 / 1.5)
     text = "loss = E + ((a*N^(-alpha))^q + (b*D^(-beta))^q)^(1/q)"

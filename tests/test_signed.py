@@ -135,6 +135,8 @@ WORKS = {
 }
 """What works on such a table, and prints strict JSON."""
 
+NAMING, NOT_BELOW = "is read by a formula that names", "with E not below 0, and E of the"
+
 REFUSED = {
     "fit a law of the catalogue": (
         ("fit", "TABLE", "--columns", "loss=excess"),
@@ -142,7 +144,7 @@ REFUSED = {
     ),
     "fit a formula without a name": (
         ("fit", "TABLE", "--columns", "loss=excess", "--law", "E + A/params^a"),
-        "is read by a formula that names",
+        NAMING,
     ),
     "fit logarithms": (
         ("fit", "TABLE", "--law", TWO, "--objective", "log-huber"),
@@ -161,14 +163,14 @@ REFUSED = {
         "The check compares shares of the loss, so it needs losses above zero",
     ),
     "fit lines": (("fit", "TABLE", "--law", TWO, "--method", "approach2"), "approach2 fits lines, not a surface"),
-    "compare": (("compare", "TABLE", "--columns", "loss=excess"), "is read by a formula that names"),
-    "audit": (("audit", "TABLE", "--columns", "loss=excess"), "is read by a formula that names"),
-    "bias": (("bias", "TABLE", "--columns", "loss=excess"), "is read by a formula that names"),
-    "conventions": (("conventions", "TABLE", "--columns", "loss=excess"), "is read by a formula that names"),
-    "look": (("look", "TABLE", "--columns", "loss=excess"), "is read by a formula that names"),
-    "dial": (("dial", "FIT", "--budget", BUDGET), "with E not below 0, and E of the"),
-    "explore": (("explore", "FIT", "--out", "page.html"), "with E not below 0, and E of the"),
-    "speedup": (("speedup", "FIT", "FIT", "--budget", BUDGET), "with E not below 0, and E of the"),
+    "compare": (("compare", "TABLE", "--columns", "loss=excess"), NAMING),
+    "audit": (("audit", "TABLE", "--columns", "loss=excess"), NAMING),
+    "bias": (("bias", "TABLE", "--columns", "loss=excess"), NAMING),
+    "conventions": (("conventions", "TABLE", "--columns", "loss=excess"), NAMING),
+    "look": (("look", "TABLE", "--columns", "loss=excess"), NAMING),
+    "dial": (("dial", "FIT", "--budget", BUDGET), NOT_BELOW),
+    "explore": (("explore", "FIT", "--out", "page.html"), NOT_BELOW),
+    "speedup": (("speedup", "FIT", "FIT", "--budget", BUDGET), NOT_BELOW),
     "allocate a loss below the constant": (("allocate", "FIT", "--loss", "-99"), "reach"),
     "deadweight": (("deadweight", "FIT", "--budget", BUDGET), "Approach 2 needs losses above zero"),
 }
