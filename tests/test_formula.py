@@ -318,3 +318,25 @@ def test_rates_of_logs_inside_exp_are_exponents_of_either_sign():
     found = lawful.fit(given, law=text, method="vpnls", objective="squared")
     assert float(np.sqrt((found.residuals**2).mean())) < 0.011
     assert found.surface["b"] < 0
+
+
+def test_bounds_below_zero_of_a_multiplier_inside_a_power_are_searched():
+    """A multiplier is searched through its logarithm where its bounds are positive, and not where they are wide."""
+    N, D = (v.ravel() for v in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5)))
+    loss = 1.5 + ((200 * N**-0.4) ** 1.5 + (300 * D**-0.3) ** 1.5) ** (1 / 1.5)
+    text = "loss = E + ((a*N^(-alpha))^q + (b*D^(-beta))^q)^(1/q)"
+    box = {"a": (-1e4, 1e4), "b": (-1e4, 1e4), "q": (0.1, 10.0)}
+    found = lawful.fit({"N": N, "D": D, "loss": loss}, law=text, bounds=box, objective="squared")
+    assert found.rss < 1e-12
+    assert found.surface["a"] == pytest.approx(200, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_law_of_sizes_and_tokens_without_a_frontier_writes_its_report(tmp_path):
+    N, D = (v.ravel() for v in np.meshgrid(np.geomspace(1e7, 1e9, 4), np.geomspace(1e9, 1e11, 4)))
+    loss = 1.5 + 200 / N**0.4 + 300 / D**0.3 + np.random.default_rng(3).normal(0, 0.003, N.size)
+    found = lawful.analyse(
+        {"N": N, "D": D, "loss": loss}, law="loss = E + A/(N^alpha + 2) + B/D^beta", objective="squared"
+    )
+    page = found.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "N* and D* are no powers of compute" in page

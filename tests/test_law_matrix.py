@@ -44,18 +44,22 @@ ONE_COLUMN = (
     "compute", "hestness", "hestness-regions", "kaplan-n", "kaplan-d", "kaplan-c", *AMARI,
 )  # fmt: skip
 
-REFUSED: dict[tuple[str, str], str] = {
-    (law, verb): NOTHING.format(law=law)
-    for law in ("kaplan-cmin", "kaplan-ns")
-    for verb in ("allocate", "deadweight")
-} | {
-    (law, verb): TOLD.format(nothing=NOTHING.format(law=law)[:-1], option=OPTION.get(law, "--tokens 2T"))
-    for law in ONE_COLUMN
-    for verb in ("allocate", "deadweight")
-} | {
-    ("kaplan-cmin", "predict"): MORE.format(law="kaplan-cmin", columns="C_min"),
-    ("kaplan-ns", "predict"): MORE.format(law="kaplan-ns", columns="S"),
-}
+REFUSED: dict[tuple[str, str], str] = (
+    {
+        (law, verb): NOTHING.format(law=law)
+        for law in ("kaplan-cmin", "kaplan-ns")
+        for verb in ("allocate", "deadweight")
+    }
+    | {
+        (law, verb): TOLD.format(nothing=NOTHING.format(law=law)[:-1], option=OPTION.get(law, "--tokens 2T"))
+        for law in ONE_COLUMN
+        for verb in ("allocate", "deadweight")
+    }
+    | {
+        ("kaplan-cmin", "predict"): MORE.format(law="kaplan-cmin", columns="C_min"),
+        ("kaplan-ns", "predict"): MORE.format(law="kaplan-ns", columns="S"),
+    }
+)
 """The cells that do not work, and what they say. Every other one works."""
 
 SLOW = {"muennighoff", "lovelace", "pearce-song", "rosenfeld-envelope", "nested", "hestness-regions"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lawful.core.expression import evaluate, parse
+from lawful.core.expression import evaluate, name, parse, substitute, to_text
 from lawful.laws.projection import split
 from lawful.solve.bounded import box_least_squares
 from lawful.solve.varpro import search
@@ -103,6 +103,51 @@ def test_published_laws_reach_the_least_misfit_known(shared_reference, shared_da
 @pytest.mark.slow
 def test_all_45_published_laws_reach_the_least_misfit_known(shared_reference, shared_data):
     check_laws(laws(shared_reference), shared_data)
+
+
+RENAMED = {"C": "bend"}
+"""Coefficients that are called as a quantity of every table is, under another name."""
+
+
+@pytest.mark.slow
+def test_the_ten_laws_of_losses_below_zero_are_fitted_from_the_shell(shared_reference, shared_data):
+    """`lawful fit --law`, with the bounds of the reference, ends at or below the least misfit known."""
+    import pandas as pd
+    from typer.testing import CliRunner
+
+    from lawful.cli.app import app
+
+    file = shared_data / "scalebench" / "vocab_train.csv"
+    table = pd.read_csv(file)
+    chosen = [law for law in laws(shared_reference) if law["task"] == "vocab"]
+    assert len(chosen) == 10
+    for law in chosen:
+        assert (table[law["loss"]] < 0).all()
+        formula = parse(law["formula"].partition("=")[2])
+        words = {k: name(column) for k, column in law["columns"].items()}
+        words |= {k: name(other) for k, other in RENAMED.items() if k in law["bounds"]}
+        asked = ["fit", str(file), "--law", f"{law['loss']} = {to_text(substitute(formula, words))}", "--json"]
+        for word, (low, high) in law["bounds"].items():
+            asked += ["--bounds", f"{RENAMED.get(word, word)}={low}:{high}"]
+        result = CliRunner().invoke(app, asked)
+        assert result.exit_code == 0, (law["law"], result.output, result.exception)
+        document = json.loads(result.stdout)
+        k = {word: document["coefficients"][RENAMED.get(word, word)] for word in law["bounds"]}
+        assert all(low <= k[word] <= high for word, (low, high) in law["bounds"].items()), law["law"]
+        columns = {word: table[column].to_numpy(float) for word, column in law["columns"].items()}
+        judged = float(((table[law["loss"]].to_numpy(float) - evaluate(formula, columns | k)) ** 2).sum())
+        assert judged <= best_known(law) * (1 + WITHIN), law["law"]
+        assert document["rss"] == pytest.approx(judged, rel=1e-7), law["law"]
+
+
+def test_an_answer_on_a_bound_is_met_four_times_before_it_is_believed():
+    """Rounds meet in a corner of the box more easily than inside it."""
+    N = np.geomspace(1e7, 1e10, 12)
+    bounds = {"E": (0, 5), "A": (0, 1e6), "alpha": (0.3, 2)}
+    corner = search(parse("E + A/N^alpha"), {"N": N}, 2.0 + 50 / N**0.2, bounds)
+    inside = search(parse("E + A/N^alpha"), {"N": N}, 2.0 + 50 / N**0.2, {**bounds, "alpha": (0.01, 2)})
+    assert corner.coefficients["alpha"] == 0.3
+    assert (corner.rounds, inside.rounds) == (4, 2)
 
 
 def test_weights_are_repeated_rows():

@@ -20,7 +20,7 @@ from lawful.data.cells import counted_once
 from lawful.data.runs import COMPLETE, Runs
 from lawful.decide.allocate import Allocation, allocate, allocation_sheet, withheld
 from lawful.decide.deadweight import deadweight
-from lawful.errors import IdentificationError
+from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit, table_for
 from lawful.estimate.isoflop import fit_isoflop
 from lawful.estimate.result import Fit, FrontierFit, fit_sheet, reach_of
@@ -579,7 +579,7 @@ def _isoflop_beside(found: Fit | FrontierFit, window: int | str | None) -> tuple
     try:
         beside = fit_isoflop(found.runs, window=window)
         return beside, [note for note in beside.notes if note.code in BESIDE]
-    except IdentificationError as error:
+    except (IdentificationError, UnsupportedError) as error:
         return None, [Note("approach2_unavailable", f"No comparison with Approach 2: {error}")]
 
 

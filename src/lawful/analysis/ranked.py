@@ -16,7 +16,7 @@ from lawful.core.typing import Array, BoolArray
 from lawful.data.values import distinct
 from lawful.design.points import Points, read_points
 from lawful.errors import IdentificationError, InputError, UnsupportedError
-from lawful.laws.formula import check_columns, expression_of, is_formula, loss_column
+from lawful.laws.formula import check_columns, expression_of, is_formula, loss_column, signed_box
 from lawful.laws.law import Law
 from lawful.laws.laws import find_law
 from lawful.solve.varpro import search
@@ -299,7 +299,9 @@ def rank_laws(
     label = _labels(table, by)
     price = None if points is not None and cost is None else _cost(table, cost)
     forms = [find_law(one, table.words) if isinstance(one, str) else one for one in laws]
-    boxes = [{**law.bounds, **(dict(bounds[i]) if bounds else {})} for i, law in enumerate(forms)]
+    around = bool(named) and bool((loss <= 0).any())
+    own = [{**law.bounds, **(signed_box(law, loss) if around else {})} for law in forms]
+    boxes = [{**box, **(dict(bounds[i]) if bounds else {})} for i, box in enumerate(own)]
     if price is None:
         words = sorted({c for law in forms for c in law.columns})
         price = -_distance(table, label, read_points(points, "runs to predict"), by, words)

@@ -237,6 +237,7 @@ def check(  # noqa: PLR0913 - keyword-only options of reading
     group_by: str | None = None,
     row_of_run: str | None = None,
     fill_down: Sequence[str] | str = (),
+    signed: bool = False,
 ) -> Checked:
     """
     Label every run that should not count with a reason; delete nothing.
@@ -260,6 +261,9 @@ def check(  # noqa: PLR0913 - keyword-only options of reading
         default the column that a note of :func:`lawful.read_runs` would name, if any.
     select, columns, weights, as_is, best_of_cell, where, drop, group_by, row_of_run, fill_down
         As for :func:`lawful.read_runs`.
+    signed : bool
+        Take rows whose loss is zero or negative for runs, and refuse them in a sentence: every rule compares shares of
+        the loss. Otherwise they are flagged ``invalid_value``.
 
     Returns
     -------
@@ -271,7 +275,8 @@ def check(  # noqa: PLR0913 - keyword-only options of reading
     InputError
         If the table cannot be read, or has no columns for the quantities.
     UnsupportedError
-        If runs are given with select, columns or weights, or the request makes no sense.
+        If runs are given with select, columns or weights, or the request makes no sense; if a loss of such runs, or of
+        a table read as ``signed``, is not above zero.
 
     References
     ----------
@@ -293,7 +298,7 @@ def check(  # noqa: PLR0913 - keyword-only options of reading
     >>> fit = lawful.fit(checked.kept)
     """
     if isinstance(table, Runs):
-        table.require()
+        table.require_above_zero(*ABOVE_ZERO).require()
         if select or columns or weights or group_by:
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
@@ -304,7 +309,15 @@ def check(  # noqa: PLR0913 - keyword-only options of reading
             select,
             columns,
             weights,
-            Handling(as_is, where=where, drop=drop, group_by=group_by, row_of_run=row_of_run, fill_down=fill_down),
+            Handling(
+                as_is,
+                where=where,
+                drop=drop,
+                group_by=group_by,
+                row_of_run=row_of_run,
+                fill_down=fill_down,
+                signed=signed,
+            ),
         )
     key, codes, names = _experiments(given, by)
     experiments = {}
@@ -489,21 +502,28 @@ def _from_table(
         return table_runs(rows.take(index, chosen), roles, weights=weights, notes=notes, handling=handling)
 
     measures = [rows.columns[roles[quantity]] for quantity in ("params", "budget") if quantity in roles]
-    return _Given(rows, _valid(rows, roles), labels, build, measures)
+    valid = _valid(rows, roles, signed=handling.signed)
+    if handling.signed and valid.any():
+        build(np.flatnonzero(valid), {}).require_above_zero(*ABOVE_ZERO)
+    return _Given(rows, valid, labels, build, measures)
 
 
-def _valid(rows: Rows, roles: Mapping[str, str]) -> BoolArray:
+ABOVE_ZERO = ("The check compares shares of the loss, so it", "fit all runs, or choose some with `where`")
+"""What takes losses above zero alone, and what would do."""
+
+
+def _valid(rows: Rows, roles: Mapping[str, str], *, signed: bool = False) -> BoolArray:
     """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite, above zero and plausible."""
     given = {quantity: quantity_or_nan(key, rows.columns[key], rows.row) for quantity, key in roles.items()}
     name, implied = third_quantity(given)
     every = {**given, f"implied {name}" if name in given else name: implied}
-    return np.asarray(np.all([_usable(name, values) for name, values in every.items()], axis=0))
+    return np.asarray(np.all([_usable(name, v, free=signed and name == "loss") for name, v in every.items()], axis=0))
 
 
-def _usable(name: str, values: Array) -> BoolArray:
+def _usable(name: str, values: Array, *, free: bool = False) -> BoolArray:
     """What the door of a fit lets in: finite and above zero, and N, D and loss within what units allow."""
-    usable = np.isfinite(values) & (values > 0)
-    return usable & plausible(values) if name in ("params", "tokens", "loss") else usable
+    usable = np.isfinite(values) & ((values > 0) | free)
+    return usable & plausible(values, signed=free) if name in ("params", "tokens", "loss") else usable
 
 
 def _experiments(given: _Given, by: str | None) -> tuple[str | None, IntArray, list[str]]:

@@ -110,7 +110,8 @@ def _score(ledger: Path, result: str, reading: o.Reading, *, as_json: bool) -> N
     from lawful.show.ledger import open_ledger, score_document, score_ledger, score_sheet
 
     found = open_ledger(ledger)
-    runs = reading.read(result)
+    laws = {str(entry["law"]) for entry in found.entries}
+    runs = (reading.for_law(laws.pop()) if len(laws) == 1 else reading).read(result)
     rows = score_ledger(found.entries, runs)
     if as_json:
         print_document({**score_document(rows, runs), "remark": found.remark or None})

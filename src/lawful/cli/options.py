@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -236,8 +236,11 @@ class Reading:
         from lawful.laws.formula import is_formula, loss_column
 
         left = loss_column(law) if is_formula(law) else None
+        if left is None:
+            return self
         named = any(text.strip().casefold().startswith(("loss=", "l=")) for text in values.split(self.columns))
-        return self if left is None or named else replace(self, columns=[*(self.columns or []), f"loss={left}"])
+        columns = self.columns if named else [*(self.columns or []), f"loss={left}"]
+        return NamedLoss(**{**vars(self), "columns": columns})
 
     def words(self) -> dict[str, Any]:
         """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""
@@ -260,6 +263,15 @@ class Reading:
         from lawful.checks.check import check
 
         return check(path, by=by, **self.words())
+
+
+@dataclass(frozen=True)
+class NamedLoss(Reading):
+    """The same for a formula that names the column of its loss, which may then be zero or negative."""
+
+    def words(self) -> dict[str, Any]:
+        """Return what was asked of the table, as :func:`lawful.read_runs` takes it."""
+        return {**super().words(), "signed": True}
 
 
 @dataclass(frozen=True)

@@ -257,7 +257,7 @@ def allocate(
         msg = "--params and --tokens-per-param both fix the choice; give one of them."
         raise UnsupportedError(msg)
     values.check_level(level)
-    goal, hardware = values.parse_optional("--loss", loss), spending.cost()
+    goal, hardware = values.parse_finite("--loss", loss), spending.cost()
     budgets = _budgets(budget, days, count, goal, spending)
     rules = _constraints(sizes, min_tokens_per_param, unique_tokens, inference_tokens, inference_mfu)
     terms = _terms(cost, limit, given, range_)

@@ -275,6 +275,13 @@ def parse_optional(what: str, value: str | None) -> float | None:
     return None if value is None else parse_positive(what, value)
 
 
+def parse_finite(what: str, value: str | None) -> float | None:
+    """Read a number of either sign where one was given."""
+    from lawful.core.amounts import parse_amount
+
+    return None if value is None else parse_amount(value, what)
+
+
 def parse_objective(name: str | None, delta: str | None) -> Objective | None:
     """Build the objective; without a name the method chooses, and a delta alone has nothing to widen."""
     if name is None:

@@ -128,6 +128,8 @@ def spread_of_cells(labels: Mapping[str, AnyArray], loss: Array | None, cell: In
     """
     Median range of the losses inside cells of several runs, as a share of the loss; 0 where seeds tell them apart.
 
+    Losses around zero have no shares: how far they all lie apart stands for their size.
+
     Examples
     --------
     >>> round(spread_of_cells({}, np.array([3.0, 3.3, 2.5]), np.array([0, 0, 1])), 3)
@@ -140,7 +142,8 @@ def spread_of_cells(labels: Mapping[str, AnyArray], loss: Array | None, cell: In
     end = np.cumsum(count)
     low, high = loss[order][end - count], loss[order][end - 1]
     # Copies of a row are no runs of their own.
-    ranges = (high / low - 1)[(count > 1) & (high > low)]
+    apart = (count > 1) & (high > low)
+    ranges = (high / low - 1)[apart] if loss.min() > 0 else (high - low)[apart] / np.ptp(loss)
     return float(np.median(ranges)) if ranges.size else 0.0
 
 

@@ -198,7 +198,8 @@ def unit_doubts(
 give it, such as `columns` params='params*1e6'.
     """
     notes = []
-    share = float(np.median(loss / usual_loss(N, C)))
+    # A loss around zero is of no text in nats, so what text costs says nothing of it.
+    share = float(np.median(loss / usual_loss(N, C))) if loss.min() > 0 else float("nan")
     ratio = float(np.median(C / (6 * N**2)))  # tokens per parameter, of C = 6ND
     if not FEW <= ratio <= MANY:
         text = (

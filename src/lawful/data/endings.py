@@ -164,9 +164,11 @@ def _none_finished(key: str, words: str, count: int) -> str:
     )
 
 
-def usable(table: Rows, roles: Mapping[str, str]) -> tuple[Rows, list[Note]]:
+def usable(table: Rows, roles: Mapping[str, str], *, signed: bool = False) -> tuple[Rows, list[Note]]:
     """
     Set aside the rows in which a quantity is missing, no number, not finite or not positive.
+
+    Where the table is ``signed``, its loss may be zero or negative.
 
     Examples
     --------
@@ -177,12 +179,13 @@ def usable(table: Rows, roles: Mapping[str, str]) -> tuple[Rows, list[Note]]:
     ([1], "2 of 3 runs were set aside, as asked: column 'loss' has no positive number (rows 2, 3).")
     """
     notes = []
-    for key in roles.values():
+    for quantity, key in roles.items():
         values = number_or_nan(table.columns[key])
-        bad = ~(np.isfinite(values) & (values > 0))
+        free = signed and quantity == "loss"
+        bad = ~(np.isfinite(values) & ((values > 0) | free))
         # Where no cell is a number the column is a wrong one, and is refused as such.
         if bad.any() and not bad.all():
-            note = set_aside(table, bad, f"column {key!r} has no positive number")
+            note = set_aside(table, bad, f"column {key!r} has no {'finite' if free else 'positive'} number")
             notes.append(Note(note.code, note.message.replace(" set aside:", " set aside, as asked:", 1)))
             table = table.take(~bad, {})
     return table, notes

@@ -9,7 +9,7 @@ import numpy as np
 
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, BoolArray
-from lawful.data.checkpoints import named_among, row_codes
+from lawful.data.checkpoints import distinct_within, named_among
 from lawful.data.columns import (
     EXPERIMENT_NAMES,
     LOOSE_NAMES,
@@ -458,8 +458,8 @@ def _moves(column: AnyArray, block: AnyArray) -> bool:
     there = ~_blank(column)
     if not there.any():
         return False
-    pairs = np.unique(np.stack([block[there], row_codes([column])[there]]), axis=1)[0]
-    return bool((np.bincount(pairs, minlength=int(block[-1]) + 1) > 1).all())
+    kinds = distinct_within(block[there], column[there])
+    return kinds.size == int(block[-1]) + 1 and bool((kinds > 1).all())
 
 
 def refuse_blanks(table: Rows, keys: Sequence[str]) -> None:

@@ -18,8 +18,16 @@ from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.checkpoints import distinct_within
 from lawful.data.columns import UNIQUE_NAMES, listed, missing_sentence, normalise
 from lawful.data.methods import RunsMethods
-from lawful.data.values import column_values, quantity_values, require_plausible, require_positive, weights_of
-from lawful.errors import InputError
+from lawful.data.values import (
+    column_values,
+    naming,
+    offenders,
+    quantity_values,
+    require_plausible,
+    require_positive,
+    weights_of,
+)
+from lawful.errors import InputError, UnsupportedError
 
 BUDGET_TOLERANCE = 0.10
 """Runs whose compute lies within this fraction count as one budget."""
@@ -249,7 +257,7 @@ class Runs(RunsMethods):
     Training runs as arrays, one entry per run, in the order of the table.
 
     Build it with :func:`lawful.read_runs`; every array is float64, finite,
-    positive, and read-only.
+    positive (but for a loss that was read as :attr:`signed`), and read-only.
 
     Parameters
     ----------
@@ -312,6 +320,7 @@ class Runs(RunsMethods):
         C: ArrayLike | None = None,
         weight: ArrayLike | None = None,
         groups: tuple[IntArray, Array] | None = None,
+        signed: bool = False,
         **record: Any,
     ) -> Runs:
         """
@@ -323,7 +332,7 @@ class Runs(RunsMethods):
             Parameters and tokens, > 0. Of N, D and C two imply the third; laws of one column need
             that column alone, and the others are then not known.
         L : array_like, shape (n,)
-            Loss (nats per token), > 0.
+            Loss (nats per token), > 0 unless ``signed``.
         C : array_like, shape (n,), optional
             Training FLOPs, > 0. A given C is nominal, so its distinct values are the
             budgets; a derived one is grouped within 10%.
@@ -331,6 +340,8 @@ class Runs(RunsMethods):
             Non-negative weights.
         groups : (int array, array), optional
             Budget group of each run, and the budgets, where they are known.
+        signed : bool
+            Let the loss be zero or negative; a formula that names its column can be fitted to it.
         **record
             Other fields of the record, such as ``labels`` or ``source``.
 
@@ -358,11 +369,11 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
         row = record.pop("row", np.arange(1, sizes["L"] + 1, dtype=np.intp))
         w = weights_of("weight", clean.pop("weight", np.ones(row.size)), row)
         values = {name: quantity_values(name, array, row) for name, array in clean.items()}
-        require_positive(values, row)
+        require_positive(values, row, loss="L" if signed else "", signed=signed)
         n, d, c = completed(*(values.get(name, np.full(row.size, np.nan)) for name in ("N", "D", "C")))
         loss = values["L"]
         known = {name: x for name, x in (("params", n), ("tokens", d), ("loss", loss)) if not np.isnan(x[0])}
-        require_plausible(known, row)
+        require_plausible(known, row, signed=signed)
         if groups is None and np.isnan(c[0]):
             groups = np.zeros(row.size, dtype=np.intp), np.array([np.nan])
         elif groups is None:
@@ -415,6 +426,46 @@ needed: column 'L', row 2 (-3.2); repair or remove such rows, or set them aside 
             raise InputError(sentence.removesuffix(".") + also + ".")
         for name in lacking:
             self.label_of(name)
+        return self
+
+    @property
+    def signed(self) -> bool:
+        """
+        Whether a loss is zero or negative, so that no logarithm and no share of it can be taken.
+
+        Examples
+        --------
+        >>> Runs.from_arrays([1e8, 2e8], [2e9, 1e9], [0.1, -0.2], signed=True).signed
+        True
+        """
+        return bool((self.L <= 0).any())
+
+    def require_above_zero(self, asked: str, remedy: str = "") -> Runs:
+        """
+        Return the runs if every loss is above zero.
+
+        Parameters
+        ----------
+        asked : str
+            What takes logarithms or shares of the loss, as the sentence begins.
+        remedy : str
+            What would do, as it ends; a formula that names the column of the loss if not given.
+
+        Raises
+        ------
+        UnsupportedError
+            Says which are not.
+        """
+        bad = np.flatnonzero(self.L <= 0)
+        if bad.size:
+            rows = np.arange(1, len(self) + 1) if self.row is None else self.row
+            column = self.columns.get("loss", "L")
+            msg = (
+                f"{asked} needs losses above zero, and {bad.size} of {len(self)} in column {column!r} are not: "
+                f"{offenders(rows[bad], self.L[bad].tolist())}; "
+                f"{remedy or f'only a formula that names the column is fitted to such, {naming(column)}'}."
+            )
+            raise UnsupportedError(msg)
         return self
 
     @property

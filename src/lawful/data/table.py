@@ -95,6 +95,8 @@ class Handling:
         Keep one row of every run: ``last`` or ``best``.
     fill_down : sequence of str
         Columns of which a blank cell has the value above it.
+    signed : bool
+        Let the loss be zero or negative, as a formula that names its column can be fitted to.
     """
 
     as_is: bool = False
@@ -105,6 +107,7 @@ class Handling:
     group_by: str | None = None
     row_of_run: str | None = None
     fill_down: Sequence[str] | str = ()
+    signed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drop", rows_named(self.drop))
@@ -227,7 +230,7 @@ def narrowed(table: Rows, roles: Mapping[str, str], handling: Handling) -> tuple
         table, said = row_of_run(table, roles, handling.row_of_run)
         notes += said
     if NAN in handling.drop:
-        table, said = usable(table, roles)
+        table, said = usable(table, roles, signed=handling.signed)
         notes += said
     if not table.row.size:
         msg = "No run is left; drop fewer rows."
@@ -352,7 +355,7 @@ def groups_of(runs: Runs, by: str) -> dict[str, Runs]:
         weights,
         lambda *t: (*t, said),
         (),
-        Handling(as_is=True),
+        Handling(as_is=True, signed=runs.signed),
     )
 
 
@@ -379,7 +382,7 @@ def _split(
     return groups
 
 
-def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
+def as_runs(table: Any, needs: Sequence[str] | None = None, asked: str = "What was asked") -> Runs:
     """
     Take whatever a caller has for a table of runs: the door of every verb.
 
@@ -389,6 +392,8 @@ def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
         Runs pass through; anything else is read as :func:`lawful.read_runs` reads it.
     needs : sequence of str, optional
         Columns that the verb reads; N, D and C if not given.
+    asked : str
+        What the verb does, as a sentence begins that refuses losses of zero or below.
 
     Returns
     -------
@@ -399,6 +404,8 @@ def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
     ------
     InputError
         If it is no table, or as in :func:`runs_from_columns`.
+    UnsupportedError
+        If runs were read as ``signed``, and a loss is not above zero.
 
     Examples
     --------
@@ -407,7 +414,8 @@ def as_runs(table: Any, needs: Sequence[str] | None = None) -> Runs:
     """
     if not isinstance(table, Runs):
         return Runs.read(table, needs=needs)
-    return table.require() if needs is None else table.require(needs)
+    known = table.require_above_zero(asked)
+    return known.require() if needs is None else known.require(needs)
 
 
 def columns_of(table: Any) -> tuple[dict[str, Any], list[str]]:
@@ -529,14 +537,16 @@ def table_runs(
     if prepare is not None:
         table, roles, more = prepare(table, roles)
         said += more
-    given = _given(table, roles, as_is=handling.as_is)
+    given = _given(table, roles, handling)
     used = dict(roles)
     weight = None
     if weights is not None:
         used["weight"] = find_column(weights, table.keys, table.header, asked="weights")
         weight = weights_of(used["weight"], table.columns[used["weight"]], table.row)
     sizes = _third(given, roles, table.row, said)
-    require_plausible({q: v for q, v in {**sizes, "loss": given["loss"]}.items() if q != "budget"}, table.row)
+    require_plausible(
+        {q: v for q, v in {**sizes, "loss": given["loss"]}.items() if q != "budget"}, table.row, signed=handling.signed
+    )
     N, D, C = (sizes.get(name) for name in ("params", "tokens", "budget"))
     if not handling.as_is:
         require_units(sizes, roles, derived=next((q for q in sizes if q not in roles), None))
@@ -546,9 +556,8 @@ def table_runs(
         if handling.best_of_cell:
             raise InputError(missing_sentence(table.keys, roles))
         found = _several_experiments(labels, table.selection)
-        runs = Runs.from_arrays(
-            N, D, given["loss"], C=C, weight=weight, **_kept_of(table, labels, used, [*said, *found])
-        )
+        kept_of = _kept_of(table, labels, used, [*said, *found], handling)
+        runs = Runs.from_arrays(N, D, given["loss"], C=C, weight=weight, **kept_of)
         return runs.require(handling.needs or ())
     cell = cells_of(N, D)
     # Experiments that are taken as one differ for reasons of their own.
@@ -572,26 +581,26 @@ def table_runs(
         groups = _named_groups(C, table, handling.group_by, said)
     said += _several_experiments(labels, table.selection, (N, groups[0]))
     said += checkpoint_notes(labels, N, D)
-    kept_of = _kept_of(table, labels, used, said)
+    kept_of = _kept_of(table, labels, used, said, handling)
     runs = Runs.from_arrays(N, D, given["loss"], C=C, weight=weight, groups=groups, **kept_of)
     return runs.require(handling.needs or ())
 
 
-def _given(table: Rows, roles: Mapping[str, str], *, as_is: bool) -> dict[str, Array]:
+def _given(table: Rows, roles: Mapping[str, str], handling: Handling) -> dict[str, Array]:
     """Quantities that a table gives, as positive numbers that runs can have."""
     values = {key: quantity_values(key, table.columns[key], table.row) for key in roles.values()}
     refuse_blanks(table, [key for quantity, key in roles.items() if quantity != "loss"])
-    require_positive(values, table.row)
+    require_positive(values, table.row, loss=roles["loss"], signed=handling.signed)
     given = {quantity: values[key] for quantity, key in roles.items()}
-    if not as_is:
+    if not handling.as_is:
         require_within(given, roles, table.row)
     return given
 
 
 def _kept_of(
-    table: Rows, labels: Mapping[str, AnyArray], used: Mapping[str, str], notes: Sequence[Note]
+    table: Rows, labels: Mapping[str, AnyArray], used: Mapping[str, str], notes: Sequence[Note], handling: Handling
 ) -> dict[str, Any]:
-    """What runs keep of the table that they come from."""
+    """What runs keep of the table that they come from, and of how it was read."""
     for column in table.columns.values():
         column.setflags(write=False)
     return {
@@ -602,6 +611,7 @@ def _kept_of(
         "notes": tuple(notes),
         "table": table.columns,
         "row": table.row,
+        "signed": handling.signed,
     }
 
 

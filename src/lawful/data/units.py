@@ -465,7 +465,7 @@ def usual_loss(N: Array, C: Array) -> Array:
 
 def _require_no_perplexity(loss: Array, N: Array | None, C: Array | None, key: str) -> None:
     """Refuse losses of large runs that are far above what any text costs: perplexities below a million words' log."""
-    if N is None or C is None or (C < LARGE_RUN).mean() > 0.5:
+    if N is None or C is None or (C < LARGE_RUN).mean() > 0.5 or (loss <= 0).any():  # no perplexity is below 1
         return
     above = float(np.median(loss / usual_loss(N, C)))
     if above > FAR_ABOVE:

@@ -303,7 +303,7 @@ def offenders(row: Sequence[int] | IntArray, values: Sequence[Any]) -> str:
     return ", ".join(words) + (f" and {more} more" if more else "")
 
 
-def require_positive(columns: Mapping[str, Array], row: IntArray) -> None:
+def require_positive(columns: Mapping[str, Array], row: IntArray, *, loss: str = "", signed: bool = False) -> None:
     """
     Refuse runs whose N, D, C or loss is not a finite number above zero.
 
@@ -313,6 +313,10 @@ def require_positive(columns: Mapping[str, Array], row: IntArray) -> None:
         Name of a column to its numbers.
     row : int array, shape (n,)
         Row numbers for messages.
+    loss : str
+        Which of the columns is the loss.
+    signed : bool
+        Let any finite number stand in the column of the loss.
 
     Raises
     ------
@@ -327,25 +331,50 @@ def require_positive(columns: Mapping[str, Array], row: IntArray) -> None:
     lawful.errors.InputError: 1 of 2 runs has NaN, infinity, zero or a negative number where one above zero is needed: \
 column 'loss', row 2 (nan); repair or remove such rows, or set them aside with `check`, or with `drop` nan.
     """
-    wrong = {name: np.flatnonzero(~(np.isfinite(values) & (values > 0))) for name, values in columns.items()}
+    free = loss if signed else None
+    wrong = {
+        name: np.flatnonzero(~(np.isfinite(values) & ((values > 0) | (name == free))))
+        for name, values in columns.items()
+    }
     count = np.unique(np.concatenate(list(wrong.values()))).size
     if not count:
         return
     where = [f"column {name!r}, {offenders(row[i], columns[name][i].tolist())}" for name, i in wrong.items() if i.size]
+    below = loss in columns and bool((columns[loss] <= 0).any())
+    named = f"; a loss that may be so is read by a formula that names its column, {naming(loss)}" if below else ""
     msg = (
         f"{count} of {row.size} runs {'has' if count == 1 else 'have'} NaN, infinity, zero or a negative number where "
         f"one above zero is needed: {'; '.join(where)}; repair or remove such rows, or set them aside with "
-        f"`check`, or with `drop` nan."
+        f"`check`, or with `drop` nan{named}."
     )
     raise InputError(msg)
 
 
-def plausible(values: Array) -> BoolArray:
-    """Whether positive numbers lie where honest units put them, within ``LARGEST_QUANTITY`` of one."""
-    return np.asarray((values <= LARGEST_QUANTITY) & (values >= 1 / LARGEST_QUANTITY))
+def naming(loss: str) -> str:
+    """
+    Say how a formula names the column of a loss that may be zero or negative.
+
+    Examples
+    --------
+    >>> naming("excess"), naming("loss")
+    ("`law` 'excess = E + …'", "which needs another name than 'loss': `law` 'excess = E + …'")
+    """
+    if loss in LOSSES:
+        return f"which needs another name than {loss!r}: `law` 'excess = E + …'"
+    return f"`law` '{quoted(loss)} = E + …'"
 
 
-def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
+LOSSES = ("loss", "L")
+"""What a formula calls the loss where it names no column of its own."""
+
+
+def plausible(values: Array, *, signed: bool = False) -> BoolArray:
+    """Whether numbers lie where honest units put them: positive ones within ``LARGEST_QUANTITY`` of one."""
+    least = -LARGEST_QUANTITY if signed else 1 / LARGEST_QUANTITY
+    return np.asarray((values <= LARGEST_QUANTITY) & (values >= least))
+
+
+def require_plausible(columns: Mapping[str, Array], row: IntArray, *, signed: bool = False) -> None:
     """
     Refuse positive numbers so extreme that only broken units explain them.
 
@@ -355,6 +384,8 @@ def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
         Quantity to its positive numbers.
     row : int array, shape (n,)
         Row numbers for messages.
+    signed : bool
+        Let the loss be zero or negative.
 
     Raises
     ------
@@ -369,10 +400,12 @@ def require_plausible(columns: Mapping[str, Array], row: IntArray) -> None:
     lawful.errors.InputError: The tokens of 1 of 2 runs lie outside 1e-50 to 1e50: row 2 (1e200); check their units.
     """
     for name, values in columns.items():
-        bad = np.flatnonzero(~plausible(values))
+        free = signed and name == "loss"
+        bad = np.flatnonzero(~plausible(values, signed=free))
         if bad.size:
+            least = -LARGEST_QUANTITY if free else 1 / LARGEST_QUANTITY
             msg = (
-                f"The {name} of {bad.size} of {row.size} runs lie outside {format_short(1 / LARGEST_QUANTITY)} to "
+                f"The {name} of {bad.size} of {row.size} runs lie outside {format_short(least)} to "
                 f"{format_short(LARGEST_QUANTITY)}: {offenders(row[bad], values[bad].tolist())}; check their units."
             )
             raise InputError(msg)

@@ -237,7 +237,8 @@ def optimise(
         msg = "Give either a budget to spend or a loss to reach, and not both."
         raise UnsupportedError(msg)
     goal = budget if budget is not None else loss
-    if not is_positive(goal):
+    sunk = loss is not None and surface.law.sinks and np.isfinite(loss)
+    if not (is_positive(goal) or sunk):
         msg = f"A budget or a loss is a positive number, got {goal!r}."
         raise UnsupportedError(msg)
     rules = constraints or Constraints()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from lawful.design.certainty import (
 )
 from lawful.design.points import Points, read_points
 from lawful.errors import UnsupportedError
-from lawful.laws.formula import check_columns, expression_of, is_formula, loss_column
+from lawful.laws.formula import check_columns, expression_of, is_formula, loss_column, signed_box
 from lawful.laws.law import Law
 from lawful.laws.laws import find_law
 from lawful.solve.varpro import search
@@ -306,7 +306,11 @@ def next_run(
             f"{format_short(price[at].min(), 3)}: spend more, or offer cheaper runs."
         )
         raise UnsupportedError(msg)
-    table = Known.of(laws, done, candidates, wanted, at, done.loss(_loss_named(texts)))
+    named = _loss_named(texts)
+    loss = done.loss(named)
+    if named is not None and (loss <= 0).any():
+        laws = [replace(one, box=signed_box(one, loss)) for one in laws]
+    table = Known.of(laws, done, candidates, wanted, at, loss)
     weighed = weigh(laws, table)
     return _answer(_Question(table, candidates, price, at, allowance, most, tolerance), weighed, notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Literal, TypedDict, Unpack, overload
 
@@ -24,7 +24,16 @@ from lawful.estimate.result import FRONTIER_METHODS, Fit, FrontierFit, losses_of
 from lawful.estimate.solvers import Joint, Problem, Solver, VarPro, as_solver, prepare, resolve, solve
 from lawful.estimate.steady import steadied
 from lawful.estimate.window import AUTO as AUTO_WINDOW
-from lawful.laws.formula import degenerate, for_table, named_loss, parted, tied_law
+from lawful.laws.formula import (
+    degenerate,
+    for_table,
+    named_loss,
+    never_negative,
+    parted,
+    signed_law,
+    tied_law,
+    unlogged,
+)
 from lawful.laws.laws import DEFAULT_LAW, LAWS, Law, find_law
 from lawful.laws.surface import Surface
 
@@ -139,7 +148,7 @@ def fit(
         asked: dict[str, Any] = {"law": law, "method": method, "objective": objective, "fixed": fixed, "bounds": bounds}
         found: Fit = fit(table.ordered, **asked)
         return found.over(table)
-    law = _law_for(table, law)
+    law = law_for(law, table.labels, table.taken, table)
     check_columns(table, law)
     held, priors = split_priors(law, fixed or {})
     pins, ties = parted(law, held)
@@ -149,7 +158,9 @@ def fit(
             raise UnsupportedError(msg)
         return _fit_tied(table, law, ties, {"method": method, "objective": objective, "fixed": pins, "bounds": bounds})
     solver = check_solver(as_solver(method, law, objective, bounds), law)
-    if method == "auto" and objective is None and isinstance(solver, VarPro):
+    law = unlogged(law, solver.bounds)
+    # A steadied fit weighs logs of the loss, which one of zero or below has not.
+    if method == "auto" and objective is None and isinstance(solver, VarPro) and not table.signed:
         squares = _fit_surface(table, law, Objective.squared(), solver, pins, priors)
         robust = Joint(solver.bounds)
         return steadied(squares, lambda runs, goal: _fit_surface(runs, law, goal, robust, pins, priors))
@@ -169,16 +180,59 @@ def table_for(runs: Any, law: Law | str) -> Runs:
     ([3.1, 3.2], [2.1, 2.2])
     """
     left = named_loss(law)
-    if left is None or isinstance(runs, Runs):
+    if left is None:
         return as_runs(runs, ())
-    return Runs.read(runs, columns={"loss": left}, needs=())
+    if isinstance(runs, Runs):
+        return runs.require(())
+    return Runs.read(runs, columns={"loss": left}, needs=(), signed=True)
 
 
-def _law_for(table: Runs, law: Law | str) -> Law:
-    """The law as the columns of a table make it."""
-    if isinstance(law, str):
-        return find_law(law, table.labels, table.taken)
-    return for_table(law, table.labels, table.taken)
+def law_for(law: Law | str, columns: Collection[str], taken: Mapping[str, str], *tables: Runs) -> Law:
+    """
+    The law as the columns and the losses of tables make it.
+
+    A loss that is zero or negative somewhere lets the constant of a formula be negative that names its column.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is such a loss, and the law names no column for it.
+
+    Examples
+    --------
+    >>> runs = Runs.from_arrays([1e8, 2e8, 4e8], None, [0.3, -0.1, -0.4], signed=True)
+    >>> law_for("excess = E + A/N^a", (), {}, runs).bounds["E"]
+    (-70.4, inf)
+    """
+    found = find_law(law, columns, taken) if isinstance(law, str) else for_table(law, columns, taken)
+    if not any(table.signed for table in tables):
+        return found
+    if named_loss(found) is None:
+        for table in tables:
+            table.require_above_zero(f"The {found.name} law")
+    return signed_law(found, np.concatenate([table.L for table in tables]))
+
+
+def check_signed(table: Runs, law: Law, objective: Objective, bounds: Bounds) -> None:
+    """
+    Refuse losses of zero or below where their logarithm is asked for, or the law is nowhere below zero.
+
+    Raises
+    ------
+    UnsupportedError
+        With what would do.
+    """
+    if not table.signed:
+        return
+    if objective.is_log:
+        table.require_above_zero(f"The objective {objective.name}", "minimise `objective` squared or huber")
+    if never_negative(law, bounds):
+        count = int((table.L <= 0).sum())
+        msg = (
+            f"The law {law.name!r} is nowhere below zero within the bounds of its coefficients, and {count} of "
+            f"{len(table)} losses are not above it; add a constant (E + …), or give a coefficient `bounds` below zero."
+        )
+        raise UnsupportedError(msg)
 
 
 def _fit_tied(table: Runs, law: Law, ties: Mapping[str, str], given: Mapping[str, Any]) -> Fit:
@@ -219,6 +273,7 @@ def _fit_surface(
 ) -> Fit:
     """Fit a law to runs by one solver and one objective, under priors if there are any."""
     objective = check_objective(solver, objective)
+    check_signed(table, law, objective, {**solver.bounds, **{name: (v, v) for name, v in pins.items()}})
     check_identified(table, law, solver.bounds, pins)
     own_notes = []
     if objective.delta == AUTO:
@@ -280,9 +335,10 @@ def _weigh(
     used = int(table.counted.sum())
     if objective.is_huber:
         return robust_weight(prior, held(prior.mean)[1], float(objective.width or 0.0), len(free) - 1)
-    floor = ROUNDED * (1.0 if objective.is_log else float(table.L.mean()))
+    floor = ROUNDED * (1.0 if objective.is_log else float(np.abs(table.L).mean()))
     held(prior.mean)
-    return run_variance(lambda value: held(value)[0], prior, used, len(free) - 1, floor)
+    least = min(law.bounds[name][0], 0.0)
+    return run_variance(lambda value: held(value)[0], prior, used, len(free) - 1, floor, least=least)
 
 
 def _prior_note(name: str, prior: Prior, value: float) -> Note:

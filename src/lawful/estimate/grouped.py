@@ -19,13 +19,13 @@ from lawful.core.typing import Array
 from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.errors import IdentificationError, UnsupportedError
-from lawful.estimate.fit import fit, table_for
+from lawful.estimate.fit import check_signed, fit, law_for, table_for
 from lawful.estimate.forms import FormProblem, polish_form, prepare_form
 from lawful.estimate.result import Fit, losses_of
 from lawful.estimate.solvers import Joint
-from lawful.laws.formula import Derivatives, Formula, expression_of, for_table, parted, tied_law
+from lawful.laws.formula import Derivatives, Formula, expression_of, parted, tied_law
 from lawful.laws.law import Law
-from lawful.laws.laws import DEFAULT_LAW, find_law
+from lawful.laws.laws import DEFAULT_LAW
 from lawful.laws.surface import Surface
 
 TOLERANCE, MOST_STEPS = 1e-11, 400
@@ -210,7 +210,7 @@ def fit_groups(
     groups = _groups(runs, by, law)
     labels = set.intersection(*(set(g.labels) for g in groups.values()))
     taken = next(iter(groups.values())).taken
-    form = find_law(law, labels - {by}, taken) if isinstance(law, str) else for_table(law, labels - {by}, taken)
+    form = law_for(law, labels - {by}, taken, *groups.values())
     pins, ties = parted(form, fixed or {})
     form = tied_law(form, ties) if ties else form
     words = tuple(dict.fromkeys(share))
@@ -221,7 +221,10 @@ def fit_groups(
         raise UnsupportedError(msg)
     goal = as_objective(objective) or Objective.squared()
     given = {w: pair for w, pair in (bounds or {}).items() if w in form.names}
-    joint = Together(form, words, groups, goal, {w: v for w, v in pins.items() if w in form.names}, given)
+    held = {w: v for w, v in pins.items() if w in form.names}
+    for one in groups.values():
+        check_signed(one, form, goal, given | {w: (v, v) for w, v in held.items()})
+    joint = Together(form, words, groups, goal, held, given)
     return joint.solved(by)
 
 
@@ -333,7 +336,7 @@ class Together:
         arrays = {c: np.concatenate([getattr(g, c) for g in members]) for c in ("N", "D", "C", "L", "weight")}
         known = {c: v if np.isfinite(v).all() else None for c, v in arrays.items()}
         n, d, loss = known.pop("N"), known.pop("D"), arrays["L"]
-        runs = Runs.from_arrays(n, d, loss, C=known["C"], weight=arrays["weight"], labels=labels)
+        runs = Runs.from_arrays(n, d, loss, C=known["C"], weight=arrays["weight"], signed=True, labels=labels)
         return self.fitted(runs, {})
 
     def solved(self, by: str) -> Sharing:

@@ -159,7 +159,7 @@ def fit_isoflop(runs: Any, *, window: int | str | None = AUTO) -> FrontierFit:
     >>> print(f"{found.frontier.tokens(1e24) / truth.optimum(1e24).tokens - 1:+.1%}")
     -14.9%
     """
-    table = counted_once(as_runs(runs))
+    table = counted_once(as_runs(runs, asked="Approach 2"))
     if table.ordered is not table:
         return fit_isoflop(table.ordered, window=window).over(table)
     check_budgets(table, "approach2")
@@ -357,7 +357,7 @@ def fit_envelope(runs: Any) -> FrontierFit:
     >>> print(f"{lawful.fit_envelope(runs).frontier.a:.3f}")
     0.500
     """
-    table = counted_once(as_runs(runs))
+    table = counted_once(as_runs(runs, asked="Approach 1"))
     if table.ordered is not table:
         return fit_envelope(table.ordered).over(table)
     check_budgets(table, "approach1")

@@ -151,7 +151,9 @@ def split_priors(law: Law, fixed: Mapping[str, Any]) -> tuple[dict[str, Any], di
     return {name: value for name, value in fixed.items() if name not in priors}, priors
 
 
-def run_variance(misfit: Callable[[float], float], prior: Prior, runs: int, others: int, floor: float) -> Prior:
+def run_variance(
+    misfit: Callable[[float], float], prior: Prior, runs: int, others: int, floor: float, *, least: float = 0.0
+) -> Prior:
     r"""
     Weigh a prior by the variance of a run, which the runs tell with E averaged over it.
 
@@ -169,11 +171,13 @@ def run_variance(misfit: Callable[[float], float], prior: Prior, runs: int, othe
         n and q.
     floor : float
         Least standard deviation of a run.
+    least : float
+        Least value of E.
     """
     from scipy.optimize import brentq
     from scipy.special import logsumexp, polygamma, psi
 
-    values, rss = _averaged(misfit, prior, runs, others, floor)
+    values, rss = _averaged(misfit, prior, runs, others, floor, least)
     log_s2 = np.linspace(np.log(floor**2), np.log(max(float(rss.max()), runs * floor**2)) + 12.0, SCALES)
     steps = (values - prior.mean) / prior.sd
     given: Array = -0.5 * rss[None] / np.exp(log_s2)[:, None] - 0.5 * steps**2 + np.log(np.gradient(values))
@@ -195,7 +199,7 @@ def run_variance(misfit: Callable[[float], float], prior: Prior, runs: int, othe
 
 
 def _averaged(
-    misfit: Callable[[float], float], prior: Prior, runs: int, others: int, floor: float
+    misfit: Callable[[float], float], prior: Prior, runs: int, others: int, floor: float, least: float
 ) -> tuple[Array, Array]:
     """Values of E that average over the prior, close where the runs and it make E most probable, with RSS there."""
     from scipy.optimize import minimize_scalar
@@ -204,7 +208,7 @@ def _averaged(
         square = misfit(value) + runs * floor**2
         return 0.5 * (runs - others) * float(np.log(square)) + 0.5 * ((value - prior.mean) / prior.sd) ** 2
 
-    low = max(prior.mean - REACH * prior.sd, 0.0) if prior.mean >= 0 else prior.mean - REACH * prior.sd
+    low = max(prior.mean - REACH * prior.sd, least) if prior.mean >= 0 else prior.mean - REACH * prior.sd
     high = prior.mean + REACH * prior.sd
     look = np.linspace(low, high, COARSE)
     best = int(np.argmin([unlikely(float(value)) for value in look]))

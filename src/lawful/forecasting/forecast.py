@@ -282,7 +282,7 @@ def _refitted(fit: Fit, params: float, tokens: float, allowed: float) -> Interva
         return np.asarray((residual**2) @ runs.weight - fit.rss - allowed**2)
 
     sign = np.array([-1.0, 1.0])
-    width = np.full(2, max(allowed, 1e-12 * middle))
+    width = np.full(2, max(allowed, 1e-12 * abs(middle)))
     for _ in range(60):
         short = excess(middle + sign * width) < 0
         if not short.any():
@@ -300,10 +300,10 @@ def with_run(runs: Runs, params: float, tokens: float) -> Runs:
     """Return the numbers of runs with one more, whose loss is not known yet and stands as 1."""
     new = {"N": params, "D": tokens, "C": Cost().flops(params, tokens)}
     n, d, c = (np.append(getattr(runs, name), value) if runs.has(name) else None for name, value in new.items())
-    return Runs.from_arrays(n, d, np.append(runs.L, 1.0), C=c, weight=np.append(runs.weight, 1.0))
+    return Runs.from_arrays(n, d, np.append(runs.L, 1.0), C=c, weight=np.append(runs.weight, 1.0), signed=True)
 
 
-def score(made: Forecast, measured: float) -> Score:
+def score(made: Forecast, measured: float, *, signed: bool = False) -> Score:
     """
     Put a forecast beside what came.
 
@@ -312,6 +312,8 @@ def score(made: Forecast, measured: float) -> Score:
     made : Forecast
     measured : float
         Loss of the run, nats per token, > 0.
+    signed : bool
+        Let it be zero or negative, as that of runs which were read so.
 
     Returns
     -------
@@ -329,7 +331,7 @@ def score(made: Forecast, measured: float) -> Score:
     >>> found.inside, f"{found.z:+.1f}", f"{found.interval_score:.3f}"
     (True, '+1.0', '0.040')
     """
-    if not is_positive(measured):
+    if not (is_positive(measured) or (signed and np.isfinite(measured))):
         msg = f"A measured loss is a positive number of nats per token, got {measured!r}."
         raise UnsupportedError(msg)
     low, high = made.prediction

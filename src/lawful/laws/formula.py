@@ -11,6 +11,7 @@ import numpy as np
 
 from lawful.core.expression import Expression, Tape, name, parse, substitute, to_text
 from lawful.core.typing import Array
+from lawful.data.values import LOSSES
 from lawful.errors import InputError, UnsupportedError
 from lawful.laws.law import EXPONENT_BOX, FRONTIER_NAMES, Box, Coefficients, Curvature, Differentiated, Law
 from lawful.laws.projection import Separation, Signs, factors_of, link_of, split, written_out
@@ -22,8 +23,6 @@ QUANTITIES = {
     **dict.fromkeys(("U", "unique_tokens"), "U"),
 }
 """Names that a formula has for the quantities of every table."""
-
-LOSSES = ("loss", "L")
 
 FREE_EXPONENT: Box = (-3.0, 3.0)
 """Bounds of an exponent of which the formula does not say that it is positive."""
@@ -132,6 +131,9 @@ class Derivatives:
 STEP = 1e-25
 """Of a slope along the imaginary axis, which has no cancellation."""
 
+FARTHEST = 100.0
+"""Ranges of the losses by which a constant may lie below them, where it may be negative."""
+
 WORTHLESS = 1e6
 """Loss where a formula has no value."""
 
@@ -186,6 +188,95 @@ def for_table(made: Law, columns: Collection[str], taken: Mapping[str, str]) -> 
     # The name is the formula as it was parsed; a reader is shown it as it was written.
     head, _, _ = again.formula.partition(" = ")
     return replace(again, formula=f"{head} = {made.formula.partition(' = ')[2]}")
+
+
+def signed_box(made: Law, losses: Array) -> dict[str, Box]:
+    """
+    Bounds of a law's own that let its constant be negative, as losses around zero ask for, where it had none.
+
+    It may lie :data:`FARTHEST` ranges of the losses below them: beyond, an exponent near 0 makes any constant good, and
+    no float tells them apart.
+
+    Examples
+    --------
+    >>> signed_box(law("excess = E + A/N^alpha"), np.array([-0.5, 0.5]))
+    {'E': (-100.5, inf)}
+    """
+    constant = made.constant
+    if constant is None or made.bounds[constant] != (0.0, np.inf):
+        return dict(made.box)
+    low = float(losses.min()) - FARTHEST * float(np.ptp(losses) or 1.0)
+    return {**made.box, constant: (low, np.inf)}
+
+
+def signed_law(made: Law, losses: Array) -> Law:
+    """
+    Let the constant of a formula be negative, where no bounds were given for it.
+
+    A sum of falling powers is then fitted as any other formula: its kernel rests on a constant that is not negative.
+
+    Examples
+    --------
+    >>> found = signed_law(law("excess = E + A/N^alpha + B/D^beta"), np.array([-0.5, 0.5]))
+    >>> found.bounds["E"], found.separable
+    ((-100.5, inf), False)
+    """
+    box = signed_box(made, losses)
+    if box == made.box:
+        return made
+    if made.form is not None:
+        return replace(made, box=box)
+    return law(made.name, [c for c in made.columns if c not in "NDCU"], bounds=box)
+
+
+def unlogged(made: Law, bounds: Mapping[str, Box]) -> Law:
+    """
+    Search no coefficient of a formula through its logarithm where the bounds asked for let it be zero or negative.
+
+    Examples
+    --------
+    >>> found = law("loss = E + (a/N^alpha + b/D^beta)^k")
+    >>> found.logs, unlogged(found, {"b": (-1e4, 1e4)}).logs
+    (('b',), ())
+    """
+    form = made.form
+    wide = {word for word in made.names if word in bounds and bounds[word][0] <= 0}
+    if not isinstance(form, Formula) or not wide & {*made.logs, *form.multipliers}:
+        return made
+    logs = tuple(word for word in made.logs if word not in wide)
+    kept = replace(form, multipliers=tuple(word for word in form.multipliers if word not in wide))
+    box = {**made.box, **{word: bounds[word] for word in wide}}
+    return replace(made, form=kept, box=box, logs=logs, derivatives=Derivatives(kept, logs))
+
+
+def never_negative(made: Law, bounds: Mapping[str, Box]) -> bool:
+    """
+    Whether a formula is nowhere below zero within bounds that replace its own.
+
+    Examples
+    --------
+    >>> found = law("excess = A/N^alpha")
+    >>> never_negative(found, {}), never_negative(found, {"A": (-1e9, 1e9)})
+    (True, False)
+    """
+    box = {**made.bounds, **bounds}
+    words = {word for word in made.names if box[word][0] >= 0}
+    return Signs(frozenset(made.columns) | words).is_not_negative(expression_of(made))
+
+
+def as_written(made: Law, text: str) -> Law:
+    """
+    Give a law the name of a formula, and show it as that has it; a name that is no formula is a name alone.
+
+    Examples
+    --------
+    >>> as_written(law("loss = E + A*N^(-alpha)*D^(-beta)"), "loss = E + A/(N^alpha*D^beta)").formula
+    'L(N, D) = E + A/(N^alpha*D^beta)'
+    """
+    if not is_formula(text):
+        return replace(made, name=text)
+    head = made.formula.partition(" = ")[0]
+    return replace(made, name=text, formula=f"{head} = {_sides(text)[1].strip()}")
 
 
 def _sides(text: str) -> tuple[str | None, str]:
@@ -262,7 +353,7 @@ def law(
         raise InputError(msg)
     title = " ".join(text.split())
     plain = _sum_of_powers(title, expression, present, bounds or {})
-    if plain is not None:
+    if plain is not None and plain.bounds[plain.linear[0]][0] >= 0:
         return plain
     box = _defaults(expression, present, words) | {k: v for k, v in (bounds or {}).items() if k in words}
     parts = split(expression, present, box)

@@ -251,6 +251,11 @@ class Law(Record):
         """
         return self.form is None and sorted(self.columns) == ["D", "N"]
 
+    @property
+    def sinks(self) -> bool:
+        """Whether its constant may be negative, as that of a loss around zero."""
+        return self.constant is not None and self.bounds[self.constant][0] < 0
+
     def require_two_powers(self, asked: str) -> None:
         """
         Refuse a law of another form.
@@ -266,9 +271,11 @@ class Law(Record):
             If the law is of another form.
         """
         if not self.two_powers:
+            own = f"{self.constant} of the {self.name} law may be negative, as losses of its runs are"
+            remedy = f"the {self.name} law is {self.formula}; fit the chinchilla law for it"
             msg = (
-                f"{asked} rests on the form E + A/N^alpha + B/D^beta, and the {self.name} law is {self.formula}; "
-                f"fit the chinchilla law for it."
+                f"{asked} rests on the form E + A/N^alpha + B/D^beta{', with E not below 0' if self.sinks else ''}, "
+                f"and {own if self.sinks else remedy}."
             )
             raise UnsupportedError(msg)
 

@@ -469,7 +469,7 @@ class Surface(SurfaceMethods, Record):
         Raises
         ------
         UnsupportedError
-            If the law is not one of N and D.
+            If the law is not one of N and D, or its loss may be negative.
 
         Examples
         --------
@@ -480,6 +480,9 @@ class Surface(SurfaceMethods, Record):
             msg = (
                 f"Overfitting compares D tokens with unlimited ones, but the {self.law.name} law is no law of N and D."
             )
+            raise UnsupportedError(msg)
+        if self.law.sinks:
+            msg = f"Overfitting is a share of the loss, and that of the {self.law.name} law may be negative."
             raise UnsupportedError(msg)
         excess = np.asarray(self.loss(params, tokens)) / np.asarray(self.loss(params, np.inf)) - 1.0
         return excess if np.ndim(excess) else float(excess)

@@ -355,7 +355,8 @@ def score_ledger(entries: Sequence[Mapping[str, Any]], runs: Runs) -> list[Score
         for document in entry["forecasts"]:
             made = Forecast(**{**document, "prediction": tuple(document["prediction"])})
             run = _best(runs, made) if made.optimal or entry["law"] == CURVE else _nearest(runs, made)
-            rows.append(Scored(entry, made, None if run is None else score(made, float(runs.L[run])), run))
+            came = None if run is None else score(made, float(runs.L[run]), signed=runs.signed)
+            rows.append(Scored(entry, made, came, run))
     return rows
 
 

@@ -462,7 +462,8 @@ def search(
         values.append(value)
         best = min(values)
         met = sum(v <= best * (1 + SAME) + NOTHING for v in values)
-        if met >= ENOUGH:
+        # Two rounds meet in a corner of the box more easily than in a valley inside it, which may be the deeper one.
+        if met >= (ENOUGH_ON_BOUND if _on_bound(inner, outer, ends[int(np.argmin(values))]) else ENOUGH):
             break
     order = np.argsort(values, kind="stable")
     ends_of = np.array([limits[k] for k in words], float).reshape(-1, 2).T
@@ -472,8 +473,11 @@ def search(
     return Found(coefficients, float(min(values)), met, len(values), every, tuple(bounds))
 
 
-ENOUGH = 2
-"""Rounds that must end in the same value."""
+ENOUGH, ENOUGH_ON_BOUND = 2, 4
+"""Rounds that must end in the same value, inside the bounds and on one of a shape."""
+
+NEAR = 1e-9
+"""Relative distance from a bound within which a shape stands on it."""
 
 NOTHING = 1e-28
 """Sum of squares below which two values are the same: rounding."""
@@ -494,6 +498,13 @@ def _one_round(inner: Search, outer: Search, round_: int) -> tuple[Array, float]
     polished = outer.descend(outer.coordinates(z), LAST_STEPS, 1e-15)
     best = int(np.argmin(polished.value))
     return polished.x[best], float(polished.value[best])
+
+
+def _on_bound(inner: Search, outer: Search, x: Array) -> bool:
+    """Whether a shape, of which no amount follows in closed form, ended on a bound."""
+    room = np.minimum(x - outer.lower, outer.upper - x)
+    shape = np.array([word in inner.parts.shapes for word in outer.parts.shapes], dtype=bool)
+    return bool((shape & (room <= NEAR * (1.0 + np.abs(x)))).any())
 
 
 LAST = 3

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_runs(
+def read_runs(  # noqa: PLR0913 - keyword-only options of reading
     table: Any,
     *,
     select: Selection | None = None,
@@ -32,6 +32,7 @@ def read_runs(
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
     fill_down: Sequence[str] | str = (),
+    signed: bool = False,
 ) -> Runs:
     """
     Read training runs.
@@ -74,6 +75,9 @@ def read_runs(
         Keep one row of every run, ``last`` (with a loss) or ``best``, as histories want.
     fill_down : sequence of str, optional
         Columns of which a blank cell has the value above it, where the table does not plainly say so itself.
+    signed : bool
+        Let the loss be zero or negative, as one over that of a unigram model is. Such runs are for laws that are
+        formulas and name the column of their loss, which set it themselves; all else refuses them.
 
     Returns
     -------
@@ -116,7 +120,7 @@ row 3 ('diverged'); write plain numbers such as 7e9, or remove these rows (`drop
             msg = "These runs were read already; give select, columns and weights when reading their table."
             raise UnsupportedError(msg)
         return table
-    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down)
+    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down, signed)
     return runs_from_columns(**_door(table, columns, select, weights, handling))
 
 
@@ -135,13 +139,14 @@ def read_groups(  # noqa: PLR0913 - keyword-only options of reading
     needs: Sequence[str] | None = None,
     row_of_run: str | None = None,
     fill_down: Sequence[str] | str = (),
+    signed: bool = False,
 ) -> dict[str, Runs]:
     """
     Read the runs of several experiments, one ``Runs`` per value of a column.
 
     Parameters
     ----------
-    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down
+    table, select, columns, weights, as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down, signed
         As in :func:`read_runs`.
     by : str
         Column that tells the experiments apart.
@@ -162,7 +167,7 @@ def read_groups(  # noqa: PLR0913 - keyword-only options of reading
     >>> read_groups(table, by="data")["web"]
     Runs(2 runs, 1 budgets, source='table')
     """
-    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down)
+    handling = Handling(as_is, best_of_cell, where, drop, needs, group_by, row_of_run, fill_down, signed)
     return groups_from_columns(by=by, **_door(table, columns, select, weights, handling))
 
 

@@ -240,7 +240,10 @@ def own_noise(problem: Problem, z: Array, sets: int, rng: np.random.Generator) -
     unit = unit - unit.mean()
     drawn = unit[rng.integers(0, unit.size, size=(sets, unit.size))] * np.sqrt(phi / weight)
     values = problem.target - at.residual[0] + drawn
-    return np.asarray(np.exp(values) if problem.log else np.maximum(values, 1e-6 * problem.y.min()))
+    if problem.log:
+        return np.asarray(np.exp(values))
+    least = problem.y.min()
+    return np.asarray(np.maximum(values, 1e-6 * least) if least > 0 else values)
 
 
 def _quantities(fit: Fit, problem: Problem, targets: list[float]) -> list[Quantity]:

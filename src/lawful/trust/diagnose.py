@@ -131,7 +131,7 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     at = delta(fit)
     freedom = int(at.linear.freedom[0])
     scale = float(np.sqrt(at.linear.variance[0]))
-    if freedom < FEWEST or scale < 1e-9 * float(np.mean(fit.runs.L)):
+    if freedom < FEWEST or scale < 1e-9 * float(np.mean(np.abs(fit.runs.L))):
         return ()
     width = at.problem.delta
     found = alarms(Replicas(at.problem, fit.runs.L[None], at.z, None if width is None else np.array([width])))

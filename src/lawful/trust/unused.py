@@ -206,7 +206,7 @@ def _candidates(runs: Runs, law: Law, rows: IntArray) -> dict[str, Cause]:
         if known.mean() < KNOWN or np.unique(values[known]).size < 2 or _counts(values[known]):
             continue
         made = Cause.of(values, np.sqrt(runs.weight[rows]))
-        if not is_function(made, scales) and not _outcome(made, np.log(runs.L[rows]), scales):
+        if not is_function(made, scales) and not _outcome(made, runs.L[rows], scales):
             found[name] = made
     return found
 

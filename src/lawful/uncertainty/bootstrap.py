@@ -447,9 +447,10 @@ def _prior_means(fit: Fit | FrontierFit, block: int, seed: int) -> Array | None:
     """Return the prior's mean in every draw of a block: an observation that a draw makes anew, as it does runs."""
     if not fit.prior:
         return None
-    ((_, prior),) = fit.prior.items()
+    ((name, prior),) = fit.prior.items()
     rng = np.random.default_rng([seed, block, PRIOR_STREAM])
-    return np.maximum(prior.mean + prior.sd * rng.standard_normal(BLOCK), 0.0)
+    least = 0.0 if fit.surface is None else min(fit.surface.law.bounds[name][0], 0.0)
+    return np.maximum(prior.mean + prior.sd * rng.standard_normal(BLOCK), least)
 
 
 PRIOR_STREAM = 1

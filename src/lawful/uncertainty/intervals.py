@@ -233,7 +233,7 @@ class Intervals(Shown):
         Interval of the loss of one new run, its noise included.
 
         ``of("loss")`` says where the mean curve is; a single run scatters around it as runs of its
-        loss do: their variance follows a power of the reducible loss. It is never negative.
+        loss do: their variance follows a power of the reducible loss. It is not negative unless a run's loss is.
         """
         if self.fit.surface is None or (self.draws is None and self._saturated):
             return NOWHERE
@@ -251,7 +251,7 @@ class Intervals(Shown):
             noisy = (values[:, None] * np.exp(spread) if noise.log else values[:, None] + spread).ravel()
             tail = (1 - self.level) / 2
             low, high = np.quantile(noisy, [tail, 1 - tail])
-            return max(float(low), 0.0), float(high)
+            return float(low) if noise.signed else max(float(low), 0.0), float(high)
         if budget is not None:
             middle = float(self.fit.surface.optimum(budget).loss)
         else:

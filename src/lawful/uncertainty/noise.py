@@ -43,6 +43,8 @@ class RunNoise(Record):
         Standard error of the power.
     pivot : float
         Log reducible loss from the middle at which power and size are told apart.
+    signed : bool
+        Whether a loss may be zero or negative.
     """
 
     log: bool
@@ -53,6 +55,7 @@ class RunNoise(Record):
     freedom: float
     error: float
     pivot: float
+    signed: bool = False
 
     def _away(self, loss: ArrayLike) -> Array:
         return np.log(np.maximum(np.asarray(loss, float) - self.floor, 1e-12)) - self.middle
@@ -80,12 +83,12 @@ class RunNoise(Record):
         Two independent errors: their squared distances from the estimate add up on either side.
         """
         reach = self.reach(loss, level)
-        low, high = (max(end, np.finfo(float).tiny) for end in ends)
+        low, high = ends if self.signed else (max(end, np.finfo(float).tiny) for end in ends)
         if self.log:
             below, above = np.hypot(np.log(loss / low), reach), np.hypot(np.log(high / loss), reach)
             return loss * float(np.exp(-below)), loss * float(np.exp(above))
         below, above = float(np.hypot(loss - low, reach)), float(np.hypot(high - loss, reach))
-        return max(loss - below, 0.0), loss + above
+        return loss - below if self.signed else max(loss - below, 0.0), loss + above
 
 
 def run_noise(source: Fit | Delta) -> RunNoise:
@@ -134,4 +137,5 @@ def run_noise(source: Fit | Delta) -> RunNoise:
         freedom=float(at.freedom[0]),
         error=float(model.error[0]),
         pivot=float((square * trend).sum() / total) if total > 0 else 0.0,
+        signed=told.fit.runs.signed,
     )

@@ -244,8 +244,8 @@ def _lines(analysis: Analysis) -> Columns:
 
 def _bands(analysis: Analysis, grid: Array) -> Array:
     """Return the ends of the intervals of N* and D* along a grid of budgets, shape (4, n); NaN without any."""
-    sure = analysis.sure
-    if sure is None:
+    sure, surface = analysis.sure, analysis.fit.surface
+    if sure is None or (surface is not None and not surface.law.allocates):
         return np.full((4, grid.size), np.nan)
     return np.concatenate([sure.band(name, grid).T for name in ("params", "tokens")])
 

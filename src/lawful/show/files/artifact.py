@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from lawful.estimate.solvers import Joint, VarPro
 from lawful.forecasting.averaged import Averaged, OwnRecord
 from lawful.forecasting.ensemble import Ensemble, Width, ensemble
 from lawful.forecasting.members import Members
-from lawful.laws.formula import Formula, described
+from lawful.laws.formula import Formula, as_written, described
 from lawful.laws.formula import law as law_of
 from lawful.laws.law import Law
 from lawful.laws.laws import LAWS, catalogue, find_law
@@ -394,7 +394,7 @@ def _decode_law(document: Mapping[str, Any]) -> Law:
         return find_law(document["law"])
     if "formula" in record:
         made = law_of(record["formula"], record["columns"], bounds=_thawed(record["box"]))
-        named: Law = replace(made, name=document["law"])
+        named: Law = as_written(made, document["law"])
         return named
     linear, exponents, columns = (tuple(record[part]) for part in ("linear", "exponents", "columns"))
     return Law(document["law"], linear, exponents, columns, box=_thawed(record["box"]))

@@ -15,6 +15,8 @@ from lawful.core.objective import Objective
 from lawful.core.sheet import Sheet, row
 from lawful.data.runs import Runs
 from lawful.errors import InputError, LawfulError
+from lawful.estimate.fit import table_for
+from lawful.laws.laws import DEFAULT_LAW
 from lawful.show.files.artifact import load, read_document
 from lawful.show.files.document import Document, fit_document, strict
 from lawful.sources.read import read_runs
@@ -156,7 +158,8 @@ def _again_as_asked(request: Mapping[str, Any], sources: Any) -> Analysis:
 def _again_from_file(saved: Analysis, runs: Any) -> Analysis:
     """Ask again what a saved fit says of itself, of the runs that it holds or of others."""
     fit, sure = saved.fit, saved.sure
-    table: Runs = saved.runs if runs is None else read_runs(runs, needs=())
+    law = DEFAULT_LAW if fit.surface is None else fit.surface.law
+    table: Runs = saved.runs if runs is None else table_for(runs, law)  # a formula may name the column of its loss
     asked: dict[str, Any] = {"method": fit.method, "budgets": saved.asked, "level": saved.level}
     if fit.surface is not None:
         asked |= {"law": fit.surface.law, "objective": fit.objective, "fixed": dict(fit.fixed) or None}

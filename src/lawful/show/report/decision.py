@@ -18,6 +18,7 @@ from lawful.core.numbers import (
 )
 from lawful.forecasting.averaged import outlook_sheet
 from lawful.show.figures.palette import METHOD_LABELS
+from lawful.show.files.document import has_frontier
 
 if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis
@@ -72,6 +73,9 @@ def decision_sentences(analysis: Analysis, *, beside: bool = False) -> list[str]
             ]
         said = [doubtful + said[0], *said[1:]]
         return said if beside else [*said, *doubt]
+    if not has_frontier(analysis.fit):
+        text = f"{doubtful}No budget was given, and under this law N* and D* are no powers of compute: give budgets."
+        return [text, *doubt]
     frontier = analysis.fit.frontier
     grows = []
     for symbol, name, value in (("N*", "a", frontier.a), ("D*", "b", frontier.b)):

@@ -155,7 +155,7 @@ def _methods(evidence: Evidence) -> Columns:
     for name in ("a", "b"):
         fits = [o if isinstance(o, Analysis) else None for o in evidence.outcomes]
         table[name] = np.array([np.nan if a is None else getattr(a.fit.frontier, name) for a in fits])
-        table |= _ends(name, (NOWHERE if a is None else a.interval(name) for a in fits))
+        table |= _ends(name, (a.interval(name) if a is not None and has_frontier(a.fit) else NOWHERE for a in fits))
     table["reason"] = np.array(["" if isinstance(o, Analysis) else o.note.message for o in evidence.outcomes])
     return table
 
