@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 import lawful
 from lawful.analysis.evidence import gather
+from lawful.core.notes import Note
 from lawful.core.numbers import format_count
-from lawful.show.report.card import decision_card
+from lawful.show.report.card import decision_card, remarks
+from lawful.show.report.decision import decision_sentences
 from lawful.show.report.report import report_html
 
 
@@ -59,6 +62,20 @@ def test_what_to_think_of_it_is_said_in_words(card):
     assert re.search(r"Held-out budgets: [\d.]+% off, \d+ of \d+ inside", words)
 
 
+def test_laws_are_said_to_disagree_only_where_the_average_withholds_its_loss(analysis):
+    apart = Note("laws_disagree", "the interval of N* under one law and that of the average of laws do not meet")
+    noted = dataclasses.replace(analysis, notes=(*analysis.notes, apart))
+    assert "Laws disagree" not in " ".join(chip.text for chip in remarks(noted, 0))
+    seen = dataclasses.replace(analysis.average.outlooks[0], loss=np.nan)
+    withheld = dataclasses.replace(analysis, average=dataclasses.replace(analysis.average, outlooks=(seen,)))
+    assert "Laws disagree on the loss" in [chip.text for chip in remarks(withheld, 0)]
+
+
+def test_the_bar_of_a_number_is_its_interval(card):
+    for number in card.numbers:
+        assert number.place[::2] == (0, 100)
+
+
 def test_the_page_opens_with_the_card(analysis, card):
     page = report_html(analysis)
     assert page.index('aria-label="The decision"') < page.index('id="isoflop"') < page.index('id="data-section"')
@@ -70,9 +87,13 @@ def test_runs_that_tell_nothing_get_no_numbers():
     N = np.geomspace(2e7, 3e9, 8)
     runs = lawful.read_runs({"N": N, "D": 20 * N, "loss": 1.8 + 400 / N**0.34 + 900 / (20 * N) ** 0.3})
     card = decision_card(gather(lawful.analyse(runs, budgets=[1e22], draws=0)))
-    assert [number.text for number in card.numbers[:2]] == ["-", "-"]
+    assert [number.text for number in card.numbers[:2]] == ["unknown", "unknown"]
     assert card.chips[0].text == "The runs do not tell the optimum"
+    assert "No Approach 2 to compare with" in [chip.text for chip in card.chips]
     assert card.dots == ()
+    (why,) = decision_sentences(lawful.analyse(runs, budgets=[1e22], draws=0), beside=True)
+    assert "20 tokens per parameter" in why
+    assert "Two runs would settle it" in why
 
 
 def test_without_a_budget_there_is_no_card(analysis):

@@ -81,7 +81,7 @@ NOTE_CODES: dict[str, str] = {
     "header_rows": "The header takes two rows, which were read as one.",
     "hyperparameter_sweep": "Runs of one N and D differ in a hyper-parameter, so they are no replicates.",
     "lack_of_fit": "Replicates or residuals refuse the law.",
-    "laws_disagree": "The laws of the average disagree too much for a single number.",
+    "laws_disagree": "The laws of the average disagree too much for a single number, or one law with their average.",
     "loss_unit": "The loss is not in nats per token.",
     "members_failed": "Some laws of the average did not converge and are not used.",
     "narrow_delta": "Huber's delta is far below the noise of the runs.",

@@ -102,13 +102,18 @@ class Draws(Shown):
         """Compute-optimal parameters at a budget, shape (draws,)."""
         if self._on_lines:
             return self._at_optimum("params", budget)
-        return np.asarray(10.0 ** (self.frontier["log10_a0"] + self.frontier["a"] * np.log10(budget)))
+        return self._on_power("a", budget)
 
     def tokens(self, budget: float) -> Array:
         """Compute-optimal tokens at a budget, shape (draws,)."""
         if self._on_lines:
             return self._at_optimum("tokens", budget)
-        return np.asarray(10.0 ** (self.frontier["log10_b0"] + self.frontier["b"] * np.log10(budget)))
+        return self._on_power("b", budget)
+
+    def _on_power(self, name: str, budget: float) -> Array:
+        """A frontier at a budget; infinite, without a warning, where a wild draw leaves the range of a float."""
+        with np.errstate(over="ignore"):
+            return np.asarray(10.0 ** (self.frontier[f"log10_{name}0"] + self.frontier[name] * np.log10(budget)))
 
     def loss(self, budget: float) -> Array:
         """Loss at the optimum of a budget, shape (draws,); surfaces only."""

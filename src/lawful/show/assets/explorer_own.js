@@ -104,7 +104,7 @@ const lawfulOwn = (() => {
     const [two, best] = [laws.approach2, laws.vpnls];
     const asked = `At ${scientific(budget)} FLOPs`;
     if (!both(best)) return `${asked} VPNLS has no compute-optimal choice on the runs that are kept.`;
-    const words = `${asked} train ${count(best.params)} parameters on ${count(best.tokens)} tokens, expected loss ${plain(best.loss)} nats per token`;
+    const words = `By VPNLS alone, on the runs that are kept: at ${scientific(budget)} FLOPs train ${count(best.params)} parameters on ${count(best.tokens)} tokens, expected loss ${plain(best.loss)} nats per token`;
     if (!both(two)) return `${words}; Approach 2 has no answer.`;
     return `${words}; Approach 2 would have chosen ${count(two.params)} parameters on ${count(two.tokens)} tokens.`;
   }

@@ -13,6 +13,9 @@ const lawfulOwnDraw = (() => {
   const REACH = 14;
   const BRUSH = 6;
 
+  // Answers that are worlds apart would leave the runs no room on the map.
+  const near = (a, b) => Math.abs(Math.log(a / b)) < Math.log(30);
+
   const where = (p) => `N ${count(p.params)}, D ${count(p.tokens)}`;
 
   const range = (values, room = 0) => {
@@ -189,23 +192,28 @@ const lawfulOwnDraw = (() => {
     const k = page.flops_per_param_token;
     const s = vpnls.surface;
     const best = vpnls.at(target.budget);
-    const points = [...found.runs, ...found.out, best];
+    const others = METHODS.filter(({ key }) => key !== "vpnls" && target[key] !== null).map((m) => ({ ...target[m.key], m }))
+      .filter((p) => near(p.params, best.params) && near(p.tokens, best.tokens));
+    const points = [...found.runs, ...found.out, ...others, best];
     const x = range(points.map((p) => Math.log10(p.params)), 0.04).map((v) => 10 ** v);
     const y = range(points.map((p) => Math.log10(p.tokens)), 0.04).map((v) => 10 ** v);
     const [least, most] = range([...found.runs.map((run) => M.loss(s, run.params, run.tokens)), best.loss]).map((v) => v - s.E);
     const levels = M.spaced(Math.log(Math.max(least, 1e-9)), Math.log(most), 9).map((v) => s.E + Math.exp(v));
-    const lines = levels.flatMap((level, i) => along(x[0], x[1], 61, (n) => {
-      const left = level - s.E - s.A * n ** -s.alpha;
-      return { i, level, params: n, tokens: left > 0 ? (s.B / left) ** (1 / s.beta) : NaN };
-    })).filter((p) => p.tokens >= y[0] && p.tokens <= y[1]);
+    // From where a line enters the map at its top, or at its left side, to the right: even steps from there on draw all of it.
+    const lines = levels.flatMap((level, i) => {
+      const left = level - s.E - s.B * y[1] ** -s.beta;
+      const start = left > 0 ? Math.max(x[0], (s.A / left) ** (1 / s.alpha)) : x[1];
+      return start >= x[1] ? [] : along(start, x[1], 61, (n) => {
+        const rest = level - s.E - s.A * n ** -s.alpha;
+        return { i, level, params: n, tokens: rest > 0 ? (s.B / rest) ** (1 / s.beta) : NaN };
+      });
+    }).filter((p) => p.tokens >= y[0] && p.tokens <= 1.0001 * y[1]);
     const ends = levels.map((_, i) => lines.filter((p) => p.i === i).at(-1)).filter((p) => p && p.tokens > 1.2 * y[0]);
     const path = along(k * x[0] * y[0], k * x[1] * y[1], 41, (budget) => vpnls.at(budget))
       .filter((p) => p.params >= x[0] && p.params <= x[1] && p.tokens >= y[0] && p.tokens <= y[1]);
     const equal = along(x[0], x[1], 21, (n) => ({ params: n, tokens: target.budget / (k * n) }))
       .filter((p) => p.tokens >= y[0] && p.tokens <= y[1]);
     const colours = budgetColours(found.budgets.length, page);
-    const others = METHODS.filter(({ key }) => key !== "vpnls" && target[key] !== null).map((m) => ({ ...target[m.key], m }))
-      .filter((p) => p.params >= x[0] && p.params <= x[1] && p.tokens >= y[0] && p.tokens <= y[1]);
     const figure = plot(width, tall(width), "Lines of equal loss over parameters and tokens, with the runs, the path of the optimum and the target", {
       marginRight: 46,
       x: logAxis(x, "parameters N", count, Math.max(3, Math.floor(width / 90))),

@@ -39,7 +39,7 @@ const lawfulReadouts = (() => {
     if (table.dataset.shape !== shape) {
       table.dataset.shape = shape;
       const head = document.createElement("tr");
-      head.append(...heads.map((text) => element("th", text, { scope: "col" })));
+      head.append(...heads.map((text) => (text ? element("th", text, { scope: "col" }) : element("td", ""))));
       table.tHead.replaceChildren(head);
       table.tBodies[0].replaceChildren(...rows.map(([, , , ...values]) => {
         const row = document.createElement("tr");
@@ -162,7 +162,7 @@ const lawfulReadouts = (() => {
     const { vpnls, approach2, coupled } = found.target;
     const one = (name, tone, m) => ({
       name, tone, value: m ? count(m.params) : "none",
-      unit: m ? `parameters, ${count(m.tokens)} tokens (${short(m.ratio, 2)} each)` : "no optimum",
+      unit: m ? `parameters, ${count(m.tokens)} tokens, ${short(m.ratio, 2)} per parameter` : "no optimum",
     });
     return [one("VPNLS", "vpnls", vpnls), one("Coupled law", "coupled", coupled), one("Approach 2", "approach2", approach2)];
   }

@@ -7,7 +7,7 @@ const Figures = (() => {
   const SYMBOL = { vpnls: "diamond", approach3: "diamond", approach2: "circle", approach1: "square" };
   const colour = (name) => `var(--${name})`;
 
-  const { count, power, scientific } = lawfulNumbers;
+  const { count, plain, power, scientific } = lawfulNumbers;
   const loss = (value) => (Number.isFinite(value) ? `${value.toFixed(4)} nats` : "n/a");
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toPrecision(3)} nats`;
 
@@ -81,11 +81,13 @@ const Figures = (() => {
     const losses = runs.map((r) => r.loss);
     const [low, high] = [Math.min(...losses), Math.max(...losses)];
     const near = [...curves, ...optima].map((r) => r.loss).filter((v) => v > low - 0.5 * (high - low) && v < high);
+    // An optimum that the law puts above the runs stays in the figure, as long as it does not squeeze them.
+    const above = optima.map((r) => r.loss).filter((v) => v < high + 0.3 * (high - low));
     const floor = Math.min(low, ...near), room = 0.04 * (high - low) || 0.04 * high;
-    const domain = [floor - room, high + room];
+    const domain = [floor - room, Math.max(high, ...above) + room];
     const x = spread([...runs, ...curves].map((r) => r[across]), 1.15);
     const flagged = (r) => typeof r.check === "string" && r.check !== "";
-    const height = Math.min(440, 0.5 * width + 90);
+    const height = Math.min(440, 0.5 * width + 66);
     return plot(width, height, `Loss against ${ACROSS[across]} by budget`, {
       marginRight: 56,
       x: logAxis(x, ACROSS_NAMES[across], most(width), (v) => count(v)),
@@ -100,24 +102,30 @@ const Figures = (() => {
       ...distinct(optima.map((r) => r.source)).map((source) => Plot.dot(optima.filter((r) => r.source === source), {
         x: across, y: "loss", symbol: SYMBOL[source], r: source === "approach2" ? 5 : 4, clip: true,
         fill: source === "approach2" ? "none" : "var(--ink)", stroke: source === "approach2" ? colour(source) : "var(--paper)", strokeWidth: source === "approach2" ? 2 : 1 })),
-      Plot.text(ends(runs, curves, across, x, domain, width, height), { x: across, y: "loss", text: (r) => power(r.budget), textAnchor: "start", dx: 6,
+      Plot.text(budgetLabels(data, width, across, { x, y: domain, height }), { x: across, y: "loss", text: (r) => power(r.budget), textAnchor: "start", dx: 6,
         fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 3 }),
       tip(runs, { x: across, y: "loss", title: aboutRun }),
     ]);
   }
 
-  // Where the curve of each budget ends to the right, from the largest budget on; those too near to another have no label.
-  function ends(runs, curves, size, x, y, width, height) {
-    const across = (v) => (width * Math.log(v / x[0])) / Math.log(x[1] / x[0]), up = (v) => (height * (v - y[0])) / (y[1] - y[0]);
+  // Where the curve of each budget ends to the right, from the largest budget on; a name that would lie on another or on
+  // a run is left out, and the legend says the colours of the lowest and the highest budget.
+  function budgetLabels(data, width, size, { x, y, height }) {
+    const runs = rows(data, "isoflop_runs"), curves = rows(data, "isoflop_curves");
+    const across = (v) => ((width - 114) * Math.log(v / x[0])) / Math.log(x[1] / x[0]), up = (v) => ((height - 66) * (v - y[0])) / (y[1] - y[0]);
     const drawn = curves.some((r) => r.source !== "approach2") ? curves.filter((r) => r.source !== "approach2") : runs;
     const placed = [], budgets = distinct(runs.map((r) => r.budget)).sort((a, b) => b - a);
+    const wide = (budget) => 8 + 7.2 * power(budget).replace(/[⁰¹²³⁴⁵⁶⁷⁸⁹]/g, "").length + 5 * (power(budget).match(/[⁰¹²³⁴⁵⁶⁷⁸⁹]/g) ?? []).length;
+    const box = (r) => ({ left: across(r[size]) + 4, right: across(r[size]) + 4 + wide(r.budget), low: up(r.loss) - 8, high: up(r.loss) + 8 });
     // Of many budgets some are named, evenly from the largest on: names of all would hide the runs.
     const stride = Math.ceil(budgets.length / 11);
     for (const budget of budgets.filter((_, i) => i % stride === 0)) {
       const own = drawn.filter((r) => r.budget === budget && r.loss >= y[0] && r.loss <= y[1]);
       if (!own.length) continue;
-      const last = own.reduce((a, b) => (b[size] > a[size] ? b : a));
-      if (placed.every((r) => Math.abs(up(r.loss) - up(last.loss)) > 12 || Math.abs(across(r[size]) - across(last[size])) > 52)) placed.push(last);
+      const last = own.reduce((a, b) => (b[size] > a[size] ? b : a)), here = box(last);
+      const apart = placed.map(box).every((b) => here.left > b.right || here.right < b.left || here.low > b.high || here.high < b.low);
+      const under = runs.filter((r) => across(r[size]) > here.left && across(r[size]) < here.right && up(r.loss) > here.low && up(r.loss) < here.high);
+      if (apart && under.length === 0) placed.push(last);
     }
     return placed;
   }
@@ -166,6 +174,7 @@ const Figures = (() => {
     const stride = Math.ceil(budgets.length / Math.max(3, Math.floor(width / 95)));
     const at = (r) => Math.max(-top, Math.min(top, r.residual)) / unit;
     return plot(width, Math.min(380, 0.5 * width + 110), "Observed less fitted loss by budget", {
+      marginRight: 30,
       x: { domain: [-0.6, budgets.length - 0.4], label: "Budget (FLOPs); within each, small to large models", labelArrow: "none",
         ticks: budgets.map((_, i) => i).filter((i) => i % stride === 0), tickFormat: (i) => power(budgets[i]) },
       y: { domain: [-top / unit, top / unit], label: `Observed − fitted loss (${unitName})`, labelArrow: "none", grid: true, ticks: 6 },
@@ -203,6 +212,53 @@ const Figures = (() => {
       Plot.link(own.filter((r) => Number.isFinite(r.loss_low)), { x1: "at", x2: "at", y1: "loss_low", y2: "loss_high", stroke: "tone", strokeWidth: 2.2, clip: true }),
       Plot.dot(own, { x: "at", y: "loss", symbol: (r) => (r.source === "auto" ? "square" : "diamond"), r: 4.5, fill: "tone" }),
       tip(places, { x: "x", y: "loss", title: said }),
+    ]);
+  }
+
+  // The law as a map of N and D: lines of equal loss and of equal compute, the runs by residual, and the optimum's path.
+  const farResidual = (runs) => {
+    const sizes = runs.map((r) => Math.abs(r.residual)).filter((v) => Number.isFinite(v)).sort((a, b) => a - b);
+    return sizes[Math.floor(0.95 * (sizes.length - 1))] || 1e-12;
+  };
+  // Of names that would lie on each other the first stays; each has a place in pixels and a width.
+  function clear(labels) {
+    const placed = [];
+    for (const one of labels)
+      if (placed.every((b) => one.x > b.x + b.wide || one.x + one.wide < b.x || Math.abs(one.y - b.y) > 14)) placed.push(one);
+    return placed;
+  }
+  function surface(data, width) {
+    const lines = rows(data, "surface_lines"), runs = rows(data, "isoflop_runs"), targets = rows(data, "frontier_targets");
+    const losses = lines.filter((r) => r.kind === "loss"), computes = lines.filter((r) => r.kind === "compute");
+    const height = Math.min(560, 0.6 * width + 110), reach = farResidual(runs);
+    const [x, y] = ["params", "tokens"].map((key) => spread(lines.map((r) => r[key]), 1));
+    const inside = (r) => r.params >= x[0] && r.params <= x[1] && r.tokens >= y[0] && r.tokens <= y[1];
+    const path = rows(data, "frontier_lines").filter(inside), own = path[0]?.source, sources = distinct(path.map((r) => r.source));
+    const banded = path.filter((r) => r.source === own && Number.isFinite(r.params_low) && Number.isFinite(r.tokens_low));
+    const edge = [...banded.map((r) => ({ params: r.params_low, tokens: r.tokens_high })), ...banded.toReversed().map((r) => ({ params: r.params_high, tokens: r.tokens_low }))];
+    const px = (r) => ((width - 110) * Math.log(r.params / x[0])) / Math.log(x[1] / x[0]), py = (r) => ((height - 66) * Math.log(r.tokens / y[0])) / Math.log(y[1] / y[0]);
+    const named = (points, from, wide) => distinct(points.map((r) => r.line)).map((line) => points.filter((r) => r.line === line).reduce((a, b) => ((b.params - a.params) * from > 0 ? b : a)))
+      .map((r) => ({ ...r, x: px(r) + (from < 0 ? 0 : 4), y: py(r), wide }));
+    const starts = targets.filter((r) => r.source === own && inside(r));
+    const said = starts.map((r) => ({ ...r, x: px(r) - 110, y: py(r), wide: 110 }));
+    const labels = clear([...said, ...named(losses, 1, 44), ...named(computes, -1, 58)]);
+    return plot(width, height, "Lines of equal loss over model size and tokens, with the runs and the path of the optimum", {
+      marginRight: 52,
+      x: logAxis(x, "Model size N (parameters)", most(width), (v) => count(v)),
+      y: logAxis(y, "Training tokens D", 6, (v) => count(v)),
+    }, [
+      Plot.line(computes, { x: "params", y: "tokens", z: "line", stroke: "var(--line)", strokeWidth: 1.2 }),
+      Plot.line(losses, { x: "params", y: "tokens", z: "line", stroke: "var(--muted)", strokeWidth: 0.9 }),
+      Plot.line(edge, { x: "params", y: "tokens", fill: colour(own), fillOpacity: 0.16, stroke: "none", clip: true }),
+      ...sources.map((source) => Plot.line(path.filter((r) => r.source === source), {
+        x: "params", y: "tokens", stroke: colour(source), strokeWidth: 1.8, strokeDasharray: DASH[source], clip: true })),
+      Plot.dot(runs, { x: "params", y: "tokens", r: 3.4, stroke: "#59636e", strokeWidth: 0.6,
+        fill: (r) => (Number.isFinite(r.residual) ? d3.interpolateRdBu(0.5 - 0.5 * Math.max(-1, Math.min(1, r.residual / reach))) : "none") }),
+      Plot.dot(starts, { x: "params", y: "tokens", symbol: "diamond", r: 5.5, fill: "var(--ink)", stroke: "var(--paper)" }),
+      Plot.text(labels.filter((r) => r.kind === "compute"), { x: "params", y: "tokens", text: (r) => power(r.level), textAnchor: "start", dx: 3, dy: 8, fill: "var(--muted)", stroke: "var(--paper)", strokeWidth: 3, fontSize: 11 }),
+      Plot.text(labels.filter((r) => r.kind === "loss"), { x: "params", y: "tokens", text: (r) => plain(r.level, 3), textAnchor: "start", dx: 4, fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 3 }),
+      Plot.text(starts, { x: "params", y: "tokens", text: (r) => `${count(r.params)} on ${count(r.tokens)}`, textAnchor: "end", dx: -10, fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 4 }),
+      tip(runs, { x: "params", y: "tokens", title: aboutRun }),
     ]);
   }
 
@@ -274,7 +330,10 @@ const Figures = (() => {
   function legend(data, name) {
     if (name === "isoflop" || name === "residuals") {
       if (name === "residuals") return [{ fill: "var(--ink)", shape: "line", text: "median of the budget" }];
-      const runs = rows(data, "isoflop_runs"), entries = [{ fill: "var(--muted)", shape: "dot", text: "runs, by budget in FLOPs" }];
+      const runs = rows(data, "isoflop_runs"), budgets = distinct(runs.map((r) => r.budget)).sort((a, b) => a - b);
+      const ends = [0, budgets.length - 1].map((i) => ({ fill: colour(`budget-${i}`), shape: "dot", text: `${scientific(budgets[i])} FLOPs` }));
+      const entries = budgets.length > 1 ? [{ ...ends[0], text: `runs at ${ends[0].text}` }, { ...ends[1], text: `to ${ends[1].text}` }]
+        : [{ fill: colour("budget-0"), shape: "dot", text: `runs at ${ends[0].text}` }];
       const drawn = distinct(rows(data, "isoflop_curves").map((r) => r.source));
       for (const source of drawn)
         entries.push({ fill: "var(--muted)", shape: source === "approach2" ? "dashed" : "line", text: source === "approach2" ? "parabolas of Approach 2" : `${label(data, source)} law` });
@@ -290,6 +349,12 @@ const Figures = (() => {
     if (name.startsWith("fits-")) {
       const fitted = distinct(rows(data, "fit_frontiers").map((r) => r.fit));
       return fitted.map((fit, i) => ({ fill: colour(`fit-${i % 6}`), shape: i % 4 ? "dashed" : "line", text: `fit ${fit}` }));
+    }
+    if (name === "surface") {
+      const reach = plain(farResidual(rows(data, "isoflop_runs")), 2), sources = distinct(rows(data, "frontier_lines").map((r) => r.source));
+      return [...sources.map((source) => ({ fill: colour(source), shape: DASH[source] ? "dashed" : "line", text: `optimum, ${label(data, source)}` })),
+        { fill: d3.interpolateRdBu(0.1), shape: "dot", text: `run above the law, by ${reach} nats or more` }, { fill: d3.interpolateRdBu(0.9), shape: "dot", text: "run below it" },
+        { fill: "var(--muted)", shape: "line", text: "equal loss (nats per token)" }, { fill: "var(--line)", shape: "line", text: "equal compute (FLOPs)" }];
     }
     if (name === "losses") {
       const sources = distinct(rows(data, "loss_targets").map((r) => r.source)), [fitted] = rows(data, "loss_lines");
@@ -314,6 +379,7 @@ const Figures = (() => {
     draw: {
       isoflop: (data, width, choice) => isoflop(data, width, choice ?? "params"),
       losses: lossByCompute,
+      surface,
       params: (data, width) => frontier(data, width, "params"),
       tokens: (data, width) => frontier(data, width, "tokens"),
       residuals,

@@ -5,6 +5,10 @@
 (() => {
   const MOST_SHOWN = 500; // rows of a table that are written out; the download has all that the page holds
   const data = JSON.parse(document.getElementById("data").textContent);
+  // A column of long runs of equal values is told as these and how often each stands.
+  for (const { columns } of Object.values(data.tables))
+    for (const [key, { values, times }] of Object.entries(columns))
+      if (times) columns[key] = values.flatMap((value, i) => Array(times[i]).fill(value));
 
   function element(name, properties = {}, ...children) {
     const made = Object.assign(document.createElement(name), properties);

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis
 
 
-CURVE_POINTS = 61
+CURVE_POINTS = 41
 LINE_POINTS = 81
 CURVES_WITHOUT_GROUPS = 8
 """Law curves drawn where no budget has three sizes: enough to read, few enough to tell apart."""

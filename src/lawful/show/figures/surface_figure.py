@@ -9,7 +9,7 @@ import numpy as np
 from lawful.core.numbers import format_count, format_power, format_value
 from lawful.core.typing import Array, Columns
 from lawful.errors import UnsupportedError
-from lawful.estimate.result import AnyFit, Fit
+from lawful.estimate.result import AnyFit, Fit, surface_fit
 from lawful.show.figures.axes import add_legend, drawing, new_axes, set_log_axis, style_axes
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.palette import LIGHT, METHOD_LABELS, Palette, font_size
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lawful.analysis.analysis import Analysis
 
 GRID = 121
+COARSE = 45
+"""Points per side of the grid behind the lines that a page draws itself."""
 ROOM = 3.0
 """The map reaches this factor beyond the runs and the sizes asked for, on every side."""
 LEVELS = 9
@@ -51,6 +53,57 @@ def surface_levels(fit: Fit, runs_loss: Array, low: float) -> Array:
     floor = fit.surface.coefficients.get("E", 0.0)
     first = max(low - floor, 1e-3 * low)
     return np.asarray(floor + np.geomspace(first, max(runs_loss.max() - floor, 1.01 * first), LEVELS))
+
+
+def surface_table(analysis: Analysis) -> Columns:
+    """
+    Return the lines of the map as points: ``kind`` loss or compute, the ``level`` that is equal along a ``line``.
+
+    Levels are nats per token or FLOPs; ``params`` and ``tokens`` are rounded to what a screen can show.
+
+    Examples
+    --------
+    >>> truth = lawful.Surface.named("besiroglu")
+    >>> plan = lawful.Plan.isoflop([1e19, 1e20, 1e21], surface=truth)
+    >>> table = surface_table(lawful.analyse(lawful.simulate(truth, plan, noise=0.01), budgets=[1e24], draws=0))
+    >>> np.unique(table["level"][table["kind"] == "compute"]).tolist()
+    [1e+19, 1e+20, 1e+21, 1e+24]
+    """
+    from contourpy import contour_generator
+
+    fit = surface_fit(analysis.fit, ", so no map")
+    across, up = surface_limits(analysis)
+    x, y = (np.linspace(np.log(low), np.log(high), COARSE) for low, high in (across, up))
+    loss = np.asarray(fit.surface.loss(*np.meshgrid(np.exp(x), np.exp(y))))
+    contours = contour_generator(x, y, loss)
+    found = [
+        ("loss", float(level), np.exp(np.asarray(line, float)))
+        for level in surface_levels(fit, fit.runs.L, float(loss.min()))
+        for line in contours.lines(float(level))
+    ]
+    for budget in map_budgets(analysis):
+        sizes = np.exp(x)
+        line = np.column_stack([sizes, np.asarray(fit.surface.cost.tokens(budget=budget, params=sizes))])
+        inside = (line[:, 1] > up[0]) & (line[:, 1] < up[1])
+        found.append(("compute", budget, line[inside]))
+    found = [one for one in found if len(one[2])]
+    counts = [len(line) for _, _, line in found]
+    points = np.concatenate([line for _, _, line in found])
+    params, tokens = (np.array([float(f"{v:.5g}") for v in column]) for column in points.T)
+    return {
+        "kind": np.repeat([kind for kind, _, _ in found], counts),
+        "level": np.repeat([level for _, level, _ in found], counts),
+        "line": np.repeat(np.arange(len(found)), counts),
+        "params": params,
+        "tokens": tokens,
+    }
+
+
+def map_budgets(analysis: Analysis) -> list[float]:
+    """Return the budgets whose lines of equal compute are drawn: some of those trained, and all that were asked for."""
+    budgets = analysis.fit.runs.budgets
+    some = budgets[np.unique(np.linspace(0, budgets.size - 1, min(MOST_BUDGETS, budgets.size)).round().astype(int))]
+    return list(dict.fromkeys([*some.tolist(), *(a.budget for a in analysis.allocations)]))
 
 
 def plot_surface(analysis: Analysis, ax: Axes | None = None, *, palette: Palette = LIGHT) -> Axes:
@@ -124,11 +177,9 @@ def _budget_lines(
     ax: Axes, analysis: Analysis, across: tuple[float, float], up: tuple[float, float], palette: Palette
 ) -> None:
     """Lines of equal compute, some of the trained budgets and all that were asked for."""
-    budgets = analysis.fit.runs.budgets
-    some = budgets[np.unique(np.linspace(0, budgets.size - 1, min(MOST_BUDGETS, budgets.size)).round().astype(int))]
     cost = analysis.fit.surface.cost if analysis.fit.surface is not None else None
     sizes = np.geomspace(*across, GRID)
-    for budget in dict.fromkeys([*some.tolist(), *(a.budget for a in analysis.allocations)]):
+    for budget in map_budgets(analysis):
         tokens = np.asarray(cost.tokens(budget=budget, params=sizes)) if cost is not None else budget / (6 * sizes)
         ax.plot(sizes, tokens, color=palette.grid, linewidth=1.0, zorder=1)
         inside = np.flatnonzero((tokens > up[0]) & (tokens < up[1]))

@@ -97,6 +97,11 @@ class Card:
     ticks: tuple[tuple[float, str], ...]
     region: tuple[float, float] | None
 
+    @property
+    def is_clipped(self) -> bool:
+        """Whether an interval goes on beyond the axis."""
+        return any(dot.ends is not None and (dot.ends[0] <= 0 or dot.ends[1] >= 100) for dot in self.dots)
+
 
 def decision_card(evidence: Evidence) -> Card | None:
     """
@@ -156,9 +161,8 @@ def trained_on(runs: Runs) -> str:
     '27 runs, 3 budgets from 1e18 to 1e20 FLOPs'
     """
     budgets = runs.budgets[np.bincount(runs.group) > 1]
-    low, high = format_flops(float(runs.C.min())), format_flops(float(runs.C.max()))
     if len(budgets) < 2:
-        return f"{len(runs)} runs, {low} to {high}"
+        return f"{len(runs)} runs, {format_short(float(runs.C.min()), 3)} to {format_flops(float(runs.C.max()))}"
     low, high = format_short(float(budgets.min()), 3), format_flops(float(budgets.max()))
     return f"{len(runs)} runs, {len(budgets)} budgets from {low} to {high}"
 
@@ -178,14 +182,16 @@ def _parts(seen: Outlook) -> str:
     """Shares of the variance of L*: the noise of one new run is not part of it."""
     square = {name: part**2 for name, part in seen.parts._asdict().items() if name != "noise"}
     whole = sum(square.values())
-    return ", ".join(f"{name} {format_percent(part / whole)}" for name, part in square.items()) if whole > 0 else ""
+    if not whole > 0:
+        return ""
+    return f"variance: {', '.join(f'{name} {format_percent(part / whole)}' for name, part in square.items())}"
 
 
 def _number(label: str, name: str, value: float | None, ends: Interval | None, level: float, more: str = "") -> Number:
     low, high = ends if ends is not None else (np.nan, np.nan)
     if value is None or not np.isfinite(value):
         if ends is None or not np.isfinite(ends).any():
-            return Number(label, "-", "cannot be had", None)
+            return Number(label, "unknown", "the runs do not tell", None)
         # An interval alone stands where the number would: a dash above it would read as no answer.
         return Number(label, quantity(name, None, ends)[1].span, f"an interval only, {format_level(level)}", None)
     cell = quantity(name, value, ends)[1]
@@ -196,10 +202,10 @@ def _number(label: str, name: str, value: float | None, ends: Interval | None, l
 
 
 def _bar(value: float, low: float, high: float) -> tuple[float, float, float]:
-    """Places of low, value and high on a bar that reaches half an interval further on either side."""
-    reach = max(high - low, 1e-12 * abs(value))
-    first, last = min(low, value) - 0.5 * reach, max(high, value) + 0.5 * reach
-    a, b, c = (100.0 * (v - first) / (last - first) for v in (low, value, high))
+    """Places of low, value and high on a bar that is the interval itself: its ends are the numbers beneath it."""
+    first, last = min(low, value), max(high, value)
+    reach = max(last - first, 1e-12 * abs(value))
+    a, b, c = (100.0 * (v - first) / reach for v in (low, value, high))
     return a, b, c
 
 
@@ -235,14 +241,17 @@ def remarks(analysis: Analysis, flagged: int, *, applied: bool = False) -> tuple
         mood = "good" if record.hits >= 0.75 * record.intervals and record.miss < 0.02 else "care"
         text = f"Held-out budgets: {format_percent(record.miss)} off, {record.hits} of {record.intervals} inside"
         chips.append(Chip(text, mood))
-    if average is not None and any(note.code == "laws_disagree" for note in analysis.notes):
-        chips.append(Chip("Laws disagree", "bad"))
+    # Not the note laws_disagree: it is also written where one law and the average are apart, which is the next chip.
+    if average is not None and average.outlooks and not np.isfinite(average.outlooks[0].loss or np.nan):
+        chips.append(Chip("Laws disagree on the loss", "bad"))
     if (
         average is not None
         and average.outlooks
         and _apart(average.outlooks[0].interval, analysis.allocations[0].interval)
     ):
         chips.append(Chip("One law alone puts N* elsewhere", "bad"))
+    if any(note.code == "approach2_unavailable" for note in analysis.notes):
+        chips.append(Chip("No Approach 2 to compare with", "care"))
     if flagged:
         runs = f"{flagged} run{'s' if flagged > 1 else ''}"
         chips.append(Chip(f"{runs} {'left out' if applied else 'flagged'} by check", "care"))

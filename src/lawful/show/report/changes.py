@@ -27,6 +27,8 @@ from lawful.data.runs import Runs
 from lawful.decide.allocate import Allocation, allocation_cells
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, estimates, meanings_of
+from lawful.forecasting.averaged import outlook_cells
+from lawful.forecasting.ensemble import Outlook
 from lawful.show.figures.axes import add_legend, set_log_axis, style_axes, widen
 from lawful.show.figures.figure_data import figure_tables, rows_where
 from lawful.show.figures.frontier import AXIS_NAMES
@@ -301,10 +303,14 @@ def change_sentence(changes: Changes) -> str:
     moved = f"{format_percent(abs(share))} {'larger' if share > 0 else 'smaller'}" if abs(share) >= 5e-4 else "the same"
     sure = overlap(*((x.interval or {}).get("params") or (np.nan, np.nan) for x in (one, other)))
     said = {"yes": "; their intervals overlap", "no": "; their intervals do not overlap", "n/a": ""}[sure]
+    seen = averages_of(changes, -1)
+    # The report of each fit opens with the average where there is one: its numbers belong beside those of one law.
+    sizes = [format_count(one.params) for one in seen]
+    averaged = f" By the average of laws {a} asks for {sizes[0]} and {b} for {sizes[1]}." if sizes else ""
     return (
         f"At {format_flops(one.budget)} fit {a} asks for {format_count(one.params)} parameters on "
         f"{format_count(one.tokens)} tokens and fit {b} for {format_count(other.params)} on "
-        f"{format_count(other.tokens)}: N* of {b} is {moved}{said}."
+        f"{format_count(other.tokens)}: N* of {b} is {moved}{said}.{averaged}"
     )
 
 
@@ -399,13 +405,26 @@ def optimum_sheet(changes: Changes, i: int) -> Sheet:
     """Return N*, D* and L* of every fit at one budget, and for two fits the change."""
     some = [allocation_cells(allocations[i]) for allocations in changes.allocations]
     two = len(changes.fits) == 2
+    seen = averages_of(changes, i)
+    named = (
+        [(some, "")] if not seen else [([outlook_cells(one) for one in seen], ", average of laws"), (some, ", one law")]
+    )
     rows = []
-    for name, symbol in QUANTITIES.items():
-        row = [cells.get(name, Cell(None)) for cells in some]
-        rows.append((Cell(symbol, "text"), *row, *([_change(*row)] if two else []), *_overlap(row)))
+    for found, whose in named:
+        for name, symbol in QUANTITIES.items():
+            row = [cells.get(name, Cell(None)) for cells in found]
+            rows.append((Cell(f"{symbol}{whose}", "text"), *row, *([_change(*row)] if two else []), *_overlap(row)))
     heads = ("Quantity", *changes.names, *(["Change"] if two else []), *_overlap_head(changes))
     title = f"At {format_flops(changes.budgets[i])}; small print: {_levels(changes)} intervals"
     return Sheet(title, (), heads, tuple(rows))
+
+
+def averages_of(changes: Changes, i: int) -> list[Outlook]:
+    """Return what the average of laws says of one budget, fit by fit; nothing where a fit has none."""
+    budget = changes.budgets[i]
+    made = [() if a.average is None else a.average.outlooks for a in changes.analyses]
+    seen = [next((one for one in outlooks if one.budget == budget), None) for outlooks in made]
+    return [one for one in seen if one is not None] if None not in seen else []
 
 
 def _levels(changes: Changes) -> str:

@@ -71,6 +71,9 @@ def decision_sentences(analysis: Analysis, *, beside: bool = False) -> list[str]
             said = [f"{text[:-1]}, by the average of laws." for text in averaged] + [
                 f"By {law} alone: {s[0].lower()}{s[1:]}" for s in said
             ]
+        lost = [note.message for note in analysis.notes if note.code == "not_identified"]
+        if beside and lost and not any(np.isfinite(one.params) for one in analysis.allocations):
+            said = lost[:1]  # why there is no number, and which runs would give it: the card itself has none
         said = [doubtful + said[0], *said[1:]]
         return said if beside else [*said, *doubt]
     if not has_frontier(analysis.fit):

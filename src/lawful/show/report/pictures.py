@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from lawful.show.figures.figure_data import figure_tables, parabolas_of
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
 from lawful.show.figures.loss_figure import loss_tables, plot_loss
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette, screen_style
-from lawful.show.figures.surface_figure import has_map, plot_surface
+from lawful.show.figures.surface_figure import has_map, plot_surface, surface_table
 from lawful.show.figures.valley_figure import plot_indifference, valley_table
 from lawful.show.files.document import has_frontier, strict
 from lawful.trust.dial import AsymptoteDial
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 MOST_EMBEDDED = 4000
 """Rows of a table that a page carries; the saved table has all of them."""
+
+DRAWN = ("isoflop_curves", "frontier_lines", "loss_lines", "surface_lines", "valley")
+DRAWN_DIGITS = 8
+"""Lines between which nothing was measured: a page carries them to eight digits, and the saved tables to all."""
 
 RUN_NAMES = ("run", "name", "runname", "runid", "id", "label", "model", "modelname", "displayname")
 """Columns that name a run, in the order in which they are looked for."""
@@ -60,8 +65,9 @@ def report_tables(evidence: Evidence) -> dict[str, Columns]:
     -------
     dict of str to table
         Those of :func:`~lawful.show.figures.figure_data.figure_tables`, the runs with what hovering over
-        one says, and ``methods``, ``method_targets``, ``coefficients``, ``allocations``, ``dial``,
-        ``valley``, ``indifference``, ``bias`` and ``check``. What a fit does not have is absent.
+        one says, and ``surface_lines``, ``methods``, ``method_targets``, ``coefficients``,
+        ``allocations``, ``dial``, ``valley``, ``indifference``, ``bias`` and ``check``. What a fit does not
+        have is absent.
 
     Examples
     --------
@@ -76,6 +82,8 @@ def report_tables(evidence: Evidence) -> dict[str, Columns]:
     tables = figure_tables(analysis)
     tables["isoflop_runs"] = _runs(evidence)
     tables |= _loss_tables(analysis)
+    if has_map(analysis.fit):
+        tables["surface_lines"] = surface_table(analysis)
     if tables["residuals"]["residual"].size:
         tables["residuals"] = _residuals(tables["residuals"])
     tables["methods"] = _methods(evidence)
@@ -246,15 +254,34 @@ def embedded_tables(tables: Mapping[str, Columns]) -> dict[str, Any]:
     for name, table in tables.items():
         rows = len(next(iter(table.values())))
         keep = slice(None) if rows <= MOST_EMBEDDED else np.linspace(0, rows - 1, MOST_EMBEDDED).round().astype(int)
-        columns = {key: strict(np.asarray(column)[keep]) for key, column in table.items()}
+        columns = {}
+        for key, column in table.items():
+            # A budget is a name as well: by it a line finds its colour and its runs.
+            digits = DRAWN_DIGITS if name in DRAWN and key != "budget" else None
+            columns[key] = _told_once(strict(_to_digits(np.asarray(column)[keep], digits)))
         found[name] = {"columns": columns, "rows": rows}
     return found
 
 
-FIGURE_SIZE = (4.8, 3.9)
-"""Inches; one column of the page, and legible at the width of a phone."""
-WIDE_SIZE = (8.4, 4.4)
-"""The first figure, over both columns."""
+def _told_once(values: list[Any]) -> list[Any] | dict[str, list[Any]]:
+    """Return a column of long runs of equal values as these and how often each stands; the page writes them out."""
+    groups = [(value, sum(1 for _ in some)) for value, some in groupby(values)]
+    if 4 * len(groups) > len(values):
+        return values
+    return {"values": [value for value, _ in groups], "times": [times for _, times in groups]}
+
+
+def _to_digits(column: Any, digits: int | None) -> Any:
+    """Round floats to significant digits; what is no float, or has no digits asked for, stays."""
+    if digits is None or column.dtype.kind != "f":
+        return column
+    return np.array([float(f"{value:.{digits}g}") for value in column.tolist()])
+
+
+FIGURE_SIZE = (4.8, 3.4)
+"""Inches; one column of the printed page, and legible at the width of a phone."""
+LOW_SIZE = (4.8, 2.9)
+"""Of the figures that go over both columns of the screen: a report on paper is four pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +319,8 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
     fit = analysis.fit
     label = METHOD_LABELS[fit.method]
     parabolas = " Dashed: the parabolas of Approach 2, circles at their minima." if parabolas_of(analysis) else ""
-    law = " Solid: the fitted law, diamonds at its optima." if fit.surface is not None else ""
+    optima = "" if analysis.verdict is Verdict.NOT_IDENTIFIED or not has_frontier(fit) else ", diamonds at its optima"
+    law = f" Solid: the fitted law{optima}." if fit.surface is not None else ""
     band = f" Band: {format_level(analysis.level)} interval." if analysis.sure is not None else ""
     targets = " Dotted: the budgets asked for." if analysis.allocations else ""
     ahead = f" Line: {label}.{band}{targets} Shaded: beyond all training budgets."
@@ -306,7 +334,7 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
             lambda ax: plot_isoflop(analysis, ax),
             f"Loss against model size, one colour per training budget.{law}{parabolas}",
             loops,
-            WIDE_SIZE,
+            LOW_SIZE,
         ),
         _picture(
             "params",
@@ -331,15 +359,18 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
         )
         drawn = ("residuals", "residual_medians")
         found.append(
-            _picture("residuals", "Residuals", lambda ax: plot_residuals(analysis, ax), caption, drawn, WIDE_SIZE)
+            _picture("residuals", "Residuals", lambda ax: plot_residuals(analysis, ax), caption, drawn, LOW_SIZE)
         )
     if has_map(fit):
         caption = (
             "Lines of equal loss over model size and tokens; straight lines: equal compute. Runs are red where their "
             "loss lies above the law and blue where it lies below."
         )
-        found.append(_picture("surface", "The law as a map", partial(plot_surface, analysis), caption, (), WIDE_SIZE))
-    found += _losses(analysis) + _dial(evidence.dial) + _valley(evidence)
+        mapped = ("surface_lines", "isoflop_runs", *lines)
+        found.append(
+            _picture("surface", "The law as a map", partial(plot_surface, analysis), caption, mapped, LOW_SIZE)
+        )
+    found += _losses(analysis) + _dial(evidence) + _valley(evidence)
     light, _ = budget_colours(analysis)
     names = {colour: f"budget-{i}" for i, colour in enumerate(light)}
     return {picture.name: replace(picture, svg=in_page_colours(picture.svg, names)) for picture in found}
@@ -354,7 +385,7 @@ def _losses(analysis: Analysis) -> list[Picture]:
     shift = " The average's L* stands a little to the right." if "auto" in made["loss_targets"]["source"] else ""
     caption = f"Loss against compute, with the best loss that each budget can reach.{held}{shift}"
     draw = partial(plot_loss, analysis, tables=made)
-    return [_picture("losses", "Loss against compute", draw, caption, tuple(made), WIDE_SIZE)]
+    return [_picture("losses", "Loss against compute", draw, caption, tuple(made), LOW_SIZE)]
 
 
 def _any_held(made: Mapping[str, Columns]) -> bool:
@@ -369,12 +400,19 @@ def _loss_tables(analysis: Analysis) -> dict[str, Columns]:
     return made if np.isfinite(made["loss_lines"]["loss"]).any() else {}
 
 
-def _dial(dial: AsymptoteDial | str) -> list[Picture]:
+def shares_error(analysis: Analysis) -> bool:
+    """Whether the fit's own intervals allow for an error that runs share, as those of the dial do not."""
+    return any(note.code == "shared_error" for note in analysis.notes)
+
+
+def _dial(evidence: Evidence) -> list[Picture]:
+    dial = evidence.dial
     if isinstance(dial, str):
         return []
+    whose = " that independent runs would give it" if shares_error(evidence.analysis) else " of E"
     caption = (
         f"The forecast at {format_flops(dial.budget)} with E held at each value and everything else refitted. "
-        f"Shaded and bold: the {format_level(dial.profile.level)} interval of E; diamond: the fit."
+        f"Shaded and bold: the {format_level(dial.profile.level)} interval{whose}; diamond: the fit."
     )
     return [_picture("dial", "The asymptote dial", lambda ax: plot_dial(dial, ax), caption, ("dial",))]
 
@@ -428,6 +466,9 @@ def inline_svg(document: str, name: str) -> str:
     """
     Make an SVG file fit for the inside of a page: no prologue, no metadata, fluid, identifiers with a prefix.
 
+    Half of what matplotlib writes shows nowhere and goes: the family of every text, which the page chooses, turns
+    by no angle, indents, and places finer than a hundredth of a point.
+
     Examples
     --------
     >>> text = '<?xml version="1.0"?><svg width="9pt" height="9pt" viewBox="0 0 9 9"><g id="a"/><use href="#a"/></svg>'
@@ -438,6 +479,11 @@ def inline_svg(document: str, name: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     head, rest = text.split(">", 1)
     head = re.sub(r'\s(?:width|height|version|xmlns(?::\w+)?)="[^"]*"', "", head)
+    rest = re.sub(r"\s*font-family: [^;\"]*;| transform=\"rotate\(-?0 [^\"]*\"", "", rest)
+    rest = re.sub(r"\n\s*", "\n", rest)
+    # Points after a move or a line are lines themselves.
+    rest = re.sub(r"(?<=[ML] )[-\d. ]+(?:\nL [-\d. ]+)+", lambda line: line[0].replace("\nL ", ""), rest)
+    rest = re.sub(r' (?:d|x|y|points)="[^"]*"', lambda places: re.sub(r"(\.\d\d)\d+", r"\1", places[0]), rest)
     body = f'{head} aria-hidden="true">{rest}'.replace("xlink:href=", "href=")
     body = re.sub(r'\bid="', f'id="{name}-', body)
     return re.sub(r'(href="|url\()#', rf"\g<1>#{name}-", body).strip()

@@ -16,13 +16,19 @@ from lawful.core.typing import Columns
 from lawful.data.runs import Runs
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES
-from lawful.forecasting.averaged import records_sheet
 from lawful.show.bias import bias_sentences
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
 from lawful.show.report.card import decision_card
 from lawful.show.report.decision import decision_sentences
 from lawful.show.report.embedded import asset, library, page_json, policy
-from lawful.show.report.pictures import budget_colours, embedded_tables, page_colours, pictures_of, report_tables
+from lawful.show.report.pictures import (
+    budget_colours,
+    embedded_tables,
+    page_colours,
+    pictures_of,
+    report_tables,
+    shares_error,
+)
 from lawful.show.report.words import (
     bias_sheet,
     bibtex,
@@ -35,6 +41,7 @@ from lawful.show.report.words import (
     dial_sentence,
     method_sheet,
     note_rows,
+    record_sheet,
     target_sheets,
     unstated_facts,
     valley_sentence,
@@ -109,11 +116,13 @@ def report_html(
         formula=fit.surface.law.formula if fit.surface is not None else None,
         methods=method_sheet(evidence),
         targets=target_sheets(evidence),
-        backtest=records_sheet(evidence.records) if evidence.records else None,
+        backtest=record_sheet(evidence),
         influence=evidence.influence if isinstance(evidence.influence, str) else evidence.influence.sheets()[0],
         coefficients=coefficient_sheet(analysis),
         allocations=bought_sheet(analysis.allocations),
-        dial=dial_sentence(evidence.dial) if isinstance(evidence.dial, AsymptoteDial) else evidence.dial,
+        dial=dial_sentence(evidence.dial, shared=shares_error(analysis))
+        if isinstance(evidence.dial, AsymptoteDial)
+        else evidence.dial,
         valley=valley_sentence(evidence.region) if isinstance(evidence.region, Indifference) else evidence.region,
         target=format_flops(evidence.target),
         is_asked=evidence.is_asked,

@@ -31,7 +31,7 @@ from lawful.core.sheet import Cell, Sheet, row
 from lawful.decide.allocate import allocation_cells
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES, Fit, estimate_rows, estimates
-from lawful.forecasting.averaged import outlook_cells
+from lawful.forecasting.averaged import outlook_cells, records_sheet
 from lawful.show.figures.palette import METHOD_LABELS
 from lawful.show.report.saved import flagged_sentence
 from lawful.trust.dial import AsymptoteDial
@@ -193,14 +193,33 @@ def target_sheets(evidence: Evidence) -> list[Sheet]:
     return sheets
 
 
-def dial_sentence(dial: AsymptoteDial) -> str:
-    """Say how far the forecast hangs on E."""
+def record_sheet(evidence: Evidence) -> Sheet | None:
+    """Return the held-out records under the names that the page's other tables use, and what their sign means."""
+    if not evidence.records:
+        return None
+    sheet = records_sheet(evidence.records)
+    rows = tuple((Cell(METHOD_LABELS.get(one[0].text, "Average of laws"), "text"), *one[1:]) for one in sheet.rows)
+    title = f"{sheet.title} Signed: above zero where the forecast was too high."
+    return replace(sheet, title=title, columns=("Method", *sheet.columns[1:]), rows=rows)
+
+
+def dial_sentence(dial: AsymptoteDial, *, shared: bool = False) -> str:
+    """
+    Say how far the forecast hangs on E.
+
+    With ``shared`` the fit's own intervals allow for an error that runs share; the dial's takes them as independent.
+    """
+    whose = (
+        f"the {format_level(dial.profile.level)} interval that independent runs would give it"
+        if shared
+        else (f"its {format_level(dial.profile.level)} interval")
+    )
     low, high = dial.profile.interval
     inside = dial.table["support"] > 0
     ends = {name: (column[inside].min(), column[inside].max()) for name, column in dial.table.items()}
     e = format_uncertain(dial.estimate, low, high)
     return (
-        f"With E anywhere in its {format_level(dial.profile.level)} interval, {e[1]} to {e[2]} nats per token, N* at "
+        f"With E anywhere in {whose}, {e[1]} to {e[2]} nats per token, N* at "
         f"{format_flops(dial.budget)} runs from {format_count_interval(*ends['params'])} parameters, D* from "
         f"{format_count_interval(*ends['tokens'])} tokens and the expected loss from "
         f"{format_value(ends['loss'][0])} to {format_value(ends['loss'][1])} nats per token."
