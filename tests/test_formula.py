@@ -340,3 +340,28 @@ def test_a_law_of_sizes_and_tokens_without_a_frontier_writes_its_report(tmp_path
     )
     page = found.report(tmp_path / "page.html").read_text(encoding="utf-8")
     assert "N* and D* are no powers of compute" in page
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_coupled_law_in_columns_of_its_own_ends_where_scipy_does(seed):
+    from scipy.optimize import least_squares
+
+    rng = np.random.default_rng([seed, 77])
+    size, words, blocks = (np.exp(rng.uniform(*np.log(ends), 36)) for ends in ((3e7, 5e9), (1e9, 3e11), (1, 32)))
+    E, A, B = rng.uniform(0.5, 2), np.exp(rng.uniform(4, 9)), np.exp(rng.uniform(4, 9))
+    a, b, g, k = rng.uniform(0.25, 0.6), rng.uniform(0.25, 0.6), rng.uniform(0.02, 0.2), rng.uniform(0.5, 1.4)
+    true = np.array([E, np.log(A), a, g, np.log(B), b, k])
+
+    def loss(p):
+        first = np.exp(p[1] - p[2] * np.log(size) - p[3] * np.log(blocks))
+        return p[0] + (first + np.exp(p[4] - p[5] * np.log(words))) ** p[6]
+
+    y = loss(true) * np.exp(0.003 * rng.standard_normal(36))
+    found = lawful.fit(
+        {"size": size, "words": words, "blocks": blocks, "val": y},
+        law="val = E + (A/(size^alpha*blocks^gamma) + B/words^beta)^k",
+        objective="squared",
+    )
+    least = least_squares(lambda p: loss(p) - y, true, x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    assert float((found.residuals**2).sum()) <= 2 * least.cost * (1 + 1e-6)
+    assert "few_starts" not in {note.code for note in found.notes}

@@ -58,6 +58,28 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """
+    A shape that stands for a quotient of two coefficients, the multipliers of two terms of one sum.
+
+    Attributes
+    ----------
+    numerator, denominator : str
+        The coefficients.
+    above, below : Expression
+        The terms that they multiply.
+    exponent : Expression
+        Power in which both enter.
+    """
+
+    numerator: str
+    denominator: str
+    above: Expression
+    below: Expression
+    exponent: Expression
+
+
+@dataclass(frozen=True)
 class Separation:
     """
     A formula as amounts times columns of its shapes.
@@ -70,8 +92,8 @@ class Separation:
         Terms without an amount, taken once.
     shapes : tuple of str
         Coefficients that the columns depend on.
-    ratios : mapping of str to (str, str)
-        Shapes that stand for a quotient of two coefficients of the formula: (numerator, denominator).
+    ratios : mapping of str to Ratio
+        Shapes that stand for a quotient of two coefficients of the formula.
     positive : frozenset of str
         Coefficients that are not negative wherever the formula has a value.
     """
@@ -79,7 +101,7 @@ class Separation:
     columns: tuple[Column, ...]
     rest: tuple[Term, ...]
     shapes: tuple[str, ...]
-    ratios: Mapping[str, tuple[str, str]]
+    ratios: Mapping[str, Ratio]
     positive: frozenset[str] = frozenset()
 
 
@@ -313,11 +335,9 @@ def split(
     return Separation(made, tuple(rest), tuple(w for w in words if w not in amounts), ratios, signs.positive)
 
 
-def _settled(
-    formula: Expression, words: list[str], signs: Signs
-) -> tuple[list[Expression], dict[str, tuple[str, str]]]:
+def _settled(formula: Expression, words: list[str], signs: Signs) -> tuple[list[Expression], dict[str, Ratio]]:
     """Write out, multiply out and scale sums until nothing changes."""
-    ratios: dict[str, tuple[str, str]] = {}
+    ratios: dict[str, Ratio] = {}
     current = formula
     for _ in range(6):
         known = signs.with_names(*ratios)
@@ -329,7 +349,7 @@ def _settled(
     return distributed(current), ratios
 
 
-def _scaled(part: Expression, words: list[str], signs: Signs, ratios: dict[str, tuple[str, str]]) -> Expression:
+def _scaled(part: Expression, words: list[str], signs: Signs, ratios: dict[str, Ratio]) -> Expression:
     """
     Take the scale out of homogeneous sums.
 
@@ -341,12 +361,13 @@ def _scaled(part: Expression, words: list[str], signs: Signs, ratios: dict[str, 
         return part
     node, members, exponent = found
     first, others = members[0], members[1:]
-    values = {first: ONE}
-    for other in others:
-        label = f"{other}/{first}"
-        ratios[label] = (other, first)
-        values[other] = name(label)
     base, outer = node.args
+    below, *above = (substitute(term, {word: ONE}) for word, term in zip(members, base.args, strict=True))
+    values = {first: ONE}
+    for other, term in zip(others, above, strict=True):
+        label = f"{other}/{first}"
+        ratios[label] = Ratio(other, first, term, below, exponent)
+        values[other] = name(label)
     scaled = multiply(power(name(first), multiply(exponent, outer)), power(substitute(base, values), outer))
     return _replace(part, node, scaled)
 

@@ -57,8 +57,8 @@ def coefficients_of(search: Search, x: Array, c: Array) -> dict[str, Array]:
             amount = c[:, j] * np.exp(-state.logscale[:, j])
             exponent = np.broadcast_to(work[search.link_tape.outputs[j]], amount.shape)
             found[column.amount] = unlinked(column.link, amount, exponent)
-        for label, (numerator, denominator) in search.parts.ratios.items():
-            found[numerator] = found.pop(label) * found[denominator]
+        for label, ratio in search.parts.ratios.items():
+            found[ratio.numerator] = found.pop(label) * found[ratio.denominator]
     return {w: np.clip(np.nan_to_num(v), *search.bounds[w]) for w, v in found.items()}
 
 
@@ -336,19 +336,47 @@ class Search:
         return np.asarray(np.clip(x + step, self.lower, self.upper))
 
     def starts(self, count: int, round_: int) -> Array:
-        """Points that fill the box; in every second one exponents are moderate and multipliers of the data's order."""
+        """
+        Points that fill the box; in every second one exponents are moderate and multipliers of the data's order.
+
+        In every fourth the exponents are positive besides: a law is written with the sign that its author expects.
+        """
         unit = spread(count, len(self.lower), round_)
         x = self.lower + unit * (self.upper - self.lower)
-        half = slice(1, None, 2)
-        plain = ~self.logs
-        low, high = np.maximum(self.lower, -MODERATE), np.minimum(self.upper, MODERATE)
-        sensible = plain & (low < high)
-        x[half] = np.where(sensible, low + unit[half] * (high - low), x[half])
+        half, fourth = slice(1, None, 2), slice(3, None, 4)
+        for rows, least in ((half, -MODERATE), (fourth, 0.0)):
+            low, high = np.maximum(self.lower, least), np.minimum(self.upper, MODERATE)
+            sensible = ~self.logs & (low < high)
+            x[rows] = np.where(sensible, low + unit[rows] * (high - low), x[rows])
+        self._balance(x, unit, half)
         return np.asarray(x)
+
+    def _balance(self, x: Array, unit: Array, half: slice) -> None:
+        """
+        Put ratios of multipliers where both terms of their sum count, in place.
+
+        Where that is follows from the exponents, over a dozen decades; elsewhere the sum is one term, and the other's
+        exponent has no slope to follow.
+        """
+        for label, ratio in self.parts.ratios.items():
+            i = self.parts.shapes.index(label)
+            needed = ratio.above.names | ratio.below.names | ratio.exponent.names
+            if not self.logs[i] or not needed <= {*self.columns, *self.parts.shapes}:
+                continue
+            tape = Tape(ratio.above, ratio.below, ratio.exponent)
+            work = tape.run(self.names(x[half]))
+            above, below, exponent = (np.broadcast_to(work[k], (len(x[half]), self.y.size)) for k in tape.outputs)
+            with np.errstate(all="ignore"):
+                even = (np.log(below / above) / exponent).mean(axis=1)
+            near = even + OFF_BALANCE * (2 * unit[half, i] - 1)
+            x[half, i] = np.clip(np.where(np.isfinite(even), near, x[half, i]), self.lower[i], self.upper[i])
 
 
 MODERATE = 1.2
 """Size of the exponents of half of the starts."""
+
+OFF_BALANCE = 4.0
+"""Logs by which two terms of a sum may differ there."""
 
 
 def whole(formula: Expression, words: tuple[str, ...], positive: frozenset[str]) -> Separation:
@@ -449,9 +477,9 @@ def search(
     parts = split(free, tuple(columns), given, above_one, signed)
     root: Array | float = 1.0 if w is None else np.sqrt(w)
     limits = {k: (max(v[0], 0.0), v[1]) if k in parts.positive else v for k, v in given.items()}
-    for label, (numerator, denominator) in parts.ratios.items():
-        (low, high), (least, most) = limits[numerator], limits[denominator]
-        limits[label] = (max(low, LEAST_RATIO) / most, high / max(least, LEAST_RATIO))
+    for label, ratio in parts.ratios.items():
+        above, below = _decades(limits[ratio.numerator]), _decades(limits[ratio.denominator])
+        limits[label] = above[0] / below[1], above[1] / below[0]
     words = tuple(sorted(given))
     inner = Search(parts, columns, y * root, root, limits)
     outer = Search(whole(free, words, parts.positive), columns, y * root, root, {k: limits[k] for k in words})
@@ -483,6 +511,12 @@ NOTHING = 1e-28
 """Sum of squares below which two values are the same: rounding."""
 
 LEAST_RATIO = 1e-12
+
+
+def _decades(bounds: Box) -> Box:
+    """Bounds of a multiplier with ends above 0 and below infinity, which a ratio of two would inherit."""
+    low = max(bounds[0], LEAST_RATIO)
+    return low, bounds[1] if np.isfinite(bounds[1]) else max(low, 1.0) / LEAST_RATIO
 
 
 def _one_round(inner: Search, outer: Search, round_: int) -> tuple[Array, float]:
