@@ -84,6 +84,11 @@ def _levels(values: Array) -> IntArray:
     return label
 
 
+def _pairs(first: IntArray, second: IntArray) -> int:
+    """Count the distinct pairs of two labels."""
+    return int(np.unique(first * (second.max() + 1) + second).size)
+
+
 def is_isoflop(runs: Runs) -> bool:
     """
     Whether runs stand in budgets that IsoFLOP curves can be drawn through.
@@ -102,15 +107,16 @@ def is_isoflop(runs: Runs) -> bool:
     False
     """
     size, tokens, ratio = (_levels(v) for v in (runs.N, runs.D, runs.D / runs.N))
+    met = _pairs(size, runs.group)
     for along in (tokens, ratio):
-        count = np.unique(np.stack([size, along]), axis=1).shape[1]
-        across = np.unique(np.stack([size, runs.group]), axis=1).shape[1] / ((size.max() + 1) * runs.budgets.size)
+        count = _pairs(size, along)
+        across = met / ((size.max() + 1) * runs.budgets.size)
         share = count / ((size.max() + 1) * (along.max() + 1))
         if min(size.max(), along.max()) >= 2 and share >= FULL and share > across:
             return False
     if curve_codes(runs.labels, runs.N, runs.D) is not None:
         return False
-    if np.unique(np.stack([size, runs.group]), axis=1).shape[1] < SIZES_PER_BUDGET * runs.budgets.size:
+    if met < SIZES_PER_BUDGET * runs.budgets.size:
         return False
     logs = np.log(runs.C)
     low, high = (reduce(logs, runs.group, runs.budgets.size) for reduce in (_least, _most))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lawful.core.typing import Array
 from lawful.estimate.pulled import COEFFICIENTS, HIGHEST, LOWEST, Coupled, LogRows, Pulls, minimise
-from lawful.laws.law import Differentiated
 from lawful.solve import screening
+from lawful.solve.newton import Part
 from lawful.solve.screening import sampled
 from lawful.solve.solved import Solved
 
@@ -69,7 +71,7 @@ def path_covariance(
     low = float(loss.min())
     logs = LogRows(columns, centre, np.log(loss / low))
     found, misfit = _fits(logs, told, delta, starts)
-    information = _information(logs.model(), told, found.z)
+    information = _information(logs.parts(), told, found.z)
     scale = np.sqrt(np.einsum("rii->ri", information))
     scaled = information / scale[:, :, None] / scale[:, None, :]
     # Levels and exponents of the loss are k times those of the law: four coordinates of the determinant.
@@ -147,11 +149,13 @@ def _carried(z: Array, shape: Array) -> Array:
     return np.asarray(np.clip(carried, LOWEST, HIGHEST))
 
 
-def _information(model: Differentiated, told: Array, z: Array) -> Array:
+def _information(parts: Sequence[Part], told: Array, z: Array) -> Array:
     """Gauss-Newton curvature of the misfit in E, a, b, alpha, beta, shape (R, 5, 5); one on a bound moves alone."""
     free = COEFFICIENTS - 1
-    slope = model(z)[1][:, :free]
-    out = (slope * told) @ slope.transpose(0, 2, 1)
+    out = np.zeros((len(z), free, free))
+    for part in parts:
+        slope = part.model(z)[1][:, :free]
+        out += (slope * told[part.runs]) @ slope.transpose(0, 2, 1)
     out[:, 0, 0] += 1.0 / WIDE_FLOOR[1] ** 2
     held = (z[:, :free] <= np.array(LOWEST)[:free] + 1e-9) | (z[:, :free] >= np.array(HIGHEST)[:free] - 1e-9)
     apart = (held[:, :, None] | held[:, None, :]) & ~np.eye(free, dtype=bool)

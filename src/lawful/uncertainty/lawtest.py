@@ -253,7 +253,7 @@ class Several(NamedTuple):
         """Return the sum over groups of (sum of its runs)²/count, shape (R,)."""
         if not self.runs.size:
             return np.zeros(len(rows))
-        sums = np.add.reduceat(rows[:, self.order], self.starts, axis=1)
+        sums = np.add.reduceat(rows.take(self.order, axis=1), self.starts, axis=1)
         return np.asarray((sums**2 / self.runs).sum(axis=1))
 
 
@@ -309,10 +309,10 @@ class Panel(NamedTuple):
             # Score of a component of the variance: the pairs of one group that agree in sign.
             found[name] = several.squares(rows) / square
         if self.path is not None:
-            along = rows[:, self.path]
+            along = rows.take(self.path, axis=1)
             found["neighbours"] = (along[:, 1:] * along[:, :-1]) @ self.together / square
         if self.cells is not None:
-            within = (rows[:, self.cells.order] ** 2).sum(axis=1) - self.cells.squares(rows)
+            within = (rows.take(self.cells.order, axis=1) ** 2).sum(axis=1) - self.cells.squares(rows)
             found["replicates"] = (square - within) / np.maximum(within, 1e-12 * square)
         return found
 
