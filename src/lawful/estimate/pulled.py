@@ -279,7 +279,7 @@ def fit_pulled(columns: tuple[Array, Array], loss: Array, pulls: Pulls, z: Array
     unit = _units(logs, pulls, z)
     out = fit_rows(logs, pulls, unit, z)
     return Coupled(
-        out.z, low, centre, unit, _covariance(logs.model(), logs.log_loss, pulls, unit, out.z), out.converged
+        out.z, low, centre, unit, _covariance(logs.parts(), logs.log_loss, pulls, unit, out.z), out.converged
     )
 
 
@@ -300,24 +300,26 @@ UNIT_TOLERANCE = 1e-4
 """Step at which the fit behind the unit of the priors ends: its value is then right to far better than a percent."""
 
 
-def _covariance(model: Differentiated, log_loss: Array, pulls: Pulls, unit: Array, z: Array) -> Array:
+def _covariance(parts: Sequence[Part], log_loss: Array, pulls: Pulls, unit: Array, z: Array) -> Array:
     """
     Sandwich covariance of every row, shape (R, 6, 6).
 
     The scores of the runs show the noise as it is; a prior counts as one observation with its
     own standard deviation. Coefficients on a bound are held.
     """
-    value, slope, _ = model(z)
-    residual = log_loss - value
+    residual = log_loss - np.concatenate([part.model(z)[0] for part in parts], axis=1)
     clipped = np.clip(residual, -pulls.delta[:, None], pulls.delta[:, None])
     # The bend of Huber's loss is a density at the median: runs within the noise tell it, not those within delta.
     scale = 1.4826 * np.median(np.abs(residual), axis=1)
     width = np.maximum(pulls.delta, scale)[:, None]
     steep = pulls.weight * (np.abs(residual) <= width) * (pulls.delta[:, None] / width)
-    bread = (slope * steep[:, None]) @ slope.transpose(0, 2, 1)
     pull = pulls.weight * clipped
-    freedom = log_loss.size / max(log_loss.size - COEFFICIENTS, 1)
-    meat = (slope * (pull**2)[:, None]) @ slope.transpose(0, 2, 1) * freedom
+    bread, meat = np.zeros((2, len(z), COEFFICIENTS, COEFFICIENTS))
+    for part in parts:
+        slope = part.model(z)[1]
+        bread += (slope * steep[:, None, part.runs]) @ slope.transpose(0, 2, 1)
+        meat += (slope * (pull**2)[:, None, part.runs]) @ slope.transpose(0, 2, 1)
+    meat *= log_loss.size / max(log_loss.size - COEFFICIENTS, 1)
     for place, column in ((5, 0), (0, 1)):
         bread[:, place, place] += unit / pulls.spread[:, column] ** 2
         meat[:, place, place] += (unit / pulls.spread[:, column]) ** 2
