@@ -102,15 +102,16 @@ def is_isoflop(runs: Runs) -> bool:
     False
     """
     size, tokens, ratio = (_levels(v) for v in (runs.N, runs.D, runs.D / runs.N))
+    met = int(distinct_within(size, runs.group).sum())
     for along in (tokens, ratio):
         count = int(distinct_within(size, along).sum())
-        across = int(distinct_within(size, runs.group).sum()) / ((size.max() + 1) * runs.budgets.size)
+        across = met / ((size.max() + 1) * runs.budgets.size)
         share = count / ((size.max() + 1) * (along.max() + 1))
         if min(size.max(), along.max()) >= 2 and share >= FULL and share > across:
             return False
     if curve_codes(runs.labels, runs.N, runs.D) is not None:
         return False
-    if int(distinct_within(size, runs.group).sum()) < SIZES_PER_BUDGET * runs.budgets.size:
+    if met < SIZES_PER_BUDGET * runs.budgets.size:
         return False
     logs = np.log(runs.C)
     low, high = (reduce(logs, runs.group, runs.budgets.size) for reduce in (_least, _most))

@@ -20,8 +20,8 @@ from lawful.estimate.priors import Prior
 from lawful.laws.formula import Formula, expression_of
 from lawful.laws.law import Curvature, Differentiated, Law
 from lawful.laws.surface import evaluate
-from lawful.solve import newton, robust
-from lawful.solve.screening import screened_starts
+from lawful.solve import newton, robust, screening
+from lawful.solve.screening import SAMPLE_TOLERANCE, sampled, screened_starts
 from lawful.solve.solved import Solved
 from lawful.solve.varpro import search
 
@@ -30,8 +30,9 @@ DIFFERENCE_STEP = 1e-4
 LAST_STEPS = 12
 """Newton's steps from where a search of the same squares has ended."""
 
-ROUGH, FINALISTS = 32, 6
-"""Screened starts that are roughly minimised, and those of them that are taken to the end."""
+ROUGH, FINALISTS, TAKEN_ON = 32, 6, 3
+"""Screened starts that are roughly minimised, those of them that are taken to the end, and minima of a sample of
+many runs that are taken on to all of them."""
 
 
 def middle_of(law: Law, centre: Array) -> Array:
@@ -163,6 +164,16 @@ class FormProblem(NamedTuple):
     def to_coefficients(self, z: Array) -> Array:
         """From solver units to coefficients of the law, rows of q."""
         return np.asarray(form_coefficients(self.law, z, self.centre))
+
+    def sample(self) -> FormProblem:
+        """Return the same fit to some of the runs that count, evenly spread; priors keep their worth beside them."""
+        counted = np.arange(self.y.size) if self.w is None else np.flatnonzero(self.w)
+        some = counted[sampled(counted.size)]
+        w = None if self.w is None else self.w[some]
+        part = some.size / counted.size if self.w is None or w is None else float(w.sum() / self.w.sum())
+        prior = tuple(pull._replace(weight=pull.weight * part) for pull in self.prior)
+        columns = tuple(column[some] for column in self.columns)
+        return self._replace(columns=columns, y=self.y[some], w=w, prior=prior)
 
     @property
     def logs(self) -> Array:
@@ -340,6 +351,8 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int) -> Solv
     """
     Cold fit: screened starts, roughly minimised in squares, then at the objective asked for.
 
+    Of many runs a sample is searched, and the best of its minima are ended on all of them.
+
     Parameters
     ----------
     problem : FormProblem
@@ -354,8 +367,12 @@ def solve_form(problem: FormProblem, *, tolerance: float, max_iter: int) -> Solv
     """
     if isinstance(problem.law.form, Formula):
         return _solve_formula(problem, tolerance=tolerance, max_iter=max_iter)
-    starts = screened_starts(problem, ROUGH)
     w = np.ones(problem.y.size) if problem.w is None else problem.w
+    if np.count_nonzero(w) > screening.MOST_SEARCHED:
+        near = solve_form(problem.sample(), tolerance=max(tolerance, SAMPLE_TOLERANCE), max_iter=max_iter).z
+        z = near[robust.distinct(near)[:TAKEN_ON]]
+        return polish_form(problem, z, problem.target, w, tolerance=tolerance, max_iter=max_iter).best_first()
+    starts = screened_starts(problem, ROUGH)
     limits = problem.lower, problem.upper
     model, y, weight = with_prior(problem, problem.straight, problem.target, w, starts)
     rough = newton.minimise(model, y, weight, starts, *limits, tolerance=1e-3, max_iter=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,9 @@ from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.estimate.forms import prepare_form
 from lawful.laws.catalogue_coupled import SKALING, skaling_derivatives
 from lawful.laws.law import Curvature, Differentiated
-from lawful.solve import newton, robust
-from lawful.solve.screening import screened_starts
+from lawful.solve import newton, robust, screening
+from lawful.solve.newton import Part
+from lawful.solve.screening import SAMPLE_TOLERANCE, sampled, screened_starts
 from lawful.solve.solved import Solved
 
 COEFFICIENTS = 6
@@ -29,15 +31,6 @@ WIDEST, NARROWING = 0.3, 3.0
 
 TINY = 1e-7
 """Scale of the residual of a pull, so small that every objective counts it squared."""
-
-
-MOST_SEARCHED = 3_000
-"""Runs beyond which minima are searched for on a sample of this many, and only ended on all of them."""
-
-GOLDEN = 0.6180339887498949
-
-SAMPLE_TOLERANCE = 1e-4
-"""Step at which the search on a sample ends: the minimum on all runs lies further off than that."""
 
 
 class Pulls(NamedTuple):
@@ -150,31 +143,19 @@ class LogRows(NamedTuple):
         """Return the coupled law at them."""
         return log_model(*self.columns, self.centre)
 
+    def parts(self) -> list[Part]:
+        """Return the coupled law at a stretch of them after another."""
+        n, d = self.columns
+        return newton.in_parts(lambda runs: log_model(n[runs], d[runs], self.centre), n.size)
+
     def take(self, some: IntArray) -> LogRows:
         """Return some of them, in the same coordinates."""
         return LogRows((self.columns[0][some], self.columns[1][some]), self.centre, self.log_loss[some])
 
 
-def sampled(n: int) -> IntArray:
-    """
-    Positions of the runs on which minima are searched for: all of them up to :data:`MOST_SEARCHED`.
-
-    Multiples of the golden section fall evenly into every stretch of the table, and never in step with the
-    checkpoints of a run, as every tenth row might.
-
-    Examples
-    --------
-    >>> sampled(4), sampled(100_000).size
-    (array([0, 1, 2, 3]), 3000)
-    """
-    if n <= MOST_SEARCHED:
-        return np.arange(n)
-    return np.sort(np.argsort(np.arange(n) * GOLDEN % 1.0, kind="stable")[:MOST_SEARCHED])
-
-
 def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
     """Distinct rough minima in squares of the log loss, in the coordinates of :class:`Coupled`, shape (S, 6)."""
-    if loss.size > MOST_SEARCHED:
+    if loss.size > screening.MOST_SEARCHED:
         # The sample's logs have another middle, about which the two terms are written.
         some = sampled(loss.size)
         part = (columns[0][some], columns[1][some])
@@ -196,9 +177,9 @@ def starts(columns: tuple[Array, Array], loss: Array, weight: Array) -> Array:
 
 def fit_rows(logs: LogRows, pulls: Pulls, strength: Array, z: Array, tolerance: float = 1e-8) -> Solved:
     """Best of several starts for every row: squares narrowed to each row's own width, the best of them to the end."""
-    model, log_loss = logs.model(), logs.log_loss
+    model, log_loss = logs.parts(), logs.log_loss
     n = log_loss.size
-    if n > MOST_SEARCHED:
+    if n > screening.MOST_SEARCHED:
         some = sampled(n)
         weight = pulls.weight[:, some]
         few = pulls._replace(weight=weight / weight.mean(axis=1, keepdims=True))
@@ -233,7 +214,7 @@ LARGE = 1e9
 
 
 def minimise(
-    model: Differentiated,
+    model: Sequence[Part],
     log_loss: Array,
     pulls: Pulls,
     strength: Array,
@@ -247,12 +228,10 @@ def minimise(
     n = log_loss.size
     precision = strength[:, None] / pulls.spread**2
 
-    def pulled(z: Array) -> tuple[Array, Array, Curvature]:
-        value, slope, curvature = model(z)
-        more = np.zeros((len(z), COEFFICIENTS, 2))
-        more[:, 5, 0] = more[:, 0, 1] = TINY
-        value = np.concatenate([value, TINY * z[:, [5, 0]]], axis=1)
-        return value, np.concatenate([slope, more], axis=2), lambda v: curvature(v[:, :n])
+    def pull(z: Array) -> tuple[Array, Array, Curvature]:
+        slope = np.zeros((len(z), COEFFICIENTS, 2))
+        slope[:, 5, 0] = slope[:, 0, 1] = TINY
+        return TINY * z[:, [5, 0]], slope, lambda v: np.zeros((len(v), COEFFICIENTS, COEFFICIENTS))
 
     rows = len(z)
     target = np.concatenate([np.broadcast_to(log_loss, (rows, n)), TINY * pulls.mean], axis=1)
@@ -263,6 +242,7 @@ def minimise(
         lower[:, 5] = upper[:, 5] = shape
     upper[:, 0] = 1.0
     start = np.clip(z, lower, upper)
+    pulled = [*model, Part(pull, slice(n, n + 2))]
     return newton.minimise(
         pulled, target, weight, start, lower, upper, delta=pulls.delta, tolerance=tolerance, max_iter=max_iter
     )
@@ -299,42 +279,47 @@ def fit_pulled(columns: tuple[Array, Array], loss: Array, pulls: Pulls, z: Array
     unit = _units(logs, pulls, z)
     out = fit_rows(logs, pulls, unit, z)
     return Coupled(
-        out.z, low, centre, unit, _covariance(logs.model(), logs.log_loss, pulls, unit, out.z), out.converged
+        out.z, low, centre, unit, _covariance(logs.parts(), logs.log_loss, pulls, unit, out.z), out.converged
     )
 
 
 def _units(logs: LogRows, pulls: Pulls, z: Array) -> Array:
     """Misfit of Chinchilla's law per run for each row's weights and width, shape (R,)."""
-    keys = np.column_stack([pulls.weight, pulls.delta])
-    _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    # Rows as bytes: distinct rows of as many columns as there are runs take NumPy a second for every hundred thousand.
+    keys = [row.tobytes() for row in np.column_stack([pulls.weight, pulls.delta])]
+    found_at = {key: i for i, key in reversed(list(enumerate(keys)))}
+    first = np.array(sorted(found_at.values()))
+    back = np.searchsorted(first, [found_at[key] for key in keys])
     alone = pulls.take(first)
     alone = alone._replace(spread=np.full((first.size, 2), np.inf), simple=np.ones(first.size, bool))
     found = fit_rows(logs, alone, np.ones(first.size), z[:TAKEN_ON], UNIT_TOLERANCE)
-    return np.maximum(found.value / logs.log_loss.size, np.finfo(float).tiny)[back.ravel()]
+    return np.maximum(found.value / logs.log_loss.size, np.finfo(float).tiny)[back]
 
 
 UNIT_TOLERANCE = 1e-4
 """Step at which the fit behind the unit of the priors ends: its value is then right to far better than a percent."""
 
 
-def _covariance(model: Differentiated, log_loss: Array, pulls: Pulls, unit: Array, z: Array) -> Array:
+def _covariance(parts: Sequence[Part], log_loss: Array, pulls: Pulls, unit: Array, z: Array) -> Array:
     """
     Sandwich covariance of every row, shape (R, 6, 6).
 
     The scores of the runs show the noise as it is; a prior counts as one observation with its
     own standard deviation. Coefficients on a bound are held.
     """
-    value, slope, _ = model(z)
-    residual = log_loss - value
+    residual = log_loss - np.concatenate([part.model(z)[0] for part in parts], axis=1)
     clipped = np.clip(residual, -pulls.delta[:, None], pulls.delta[:, None])
     # The bend of Huber's loss is a density at the median: runs within the noise tell it, not those within delta.
     scale = 1.4826 * np.median(np.abs(residual), axis=1)
     width = np.maximum(pulls.delta, scale)[:, None]
     steep = pulls.weight * (np.abs(residual) <= width) * (pulls.delta[:, None] / width)
-    bread = (slope * steep[:, None]) @ slope.transpose(0, 2, 1)
     pull = pulls.weight * clipped
-    freedom = log_loss.size / max(log_loss.size - COEFFICIENTS, 1)
-    meat = (slope * (pull**2)[:, None]) @ slope.transpose(0, 2, 1) * freedom
+    bread, meat = np.zeros((2, len(z), COEFFICIENTS, COEFFICIENTS))
+    for part in parts:
+        slope = part.model(z)[1]
+        bread += (slope * steep[:, None, part.runs]) @ slope.transpose(0, 2, 1)
+        meat += (slope * (pull**2)[:, None, part.runs]) @ slope.transpose(0, 2, 1)
+    meat *= log_loss.size / max(log_loss.size - COEFFICIENTS, 1)
     for place, column in ((5, 0), (0, 1)):
         bread[:, place, place] += unit / pulls.spread[:, column] ** 2
         meat[:, place, place] += (unit / pulls.spread[:, column]) ** 2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lawful.core.typing import Array
-from lawful.estimate.pulled import COEFFICIENTS, HIGHEST, LOWEST, Coupled, Pulls, log_model, minimise
-from lawful.laws.law import Differentiated
+from lawful.estimate.pulled import COEFFICIENTS, HIGHEST, LOWEST, Coupled, LogRows, Pulls, minimise
+from lawful.solve import screening
+from lawful.solve.newton import Part
+from lawful.solve.screening import sampled
 from lawful.solve.solved import Solved
 
 SHAPES = np.linspace(0.3, 1.5, 13)
@@ -65,9 +69,9 @@ def path_covariance(
     """
     centre = np.array([np.log(column).mean() for column in columns])
     low = float(loss.min())
-    model, log_loss = log_model(*columns, centre), np.log(loss / low)
-    found, misfit = _fits(model, log_loss, told, delta, starts)
-    information = _information(model, told, found.z)
+    logs = LogRows(columns, centre, np.log(loss / low))
+    found, misfit = _fits(logs, told, delta, starts)
+    information = _information(logs.parts(), told, found.z)
     scale = np.sqrt(np.einsum("rii->ri", information))
     scaled = information / scale[:, :, None] / scale[:, None, :]
     # Levels and exponents of the loss are k times those of the law: four coordinates of the determinant.
@@ -87,24 +91,32 @@ def path_covariance(
     return np.asarray(np.einsum("r,rij->ij", share, within + away[:, :, None] * away[:, None, :]))
 
 
-def _fits(model: Differentiated, log_loss: Array, told: Array, delta: float, starts: Array) -> tuple[Solved, Array]:
+def _fits(logs: LogRows, told: Array, delta: float, starts: Array) -> tuple[Solved, Array]:
     """Best law of every shape, and its misfit in nats with that of the prior on E."""
     unit = float(told.mean())
-    rough = _turn(
-        model, log_loss, told / unit, 1.0 / unit, delta, np.tile(starts, (SHAPES.size, 1)), ends=(ROUGH, ROUGH_STEPS)
-    )
-    # The best shapes lead the others out of the minima that some of the first starts end in.
-    lead = rough.z[np.argsort(rough.value, kind="stable")[:CARRIED]]
-    again = np.concatenate([rough.z[:, None], np.broadcast_to(lead, (SHAPES.size, *lead.shape))], axis=1)
-    found = _turn(
-        model, log_loss, told / unit, 1.0 / unit, delta, again.reshape(-1, COEFFICIENTS), ends=(FINE, FINE_STEPS)
-    )
+    weight, nat = told / unit, 1.0 / unit
+    if told.size <= screening.MOST_SEARCHED:
+        found = _searched(logs, weight, nat, delta, starts)
+    else:
+        # Of many runs a sample is searched, with the same coordinates, and its minima are ended on all of them.
+        some = sampled(told.size)
+        part = weight[some] / weight[some].mean()
+        near = _searched(logs.take(some), part, nat * some.size / told.size, delta, starts).z
+        found = _turn(logs, weight, nat, delta, near, ends=(FINE, FINE_STEPS))
     return found, found.value * unit
 
 
+def _searched(logs: LogRows, weight: Array, nat: float, delta: float, starts: Array) -> Solved:
+    """Lowest misfit of every shape, in two turns."""
+    rough = _turn(logs, weight, nat, delta, np.tile(starts, (SHAPES.size, 1)), ends=(ROUGH, ROUGH_STEPS))
+    # The best shapes lead the others out of the minima that some of the first starts end in.
+    lead = rough.z[np.argsort(rough.value, kind="stable")[:CARRIED]]
+    again = np.concatenate([rough.z[:, None], np.broadcast_to(lead, (SHAPES.size, *lead.shape))], axis=1)
+    return _turn(logs, weight, nat, delta, again.reshape(-1, COEFFICIENTS), ends=(FINE, FINE_STEPS))
+
+
 def _turn(
-    model: Differentiated,
-    log_loss: Array,
+    logs: LogRows,
     weight: Array,
     nat: float,
     delta: float,
@@ -117,7 +129,7 @@ def _turn(
     many = rows // SHAPES.size
     shape = np.repeat(SHAPES, many)
     pulls = Pulls(
-        np.broadcast_to(weight, (rows, log_loss.size)),
+        np.broadcast_to(weight, (rows, weight.size)),
         np.full(rows, delta),
         np.tile([0.0, WIDE_FLOOR[0]], (rows, 1)),
         np.tile([np.inf, WIDE_FLOOR[1]], (rows, 1)),
@@ -125,7 +137,7 @@ def _turn(
     )
     strength = np.full(rows, nat)
     z = _carried(starts, shape)
-    out = minimise(model, log_loss, pulls, strength, z, tolerance=ends[0], max_iter=ends[1], shape=shape)
+    out = minimise(logs.parts(), logs.log_loss, pulls, strength, z, tolerance=ends[0], max_iter=ends[1], shape=shape)
     return out.take(np.arange(SHAPES.size) * many + out.value.reshape(-1, many).argmin(axis=1))
 
 
@@ -137,11 +149,13 @@ def _carried(z: Array, shape: Array) -> Array:
     return np.asarray(np.clip(carried, LOWEST, HIGHEST))
 
 
-def _information(model: Differentiated, told: Array, z: Array) -> Array:
+def _information(parts: Sequence[Part], told: Array, z: Array) -> Array:
     """Gauss-Newton curvature of the misfit in E, a, b, alpha, beta, shape (R, 5, 5); one on a bound moves alone."""
     free = COEFFICIENTS - 1
-    slope = model(z)[1][:, :free]
-    out = (slope * told) @ slope.transpose(0, 2, 1)
+    out = np.zeros((len(z), free, free))
+    for part in parts:
+        slope = part.model(z)[1][:, :free]
+        out += (slope * told[part.runs]) @ slope.transpose(0, 2, 1)
     out[:, 0, 0] += 1.0 / WIDE_FLOOR[1] ** 2
     held = (z[:, :free] <= np.array(LOWEST)[:free] + 1e-9) | (z[:, :free] >= np.array(HIGHEST)[:free] - 1e-9)
     apart = (held[:, :, None] | held[:, None, :]) & ~np.eye(free, dtype=bool)

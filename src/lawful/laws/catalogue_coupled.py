@@ -76,6 +76,10 @@ INSIDE = {
 }
 
 
+DIFFERENCE = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
+"""Slopes of a - alpha x - (b - beta y) in (a, b, alpha, beta) as weights on 1, x and y."""
+
+
 def skaling_derivatives(columns: tuple[Array, ...], centre: Array) -> Differentiated:
     r"""
     Values, slopes and curvature of ``E + (e^(a - alpha x) + e^(b - beta y))^k`` in ``z = (E, a, b, alpha, beta, k)``.
@@ -87,20 +91,20 @@ def skaling_derivatives(columns: tuple[Array, ...], centre: Array) -> Differenti
     d²s = share (1 - share) times the square of the difference of both.
     """
     x, y = (np.log(column) - centre[i] for i, column in zip((1, 2), columns, strict=True))
+    level = np.stack([np.ones_like(x), x, y])
 
     def at(z: Array) -> tuple[Array, Array, Curvature]:
         k = z[:, 5:6]
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             in_n, in_d = z[:, 1:2] - z[:, 3:4] * x, z[:, 2:3] - z[:, 4:5] * y
-            s = np.logaddexp(in_n, in_d)
-            share = np.nan_to_num(np.exp(in_n - s))
+            # One exponential of the difference has both the sum of the terms and the share of the first.
+            apart = in_n - in_d
+            small = np.exp(-np.abs(apart))
+            s = np.maximum(in_n, in_d) + np.log1p(small)
+            share = np.nan_to_num(np.where(apart > 0, 1.0, small) / (1.0 + small))
             g = np.exp(np.minimum(k * s, 300.0))
         rest = 1.0 - share
-        # Slopes of s in (a, b, alpha, beta), and of the difference of the two logs, which bends s.
         first = np.stack([share, rest, -share * x, -rest * y], axis=1)
-        across = np.stack(
-            [np.ones_like(s), -np.ones_like(s), np.broadcast_to(-x, s.shape), np.broadcast_to(y, s.shape)], axis=1
-        )
         slope = np.empty((len(z), 6, x.size))
         slope[:, 0] = 1.0
         slope[:, 1:5] = (g * k)[:, None] * first
@@ -111,7 +115,9 @@ def skaling_derivatives(columns: tuple[Array, ...], centre: Array) -> Differenti
             weight = v * g
             h = np.concatenate([k[:, None] * first, s[:, None]], axis=1)
             out[:, 1:, 1:] = (h * weight[:, None]) @ h.transpose(0, 2, 1)
-            out[:, 1:5, 1:5] += (across * (weight * k * share * rest)[:, None]) @ across.transpose(0, 2, 1)
+            # The difference of the two logs, which bends s, has the slopes (1, -1, -x, y).
+            bend = weight * k * share * rest
+            out[:, 1:5, 1:5] += DIFFERENCE @ ((bend[:, None] * level) @ level.T) @ DIFFERENCE.T
             cross = (first @ weight[:, :, None])[:, :, 0]
             out[:, 1:5, 5] += cross
             out[:, 5, 1:5] += cross

@@ -10,6 +10,7 @@ Newton, which is quadratic where reweighting is linear.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +85,31 @@ def logged(plain: Differentiated) -> Differentiated:
     return model
 
 
+STRETCH = 8192
+"""Runs that a model of many is evaluated on at once: what is formed on the way then stays in the cache."""
+
+
+class Part(NamedTuple):
+    """
+    A model on some of the runs.
+
+    Attributes
+    ----------
+    model : Differentiated
+    runs : slice
+        Which of the runs it has.
+    """
+
+    model: Differentiated
+    runs: slice
+
+
+def in_parts(make: Callable[[slice], Differentiated], n: int) -> list[Part]:
+    """Return a model of n runs in parts of at most :data:`STRETCH`; ``make`` gives it on some of them."""
+    cuts = [slice(start, min(start + STRETCH, n)) for start in range(0, n, STRETCH)]
+    return [Part(make(runs), runs) for runs in cuts]
+
+
 UNDAMPED = 1e-2
 """Damping up to which a step reaches as far as the quadratic model does."""
 
@@ -95,11 +121,12 @@ class _Local(NamedTuple):
     robust: Array
 
 
-def _evaluate(model: Differentiated, y: Array, w: Array, z: Array, delta: Array | None) -> _Local:
+def _evaluate(parts: Sequence[Part], y: Array, w: Array, z: Array, delta: Array | None) -> _Local:
     """Objective, descent direction and the two curvature matrices at z."""
     # A trial step may leave the range of floats; its sum is infinite then, or no number, and the step is refused.
     with np.errstate(over="ignore", invalid="ignore"):
-        return _weighed(model(z), y, w, delta)
+        found = [_weighed(part.model(z), y[..., part.runs], w[..., part.runs], delta) for part in parts]
+        return found[0] if len(found) == 1 else _Local(*(sum(sums[1:], sums[0]) for sums in zip(*found, strict=True)))
 
 
 def _weighed(found: tuple[Array, Array, Curvature], y: Array, w: Array, delta: Array | None) -> _Local:
@@ -150,7 +177,7 @@ def _step(state: _Local, free: BoolArray, damping: Array) -> tuple[Array, BoolAr
 
 
 def minimise(
-    model: Differentiated,
+    model: Differentiated | Sequence[Part],
     y: Array,
     w: Array,
     z: Array,
@@ -168,7 +195,8 @@ def minimise(
 
     Parameters
     ----------
-    model : Differentiated
+    model : Differentiated or sequence of Part
+        The law at all of the runs, or in parts that have each of them once.
     y : array, shape (n,) or (R, n)
         What the model is compared with (losses, or their logs).
     w : array, shape (n,) or (R, n)
@@ -195,23 +223,25 @@ def minimise(
     rows, q = z.shape
     n = y.shape[-1]
     widths = None if delta is None else np.broadcast_to(np.asarray(delta, float), (rows,))
-    chunk = max(1, CHUNK_BYTES // (8 * n * q * 2))
+    parts = [Part(model, slice(None))] if callable(model) else model
+    most = n if callable(model) else min(n, STRETCH)
+    chunk = max(1, CHUNK_BYTES // (8 * most * q * 2))
     lower, upper = np.broadcast_to(lower, (rows, q)), np.broadcast_to(upper, (rows, q))
-    parts = []
+    solved = []
     for start in range(0, rows, chunk):
         here = slice(start, start + chunk)
         y_part = y[here] if y.ndim == 2 else y
         w_part = w[here] if w.ndim == 2 else w
         d_part = None if widths is None else widths[here]
         limits = lower[here], upper[here]
-        parts.append(
-            _minimise(model, y_part, w_part, z[here], *limits, d_part, gates, ends=(tolerance, gain), max_iter=max_iter)
+        solved.append(
+            _minimise(parts, y_part, w_part, z[here], *limits, d_part, gates, ends=(tolerance, gain), max_iter=max_iter)
         )
-    return stack(parts)
+    return stack(solved)
 
 
 def _minimise(
-    model: Differentiated,
+    parts: Sequence[Part],
     y: Array,
     w: Array,
     z: Array,
@@ -226,7 +256,7 @@ def _minimise(
     """Minimise one chunk of rows; finished rows leave the working set."""
     rows, (tolerance, gain) = len(z), ends
     alive = np.arange(rows)
-    state = _evaluate(model, y, w, z, delta)
+    state = _evaluate(parts, y, w, z, delta)
     # What no iteration improves is the start itself, which has not converged.
     out = Solved(z.copy(), state.value.copy(), np.zeros(rows, bool))
     damping = np.full(rows, 1e-2)
@@ -241,7 +271,7 @@ def _minimise(
         actual = trial - z
         promised = np.einsum("ri,ri->r", actual, state.gradient)
         move = (np.abs(actual) / (np.abs(z) + 1e-3)).max(axis=1)
-        new = _evaluate(model, y, w, trial, delta)
+        new = _evaluate(parts, y, w, trial, delta)
         # ``promised`` is twice what the quadratic model gains; below the rounding of the sum no trial can be judged.
         better = definite & (new.value <= state.value) & (promised >= 0)
         # A step from an indefinite system may promise less than nothing, which says nothing about the distance left.

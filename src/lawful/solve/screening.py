@@ -16,6 +16,14 @@ SCREENED = 2048
 SCREEN_ELEMENTS = 400_000
 """Combinations times runs scored at a time."""
 
+MOST_SEARCHED = 3_000
+"""Runs beyond which minima are searched for on a sample of this many, and only ended on all of them."""
+
+GOLDEN = 0.6180339887498949
+
+SAMPLE_TOLERANCE = 1e-4
+"""Step at which the search on a sample ends: the minimum on all runs lies further off than that."""
+
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 
 
@@ -36,6 +44,23 @@ def halton(count: int, dimensions: int) -> Array:
             out[:, d] += scale * (left % base)
             left //= base
     return out
+
+
+def sampled(n: int) -> IntArray:
+    """
+    Positions of the runs on which minima are searched for: all of them up to :data:`MOST_SEARCHED`.
+
+    Multiples of the golden section fall evenly into every stretch of the table, and never in step with the
+    checkpoints of a run, as every tenth row might.
+
+    Examples
+    --------
+    >>> sampled(4), sampled(100_000).size
+    (array([0, 1, 2, 3]), 3000)
+    """
+    if n <= MOST_SEARCHED:
+        return np.arange(n)
+    return np.sort(np.argsort(np.arange(n) * GOLDEN % 1.0, kind="stable")[:MOST_SEARCHED])
 
 
 def screened_starts(problem: Any, most: int) -> Array:

@@ -36,8 +36,8 @@ Over 30 conditions (six designs, five kinds of noise of single runs) both togeth
 2% of the sets, and refuse couplings of .58 to 1.3 on twelve runs always, where signs alone do in 60 to 87%.
 """
 
-AT_ONCE = 4_000_000
-"""Numbers of wild draws that are held at once."""
+AT_ONCE = 400_000
+"""Numbers of wild draws that are held at once: they stay in the cache."""
 
 FEWEST_FREE = 5
 """Degrees of freedom below which the residuals cannot judge a law."""
@@ -146,16 +146,16 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
     leverage = (basis**2).sum(axis=1)
     noise = residual / np.sqrt(np.maximum(1.0 - leverage, 1e-3))
     bends = _bends(at, root, basis, coupled=coupled)
-
-    def judged(rows: Array) -> dict[str, Array]:
-        return {name: _explained(rows, columns, free) for name, columns in bends.items()} | _groups(at, rows)
-
-    rng, parts = np.random.default_rng(seed), [judged(residual[None])]
-    # A few draws at a time: all of them at once take a gigabyte for every hundred thousand runs.
+    panel = Panel.of(at, bends, free)
+    rng, parts = np.random.default_rng(seed), [panel.judged(residual[None])]
+    # A few draws at a time, the same ones: all at once they take a gigabyte for every hundred thousand runs.
     most = max(AT_ONCE // n, 1)
     for start in range(0, DRAWS, most):
-        rows = (rng.integers(0, 2, (min(most, DRAWS - start), n)) * 2.0 - 1.0) * noise
-        parts.append(judged(rows - (rows @ basis) @ basis.T))
+        rows: Array = rng.integers(0, 2, (min(most, DRAWS - start), n)) * 2.0
+        rows -= 1.0
+        rows *= noise
+        rows -= (rows @ basis) @ basis.T
+        parts.append(panel.judged(rows))
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     ranks = {name: _ranks(values) for name, values in found.items()}
     least = np.min(list(ranks.values()), axis=0)
@@ -196,7 +196,7 @@ def _power(at: Residuals) -> float | None:
         return None
     residual = at.residual * root
     residual = residual - basis @ (basis.T @ residual)
-    return float(fdtrc(1, free - 1, _explained(residual[None], bend, free)[0]))
+    return float(fdtrc(1, free - 1, _explained(residual[None], _basis(bend), free)[0]))
 
 
 def _basis(columns: Array) -> Array:
@@ -227,35 +227,12 @@ def _bends(at: Residuals, root: Array, basis: Array, *, coupled: bool) -> dict[s
     return found
 
 
-def _explained(rows: Array, columns: Array, free: int) -> Array:
-    """Share of the squares that directions explain, against what they leave, per draw."""
-    basis = _basis(columns)
+def _explained(rows: Array, basis: Array, free: int) -> Array:
+    """Share of the squares that orthonormal directions explain, against what they leave, per draw."""
     part = ((rows @ basis) ** 2).sum(axis=1)
     rest = (rows**2).sum(axis=1) - part
     count = basis.shape[1]
     return np.asarray(part / count / np.maximum(rest / max(free - count, 1), 1e-300))
-
-
-def _groups(at: Residuals, rows: Array) -> dict[str, Array]:
-    """Statistics of effects that runs share."""
-    found: dict[str, Array] = {}
-    square = (rows**2).sum(axis=1)
-    for name, label in (("budget", at.budget), ("size", at.size)):
-        several = _several(label)
-        if FEWEST_GROUPS <= several.runs.size < label.size - 1:
-            # Score of a component of the variance: the pairs of one group that agree in sign.
-            found[name] = several.squares(rows) / square
-    order = np.lexsort((at.x, at.budget))
-    together = at.budget[order][1:] == at.budget[order][:-1]
-    if together.sum() >= 6 and _several(at.budget).runs.size > 1:
-        path = rows[:, order]
-        found["neighbours"] = (path[:, 1:] * path[:, :-1])[:, together].sum(axis=1) / square
-    cells = _several(at.cell)
-    inside, between = float((cells.runs - 1).sum()), len(np.unique(at.cell))
-    if inside >= 2 and between > 6 and cells.runs.size >= 2:
-        within = (rows[:, cells.order] ** 2).sum(axis=1) - cells.squares(rows)
-        found["replicates"] = (square - within) / np.maximum(within, 1e-12 * square)
-    return found
 
 
 class Several(NamedTuple):
@@ -278,8 +255,68 @@ class Several(NamedTuple):
         """Return the sum over groups of (sum of its runs)²/count, shape (R,)."""
         if not self.runs.size:
             return np.zeros(len(rows))
-        sums = np.add.reduceat(rows[:, self.order], self.starts, axis=1)
+        sums = np.add.reduceat(rows.take(self.order, axis=1), self.starts, axis=1)
         return np.asarray((sums**2 / self.runs).sum(axis=1))
+
+
+class Panel(NamedTuple):
+    """
+    Every statistic of one table; what no draw changes is worked out once.
+
+    Attributes
+    ----------
+    bends : dict of str to array, shape (n, k)
+        Orthonormal directions in which the law might bend.
+    free : int
+        Degrees of freedom of the residuals.
+    groups : dict of str to Several
+        Budgets and sizes whose component of the variance can be told.
+    path : int array, shape (n,), or None
+        Order of neighbours along every budget; None where too few have one.
+    together : array, shape (n - 1,)
+        1 where two that follow each other there are of one budget, else 0.
+    cells : Several or None
+        Runs with the same N and D; None where too few repeat.
+    """
+
+    bends: dict[str, Array]
+    free: int
+    groups: dict[str, Several]
+    path: IntArray | None
+    together: Array
+    cells: Several | None
+
+    @classmethod
+    def of(cls, at: Residuals, bends: dict[str, Array], free: int) -> Panel:
+        """Return the statistics that a design allows."""
+        budgets, cells = _several(at.budget), _several(at.cell)
+        groups = {
+            name: several
+            for name, several in (("budget", budgets), ("size", _several(at.size)))
+            if FEWEST_GROUPS <= several.runs.size < at.residual.size - 1
+        }
+        path: IntArray = np.lexsort((at.x, at.budget))
+        together = at.budget[path][1:] == at.budget[path][:-1]
+        near = together.sum() >= 6 and budgets.runs.size > 1
+        inside, between = int((cells.runs - 1).sum()), len(np.unique(at.cell))
+        repeats = inside >= 2 and between > 6 and cells.runs.size >= 2
+        bases = {name: _basis(columns) for name, columns in bends.items()}
+        return cls(bases, free, groups, path if near else None, together.astype(float), cells if repeats else None)
+
+    def judged(self, rows: Array) -> dict[str, Array]:
+        """Return every statistic of rows of residuals, shape (R,) each."""
+        found = {name: _explained(rows, basis, self.free) for name, basis in self.bends.items()}
+        square = (rows**2).sum(axis=1)
+        for name, several in self.groups.items():
+            # Score of a component of the variance: the pairs of one group that agree in sign.
+            found[name] = several.squares(rows) / square
+        if self.path is not None:
+            along = rows.take(self.path, axis=1)
+            found["neighbours"] = (along[:, 1:] * along[:, :-1]) @ self.together / square
+        if self.cells is not None:
+            within = (rows.take(self.cells.order, axis=1) ** 2).sum(axis=1) - self.cells.squares(rows)
+            found["replicates"] = (square - within) / np.maximum(within, 1e-12 * square)
+        return found
 
 
 def _several(label: IntArray) -> Several:

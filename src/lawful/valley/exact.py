@@ -19,6 +19,7 @@ import numpy as np
 
 from lawful.core.typing import Array, BoolArray, IntArray
 from lawful.valley.faces import Design, Extreme, Node, Sums, linear, node, optimum_loss, ratio
+from lawful.valley.folded import folded
 
 SCAN = 41
 """Points per exponent of the scan of the whole box, evenly spaced in logs."""
@@ -122,7 +123,7 @@ class ExactProfile:
     def __init__(self, design: Design, box: Array, centre: Array, *, start: Array | None = None) -> None:
         self.design, self.centre = design, centre
         self.box = np.log(box)
-        self._sums = Sums(design)
+        self._sums = Sums(folded(design, box))
         self._regions: list[tuple[float, list[_Piece]]] = []
         self._start = None if start is None else np.log(np.clip(start, box[:, 0], box[:, 1]))
         self._minima = self._settle()
@@ -149,7 +150,7 @@ class ExactProfile:
 
     def shape(self, at: Node) -> tuple[Array, Array]:
         """Gradient and Gauss-Newton curvature of half the sum of squares in logs of the exponents, at few pairs."""
-        design = self.design
+        runs = self._sums.design
         count = at.alpha.size
         e, a, b = np.zeros(count), np.zeros(count), np.zeros(count)
         free = np.zeros((count, 3), dtype=bool)
@@ -157,13 +158,12 @@ class ExactProfile:
             here = face.inside & (face.rss <= at.rss)
             e, a, b = np.where(here, face.e, e), np.where(here, face.a, a), np.where(here, face.b, b)
             free[here] = face.free
-        u, v = np.exp(-at.alpha[:, None] * design.x[0]), np.exp(-at.beta[:, None] * design.x[1])
-        residual = design.y - e[:, None] - a[:, None] * u - b[:, None] * v
-        columns = np.stack([np.ones_like(u), u, v], axis=1) * free[:, :, None]
-        slopes = -np.stack(
-            [(a * at.alpha)[:, None] * design.x[0] * u, (b * at.beta)[:, None] * design.x[1] * v], axis=1
-        )
-        weighed = design.weigh(np.concatenate([columns, slopes], axis=1))
+        u, v = runs.powers(0, at.alpha), runs.powers(1, at.beta)
+        residual = runs.y - e[:, None] * runs.one - a[:, None] * u - b[:, None] * v
+        columns = np.stack([np.broadcast_to(runs.one, u.shape), u, v], axis=1) * free[:, :, None]
+        lean, other = runs.leaning(0, at.alpha), runs.leaning(1, at.beta)
+        slopes = -np.stack([(a * at.alpha)[:, None] * lean, (b * at.beta)[:, None] * other], axis=1)
+        weighed = runs.weigh(np.concatenate([columns, slopes], axis=1))
         level = weighed[:, :3] @ columns.transpose(0, 2, 1)
         cross = weighed[:, 3:] @ columns.transpose(0, 2, 1)
         size = np.sqrt(np.maximum(level.diagonal(axis1=1, axis2=2), 1e-300))

@@ -12,7 +12,7 @@ every extreme is a closed form and none is searched for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -93,6 +93,27 @@ class Grouped(NamedTuple):
         return np.asarray(rows * self.diagonal - sums[..., self.label] * self.root)
 
 
+class Summed(Protocol):
+    """What stands for runs in sums: 1, their losses, powers of their columns, and a metric between them."""
+
+    @property
+    def one(self) -> Array:
+        """What stands for 1 in every run, shape (n,)."""
+
+    @property
+    def y(self) -> Array:
+        """Losses, shape (n,)."""
+
+    def powers(self, term: int, theta: Array) -> Array:
+        """Powers of a column at K exponents, shape (K, n)."""
+
+    def leaning(self, term: int, theta: Array) -> Array:
+        """Powers times the column, shape (K, n)."""
+
+    def weigh(self, rows: Array) -> Array:
+        """Rows times the metric."""
+
+
 class Design(NamedTuple):
     """
     Runs in the units of the solver.
@@ -116,6 +137,19 @@ class Design(NamedTuple):
     metric: Grouped | Array
     constant: tuple[float, float]
     held: tuple[float | None, float | None]
+
+    @property
+    def one(self) -> Array:
+        """1 for every run."""
+        return np.ones_like(self.y)
+
+    def powers(self, term: int, theta: Array) -> Array:
+        """Powers of a column at K exponents, shape (K, n)."""
+        return np.asarray(np.exp(-theta[:, None] * self.x[term]))
+
+    def leaning(self, term: int, theta: Array) -> Array:
+        """Powers times the column, shape (K, n)."""
+        return np.asarray(self.x[term] * self.powers(term, theta))
 
     def weigh(self, rows: Array) -> Array:
         """Rows times the metric."""
@@ -155,27 +189,27 @@ class _Powers(NamedTuple):
 class Sums:
     """Moments of one design; what does not depend on the exponents is worked out once."""
 
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: Summed) -> None:
         self.design = design
-        one = np.ones_like(design.y)
-        self._one = design.weigh(one[None])[0]
-        self.total = float(self._one.sum())
+        self.one = design.one
+        self._one = design.weigh(self.one[None])[0]
+        self.total = float((self._one * self.one).sum())
         self.mean = float(self._one @ design.y / self.total)
-        away = design.y - self.mean
+        away = design.y - self.mean * self.one
         self._weighed = design.weigh(away[None])[0]
         self.square = float(self._weighed @ away)
 
-    def _columns(self, theta: Array, x: Array) -> _Powers:
-        column = np.exp(-theta[:, None] * x)
+    def _columns(self, theta: Array, term: int) -> _Powers:
+        column = self.design.powers(term, theta)
         mean = column @ self._one / self.total
-        column -= mean[:, None]
+        column -= mean[:, None] * self.one
         weighed = self.design.weigh(column)
         square = np.einsum("kn,kn->k", column, weighed)
         return _Powers(column, weighed, square, column @ self._weighed, mean)
 
     def grid(self, alpha: Array, beta: Array) -> Moments:
         """Moments at every pair of two axes, the second varying fastest."""
-        u, v = self._columns(alpha, self.design.x[0]), self._columns(beta, self.design.x[1])
+        u, v = self._columns(alpha, 0), self._columns(beta, 1)
         cross = (u.weighed @ v.centred.T).ravel()
         m, k = beta.size, alpha.size
         first = [np.repeat(value, m) for value in (u.square, u.target, u.mean)]
@@ -189,7 +223,7 @@ class Sums:
             parts = [self.pairs(alpha[i : i + step], beta[i : i + step]) for i in range(0, alpha.size, step)]
             uu, uv, vv, uy, vy, u, v = (np.concatenate([part[i] for part in parts]) for i in range(7))
             return Moments(uu, uv, vv, uy, vy, u, v, *parts[0][7:])
-        one, other = self._columns(alpha, self.design.x[0]), self._columns(beta, self.design.x[1])
+        one, other = self._columns(alpha, 0), self._columns(beta, 1)
         cross = np.einsum("kn,kn->k", one.weighed, other.centred)
         return self._moments([one.square, one.target, one.mean], [other.square, other.target, other.mean], cross)
 
