@@ -151,7 +151,7 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
     # A few draws at a time, the same ones: all at once they take a gigabyte for every hundred thousand runs.
     most = max(AT_ONCE // n, 1)
     for start in range(0, DRAWS, most):
-        rows: Array = rng.integers(0, 2, (min(most, DRAWS - start), n)) * 2.0
+        rows = np.asarray(rng.integers(0, 2, (min(most, DRAWS - start), n)) * 2.0, dtype=np.float64)
         rows -= 1.0
         rows *= noise
         rows -= (rows @ basis) @ basis.T
