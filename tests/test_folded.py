@@ -8,7 +8,7 @@ import pytest
 from lawful.valley import exact
 from lawful.valley import folded as folding
 from lawful.valley.faces import Design, Grouped, Sums, node
-from lawful.valley.folded import FOLDED_RUNS, Folded, folded
+from lawful.valley.folded import FOLDED_RUNS, Compressed, folded
 
 BOX = np.array([[0.01, 2.0], [0.01, 2.0]])
 
@@ -44,7 +44,7 @@ KINDS = ("equal", "uneven", "shared", "prior", "uncentred")
 def test_every_sum_is_that_of_the_runs(kind, seed):
     design = random_design(seed, kind)
     few = folded(design, BOX)
-    assert isinstance(few, Folded)
+    assert isinstance(few, Compressed)
     assert few.y.size < 250
     pairs = np.concatenate([CORNERS, np.exp(np.random.default_rng(seed).uniform(*np.log(BOX[0]), (40, 2)))])
     exact, near = (Sums(d).pairs(*pairs.T) for d in (design, few))
@@ -107,6 +107,6 @@ def test_few_runs_dense_metrics_and_single_sizes_are_left_alone(monkeypatch):
     for left in (some, one_size, wide):
         assert folded(left, BOX) is left
     monkeypatch.setattr(folding, "FOLDED_RUNS", 100)
-    assert isinstance(folded(some, BOX), Folded)
+    assert isinstance(folded(some, BOX), Compressed)
     dense = some._replace(metric=np.eye(100))
     assert folded(dense, BOX) is dense

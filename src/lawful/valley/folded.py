@@ -32,7 +32,7 @@ STRETCH = 8192
 """Runs whose polynomials are formed at once: they stay in the cache."""
 
 
-class Folded(NamedTuple):
+class Compressed(NamedTuple):
     """
     Rows that have the inner products of many runs, in the place of a :class:`lawful.valley.faces.Design`.
 
@@ -76,7 +76,7 @@ class Folded(NamedTuple):
         """Rows as they are: the metric is in them already."""
         return rows
 
-    def beside(self, losses: Array, weights: Array) -> Folded:
+    def beside(self, losses: Array, weights: Array) -> Compressed:
         """Return the rows with those of runs behind them at which no power is left."""
         root = np.sqrt(weights)
         none = np.zeros_like(root)
@@ -89,7 +89,7 @@ class Folded(NamedTuple):
         )
 
 
-def folded(design: Design, box: Array) -> Design | Folded:
+def folded(design: Design, box: Array) -> Design | Compressed:
     """
     Fold the runs of a design, where they are many.
 
@@ -101,7 +101,7 @@ def folded(design: Design, box: Array) -> Design | Folded:
 
     Returns
     -------
-    Design or Folded
+    Design or Compressed
         The design itself where folding would not pay, or its metric is dense.
 
     Examples
@@ -136,7 +136,7 @@ def folded(design: Design, box: Array) -> Design | Folded:
         nodes.append(half[k] * np.cos(angle))
         rows.append(weights @ root[first : first + m - 1] + one / m)
         first += m - 1
-    near = Folded(
+    near = Compressed(
         one, one, root[-1] + level * one, (nodes[0], nodes[1]), (rows[0], rows[1]), (float(middle[0]), float(middle[1]))
     )
     return near.beside(design.y[far], _own(design.metric)[far])
