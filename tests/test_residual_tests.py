@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +9,7 @@ import pytest
 
 import lawful
 from lawful.uncertainty.delta import delta
-from lawful.uncertainty.grounds import grounds
 from lawful.uncertainty.lawtest import Residuals, gap_labels, law_test
-from lawful.uncertainty.quantity import Quantity
 from lawful.uncertainty.shared import Shared, shared_error
 from lawful.valley.exact import Ends
 from lawful.valley.identified import identified
@@ -211,51 +208,3 @@ def test_an_optimum_is_told_only_inside_and_between_ends():
     assert at(1000).reason == "outside"
     assert at(20, half=1.2).reason == "wide"
     assert at(20, gone=(True, False)).reason == "open"
-
-
-def test_a_known_grouping_has_the_mean_share_and_never_none():
-    # A one-way analysis of variance whose means lie closer together than independent errors would put them.
-    group, own = np.repeat(np.arange(6), 6), np.tile([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0], 6)
-    y = own + 1e-3 * np.arange(6)[group]
-    assert shared_error(np.ones((1, 36)), y, {"run": group}, evidence=0.0) is None
-    known = shared_error(np.ones((1, 36)), y, {"run": group}, known=True)
-    assert known is not None
-    shares = np.linspace(0.0, 0.98, 50)
-    likely = np.zeros(shares.size)
-    for i, share in enumerate(shares):
-        # The restricted likelihood by its definition, with dense matrices and the scale profiled out.
-        cover = (1 - share) * np.eye(36) + share * (group[:, None] == group)
-        inverse, ones = np.linalg.inv(cover), np.ones(36)
-        information = ones @ inverse @ ones
-        left = y - ones * (ones @ inverse @ y / information)
-        quadratic = left @ inverse @ left
-        likely[i] = -0.5 * (np.linalg.slogdet(cover)[1] + np.log(information) + 35 * np.log(quadratic))
-    likely = np.exp(likely - likely.max())
-    assert known.share == pytest.approx(likely @ shares / likely.sum(), rel=1e-6)
-    assert 0 < known.share < 0.2
-
-
-def test_intervals_lean_with_the_evidence_from_those_of_independent_runs_to_those_of_a_shared_error():
-    N, D = sweep()
-    of, leans = labels(N, D), []
-    for seed in range(40):
-        rng = np.random.default_rng([seed, 9])
-        common = 0.005 * rng.standard_normal(of.budget.max() + 1)[of.budget]
-        found = lawful.fit({"N": N, "D": D, "loss": mean_loss(N, D) + common + 0.008 * rng.standard_normal(N.size)})
-        rests, alone = grounds(found), grounds(found, "none")
-        if rests is None or rests.hint is None:
-            continue
-        assert rests.shared is None
-        assert not any(note.code == "shared_error" for note in found.intervals().notes)
-        other = replace(rests, shared=rests.hint, hint=None)
-        wanted = Quantity("E")
-        ends = [
-            g.leaning(wanted, None, 0.9, "auto", g.rise(wanted, None, 0.9, "auto")[0]) for g in (rests, alone, other)
-        ]
-        lean = [(a - b) / (c - b) for a, b, c in zip(ends[0][:2], ends[1][:2], ends[2][:2], strict=True)]
-        assert lean == pytest.approx([rests.hint.gain ** (1 / 3)] * 2, rel=1e-6)
-        leans.append(lean[0])
-        low, high = found.intervals().of("E")
-        assert (low, high) == pytest.approx(ends[0][:2], rel=1e-9)
-    assert len(leans) >= 3
-    assert all(0 < lean <= 1 for lean in leans)

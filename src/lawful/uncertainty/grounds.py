@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -22,7 +22,7 @@ from lawful.laws.law import Law
 from lawful.uncertainty.lawtest import gap_labels
 from lawful.uncertainty.linear import Linearised, Working, linearise, spread_by, work
 from lawful.uncertainty.quantity import Quantity, gradient
-from lawful.uncertainty.shared import EVIDENCE, NEIGHBOURS, Shared, shared_error, usable
+from lawful.uncertainty.shared import NEIGHBOURS, Shared, shared_error, usable
 from lawful.valley.exact import Ends, ExactProfile
 from lawful.valley.faces import Design, Grouped
 
@@ -40,9 +40,6 @@ SAME_CELL = 1e-9
 
 ROUNDING = 1e-7
 """Residuals below this share of the loss are rounding: there is no noise to tell an interval from."""
-
-LEAN = 1 / 3
-"""Power of a hint's evidence, as a share of what is enough, that ends lean by (docs/uncertainty.md says why)."""
 
 MOST_UNEVEN = 10.0
 """Factor on the variance, by which uneven noise may scale an interval, beyond which it is not believed."""
@@ -85,8 +82,6 @@ class Grounds(Record):
         An error that runs share.
     copies : int
         Rows that repeat another one in every column.
-    hint : Shared or None
-        An error that they may share, with too little evidence to say that they do: intervals lean towards it.
     """
 
     law: Law
@@ -95,7 +90,6 @@ class Grounds(Record):
     freedom: float
     shared: Shared | None
     copies: int
-    hint: Shared | None = None
 
     @cached_property
     def linear(self) -> Linearised:
@@ -166,28 +160,6 @@ class Grounds(Record):
         freedom = min(float(spread.freedom[0]), float(self.freedom))
         reach = float(spread._replace(freedom=np.array([freedom])).reach(level)[0])
         return reach**2 * ratio * own, reach, freedom
-
-    @cached_property
-    def _hinted(self) -> Grounds | None:
-        """The same grounds with the error that the runs may share, but do not show that they do."""
-        return None if self.hint is None else replace(self, shared=self.hint, hint=None)
-
-    def leaning(self, quantity: Quantity, cost: Any, level: float, noise: str, rise: float) -> Ends:
-        """
-        Both ends, moved towards those that a hint of a shared error would give, the further the more evidence there is.
-
-        Intervals that a test chooses hold too seldom where the test is weak, and jump where it is passed (Leeb &
-        Pötscher 2005); ends that lean do neither. An end that the hint alone leaves open stays.
-        """
-        own = self.ends(quantity, cost, rise)
-        if self._hinted is None or self.hint is None:
-            return own
-        other = self._hinted.ends(quantity, cost, self._hinted.rise(quantity, cost, level, noise)[0])
-        lean = float((self.hint.gain / EVIDENCE) ** LEAN)
-        low, high = (
-            a + lean * (b - a) if np.isfinite([a, b]).all() else a for a, b in zip(own[:2], other[:2], strict=True)
-        )
-        return Ends(low, high, own.open)
 
     def ends(self, quantity: Quantity, cost: Any, rise: float) -> Ends:
         """Both ends of the working value of a quantity where the sum of squares has risen by so much."""
@@ -285,12 +257,8 @@ def grounds(fit: Any, cluster: str = AUTO) -> Grounds | None:
     exact = np.abs(found.linear.residual).max() <= ROUNDING * np.abs(problem.target).max() if freedom > 0 else True
     if exact:
         return None
-    if cluster == INDEPENDENT:
-        return replace(found, freedom=freedom)
-    shared = _shared(_unpinned(fit, runs) or found.linear, runs, cluster)
-    # Rows that a column says are of one run share its seed and its data: any share that is seen is taken.
-    sure = shared is not None and (shared.gain > EVIDENCE or cluster != AUTO or shared.name == "run")
-    return replace(found, freedom=freedom, shared=shared if sure else None, hint=None if sure else shared)
+    shared = None if cluster == INDEPENDENT else _shared(_unpinned(fit, runs) or found.linear, runs, cluster)
+    return Grounds(law, problem, z, freedom, shared, found.copies)
 
 
 def spare(fit: Any) -> int:
@@ -337,19 +305,20 @@ def _shared_metric(shared: Grouped | Array, weight: Array) -> Grouped | Array:
 
 
 def _shared(at: Linearised, runs: Runs, cluster: str) -> Shared | None:
-    """Return the error that runs may share, of the column asked for or of the grouping that shows the most."""
+    """Return the error that runs share, of the column asked for or of the best grouping."""
     root = np.sqrt(at.weight[0])
     slope, residual = at.slope[0][at.free[0]] * root, at.pseudo[0] * root
     if not (at.weight[0] > 0).all() or slope.size == 0:
         return None
     if cluster != AUTO:
-        return shared_error(slope, residual, {cluster: row_codes([runs.labels[cluster]])}, known=True)
+        return shared_error(slope, residual, {cluster: row_codes([runs.labels[cluster]])}, evidence=0.0)
     found = groupings(runs)
     along = found.get("budget")
     beside = None if along is None else (along, np.log(runs.N))
-    best = shared_error(slope, residual, found, along=beside, evidence=0.0)
-    if "run" in found and (best is None or best.gain <= EVIDENCE):
-        return shared_error(slope, residual, {"run": found["run"]}, known=True) or best
+    best = shared_error(slope, residual, found, along=beside)
+    if best is None and "run" in found:
+        # Rows that a column says are of one run share its seed and its data: any share that is seen is taken.
+        best = shared_error(slope, residual, {"run": found["run"]}, evidence=0.0)
     return best
 
 

@@ -190,7 +190,7 @@ class Intervals(Shown):
             return self._linear.interval("loss_at", self.level, point=point)
         quantity, cost = Quantity("loss_at", point=point), surface.cost
         rise = rests.rise(quantity, cost, self.level, AUTO_NOISE)[0]
-        low, high, _ = rests.leaning(quantity, cost, self.level, AUTO_NOISE, rise)
+        low, high, _ = rests.ends(quantity, cost, rise)
         middle = float(surface.loss(*point))
         return min(low, middle), max(high, middle)
 

@@ -203,7 +203,7 @@ def profile(
     if _is_held(quantity, law, problem):
         return Profile(fit, name, budget, level, estimate, (estimate,) * 2, (False, False), none, none, 0.0, 0.0, 1.0)
     rise, reach, freedom = rests.rise(quantity, cost, level, noise)
-    ends = rests.leaning(quantity, cost, level, noise, rise)
+    ends = rests.ends(quantity, cost, rise)
     values, distance = none, none
     if points >= 2:
         # Lower heights lie inside the interval, one higher beyond it: the curve is made of their ends.

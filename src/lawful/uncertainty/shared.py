@@ -86,7 +86,6 @@ def shared_error(
     *,
     along: tuple[IntArray, Array] | None = None,
     evidence: float = EVIDENCE,
-    known: bool = False,
 ) -> Shared | None:
     """
     Find the grouping whose members share an error, if any does.
@@ -102,9 +101,6 @@ def shared_error(
         Labels of budgets and ln N: neighbours along it may resemble each other.
     evidence : float
         Gain that a grouping needs; 0 takes the best one with any share.
-    known : bool
-        Whether runs of a group are known to share something. The share is then the mean over its restricted
-        likelihood and not its maximum, which is none in every tenth table of six runs that share half.
 
     Returns
     -------
@@ -120,7 +116,7 @@ def shared_error(
     for name, label in groupings.items():
         if not usable(label):
             continue
-        share, gain = _share(basis, rest, free, label, known=known)
+        share, gain = _share(basis, rest, free, label)
         if share > 0 and (best is None or gain > best[0]):
             best = gain, name, share, Grouped.of(label, share), np.unique(label).size
     if along is not None and residual.size <= DENSE and usable(along[0]):
@@ -128,14 +124,14 @@ def shared_error(
         if rho > 0 and gain > NEAR_EVIDENCE and (best is None or gain > best[0]):
             near = np.asarray(np.linalg.inv(_neighbours(rho, *along)), dtype=np.float64)
             best = gain, NEIGHBOURS, rho, near, np.unique(along[0]).size
-    if best is None or (best[0] <= evidence and not known):
+    if best is None or best[0] <= evidence:
         return None
     gain, name, share, metric, count = best
     return Shared(name, share, count, gain, metric)
 
 
-def _share(basis: Array, rest: Array, free: int, label: IntArray, *, known: bool) -> tuple[float, float]:
-    """Share with the highest restricted likelihood of a grouping, of a known one its mean; twice the gain over none."""
+def _share(basis: Array, rest: Array, free: int, label: IntArray) -> tuple[float, float]:
+    """Share with the highest restricted likelihood of a grouping, and twice its gain over none."""
     _, index, count = np.unique(label, return_inverse=True, return_counts=True)
     order, starts = np.argsort(index, kind="stable"), np.concatenate([[0], np.cumsum(count)[:-1]])
     sums, own = np.add.reduceat(basis[order], starts, axis=0), np.add.reduceat(rest[order], starts)
@@ -153,11 +149,7 @@ def _share(basis: Array, rest: Array, free: int, label: IntArray, *, known: bool
     total = (square / variance).sum(axis=1) + (single / (1 - SHARES) if others > 0 else 0.0)
     twice = -(np.log(variance).sum(axis=1) + others * np.log(1 - SHARES) + free * np.log(np.maximum(total, 1e-300)))
     k = int(twice.argmax())
-    gain = float(twice[k] - twice[0])
-    if known:
-        likely = np.exp(0.5 * (twice - twice[k]))
-        return float(likely @ SHARES / likely.sum()), gain
-    return float(SHARES[k]), gain
+    return float(SHARES[k]), float(twice[k] - twice[0])
 
 
 def _neighbours(rho: float, budget: IntArray, x: Array) -> Array:
