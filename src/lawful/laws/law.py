@@ -328,9 +328,13 @@ class Law(Record):
         """
         if not self.allocates:
             msg = f"The {self.name} law does not trade parameters against tokens, so it allocates nothing."
-            option = {"C": "--budget 1e24", "N": "--params 7B", "D": "--tokens 2T"}.get("".join(self.columns))
-            if option:
-                msg = f"{msg[:-1]}; the loss it expects is told by a saved fit: lawful predict DIR/fit.json {option}."
+            asked = {
+                "C": "lawful predict DIR/fit.json --budget 1e24",
+                "N": "lawful predict DIR/fit.json --params 7B",
+                "D": "lawful predict DIR/fit.json --tokens 2T",
+            }.get("".join(self.columns))
+            if asked:
+                msg = f"{msg[:-1]}; the loss it expects is told by a saved fit: {asked}."
             raise UnsupportedError(msg)
 
     @property
