@@ -44,7 +44,9 @@ SCALELESS = frozenset(
 """Cells of a line of units that change no number."""
 
 
-def laid_out(table: Rows, mapping: Mapping[str, str], fill_down: Sequence[str] | str = ()) -> tuple[Rows, list[Note]]:
+def laid_out(
+    table: Rows, mapping: Mapping[str, str], fill_down: Sequence[str] | str = (), *, in_memory: bool = False
+) -> tuple[Rows, list[Note]]:
     """
     Bring a table into the form of one line of names and one row per run.
 
@@ -56,6 +58,8 @@ def laid_out(table: Rows, mapping: Mapping[str, str], fill_down: Sequence[str] |
         Quantity to a column or a formula, as the user named them.
     fill_down : sequence of str
         Columns of which a blank cell has the value above it.
+    in_memory : bool
+        Whether the rows are those of a frame or of arrays: every one of them is then answered, a blank one too.
 
     Raises
     ------
@@ -71,7 +75,7 @@ def laid_out(table: Rows, mapping: Mapping[str, str], fill_down: Sequence[str] |
     ([100000000.0, 200000000.0], [3.1, 3.2], 'transposed')
     """
     table, notes = upright(table, mapping)
-    for step in (with_one_header, without_headings):
+    for step in (with_one_header,) if in_memory else (with_one_header, without_headings):
         table, said = step(table)
         notes += said
     table, said = filled_down(table, (fill_down,) if isinstance(fill_down, str) else fill_down)

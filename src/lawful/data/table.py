@@ -246,7 +246,9 @@ def opened(
     handling: Handling = AS_ALWAYS,
 ) -> tuple[Rows, dict[str, str], list[Note]]:
     """Clean columns whose quantities are known: laid out as rows of runs, recipes worked out, stated units read."""
-    table, laid = laid_out(open_table(columns, source, header), mapping or {}, handling.fill_down)
+    table, laid = laid_out(
+        open_table(columns, source, header), mapping or {}, handling.fill_down, in_memory=header is None
+    )
     table, mapping, said = translate(table, mapping or {})
     batches = [key for key in table.keys if normalise(key) in BATCHES]
     wide = {key for key in batches if np.median(np.nan_to_num(number_or_nan(table.columns[key]))) > MOST_SEQUENCES}
