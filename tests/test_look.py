@@ -254,3 +254,11 @@ def test_curves_are_read_with_units_conditions_and_a_guard(tmp_path, monkeypatch
     assert line == "Next: lawful isoflops runs.csv --where 'split == '\"'\"'train'\"'\"'' --out points.csv"
     assert main([*shlex.split(line.removeprefix("Next: lawful "))]) == 0
     assert len(pd.read_csv("points.csv")) == len(plain)
+
+
+def test_what_was_tried_on_some_of_many_runs_says_so():
+    rng = np.random.default_rng(4)
+    N, D = np.exp(rng.uniform(*np.log([[1e7], [1e10]]), 1500)), np.exp(rng.uniform(*np.log([[1e9], [1e12]]), 1500))
+    table = {"params": N, "tokens": D, "loss": 1.7 + 400 / N**0.34 + 410 / D**0.28}
+    assert "Tried on 1,000 of the 1,500" in str(lawful.look(table))
+    assert "Tried on" not in str(lawful.look({name: column[:900] for name, column in table.items()}))

@@ -32,6 +32,7 @@ from lawful.estimate.fit import fit
 from lawful.estimate.isoflop import fit_envelope, fit_isoflop
 from lawful.forecasting.audit import origins
 from lawful.laws.laws import LAWS
+from lawful.solve.screening import sampled
 from lawful.sources.isoflops import isoflop_points
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
@@ -42,7 +43,7 @@ MOST_BUDGETS = 12
 """Budgets in the table of budgets before the rest is counted."""
 
 TRIED_ON = 1_000
-"""Runs that the verbs are tried on, at most; of more, as many at even distances."""
+"""Runs that the verbs are tried on, at most; of more, as many spread evenly."""
 
 JUDGED_EVERY = 5
 """Of a table so long every so many of these are enough to judge a fit by, which takes most of the time."""
@@ -166,13 +167,16 @@ class Look(Shown):
         """Return the columns, the design, the budgets and the verbs."""
         heads = ("column", "taken for", "unit", "values")
         rows = tuple(row(_short(c.name), c.taken_for, c.unit or "-", c.values) for c in self.columns)
-        title = f"{self.source}: {self.rows:,} row{'s' * (self.rows != 1)}, {len(self.columns)} columns."
-        first = Sheet(title, (), heads, rows, "")
+        what = f"{self.source}: {self.rows:,} row{'s' * (self.rows != 1)}, {len(self.columns)} columns."
+        first = Sheet(what, (), heads, rows, "")
         if self.runs is None:
             return (replace(first, closing=(f"Next: {self.next}",)),)
         verbs = tuple(row(v.verb, v.supported, v.why) for v in self.verbs)
         closing = (f"Next: {self.next}",)
-        last = Sheet("What these runs support.", (), ("verb", "works", "what it says"), verbs, "", closing, self.notes)
+        title = "What these runs support."
+        if len(self.runs) > TRIED_ON and all(map(self.runs.has, COMPLETE)):
+            title += f" Tried on {TRIED_ON:,} of the {len(self.runs):,}, spread evenly: all may say other numbers."
+        last = Sheet(title, (), ("verb", "works", "what it says"), verbs, "", closing, self.notes)
         return (first, self._design(self.runs), *([self._by_budget()] if self.budgets else []), last)
 
     def _design(self, runs: Runs) -> Sheet:
@@ -342,10 +346,8 @@ def _unread(runs: Runs) -> tuple[Note, ...]:
 
 
 def _thinned(runs: Runs, most: int) -> Runs:
-    """The runs, or so many of them at even distances."""
-    if len(runs) <= most:
-        return runs
-    return runs.take(np.unique(np.linspace(0, len(runs) - 1, most).astype(np.intp)))
+    """The runs, or so many of them."""
+    return runs if len(runs) <= most else runs.take(sampled(len(runs), most))
 
 
 def _budgets(runs: Runs) -> tuple[Budget, ...]:

@@ -46,9 +46,9 @@ def halton(count: int, dimensions: int) -> Array:
     return out
 
 
-def sampled(n: int) -> IntArray:
+def sampled(n: int, most: int | None = None) -> IntArray:
     """
-    Positions of the runs on which minima are searched for: all of them up to :data:`MOST_SEARCHED`.
+    Positions of so many of n runs, all of them if they are not more; :data:`MOST_SEARCHED` if not given.
 
     Multiples of the golden section fall evenly into every stretch of the table, and never in step with the
     checkpoints of a run, as every tenth row might.
@@ -58,9 +58,10 @@ def sampled(n: int) -> IntArray:
     >>> sampled(4), sampled(100_000).size
     (array([0, 1, 2, 3]), 3000)
     """
-    if n <= MOST_SEARCHED:
+    most = MOST_SEARCHED if most is None else most
+    if n <= most:
         return np.arange(n)
-    return np.sort(np.argsort(np.arange(n) * GOLDEN % 1.0, kind="stable")[:MOST_SEARCHED])
+    return np.sort(np.argsort(np.arange(n) * GOLDEN % 1.0, kind="stable")[:most])
 
 
 def screened_starts(problem: Any, most: int) -> Array:

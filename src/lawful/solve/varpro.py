@@ -22,7 +22,7 @@ from lawful.core.typing import Array, BoolArray
 from lawful.laws.law import Box
 from lawful.laws.projection import Link, Separation, Term, split
 from lawful.solve.bounded import box_least_squares, triangle_of
-from lawful.solve.screening import halton
+from lawful.solve.screening import halton, sampled
 
 STARTS, SCREENED, FINALISTS = 256, 48, 10
 """Points that are scored, those that take a few steps, and those that are followed on."""
@@ -358,14 +358,17 @@ class Search:
         Where that is follows from the exponents, over a dozen decades; elsewhere the sum is one term, and the other's
         exponent has no slope to follow.
         """
+        # A mean over some hundreds of runs is near enough, and of a million it would take gigabytes.
+        some = sampled(self.y.size, BALANCED_ON)
+        few = {name: column[some] for name, column in self.columns.items()}
         for label, ratio in self.parts.ratios.items():
             i = self.parts.shapes.index(label)
             needed = ratio.above.names | ratio.below.names | ratio.exponent.names
             if not self.logs[i] or not needed <= {*self.columns, *self.parts.shapes}:
                 continue
             tape = Tape(ratio.above, ratio.below, ratio.exponent)
-            work = tape.run(self.names(x[half]))
-            above, below, exponent = (np.broadcast_to(work[k], (len(x[half]), self.y.size)) for k in tape.outputs)
+            work = tape.run(self.names(x[half]) | few)
+            above, below, exponent = (np.broadcast_to(work[k], (len(x[half]), some.size)) for k in tape.outputs)
             with np.errstate(all="ignore"):
                 even = (np.log(below / above) / exponent).mean(axis=1)
             near = even + OFF_BALANCE * (2 * unit[half, i] - 1)
@@ -374,6 +377,9 @@ class Search:
 
 MODERATE = 1.2
 """Size of the exponents of half of the starts."""
+
+BALANCED_ON = 256
+"""Runs that the balance of two terms is worked out on, at most."""
 
 OFF_BALANCE = 4.0
 """Logs by which two terms of a sum may differ there."""
