@@ -329,3 +329,22 @@ def test_a_constant_with_bounds_of_its_own_keeps_them():
     edge = lawful.fit(columns(-12.0), law=TWO, objective="squared", bounds={"E": (-9.0, 0.0)})
     assert edge.surface["E"] == -9.0
     assert any(note.code == "at_bound" for note in edge.notes)
+
+
+@pytest.mark.parametrize(("bad", "count"), [([-3.05], 1), ([0.0, 0.0], 2), ([-1.0, 0.0, -1.0], 3)])
+def test_marks_of_a_missing_loss_and_slips_of_a_sign_are_no_losses(tmp_path, bad, count):
+    rng = np.random.default_rng(3)
+    size, words = np.exp(rng.uniform(np.log(3e7), np.log(3e9), 24)), np.exp(rng.uniform(np.log(1e9), np.log(1e11), 24))
+    held_out = 1.8 + 300 / size**0.32 + 500 / words**0.29
+    held_out[5 : 5 + len(bad)] = bad
+    table = {"size": size, "words": words, "held_out": held_out}
+    text = "held_out = E + A/size^a + B/words^b"
+    with pytest.raises(InputError, match=rf"zero or below in {count} of 24 rows that stand far from all others, row"):
+        lawful.fit(table, law=text)
+    kept = lawful.fit(lawful.read_runs(table, columns={"loss": "held_out"}, needs=(), where="held_out > 0"), law=text)
+    assert len(kept.runs) == 24 - count
+    as_they_are = lawful.read_runs(table, columns={"loss": "held_out"}, needs=(), as_is=True, signed=True)
+    assert as_they_are.L[5] == bad[0]
+    lone = {**table, "held_out": np.where(np.arange(24) == 2, 9.0, -3 - np.arange(24) / 24)}
+    with pytest.raises(InputError, match="above zero in 1 of 24 rows"):
+        lawful.read_runs(lone, columns={"loss": "held_out"}, needs=(), signed=True)

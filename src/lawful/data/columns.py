@@ -182,7 +182,17 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
         "num_training_tokens",
         "throughput/tokens",
         "num_input_tokens_seen",
-        *("token", "trainingstokens", "trainingstoken", "tokenzahl", "tokenanzahl", "anzahl_tokens", "anzahl_token"),
+        *(
+            "token",
+            "trainingstokens",
+            "trainingstoken",
+            "trainings_token",
+            "trainings_tokens",
+            "tokenzahl",
+            "tokenanzahl",
+            "anzahl_tokens",
+            "anzahl_token",
+        ),
         *("anzahl_der_tokens", "anzahl_der_token", "jetons", "nombre_de_jetons", "nb_jetons", "nb_de_jetons"),
         *("jetons_d'entraînement", "tokens_d'entraînement", "nombre_de_tokens", "tokens_de_entrenamiento"),
         *(

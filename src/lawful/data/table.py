@@ -51,6 +51,7 @@ from lawful.data.values import (
     quantity_values,
     require_plausible,
     require_positive,
+    require_together,
     require_within,
     value_text,
     weights_of,
@@ -596,6 +597,7 @@ def _given(table: Rows, roles: Mapping[str, str], handling: Handling) -> dict[st
     given = {quantity: values[key] for quantity, key in roles.items()}
     if not handling.as_is:
         require_within(given, roles, table.row)
+        require_together(roles["loss"], given["loss"], table.row)
     return given
 
 

@@ -350,6 +350,56 @@ column 'loss', row 2 (nan); repair or remove such rows, or set them aside with `
     raise InputError(msg)
 
 
+LONE = 3.0
+"""Times the widest gap between the other losses from which those beyond zero stand apart."""
+
+FEWEST_LOSSES = 5
+"""Losses from which gaps between them tell anything."""
+
+
+def require_together(name: str, loss: Array, row: IntArray) -> None:
+    """
+    Refuse losses on one side of zero that stand apart from all others: marks of a missing number, or slips of a sign.
+
+    Parameters
+    ----------
+    name : str
+        Column of the loss.
+    loss : array, shape (n,)
+    row : int array, shape (n,)
+        Row numbers for messages.
+
+    Raises
+    ------
+    InputError
+        One sentence with the count, the first rows, and the remedies.
+
+    Examples
+    --------
+    >>> require_together("excess", np.array([0.4, 0.2, 0.1, -0.1, -0.2]), np.arange(1, 6))
+    >>> require_together("excess", np.array([3.4, 3.2, -3.1, 3.0, 2.9]), np.arange(1, 6))
+    Traceback (most recent call last):
+        ...
+    lawful.errors.InputError: Column 'excess' is zero or below in 1 of 5 rows that stand far from all others, row 3 \
+(-3.1): mend them, leave them out with `where` 'excess > 0', or read them as they are with `as_is`.
+    """
+    above = loss > 0
+    if loss.size < FEWEST_LOSSES or above.all() or not above.any():
+        return
+    few = ~above if (~above).sum() <= above.sum() else above
+    gap = float(loss[above].min() - loss[~above].max())
+    widest = float(np.diff(np.sort(loss[~few])).max(initial=0.0))
+    if loss[~above].any() and gap <= LONE * widest:
+        return
+    side, keep = ("above zero", "<=") if few[above].any() else ("zero or below", ">")
+    msg = (
+        f"Column {name!r} is {side} in {int(few.sum())} of {loss.size} rows that stand far from all others, "
+        f"{offenders(row[few], loss[few].tolist())}: mend them, leave them out with `where` "
+        f"'{quoted(name)} {keep} 0', or read them as they are with `as_is`."
+    )
+    raise InputError(msg)
+
+
 def naming(loss: str) -> str:
     """
     Say how a formula names the column of a loss that may be zero or negative.
