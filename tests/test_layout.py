@@ -348,6 +348,7 @@ def test_a_first_run_without_a_number_is_no_header(tmp_path):
 
 LANGUAGES = {
     "German": "Parameteranzahl;Trainingstokens;Validierungsverlust",
+    "German, hyphen": "Anzahl Parameter;Trainings-Token;Validierungsverlust",
     "German, short": "Parameter;Token;Verlust",
     "French": "Nombre de paramètres;Jetons;Perte de validation",
     "French, capitals without accents": "PARAMETRES;JETONS;PERTE",

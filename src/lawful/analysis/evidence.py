@@ -107,7 +107,9 @@ def gather(analysis: Analysis, *, checked: Checked | None = None) -> Evidence:
         Where something cannot be had, the sentence that says why stands in its place.
     """
     fit = analysis.fit
-    fit.runs.require()
+    fit.runs.require(
+        also="; a report shows all three, and what the fit of another table says is told by lawful predict"
+    )
     target = max([a.budget for a in analysis.allocations], default=float(fit.runs.budgets.max()))
     region = _indifference(analysis, target)
     found = checked or _check(analysis)
