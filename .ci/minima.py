@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 # Extras that read or send a user's tables; those of our own tools (dev, docs, bench, sweep) promise nothing to anybody.
-EXTRAS = ("parquet", "excel", "duckdb", "remote", "dask")
+EXTRAS = ("parquet", "excel", "yaml", "duckdb", "remote", "dask")
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 wanted = [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]

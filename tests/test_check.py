@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import Akima1DInterpolator
 
@@ -502,6 +502,9 @@ def is_number_above_zero(cell):
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS), min_size=1, max_size=12))
+@example([(None, None, None, None), (1.0, 1.0, 1.0, 1)])
+@example([("", "", "", ""), (1.0, 1.0, 1.0, 1)])
+@example([(None, None, None, None), ("params", "tokens", "budget", "loss"), (1.0, 1.0, 1.0, 1)])
 def test_any_cell_is_either_used_or_invalid(rows):
     names = ("params", "tokens", "budget", "loss")
     checked = lawful.check({name: [row[i] for row in rows] for i, name in enumerate(names)}, as_is=True)

@@ -317,7 +317,7 @@ def correct_isoflop(found: FrontierFit, alpha: float, beta: float) -> FrontierFi
         msg = f"Only Approach 2 has this bias to remove, got {found.method}."
         raise UnsupportedError(msg)
     check_exponents(alpha, beta)
-    runs, exponents = found.basis, (np.array([alpha]), np.array([beta]))
+    runs, exponents = found.basis.ordered, (np.array([alpha]), np.array([beta]))
     at_n = correct_vertices(runs, np.log10(runs.N), np.log10(found.params)[None], *exponents)
     at_d = correct_vertices(runs, np.log10(runs.D), np.log10(found.tokens)[None], *exponents[::-1])
     lost = np.flatnonzero(~np.isfinite(at_n + at_d)[0])

@@ -173,7 +173,7 @@ def _rank(
 
 def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
     """Rows that --select, --where and --drop keep; other options of reading speak of one law's quantities."""
-    from lawful.data.selection import open_table, select_rows
+    from lawful.data.selection import IN_MEMORY, open_table, select_rows
     from lawful.data.table import Handling, narrowed
 
     asked = reading.words()
@@ -183,7 +183,7 @@ def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
         raise UnsupportedError(msg.replace("_", "-"))
     if not (asked["select"] or asked["where"] or asked["drop"]):
         return table
-    rows = select_rows(open_table(table, "table", None), {}, asked["select"])
+    rows = select_rows(open_table(table, IN_MEMORY, None), {}, asked["select"])
     return narrowed(rows, {}, Handling(where=asked["where"], drop=asked["drop"]))[0].columns
 
 

@@ -23,6 +23,9 @@ VALUES_OFFERED = 10
 """Values of a column named in a message before the rest is counted."""
 
 
+IN_MEMORY = "table"
+"""Where runs came from that were given as a frame or as arrays: every row of these is a run, a blank one too."""
+
 NAN = "nan"
 """Word for the rows in which a quantity is missing, no number or not positive."""
 

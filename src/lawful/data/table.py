@@ -41,7 +41,7 @@ from lawful.data.doubts import other_counts, require_moving_tokens, unit_doubts
 from lawful.data.endings import finished, row_of_run, usable
 from lawful.data.layout import laid_out, refuse_blanks
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
-from lawful.data.selection import NAN, VALUES_OFFERED, Rows, Selection, open_table, rows_named, select_rows
+from lawful.data.selection import IN_MEMORY, NAN, VALUES_OFFERED, Rows, Selection, open_table, rows_named, select_rows
 from lawful.data.translate import NATS, loss_unit, meets, translate, worded
 from lawful.data.units import require_loss, require_units
 from lawful.data.values import (
@@ -131,7 +131,7 @@ def runs_from_columns(
     mapping: Mapping[str, str] | None = None,
     select: Selection | None = None,
     weights: str | None = None,
-    source: str = "table",
+    source: str = IN_MEMORY,
     header: Sequence[str] | None = None,
     prepare: Prepare | None = None,
     handling: Handling = AS_ALWAYS,
@@ -247,9 +247,8 @@ def opened(
     handling: Handling = AS_ALWAYS,
 ) -> tuple[Rows, dict[str, str], list[Note]]:
     """Clean columns whose quantities are known: laid out as rows of runs, recipes worked out, stated units read."""
-    table, laid = laid_out(
-        open_table(columns, source, header), mapping or {}, handling.fill_down, in_memory=header is None
-    )
+    raw = open_table(columns, source, header)
+    table, laid = laid_out(raw, mapping or {}, handling.fill_down, in_memory=source == IN_MEMORY)
     table, mapping, said = translate(table, mapping or {})
     batches = [key for key in table.keys if normalise(key) in BATCHES]
     wide = {key for key in batches if np.median(np.nan_to_num(number_or_nan(table.columns[key]))) > MOST_SEQUENCES}
@@ -282,7 +281,7 @@ def groups_from_columns(
     mapping: Mapping[str, str] | None = None,
     select: Selection | None = None,
     weights: str | None = None,
-    source: str = "table",
+    source: str = IN_MEMORY,
     header: Sequence[str] | None = None,
     prepare: Prepare | None = None,
     handling: Handling = AS_ALWAYS,

@@ -14,7 +14,7 @@ from lawful.core.shown import Record
 from lawful.core.typing import Array
 from lawful.data.columns import UNIQUE_NAMES, find_column, known_quantities, listed, normalise
 from lawful.data.runs import Runs
-from lawful.data.selection import Rows, open_table
+from lawful.data.selection import IN_MEMORY, Rows, open_table
 from lawful.data.table import Handling, columns_of, narrowed, third_quantity
 from lawful.data.translate import computed, numbers, worded
 from lawful.data.values import require_positive
@@ -171,7 +171,7 @@ def read_points(given: Any, what: str, *, where: str | None = None, drop: Sequen
         source = str(given)
     else:
         columns, header = columns_of(given)
-        source = "table"
+        source = IN_MEMORY
     table = open_table(columns, source, header)
     known_as: dict[str, str] = {}
     unclear = ""

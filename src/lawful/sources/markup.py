@@ -206,7 +206,7 @@ def document_of(path: Path, text: str, suffix: str) -> Any:
         except ImportError:
             if suffix not in YAML:
                 return None
-            msg = f"{str(path)!r} is YAML, which needs PyYAML; pip install pyyaml, or save the runs as JSON."
+            msg = f"{str(path)!r} is YAML, which needs PyYAML; pip install 'lawful[yaml]', or save the runs as JSON."
             raise InputError(msg) from None
         try:
             return yaml.safe_load(text)

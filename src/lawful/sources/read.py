@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lawful.data.columns import ACCEPTED
 from lawful.data.runs import Runs
-from lawful.data.selection import Selection
+from lawful.data.selection import IN_MEMORY, Selection
 from lawful.data.table import Handling, columns_of, groups_from_columns, runs_from_columns
 from lawful.errors import UnsupportedError
 from lawful.sources.places import gather
@@ -228,6 +228,6 @@ def load_columns(table: Any) -> tuple[Mapping[str, Any], list[str], str]:
     one = isinstance(table, (str, os.PathLike))
     several = isinstance(table, (list, tuple)) and table and all(isinstance(t, (str, os.PathLike)) for t in table)
     if not (one or several):
-        return *columns_of(table), "table"
+        return *columns_of(table), IN_MEMORY
     header, columns, source = gather([table] if one else table)
     return columns, header, source
