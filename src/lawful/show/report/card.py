@@ -205,7 +205,7 @@ def _bar(value: float, low: float, high: float) -> tuple[float, float, float]:
     """Places of low, value and high on a bar that is the interval itself: its ends are the numbers beneath it."""
     first, last = min(low, value), max(high, value)
     reach = max(last - first, 1e-12 * abs(value))
-    a, b, c = (100.0 * (v - first) / reach for v in (low, value, high))
+    a, b, c = (100.0 * ((v - first) / reach) for v in (low, value, high))
     return a, b, c
 
 
