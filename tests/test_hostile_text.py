@@ -53,6 +53,6 @@ def test_no_control_reaches_the_terminal(hostile, capfd, case):
 def test_a_name_that_is_no_text_does_not_stop_a_result(tmp_path, capsys):
     path = os.fsencode(tmp_path) + b"/runs\xff.csv"
     Path(os.fsdecode(path)).write_bytes(EXAMPLE.read_bytes())
-    assert main(["fit", os.fsdecode(path), "--out", str(tmp_path / "out")]) == 0
+    assert main(["fit", os.fsdecode(path), "--out", str(tmp_path / "out"), "--no-figures"]) == 0
     assert main(["rerun", str(tmp_path / "out" / "fit.json")]) == 0
     assert main(["report", str(tmp_path / "out" / "fit.json"), "--out", str(tmp_path / "page.html")]) == 0

@@ -74,3 +74,36 @@ def test_replicates_agree_to_nine_digits():
 def test_a_frontier_is_refused():
     with pytest.raises(UnsupportedError, match="approach2 has no surface"):
         lawful.fit_isoflop(replicated(0)).lack_of_fit()
+
+
+def curves(seed, power=1.0, runs=15, per=12):
+    """Checkpoints of runs that each stray by an error of their own, under a power of the sum of the terms."""
+    rng = np.random.default_rng([seed, 8])
+    run = np.repeat(np.arange(runs), per)
+    N = 10 ** rng.uniform(7.5, 9.5, runs)
+    n = N[run]
+    d = (15 * N * 10 ** rng.uniform(-0.6, 0.6, runs))[run] * np.tile(np.arange(1, per + 1) / per, runs)
+    k = TRUTH.coefficients
+    terms = (k["A"] / n ** k["alpha"]) ** (1 / power) + (k["B"] / d ** k["beta"]) ** (1 / power)
+    stray = 0.004 * rng.standard_normal(runs)[run] + 0.002 * rng.standard_normal(run.size)
+    loss = (k["E"] + terms**power) * np.exp(stray)
+    return {"run": [f"r{i}" for i in run], "params": n, "tokens": d, "loss": loss}
+
+
+def test_rows_of_one_run_that_stray_together_refuse_no_law():
+    tests = [lawful.fit(curves(seed), method="vpnls").lack_of_fit() for seed in range(12)]
+    assert sum(test.refused for test in tests) <= 1
+    assert all(test.p_replicates is None for test in tests)
+    assert all(test.p_budgets is None for test in tests)
+    assert all(lawful.fit(curves(seed), method="vpnls").lack_of_fit(cluster="none").refused for seed in range(3))
+
+
+def test_a_wrong_law_is_refused_by_what_runs_say_together():
+    assert all(lawful.fit(curves(seed, 0.5), method="vpnls").lack_of_fit().refused for seed in range(4))
+
+
+def test_seeds_that_one_name_joins_are_no_curve():
+    runs = replicated(0)
+    cell = [f"cell{i}" for i in replicate_groups(runs.N, runs.D)]
+    table = {"run": cell, "params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": runs.L}
+    assert lawful.fit(table).lack_of_fit().p_replicates is not None

@@ -131,7 +131,7 @@ def claims(out: Path, name: str) -> Table:
         ("empirical_error", 5),
         ("extrapolation_error", 24),
         ("analytical_error", 3),
-        ("conditioning", 35),
+        ("conditioning", 34),
         ("compounding_errors", 56),
         ("cost_estimates", 142),
         ("residual_distributions", 23),

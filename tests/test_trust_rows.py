@@ -129,7 +129,7 @@ def test_repeated_data_from_the_shell(tmp_path, monkeypatch):
     path = table(tmp_path / "runs.csv", params=N, tokens=D, loss=L, unique_tokens=np.full(35, U))
     plain = told("fit", path, "--budget", "1e22")
     assert "repeated_data" in codes(plain)
-    made = told("fit", path, "--law", "muennighoff", "--budget", "1e21", "--out", "rep")
+    made = told("fit", path, "--law", "muennighoff", "--budget", "1e21", "--out", "rep", "--no-figures")
     assert "repeated_data" not in codes(made)
     assert made["allocations"][0]["interval"]["params"]
     asked = told("predict", "rep/fit.json", "--params", "1B", "--tokens", "60B", "--unique-tokens", "6B")
@@ -141,7 +141,7 @@ def test_repeated_data_from_the_shell(tmp_path, monkeypatch):
     assert one["params"] == pytest.approx(float(best.params), rel=0.25)
     assert one["interval"]["params"][0] < one["params"] < one["interval"]["params"][1]
     assert spent["constrained"][0]["epochs"] == pytest.approx(one["tokens"] / 6e9, rel=0.02)
-    wrong = shell("fit", path, "--out", "plain")
+    wrong = shell("fit", path, "--method", "vpnls", "--intervals", "none", "--out", "plain", "--no-figures")
     assert wrong.exit_code == 0
     asked = ["predict", "plain/fit.json", "--params", "1B", "--tokens", "60B", "--unique-tokens", "6B"]
     assert "does not read unique tokens" in refusal(*asked)
@@ -226,7 +226,7 @@ def test_the_verdict_opens_what_a_saved_fit_answers(tmp_path, monkeypatch):
         (good, "1e23", "extrapolated"),
         (bad, "1e19", "not identified"),
     ):
-        shell("fit", path, "--method", "vpnls", "--out", "saved")
+        shell("fit", path, "--method", "vpnls", "--out", "saved", "--no-figures")
         at = ["saved/fit.json", "--params", "3e8", "--tokens", f"{float(budget) / 1.8e9:.6g}"]
         for words in (["allocate", "saved/fit.json", "--budget", budget], ["predict", *at]):
             assert shell(*words).stdout.startswith(f"Verdict: {verdict}"), words

@@ -77,11 +77,11 @@ class FitMethods:
 
         return forecast(self, budgets, **options)
 
-    def lack_of_fit(self: Any, *, seed: int = 0) -> LackOfFit:
+    def lack_of_fit(self: Any, **options: Any) -> LackOfFit:
         """Test whether the runs refuse the law; see :func:`lawful.trust.fitness.lack_of_fit`."""
         from lawful.trust.fitness import lack_of_fit
 
-        return lack_of_fit(self, seed=seed)
+        return lack_of_fit(self, **options)
 
     def judge(self: Any, budgets: Sequence[float] = (), **options: Any) -> Judgement:
         """Say what the answer is worth; see :func:`lawful.trust.verdict.judge`."""

@@ -17,7 +17,7 @@ from lawful.data.cells import first_of_copies
 from lawful.data.runs import COMPLETE
 from lawful.estimate.result import Fit, surface_fit
 from lawful.uncertainty.delta import delta
-from lawful.uncertainty.grounds import groupings
+from lawful.uncertainty.grounds import AUTO, curves_of, groupings
 from lawful.uncertainty.lawtest import UNTESTED, LawTest, Residuals, law_test
 from lawful.uncertainty.linear import Linearised, working_variances
 
@@ -115,14 +115,15 @@ class LackOfFit(Shown):
         return (Sheet("Does the law fit?", (), ("", "value"), rows, "", (), self.notes),)
 
 
-def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
+def lack_of_fit(fit: Any, *, seed: int = 0, cluster: str = AUTO) -> LackOfFit:
     """
     Test whether the law fits, by every test that the design allows.
 
     Pure error against model error where runs repeat N and D; residuals across budgets; and a joint test
     that also works on grids and ladders: the score of a coupling of the two terms, bends in ln N and
     ln D, errors shared by budgets and sizes, neighbours that stray together. Copies of a row
-    count once.
+    count once. Rows of one run, as checkpoints are, stray together whatever the law: only the joint test is
+    run on them, and judges by what whole runs say.
 
     Parameters
     ----------
@@ -130,6 +131,9 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
         A surface fit.
     seed : int
         Seed of the simulated calibrations; the order of the runs does not matter.
+    cluster : str
+        ``auto``: rows that a column or the shape of the table says are of one run stand together; ``none``: no
+        row does; or a column of labels.
 
     Returns
     -------
@@ -161,18 +165,22 @@ def lack_of_fit(fit: Any, *, seed: int = 0) -> LackOfFit:
     # What the table does not say tells no runs apart.
     sizes, tokens = (np.nan_to_num(getattr(fit.runs, name), nan=1.0) for name in ("N", "D"))
     groups = replicate_groups(sizes, tokens)
-    own = _compare(residual[used], groups[used], free)
-    root = np.sqrt(weight)[None] * at.slope[0]
-    within = Hat(root[:, used], at.inverse[0])
-    p_budgets = _across(residual[used], within, fit.runs.group[used], np.random.default_rng(seed))
+    curve = curves_of(fit.runs, cluster) if all(map(fit.runs.has, COMPLETE)) else None
+    own, p_budgets = _compare(residual[used], groups[used], free), None
+    if curve is None:
+        root = np.sqrt(weight)[None] * at.slope[0]
+        within = Hat(root[:, used], at.inverse[0])
+        p_budgets = _across(residual[used], within, fit.runs.group[used], np.random.default_rng(seed))
+    else:
+        own = _Replicates(own.runs)
     together = UNTESTED
     if all(map(fit.runs.has, COMPLETE)):
-        together = law_test(_residuals(fit, at), seed=seed, coupled=fit.surface.law.two_powers)
+        together = law_test(_residuals(fit, at, curve), seed=seed, coupled=fit.surface.law.two_powers)
     notes = _notes(own, p_budgets, together)
     return LackOfFit(*own, p_budgets, notes, together.p, together.each, together.missed)
 
 
-def _residuals(fit: Fit, at: Linearised) -> Residuals:
+def _residuals(fit: Fit, at: Linearised, curve: IntArray | None) -> Residuals:
     """Take the runs with weight to the joint test, each with the scale that the trend of the noise gives it."""
     used = at.weight[0] > 0
     runs = fit.runs if used.all() else fit.runs.take(np.flatnonzero(used))
@@ -185,7 +193,9 @@ def _residuals(fit: Fit, at: Linearised) -> Residuals:
     even = 1.0 / np.sqrt(weighed.weight[0])
     slope, residual, reducible = weighed.slope[0][at.free[0]], weighed.residual[0], weighed.reducible[0]
     logs = np.log(runs.N), np.log(runs.D)
-    return Residuals(slope, residual, scale, even, reducible, *logs, found["budget"], found["size"], found["cell"])
+    labels = found["budget"], found["size"], found["cell"]
+    own = None if curve is None else curve[used]
+    return Residuals(slope, residual, scale, even, reducible, *logs, *labels, own)
 
 
 def _notes(own: _Replicates, p_budgets: float | None, together: LawTest) -> tuple[Note, ...]:

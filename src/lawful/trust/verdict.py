@@ -16,7 +16,7 @@ from lawful.errors import LawfulError
 from lawful.estimate.fit import fit as fit_law
 from lawful.estimate.result import Fit, FrontierFit, reach_of
 from lawful.trust.fitness import LackOfFit, lack_of_fit
-from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, grounds, spare
+from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, curves_of, grounds, spare
 from lawful.uncertainty.intervals import Intervals
 from lawful.uncertainty.linear import AUTO_NOISE
 from lawful.uncertainty.quantity import Quantity
@@ -112,7 +112,7 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
         note = _open_side(fit)
         return Judgement(far) if note is None else Judgement(Verdict.NOT_IDENTIFIED, (note,), "edge")
     rests = grounds(fit, cluster)
-    test = lack_of_fit(fit)
+    test = lack_of_fit(fit, cluster=cluster)
     # What other groups tell of shared coefficients is not in a group's own profile.
     shared = any(note.code == "shared" for note in fit.notes)
     told = None if shared else _told(fit, rests)
@@ -123,7 +123,7 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
         return Judgement(Verdict.EXTRAPOLATED if beyond else far, (), "", test)
     if shared:
         return Judgement(Verdict.LAW_REFUSED, test.notes, "", test)
-    note, moved, better = _refusal(fit, test, budgets or (top,))
+    note, moved, better = _refusal(fit, test, budgets or (top,), cluster)
     return Judgement(Verdict.LAW_REFUSED if moved else far, (note,), "", test, better)
 
 
@@ -253,22 +253,24 @@ def _settling(fit: Fit, told: Identified) -> str:
     return " and ".join(rows)
 
 
-def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float]) -> tuple[Note, bool, Fit | None]:
+def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float], cluster: str) -> tuple[Note, bool, Fit | None]:
     """
     Say that the law is refused, what another one answers, and whether that lies outside the law's own intervals.
 
     The intervals are those of independent errors: where the law is wrong, what it misses looks like an error
-    that budgets share, and would widen them until they hold any other law's answer.
+    that budgets share, and would widen them until they hold any other law's answer. Rows of one run share an
+    error under any law.
     """
     said = test.notes[0].message.removesuffix(".")
     better = _coupled(fit)
     if better is None:
         return Note("lack_of_fit", f"{said}; no other law could be fitted to compare."), True, None
-    again = lack_of_fit(better)
+    again = lack_of_fit(better, cluster=cluster)
     judged = (
         f"refused as well (p = {format_short(again.p, 1)})" if again.p is not None and again.refused else "not refused"
     )
-    sure = Intervals(fit, "profile", LEVEL, cluster=INDEPENDENT)
+    curves = curves_of(fit.runs, cluster) is not None
+    sure = Intervals(fit, "profile", LEVEL, cluster=cluster if curves else INDEPENDENT)
     moved, words = False, []
     for budget in budgets:
         own, other = fit.surface.optimum(budget), better.surface.optimum(budget)

@@ -322,6 +322,31 @@ def _shared(at: Linearised, runs: Runs, cluster: str) -> Shared | None:
     return best
 
 
+def curves_of(runs: Runs, cluster: str = AUTO) -> IntArray | None:
+    """
+    Label the rows that are of one run, or of one group of a column named; None where every row stands alone.
+
+    Seeds of one N and D that a column gives one name are no rows of a curve: they tell the noise.
+
+    Examples
+    --------
+    >>> table = {"run": ["a", "a", "b", "b", "c", "c"], "N": [1e8] * 2 + [2e8] * 2 + [3e8] * 2,
+    ...          "D": [1e9, 2e9] * 3, "loss": [3.5, 3.1, 3.3, 3.0, 3.2, 2.9]}
+    >>> runs = lawful.read_runs(table)
+    >>> curves_of(runs).tolist(), curves_of(runs, "none")
+    ([0, 0, 1, 1, 2, 2], None)
+    """
+    if cluster == INDEPENDENT or not runs.has("N"):
+        return None
+    found = groupings(runs)
+    label = row_codes([runs.labels[cluster]]) if cluster in runs.labels else found.get("run")
+    if label is None:
+        return None
+    places = np.unique(np.stack([label, found["cell"]]), axis=1).shape[1]
+    groups = np.unique(label).size
+    return label if places - groups > 0.5 * (label.size - groups) else None
+
+
 def groupings(runs: Runs) -> dict[str, IntArray]:
     """Return every way to group the runs by which an error could be shared, the narrowest first."""
     found: dict[str, IntArray] = {}

@@ -6,7 +6,8 @@ model size, neighbours that stray together, more scatter between cells than betw
 statistic here is a ratio of quadratic forms in the residuals; their null distribution comes from the
 residuals themselves, with random signs (Liu 1988; Davidson & Flachaire 2008), so uneven noise does
 no harm; and the least of their probabilities is judged against the least of each draw's, so several
-tests refuse no more often than one.
+tests refuse no more often than one. Rows of one run, whose errors are alike, have one sign (Cameron,
+Gelbach & Miller 2008), and no pair of them counts for a group or as neighbours.
 
 Signs cost power where runs are few: of twelve runs there are 4,096 patterns, and no draw of residuals that
 are all misfit looks much better than the data. The one alternative that is known beforehand, the coupled
@@ -72,6 +73,8 @@ class Residuals(NamedTuple):
         ln N and ln D.
     budget, size, cell : int array, shape (n,)
         Labels of budgets, of model sizes, and of runs with equal N and D.
+    curve : int array, shape (n,), or None
+        Labels of the runs that the rows are of; None where every row is a run.
     """
 
     slope: Array
@@ -84,6 +87,7 @@ class Residuals(NamedTuple):
     budget: IntArray
     size: IntArray
     cell: IntArray
+    curve: IntArray | None = None
 
 
 class LawTest(NamedTuple):
@@ -147,13 +151,15 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
     noise = residual / np.sqrt(np.maximum(1.0 - leverage, 1e-3))
     bends = _bends(at, root, basis, coupled=coupled)
     panel = Panel.of(at, bends, free)
+    curve = None if at.curve is None else np.unique(at.curve, return_inverse=True)[1]
+    signs = n if curve is None else int(curve.max()) + 1
     rng, parts = np.random.default_rng(seed), [panel.judged(residual[None])]
     # A few draws at a time, the same ones: all at once they take a gigabyte for every hundred thousand runs.
     most = max(AT_ONCE // n, 1)
     for start in range(0, DRAWS, most):
-        rows = np.asarray(rng.integers(0, 2, (min(most, DRAWS - start), n)) * 2.0, dtype=np.float64)
+        rows = np.asarray(rng.integers(0, 2, (min(most, DRAWS - start), signs)) * 2.0, dtype=np.float64)
         rows -= 1.0
-        rows *= noise
+        rows = rows * noise if curve is None else rows[:, curve] * noise
         rows -= (rows @ basis) @ basis.T
         parts.append(panel.judged(rows))
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -161,7 +167,8 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
     least = np.min(list(ranks.values()), axis=0)
     each = {name: float(rank[0]) for name, rank in ranks.items()}
     joint = float((least <= least[0] * (1 + GIVE)).mean())
-    power = _power(at) if coupled else None
+    # Its degrees of freedom are those of independent runs.
+    power = _power(at) if coupled and curve is None else None
     if power is not None:
         each["power"] = power
         joint = min(joint, OWN_PART * power)
@@ -173,10 +180,8 @@ def law_test(at: Residuals, *, seed: int = 0, coupled: bool = True) -> LawTest:
 
 def _ordered(at: Residuals) -> Residuals:
     order = np.lexsort((scrambled(at.residual), at.y, at.x))
-    residual, scale, even, reducible = (v[order] for v in (at.residual, at.scale, at.even, at.reducible))
-    x, y = at.x[order], at.y[order]
-    budget, size, cell = (v[order] for v in (at.budget, at.size, at.cell))
-    return Residuals(at.slope[:, order], residual, scale, even, reducible, x, y, budget, size, cell)
+    rest = {name: v[order] for name, v in at._asdict().items() if v is not None and name != "slope"}
+    return at._replace(slope=at.slope[:, order], **rest)
 
 
 def _power(at: Residuals) -> float | None:
@@ -245,18 +250,22 @@ class Several(NamedTuple):
         Runs that have company, group by group.
     starts, runs : int array, shape (g,)
         Where each group starts in the order, and how many runs it has.
+    curves : Several or None
+        The same runs by group and curve, counted as in their group; None where every row is a run.
     """
 
     order: IntArray
     starts: IntArray
     runs: IntArray
+    curves: Several | None = None
 
     def squares(self, rows: Array) -> Array:
-        """Return the sum over groups of (sum of its runs)²/count, shape (R,)."""
+        """Return the sum over groups of (sum of its runs)²/count, less what single curves add, shape (R,)."""
         if not self.runs.size:
             return np.zeros(len(rows))
         sums = np.add.reduceat(rows.take(self.order, axis=1), self.starts, axis=1)
-        return np.asarray((sums**2 / self.runs).sum(axis=1))
+        own = 0.0 if self.curves is None else self.curves.squares(rows)
+        return np.asarray((sums**2 / self.runs).sum(axis=1) - own)
 
 
 class Panel(NamedTuple):
@@ -289,17 +298,20 @@ class Panel(NamedTuple):
     @classmethod
     def of(cls, at: Residuals, bends: dict[str, Array], free: int) -> Panel:
         """Return the statistics that a design allows."""
-        budgets, cells = _several(at.budget), _several(at.cell)
+        budgets, cells = _several(at.budget, at.curve), _several(at.cell)
         groups = {
             name: several
-            for name, several in (("budget", budgets), ("size", _several(at.size)))
+            for name, several in (("budget", budgets), ("size", _several(at.size, at.curve)))
             if FEWEST_GROUPS <= several.runs.size < at.residual.size - 1
         }
         path: IntArray = np.lexsort((at.x, at.budget))
         together = at.budget[path][1:] == at.budget[path][:-1]
+        if at.curve is not None:
+            together &= at.curve[path][1:] != at.curve[path][:-1]
         near = together.sum() >= 6 and budgets.runs.size > 1
         inside, between = int((cells.runs - 1).sum()), len(np.unique(at.cell))
-        repeats = inside >= 2 and between > 6 and cells.runs.size >= 2
+        # Seeds that share N and D at every checkpoint are as many runs, not as many rows.
+        repeats = at.curve is None and inside >= 2 and between > 6 and cells.runs.size >= 2
         bases = {name: _basis(columns) for name, columns in bends.items()}
         return cls(bases, free, groups, path if near else None, together.astype(float), cells if repeats else None)
 
@@ -319,13 +331,23 @@ class Panel(NamedTuple):
         return found
 
 
-def _several(label: IntArray) -> Several:
-    """Return the groups of two runs or more."""
+def _several(label: IntArray, curve: IntArray | None = None) -> Several:
+    """Return the groups of two runs or more; of rows that are of curves, those of two curves or more."""
     _, index, count = np.unique(label, return_inverse=True, return_counts=True)
-    order = np.argsort(index, kind="stable")
-    order = order[count[index[order]] > 1]
-    count = count[count > 1]
-    return Several(order, np.concatenate([[0], np.cumsum(count)[:-1]])[: count.size], count)
+    if curve is None:
+        order = np.argsort(index, kind="stable")
+        order = order[count[index[order]] > 1]
+        count = count[count > 1]
+        return Several(order, np.concatenate([[0], np.cumsum(count)[:-1]])[: count.size], count)
+    pairs, pair = np.unique(np.stack([index, curve]), axis=1, return_inverse=True)
+    pair = pair.reshape(-1)  # NumPy 2.0 keeps the axis
+    shared = np.bincount(pairs[0], minlength=count.size) > 1
+    order = np.lexsort((pair, index))
+    order = order[shared[index[order]]]
+    sizes, of = np.bincount(pair)[shared[pairs[0]]], pairs[0][shared[pairs[0]]]
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])[: sizes.size]
+    ends = np.concatenate([[0], np.cumsum(count[shared])[:-1]])[: int(shared.sum())]
+    return Several(order, ends, count[shared], Several(order, starts, count[of]))
 
 
 def _ranks(values: Array) -> Array:
