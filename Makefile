@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all fuzz check check-js format docs package tree bench minima bare clean
+.PHONY: help demo test test-slow test-all test-whole fuzz check check-js format docs package tree bench minima bare clean
 
 help:  ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,9 @@ test-slow: .venv/.dev .venv/.docs  ## Run the tests that take more than a few se
 	.venv/bin/python -m pytest -n auto --dist worksteal -m slow
 
 test-all: test test-slow  ## Run both
+
+test-whole: .venv/.dev .venv/.docs  ## Run the slow tests whole: all 2,300 random problems, every study at full size (an hour)
+	.venv/bin/python -m pytest -n auto --dist worksteal -m "slow or whole"
 
 fuzz: .venv/.dev  ## Attack it: 20,000 random tables, damaged files, kill -9, Ctrl-C (half an hour)
 	nice .venv/bin/python -m pytest tests/attack -m attack

@@ -106,8 +106,8 @@ def assign(command: str, variables: dict[str, str], shared: Path) -> None:
 
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
-PASSING = re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\b[0-9a-f]{8,}\b")
-"""Times and seals, which no two runs have in common."""
+PASSING = re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\b(?=\d*[a-f])[0-9a-f]{8,}\b")
+"""Times and seals, which no two runs have in common; a seal has a letter, a large count has none."""
 
 CLOSE = 0.02
 """Relative difference between a recorded number and a fresh one: other machines round last digits otherwise."""

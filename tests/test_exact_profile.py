@@ -18,6 +18,7 @@ from lawful.uncertainty.intervals import intervals
 from lawful.valley import faces
 from lawful.valley.exact import ExactProfile
 from lawful.valley.faces import Design
+from portions import a_part_is_slow
 
 PRODUCT = float(np.log(1e22 / 6))
 POINT = (float(np.log(3e9)), float(np.log(6e10)))
@@ -96,8 +97,7 @@ def test_the_loss_at_the_optimum_against_brute_force():
     assert wrong_ends(3, ["loss"], beyond=(SHORT, 0.1))[0] == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 300, 20))
+@pytest.mark.parametrize("first", a_part_is_slow(range(0, 300, 20), every=3))
 def test_three_hundred_problems(first):
     wrong, tried = [], 0
     for seed in range(first, first + 20):

@@ -12,6 +12,7 @@ from scipy.optimize import least_squares, nnls
 from lawful.solve import kernel, newton
 from lawful.solve.grid import Linear, grid_values, local_minima, make_grid
 from lawful.solve.small import best_subset, eliminate, inverse_spd, nonnegative, solve_spd
+from portions import a_part_is_slow
 
 Array = NDArray[np.float64]
 
@@ -164,8 +165,7 @@ def test_second_valleys_that_a_grid_cannot_see_are_found(seed: int) -> None:
     assert rows.value[0] <= best_of_scipy(x, y, rng, 50) * (1 + 1e-9) + ROUNDING
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 2000, 100))
+@pytest.mark.parametrize("first", a_part_is_slow(range(0, 2000, 100), every=4))
 def test_global_optimum_on_two_thousand_problems(first: int) -> None:
     for seed in range(first, first + 100):
         x, y, rng = problem(seed)
