@@ -107,3 +107,22 @@ def test_seeds_that_one_name_joins_are_no_curve():
     cell = [f"cell{i}" for i in replicate_groups(runs.N, runs.D)]
     table = {"run": cell, "params": runs.N, "tokens": runs.D, "budget": runs.C, "loss": runs.L}
     assert lawful.fit(table).lack_of_fit().p_replicates is not None
+
+
+def test_checkpoints_above_what_their_runs_came_to_lead_no_answer():
+    """24 runs whose checkpoints lie up to .07 nats above runs annealed there: all rows answer wrongly."""
+    rng = np.random.default_rng(0)
+    share = np.array([0.1, 0.2, 0.4, 0.6, 0.8, 1.0])
+    run, N = np.repeat(np.arange(24), 6), np.repeat(np.repeat(np.geomspace(5e7, 2e9, 8), 3), 6)
+    D = N * np.repeat(np.tile([8.0, 25.0, 80.0], 8), 6) * np.tile(share, 24)
+    stray = 0.002 * rng.standard_normal(24)[run] + 0.001 * rng.standard_normal(144)
+    loss = TRUTH.loss(N, D) * np.exp(stray) + 0.07 * (1 - np.tile(share, 24))
+    table = {"run": [f"r{i}" for i in run], "params": N, "tokens": D, "loss": loss}
+    found = lawful.analyse(table, budgets=[3e22])
+    assert found.verdict.value == "law refused"
+    assert found.average is None
+    (note,) = [note for note in found.notes if note.code == "lack_of_fit"]
+    assert "`row_of_run` last" in note.message
+    ended = lawful.analyse(lawful.read_runs(table, row_of_run="last"), budgets=[3e22])
+    low, high = ended.average.outlooks[0].interval["params"]
+    assert low < TRUTH.optimum(3e22).params < high

@@ -484,6 +484,8 @@ def _leading(
     runs: Runs, found: Fit | FrontierFit, judged: Judgement | None, budgets: Sequence[float], level: float
 ) -> tuple[Averaged | None, str]:
     """Average over laws on runs, those that a fit set aside among them, or why there is none."""
+    if judged is not None and judged.reason == "unfinished":
+        return None, "rows lie above what their runs came to; the note lack_of_fit says what the last rows answer."
     average, why = average_beside(runs, budgets, level)
     if (
         average
@@ -503,7 +505,7 @@ def _untold(judged: Judgement, runs: Runs, budgets: Sequence[float]) -> bool:
     a column moves the loss that no law reads, nothing says that the laws of an average do better.
     """
     refused = judged.test is not None and judged.test.refused
-    told = judged.reason == "" or (judged.reason == "wide" and not refused)
+    told = judged.reason in ("", "unfinished") or (judged.reason == "wide" and not refused)
     return not told and any(judged.withholds(c, runs) for c in budgets)
 
 

@@ -65,9 +65,10 @@ class LackOfFit(Shown):
         Joint probability of all tests; None where there are too few runs, or no noise.
     each : mapping of str to float
         Probability of each test alone: ``coupled`` (a power of the sum of the terms), ``quadratic`` (a bend in
-        ln N and ln D), ``budget`` and ``size`` (errors that a budget or a model size shares), ``neighbours``
-        (sizes of a budget that stray together), ``replicates``; and ``power``, the F test of the coupled
-        law's k = 1, which counts four times in ``p``.
+        ln N and ln D), ``unfinished`` (of checkpoints: the share of a run that is still to come), ``budget`` and
+        ``size`` (errors that a budget or a model size shares), ``neighbours`` (sizes of a budget that stray
+        together), ``replicates``; and ``power``, the F test of the coupled law's k = 1, which counts four times
+        in ``p``.
     missed : float
         Root mean square over the runs of what the bends add to the fit, in the unit of the residuals.
 
@@ -226,6 +227,7 @@ WORDS = {
     "coupled": "a coupling of the two terms",
     "power": "an F test of a coupling of the two terms",
     "quadratic": "a bend in ln N and ln D",
+    "unfinished": "a fall towards the end of each run that its tokens do not explain",
     "budget": "an error that budgets share",
     "size": "an error that model sizes share",
     "neighbours": "neighbouring sizes that stray together",

@@ -11,11 +11,12 @@ import numpy as np
 from lawful.core.notes import Note, Verdict
 from lawful.core.numbers import format_count, format_flops, format_short, format_value
 from lawful.core.shown import Record
+from lawful.data.columns import listed
 from lawful.data.runs import Runs
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit as fit_law
 from lawful.estimate.result import Fit, FrontierFit, reach_of
-from lawful.trust.fitness import LackOfFit, lack_of_fit
+from lawful.trust.fitness import REFUSED, LackOfFit, lack_of_fit
 from lawful.uncertainty.grounds import AUTO, INDEPENDENT, Grounds, curves_of, grounds, spare
 from lawful.uncertainty.intervals import Intervals
 from lawful.uncertainty.linear import AUTO_NOISE
@@ -53,7 +54,7 @@ class Judgement(Record):
         ``not_identified``, ``lack_of_fit``.
     reason : str
         Why the optimum is not told: ``open``, ``wide``, ``outside``, ``ratio``, ``zero``, ``budget``, ``few``; of a
-        frontier ``edge``.
+        frontier ``edge``. ``unfinished``: it is told, but by rows that lie above what their runs came to.
     test : LackOfFit or None
         The test of the law.
     better : Fit or None
@@ -123,8 +124,8 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
         return Judgement(Verdict.EXTRAPOLATED if beyond else far, (), "", test)
     if shared:
         return Judgement(Verdict.LAW_REFUSED, test.notes, "", test)
-    note, moved, better = _refusal(fit, test, budgets or (top,), cluster)
-    return Judgement(Verdict.LAW_REFUSED if moved else far, (note,), "", test, better)
+    note, moved, better, reason = _refusal(fit, test, budgets or (top,), cluster)
+    return Judgement(Verdict.LAW_REFUSED if moved else far, (note,), reason, test, better)
 
 
 FEWEST_INSIDE = 2
@@ -253,9 +254,9 @@ def _settling(fit: Fit, told: Identified) -> str:
     return " and ".join(rows)
 
 
-def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float], cluster: str) -> tuple[Note, bool, Fit | None]:
+def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float], cluster: str) -> tuple[Note, bool, Fit | None, str]:
     """
-    Say that the law is refused, what another one answers, and whether that lies outside the law's own intervals.
+    Say that the law is refused, what another answers, whether that lies outside the law's own intervals, and a reason.
 
     The intervals are those of independent errors: where the law is wrong, what it misses looks like an error
     that budgets share, and would widen them until they hold any other law's answer. Rows of one run share an
@@ -264,7 +265,7 @@ def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float], cluster: str) 
     said = test.notes[0].message.removesuffix(".")
     better = _coupled(fit)
     if better is None:
-        return Note("lack_of_fit", f"{said}; no other law could be fitted to compare."), True, None
+        return Note("lack_of_fit", f"{said}; no other law could be fitted to compare."), True, None, ""
     again = lack_of_fit(better, cluster=cluster)
     judged = (
         f"refused as well (p = {format_short(again.p, 1)})" if again.p is not None and again.refused else "not refused"
@@ -287,7 +288,36 @@ def _refusal(fit: Fit, test: LackOfFit, budgets: Sequence[float], cluster: str) 
         f"{said}. The {better.surface.law.name} law is {judged}: {'; '.join(words)}, {where} the "
         f"{fit.surface.law.name} law's own intervals."
     )
-    return Note("lack_of_fit", text), moved, better
+    apart = False
+    if test.each.get("unfinished", 1.0) < REFUSED:
+        ended, apart = _ended(fit, budgets, cluster, sure)
+        text = f"{text} {ended}"
+    return Note("lack_of_fit", text), moved or apart, better, "unfinished" if apart else ""
+
+
+def _ended(fit: Fit, budgets: Sequence[float], cluster: str, sure: Intervals) -> tuple[str, bool]:
+    """Say what the last rows of the runs answer alone, and whether that lies outside the intervals of all rows."""
+    curve = curves_of(fit.runs, cluster)
+    if curve is None:  # rows that stand alone are no part of a run
+        return "", False
+    order = np.lexsort((fit.runs.D, curve))
+    last = order[np.flatnonzero(np.diff(curve[order], append=-1))]
+    whose = f"the last rows of the {last.size} runs alone (`row_of_run` last)"
+    try:
+        alone = fit_law(fit.runs.take(np.sort(last)), law=fit.surface.law, objective=fit.objective)
+        told = _told(alone, grounds(alone, cluster))
+    except LawfulError:
+        told = None
+    if told is None or not told.told:
+        return f"{whose[0].upper()}{whose[1:]} do not tell the compute-optimal size.", True
+    words, apart = [], False
+    for budget in budgets:
+        best = float(alone.surface.optimum(budget).params)
+        low, high = sure.of("params", budget=budget)
+        apart |= not low <= best <= high
+        words.append(f"{format_count(best)} at {format_flops(budget)}")
+    where = "outside" if apart else "inside"
+    return f"By {whose} N* is {listed(words)}, {where} the intervals of all rows.", apart
 
 
 def _coupled(fit: Fit) -> Fit | None:

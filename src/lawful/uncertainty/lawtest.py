@@ -101,8 +101,9 @@ class LawTest(NamedTuple):
         where this is less; None where runs are too few.
     each : dict of str to float
         Probability of each test alone: ``coupled`` (a power of the sum of the terms), ``quadratic`` (a bend
-        in ln N and ln D), ``budget`` and ``size`` (components of the variance), ``neighbours``, ``replicates``,
-        all by wild draws; ``power`` (F test of a power of the sum, k = 1).
+        in ln N and ln D), ``unfinished`` (the share of a run that is still to come), ``budget`` and ``size``
+        (components of the variance), ``neighbours``, ``replicates``, all by wild draws; ``power`` (F test of a
+        power of the sum, k = 1).
     missed : float
         Root mean square, over the runs, of what the bends (coupled and quadratic) add to the fit, in the
         unit of the residuals: the size of the refusal.
@@ -220,6 +221,10 @@ def _bends(at: Residuals, root: Array, basis: Array, *, coupled: bool) -> dict[s
     if coupled:
         # The derivative of S^k by k at k = 1.
         bends["coupled"] = (at.reducible * np.log(at.reducible))[:, None]
+    if at.curve is not None:
+        last = np.full(int(at.curve.max()) + 1, -np.inf)
+        np.maximum.at(last, at.curve, at.y)
+        bends["unfinished"] = 1.0 - np.exp(at.y - last[at.curve])[:, None]
     found = {}
     for name, columns in bends.items():
         here = columns * root[:, None]
