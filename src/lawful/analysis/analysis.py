@@ -18,7 +18,7 @@ from lawful.core.shown import Shown
 from lawful.core.validation import check_budget, check_draws, check_level
 from lawful.data.cells import counted_once
 from lawful.data.runs import COMPLETE, Runs
-from lawful.decide.allocate import Allocation, allocate, allocation_sheet, withheld
+from lawful.decide.allocate import Allocation, allocate, allocation_sheet, as_judged
 from lawful.decide.deadweight import deadweight
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.fit import fit, table_for
@@ -227,7 +227,7 @@ class Analysis(AnalysisMethods, Shown):
         fit, at = self.fit, self.level if level is None else level
         if params is None and tokens_per_param is None:
             best = allocate(fit, budget, draws=self.sure, level=at, versus=self.isoflop, truth=self.truth, **terms)
-            return _as_judged(best, self.judgement, fit.runs, self._pricing)
+            return as_judged(best, self.judgement, fit.runs, self._pricing)
         held = allocate(
             fit, budget, params=params, tokens_per_param=tokens_per_param, draws=self.sure, level=at, **terms
         )
@@ -438,7 +438,7 @@ def analyse(  # noqa: PLR0913 - keyword-only options of the main verb
     made = tuple(allocate(found, c, draws=sure, level=level, versus=isoflop, truth=truth) for c in targets)
     judged = judge(found, targets, cluster=AUTO if cluster is None or kind == "cluster" else cluster)
     pricing = _pricing(judged, found, truth)
-    made = tuple(_as_judged(one, judged, table, pricing) for one in made)
+    made = tuple(as_judged(one, judged, table, pricing) for one in made)
     notes.extend(judged.notes)
     average, unaveraged = _leading(table, found, judged, targets, level) if leads else (None, "")
     notes.extend(unused_notes(found if truth is None else truth))
@@ -521,30 +521,9 @@ def _judged_steadily(found: Fit | FrontierFit, judged: Judgement, budgets: Seque
     return judge(steady, budgets) if steady.objective != found.objective else judged
 
 
-UNTOLD = {
-    Verdict.LAW_REFUSED: "the runs refuse the law that would price it",
-    Verdict.NOT_IDENTIFIED: "the runs do not tell the compute-optimal size",
-}
-"""Verdicts on a surface that may accuse no choice of another method."""
-
-
 def _pricing(judged: Judgement, found: Fit | FrontierFit, truth: Fit | None) -> Judgement:
     """Return what the surface is worth that prices choices: a frontier is priced on another fit's."""
     return judge(truth) if found.surface is None and truth is not None else judged
-
-
-def _as_judged(allocation: Allocation, judged: Judgement, runs: Runs, pricing: Judgement) -> Allocation:
-    """
-    Return an allocation without the numbers that the runs do not tell, and without an accusation that they do not bear.
-
-    Where the optimum is merely wide of a factor of ten, the loss there is told all the same; the note has the ends.
-    """
-    lost = allocation.deadweight
-    if lost is not None and pricing.verdict in UNTOLD:
-        allocation = replace(allocation, deadweight=replace(lost, as_good=UNTOLD[pricing.verdict]))
-    if not judged.withholds(allocation.budget, runs):
-        return allocation
-    return withheld(allocation, "params", "tokens", *(() if judged.reason == "wide" else ("loss",)))
 
 
 DEFAULT_SCHEME = "profile"

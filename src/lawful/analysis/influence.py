@@ -11,6 +11,7 @@ from lawful.core.numbers import format_count, format_flops
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
 from lawful.core.typing import Array, IntArray
+from lawful.decide.allocate import allocate
 from lawful.errors import IdentificationError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.laws.formula import Formula
@@ -127,7 +128,7 @@ def influence(fit: Fit | FrontierFit, budget: float) -> Influence:
     IdentificationError
         If there is no compute-optimal size.
     """
-    runs, whole = fit.runs, float(fit.allocate(budget).params)
+    runs, whole = fit.runs, float(allocate(fit, budget).params)
     if not (np.isfinite(whole) and whole > 0):
         msg = "Without a compute-optimal size there is nothing that leaving out runs could move."
         raise IdentificationError(msg)

@@ -13,6 +13,7 @@ from lawful.checks.check import Checked
 from lawful.core.shown import Record
 from lawful.core.typing import Interval
 from lawful.data.runs import Runs
+from lawful.decide.allocate import allocate
 from lawful.errors import LawfulError
 from lawful.estimate.fit import fit
 from lawful.estimate.result import Fit, FrontierFit
@@ -99,7 +100,7 @@ def rivals(analysis: Analysis, checked: Checked | str, *, applied: bool) -> tupl
     for label, without, make in made:
         with suppress(LawfulError):
             other = make()
-            params = float(other.allocate(budget).params)
+            params = float(allocate(other, budget).params)
             if np.isfinite(params) and params > 0:
                 out.append(Rival(label, other.method, params, _interval(other, budget, level), without))
     return tuple(out)

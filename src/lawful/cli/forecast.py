@@ -90,12 +90,16 @@ def forecast(
         points.append((values.parse_positive("--params", params), values.parse_positive("--tokens", tokens)))
     from lawful.forecasting.averaged import averaged_forecasts
     from lawful.forecasting.forecast import forecast as make
+    from lawful.show.choices import with_verdict
     from lawful.show.files.artifact import load
     from lawful.show.ledger import append_entry, entry_of, entry_sheet
+    from lawful.trust.verdict import judged_told
 
     analysis = load(source, budgets=())
     fit, average = analysis.fit, analysis.average
+    judged = None
     if average is None or not (budgets or points):
+        judged = judged_told(fit, budgets)
         made, forecaster = make(fit, budgets, points=points, level=sampling.level), fit.method
     else:
         made, forecaster = averaged_forecasts(average.ensemble, budgets, points, sampling.level), "auto"
@@ -103,7 +107,9 @@ def forecast(
     if json:
         print_document(entry)
         return
-    show([entry_sheet(entry, made), f"Added to {ledger} with the seal {entry['sha256'][:16]}"])
+    sheets = [entry_sheet(entry, made)]
+    sheets = sheets if judged is None else with_verdict(sheets, judged, fit.runs.notes)
+    show([*sheets, f"Added to {ledger} with the seal {entry['sha256'][:16]}"])
 
 
 def _score(ledger: Path, result: str, reading: o.Reading, *, as_json: bool) -> None:

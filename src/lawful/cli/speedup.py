@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,8 +55,10 @@ def speedup(
     from lawful.core.cost import Cost
     from lawful.decide.speedup import speedup as compare_recipes
     from lawful.decide.speedup import speedup_sheet
+    from lawful.show.choices import judged_document, with_verdict
     from lawful.show.files.artifact import load
     from lawful.show.speedup import by_one_law, in_one_law, speedup_document
+    from lawful.trust.verdict import DOUBT, judged_told
 
     def loaded(path: str) -> Analysis:
         found = load(path, budgets=())
@@ -73,6 +76,8 @@ def speedup(
         msg = "Several recipes are compared where all are curves in compute (--law compute); give two fits."
         raise UnsupportedError(msg)
     second = others[0]
+    worst = max((judged_told(fit, budgets) for fit in surfaces), key=lambda judged: DOUBT.index(judged.verdict))
+    notes = [note for fit in surfaces for note in fit.runs.notes]
     with output.answering("speedup") as answer, working("Drawing", quiet=output.json):
         rows = compare_recipes(
             o.with_surface(first.fit),
@@ -87,8 +92,8 @@ def speedup(
         level = sampling.level
         auto = first.average is not None or second.average is not None
         answer(
-            lambda: by_one_law(speedup_document(rows, level=level), auto=auto),
-            lambda: in_one_law([speedup_sheet(rows, level=level)], auto=auto),
+            lambda: judged_document(by_one_law(speedup_document(rows, level=level), auto=auto), worst),
+            lambda: with_verdict(in_one_law([speedup_sheet(rows, level=level)], auto=auto), worst, notes),
         )
 
 
@@ -137,12 +142,16 @@ def deadweight(
     if choice is not None and tokens is not None:
         msg = "--choice and --tokens both say what was chosen; give one of them."
         raise UnsupportedError(msg)
+    from lawful.decide.deadweight import UNTOLD
     from lawful.decide.deadweight import deadweight as price_choice
+    from lawful.show.choices import judged_document, with_verdict
     from lawful.show.files.artifact import load
     from lawful.show.speedup import by_one_law, deadweight_document, in_one_law
+    from lawful.trust.verdict import judged_told
 
     analysis = load(fit, budgets=())
     truth, auto = analysis.fit, analysis.average is not None
+    judged = judged_told(truth, [c])
     chosen: float | Analysis | FrontierFit
     sides = "both"
     if tokens is not None:
@@ -156,7 +165,8 @@ def deadweight(
     with output.answering("deadweight") as answer, working("Drawing", quiet=output.json):
         how: dict[str, Any] = {"seed": sampling.seed, "level": sampling.level, "sides": sides}
         found = price_choice(truth, chosen, c, draws=sampling.draws or 0, **how)  # type: ignore[arg-type]
+        found = replace(found, as_good=UNTOLD.get(judged.verdict, found.as_good))
         answer(
-            lambda: by_one_law(deadweight_document(found, cost), auto=auto),
-            lambda: in_one_law(found.sheets(cost), auto=auto),
+            lambda: judged_document(by_one_law(deadweight_document(found, cost), auto=auto), judged),
+            lambda: with_verdict(in_one_law(found.sheets(cost), auto=auto), judged, truth.runs.notes),
         )

@@ -38,13 +38,20 @@ def profile(
       lawful profile result/fit.json --quantity params --budget 1e24 --level 0.95 --json
     """
     at = None if budget is None else values.parse_budget("--budget", budget)
+    from lawful.show.choices import judged_document, with_verdict
     from lawful.show.files.artifact import load_fit
     from lawful.show.files.document import profile_document
+    from lawful.trust.verdict import judge
     from lawful.uncertainty.profile import profile as take_profile
 
     with output.answering("profile") as answer, working("Profiling", quiet=output.json):
-        found = take_profile(load_fit(fit), quantity, budget=at, level=sampling.level)
-        answer(lambda: profile_document(found), found.sheets)
+        source = load_fit(fit)
+        found = take_profile(source, quantity, budget=at, level=sampling.level)
+        judged = judge(source, [] if at is None else [at])
+        answer(
+            lambda: judged_document(profile_document(found), judged),
+            lambda: with_verdict(found.sheets(), judged, source.runs.notes),
+        )
 
 
 def dial(fit: o.FitPath, *, budget: o.NeededBudget, sampling: OnlyLevel, output: NoFigures) -> None:
@@ -56,13 +63,19 @@ def dial(fit: o.FitPath, *, budget: o.NeededBudget, sampling: OnlyLevel, output:
       lawful dial result/fit.json --budget 3.8e25
     """
     at = values.parse_budget("--budget", budget)
+    from lawful.show.choices import judged_document, with_verdict
     from lawful.show.files.artifact import load_fit
     from lawful.show.files.document import dial_document
     from lawful.trust.dial import asymptote_dial
+    from lawful.trust.verdict import judge
 
     with output.answering("dial") as answer, working("Refitting", quiet=output.json):
-        found = asymptote_dial(load_fit(fit), at, level=sampling.level)
-        answer(lambda: dial_document(found), found.sheets)
+        source = load_fit(fit)
+        found, judged = asymptote_dial(source, at, level=sampling.level), judge(source, [at])
+        answer(
+            lambda: judged_document(dial_document(found), judged),
+            lambda: with_verdict(found.sheets(), judged, source.runs.notes),
+        )
 
 
 def indifference(fit: o.FitPath, *, budget: o.NeededBudget, within: Epsilon = None, output: NoFigures) -> None:
@@ -76,12 +89,18 @@ def indifference(fit: o.FitPath, *, budget: o.NeededBudget, within: Epsilon = No
     """
     at, epsilon = values.parse_budget("--budget", budget), values.parse_optional("--within", within)
     from lawful.decide.indifference import indifference as valley
+    from lawful.show.choices import judged_document, with_verdict
     from lawful.show.files.artifact import load_fit
     from lawful.show.files.document import indifference_document
+    from lawful.trust.verdict import judged_told
 
     with output.answering("indifference") as answer:
-        found = valley(o.with_surface(load_fit(fit)), at, epsilon)
-        answer(lambda: indifference_document(found), found.sheets)
+        source = o.with_surface(load_fit(fit))
+        judged, found = judged_told(source, [at]), valley(source, at, epsilon)
+        answer(
+            lambda: judged_document(indifference_document(found), judged),
+            lambda: with_verdict(found.sheets(), judged, source.runs.notes),
+        )
 
 
 def lack_of_fit(fit: o.FitPath, *, sampling: OnlySeed, output: NoFigures) -> None:

@@ -8,18 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.notes import Note
 from lawful.core.numbers import format_flops
 from lawful.core.sheet import Cell, Sheet, quantity
 from lawful.core.shown import Shown
 from lawful.core.typing import Interval
 from lawful.core.validation import check_budget, is_positive
-from lawful.decide.deadweight import Deadweight, deadweight
+from lawful.data.runs import Runs
+from lawful.decide.deadweight import UNTOLD, Deadweight, deadweight
 from lawful.decide.priced import price_by
 from lawful.decide.spending import Bought, buy
 from lawful.decide.token_cost import TokenCost, price_of
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit, surface_of
 from lawful.laws.surface import Surface
+from lawful.trust.verdict import Judgement, judge
 from lawful.uncertainty.bootstrap import Draws
 from lawful.uncertainty.intervals import Intervals, as_intervals
 
@@ -49,6 +52,8 @@ class Allocation(Shown):
         Interval of the loss of one new run.
     priced : Bought or None
         Where the budget is not counted as 6ND: what a run costs, every column of the best one, the limits it reaches.
+    notes : tuple of Note
+        Why a number cannot be had, or why the law behind it is refused; asked of a fit.
 
     Examples
     --------
@@ -67,10 +72,12 @@ class Allocation(Shown):
     deadweight: Deadweight | None = None
     prediction: Mapping[str, Interval] | None = None
     priced: Bought | None = None
+    notes: tuple[Note, ...] = ()
 
     def sheets(self) -> tuple[Sheet]:
         """Return what the budget buys."""
-        return (allocation_sheet(self, f"Compute-optimal at {format_flops(self.budget)}."),)
+        sheet = allocation_sheet(self, f"Compute-optimal at {format_flops(self.budget)}.")
+        return (replace(sheet, notes=self.notes),)
 
 
 ROWS = {
@@ -327,6 +334,54 @@ def withheld(allocation: Allocation, *names: str) -> Allocation:
         prediction=None if lost else allocation.prediction,
         deadweight=None,
     )
+
+
+def as_judged(allocation: Allocation, judged: Judgement, runs: Runs, pricing: Judgement) -> Allocation:
+    """
+    Return an allocation without the numbers that the runs do not tell, and without an accusation that they do not bear.
+
+    Where the optimum is merely wide of a factor of ten, the loss there is told all the same; the note has the ends.
+    """
+    lost = allocation.deadweight
+    if lost is not None and pricing.verdict in UNTOLD:
+        allocation = replace(allocation, deadweight=replace(lost, as_good=UNTOLD[pricing.verdict]))
+    if not judged.withholds(allocation.budget, runs):
+        return allocation
+    return withheld(allocation, "params", "tokens", *(() if judged.reason == "wide" else ("loss",)))
+
+
+def allocate_told(fit: Fit | FrontierFit, budget: float, **terms: Any) -> Allocation:
+    """
+    Spend a budget as the runs tell; a size or a ratio that is held is no answer of theirs.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+    budget : float
+        FLOPs, > 0.
+    **terms
+        Those of :func:`allocate`.
+
+    Returns
+    -------
+    Allocation
+        With NaN for what cannot be had, and the notes that say why.
+
+    Examples
+    --------
+    >>> N = np.geomspace(2e7, 5e9, 10)
+    >>> loss = lawful.Surface.named("chinchilla").loss(N, 20 * N) * np.exp(0.001 * np.cos(np.arange(10)))
+    >>> ladder = lawful.fit(lawful.Runs.from_arrays(N, 20 * N, loss), method="vpnls")
+    >>> best = allocate_told(ladder, 1e21)
+    >>> best.params, best.notes[0].code
+    (nan, 'not_identified')
+    """
+    made = allocate(fit, budget, **terms)
+    if terms.get("params") is not None or terms.get("tokens_per_param") is not None:
+        return made
+    judged, truth = judge(fit, [made.budget]), terms.get("truth")
+    pricing = judge(truth) if fit.surface is None and truth is not None else judged
+    return replace(as_judged(made, judged, fit.core.runs, pricing), notes=judged.notes)
 
 
 def _intervals(sure: Intervals | None, budget: float) -> dict[str, Interval] | None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lawful.core.cost import Cost
-from lawful.core.notes import Note
+from lawful.core.notes import Note, Verdict
 from lawful.core.numbers import format_count, format_flops, format_level, format_percent, format_short
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
@@ -35,6 +35,12 @@ class Spent(Protocol):
 
 
 Choice = Fit | FrontierFit | Surface | Draws | Spent | float
+
+UNTOLD = {
+    Verdict.LAW_REFUSED: "the runs refuse the law that would price it",
+    Verdict.NOT_IDENTIFIED: "the runs do not tell the compute-optimal size",
+}
+"""Verdicts on a surface that may accuse no choice of another method."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from lawful.core.validation import check_budget, is_positive
 from lawful.errors import UnsupportedError
 from lawful.estimate.result import Fit, one_law_of, surface_of
 from lawful.laws.surface import Surface
+from lawful.trust.verdict import judged_told
 from lawful.uncertainty.delta import delta
 
 BISECTIONS = 200
@@ -126,6 +127,28 @@ def indifference(source: Fit | Surface, budget: float, epsilon: float | None = N
     tokens = tuple(float(surface.cost.tokens(budget=c, params=n)) for n in (high, low))
     point = (float(best.params), float(best.tokens), float(best.loss))
     return Indifference(c, float(epsilon), "given" if given else "noise", (low, high), (tokens[0], tokens[1]), point)
+
+
+def indifference_told(fit: Fit, budget: float, epsilon: float | None = None) -> Indifference:
+    """
+    Return the sizes as good as the optimum, which the runs have to tell.
+
+    Parameters
+    ----------
+    fit : Fit
+    budget : float
+        FLOPs, > 0.
+    epsilon : float, optional
+        In nats per token, > 0.
+
+    Raises
+    ------
+    IdentificationError
+        If the runs do not tell the compute-optimal size.
+    """
+    found = indifference(fit, budget, epsilon)
+    judged_told(fit, [budget])
+    return found
 
 
 def noise_of(fit: Fit) -> float:

@@ -48,10 +48,14 @@ class FitMethods:
         return surface_fit(self, " to predict a loss").surface.loss(params, tokens, budget=budget, unique=unique)
 
     def allocate(self: Any, budget: float, **options: Any) -> Allocation:
-        """Spend a budget in FLOPs; see :func:`lawful.decide.allocate.allocate`."""
-        from lawful.decide.allocate import allocate
+        """
+        Spend a budget in FLOPs, or say why the runs do not tell; see :func:`lawful.decide.allocate.allocate`.
 
-        return allocate(self, budget, **options)
+        A number that cannot be had is NaN, and ``notes`` say why.
+        """
+        from lawful.decide.allocate import allocate_told
+
+        return allocate_told(self, budget, **options)
 
     def intervals(self: Any, kind: str = "profile", **options: Any) -> Intervals | None:
         """Return intervals of all that the fit implies; see :func:`lawful.uncertainty.intervals.intervals`."""
@@ -72,10 +76,17 @@ class FitMethods:
         return bootstrap(self, draws, **options)
 
     def forecast(self: Any, budgets: Sequence[float] = (), **options: Any) -> tuple[Forecast, ...]:
-        """Say the loss of runs that do not exist yet; see :func:`lawful.forecasting.forecast.forecast`."""
-        from lawful.forecasting.forecast import forecast
+        """
+        Say the loss of runs that do not exist yet; see :func:`lawful.forecasting.forecast.forecast`.
 
-        return forecast(self, budgets, **options)
+        Raises
+        ------
+        IdentificationError
+            If a budget's best run is asked for, and the runs do not tell it.
+        """
+        from lawful.forecasting.forecast import forecast_told
+
+        return forecast_told(self, budgets, **options)
 
     def lack_of_fit(self: Any, **options: Any) -> LackOfFit:
         """Test whether the runs refuse the law; see :func:`lawful.trust.fitness.lack_of_fit`."""
@@ -102,10 +113,17 @@ class FitMethods:
         return asymptote_dial(self, budget, **options)
 
     def indifference(self: Any, budget: float, epsilon: float | None = None) -> Indifference:
-        """Return the sizes as good as the optimum; see :func:`lawful.decide.indifference.indifference`."""
-        from lawful.decide.indifference import indifference
+        """
+        Return the sizes as good as the optimum; see :func:`lawful.decide.indifference.indifference`.
 
-        return indifference(self, budget, epsilon)
+        Raises
+        ------
+        IdentificationError
+            If the runs do not tell the optimum.
+        """
+        from lawful.decide.indifference import indifference_told
+
+        return indifference_told(self, budget, epsilon)
 
     def coverage(self: Any, repeats: int = 200, **options: Any) -> Coverage:
         """Simulate how often intervals hold on these runs; see :func:`lawful.trust.coverage.coverage`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.result import Fit, FrontierFit
 from lawful.estimate.solvers import prepare, resolve
 from lawful.forecasting.curve import optimum_curve
+from lawful.trust.verdict import judged_told
 from lawful.uncertainty.intervals import intervals
 
 HALVINGS = 45
@@ -222,6 +224,29 @@ def forecast(
         return _along(fit, chosen, level)
     best = (replace(_forecast(fit, *_point(fit, c), level), budget=c, optimal=True) for c in chosen)
     return (*best, *(_forecast(fit, float(n), float(d), level) for n, d in points))
+
+
+def forecast_told(fit: Fit | FrontierFit, budgets: Sequence[float] = (), **options: Any) -> tuple[Forecast, ...]:
+    """
+    Forecast runs before they exist; the best of a budget the runs have to tell.
+
+    Parameters
+    ----------
+    fit : Fit or FrontierFit
+    budgets : sequence of float
+        FLOPs of compute-optimal runs.
+    **options
+        Those of :func:`forecast`.
+
+    Raises
+    ------
+    IdentificationError
+        If the runs do not tell the compute-optimal size.
+    """
+    made = forecast(fit, budgets, **options)
+    if budgets:
+        judged_told(fit, budgets)
+    return made
 
 
 def _along(fit: FrontierFit, budgets: Sequence[float], level: float) -> tuple[Forecast, ...]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from lawful.analysis.analysis import Analysis
 from lawful.core.cost import Cost
-from lawful.core.notes import Verdict, doubt_of, verdict_sentence
+from lawful.core.notes import Note, Verdict, doubt_of, verdict_sentence
 from lawful.core.numbers import format_count, format_flops, format_level, format_short
 from lawful.core.sheet import Cell, Sheet
 from lawful.decide.allocate import Allocation
 from lawful.decide.constraints import Constrained
 from lawful.forecasting.averaged import AVERAGE, outlook_sheet
 from lawful.show.files.document import allocate_document, own_terms, strict
+from lawful.trust.verdict import Judgement
 
 
 def cost_document(cost: Cost, flops: float, count: int) -> dict[str, Any]:
@@ -92,6 +93,34 @@ def choices_sheets(
     priced = [sheet for sheet in sheets if sheet.columns[-1:] != (AVERAGE,)]
     costs = dict(zip(map(id, priced), lines, strict=True))
     return [replace(one, closing=(*one.closing, costs[id(one)])) if id(one) in costs else one for one in sheets]
+
+
+def with_verdict(sheets: Iterable[Sheet], judged: Judgement, notes: Iterable[Note]) -> list[Sheet]:
+    """
+    Return what hangs on the optimum with its verdict before it, where that says more than how far the budget is.
+
+    Examples
+    --------
+    >>> with_verdict([Sheet("As good.", (), (), ())], Judgement(Verdict.LAW_REFUSED), ())[0].title
+    'Verdict: law refused. As good.'
+    """
+    first, *rest = sheets
+    if judged.verdict in (Verdict.SUPPORTED, Verdict.EXTRAPOLATED) and not doubt_of(notes):
+        return [first, *rest]
+    return [replace(first, title=f"{verdict_sentence(judged.verdict, notes)} {first.title}"), *rest]
+
+
+def judged_document(document: Mapping[str, Any], judged: Judgement) -> dict[str, Any]:
+    """
+    Return a document of what hangs on the optimum with its verdict.
+
+    Examples
+    --------
+    >>> judged_document({"schema": "lawful.dial/1", "budget": 1e24}, Judgement(Verdict.SUPPORTED))
+    {'schema': 'lawful.dial/1', 'verdict': 'supported', 'budget': 1e+24}
+    """
+    head = {"schema": document["schema"], "verdict": judged.verdict.value}
+    return {**head, **{key: value for key, value in document.items() if key not in head}}
 
 
 def cost_line(cost: Cost, flops: float, count: int) -> str:

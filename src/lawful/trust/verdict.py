@@ -13,7 +13,7 @@ from lawful.core.numbers import format_count, format_flops, format_short, format
 from lawful.core.shown import Record
 from lawful.data.columns import listed
 from lawful.data.runs import Runs
-from lawful.errors import LawfulError
+from lawful.errors import IdentificationError, LawfulError
 from lawful.estimate.fit import fit as fit_law
 from lawful.estimate.result import Fit, FrontierFit, reach_of
 from lawful.trust.fitness import REFUSED, LackOfFit, lack_of_fit
@@ -126,6 +126,35 @@ def judge(fit: Any, budgets: Sequence[float] = (), *, cluster: str = AUTO) -> Ju
         return Judgement(Verdict.LAW_REFUSED, test.notes, "", test)
     note, moved, better, reason = _refusal(fit, test, budgets or (top,), cluster)
     return Judgement(Verdict.LAW_REFUSED if moved else far, (note,), reason, test, better)
+
+
+DOUBT = (Verdict.SUPPORTED, Verdict.EXTRAPOLATED, Verdict.LAW_REFUSED, Verdict.NOT_IDENTIFIED)
+"""Verdicts, the best first."""
+
+
+def judged_told(fit: Any, budgets: Sequence[float]) -> Judgement:
+    """
+    Judge what hangs on the optimum at some budgets, which has to be told.
+
+    Raises
+    ------
+    IdentificationError
+        If the runs do not tell the compute-optimal size at one of them.
+
+    Examples
+    --------
+    >>> N = np.geomspace(2e7, 5e9, 10)
+    >>> loss = lawful.Surface.named("chinchilla").loss(N, 20 * N)
+    >>> ladder = lawful.Runs.from_arrays(N, 20 * N, loss * np.exp(0.001 * np.cos(np.arange(10))))
+    >>> judged_told(lawful.fit(ladder), [1e20])
+    Traceback (most recent call last):
+    ...
+    lawful.errors.IdentificationError: The runs do not tell the compute-optimal size: all 10 runs have 20 tokens per ...
+    """
+    judged = judge(fit, budgets)
+    if any(judged.withholds(budget, fit.core.runs) for budget in budgets):
+        raise IdentificationError(judged.notes[0].message)
+    return judged
 
 
 FEWEST_INSIDE = 2
