@@ -103,3 +103,17 @@ def test_a_fit_in_python_says_the_same():
     (near,) = untold.forecast(points=[(1e9, 2.5e10)])
     assert near.prediction[0] < TRUTH.loss(1e9, 2.5e10) < near.prediction[1]
     assert [note.code for note in refused.allocate(1e21).notes] == ["lack_of_fit"]
+
+
+def test_no_plan_lies_around_an_optimum_that_the_runs_do_not_tell(capsys, saved):
+    words = ["plan", "--trained", "1e18:1e20:3", "--budget", BUDGET, "--total-flops", "1e21", "--simulate", "0"]
+    assert main([*words, "--prior", str(saved / "untold.json")]) == 1
+    assert capsys.readouterr().err.startswith("The runs do not tell the compute-optimal size")
+    assert main([*words, "--prior", str(saved / "refused.json")]) == 0
+    assert capsys.readouterr().out.startswith("The prior's verdict: law refused.")
+
+
+@pytest.mark.parametrize("verb", ["fit", "look", "check", "isoflops"])
+def test_a_result_given_for_a_table_says_where_the_runs_are(capsys, saved, verb):
+    assert main([verb, str(saved / "refused.json")]) == 1
+    assert "is a result (lawful.fit/1), not a table of runs; give its table of runs" in capsys.readouterr().err

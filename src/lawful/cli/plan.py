@@ -210,7 +210,7 @@ def plan(
     if out is not None:
         check_manifest(out)
     with working("Planning", quiet=json):
-        surface, auto = _surface(prior)
+        surface, auto, doubt = _surface(prior, wanted["target"])
         wanted |= {"prior": surface, "given": None if given is None else reading.read(given)}
         tried = None
         if layout is LayoutName.grid:
@@ -232,7 +232,7 @@ def plan(
         return
     said = [ONE_LAW_PLANNED] if auto else []
     wrote = [] if out is None else [f"Wrote {out}"]
-    show([found.summary(), *said, *(() if tried is None else tried.sheets()), *wrote])
+    show([*([doubt] if doubt else []), found.summary(), *said, *(() if tried is None else tried.sheets()), *wrote])
 
 
 RUN_SECONDS, RUN_BYTES, STUDY_SECONDS = 1e-5, 2000.0, 1e-3
@@ -308,27 +308,35 @@ def _parse_ratio(text: str) -> tuple[float, float]:
     return values.parse_positive("--tokens-per-param", low), values.parse_positive("--tokens-per-param", high)
 
 
-def _surface(prior: str) -> tuple[Surface, bool]:
-    """Return a published surface, one of the studies', or that of a saved fit, and whether that averages over laws."""
+def _surface(prior: str, budget: float) -> tuple[Surface, bool, str]:
+    """
+    Return a published surface, one of the studies', or that of a saved fit, whether that averages, and its doubt.
+
+    A plan lies around the optimum of its prior, which the runs of a fit have to tell.
+    """
     from lawful.design.plan import study_surface
     from lawful.laws.laws import PUBLISHED, STUDY_SURFACES
     from lawful.laws.surface import Surface
 
     if prior in PUBLISHED:
-        return Surface.named(prior), False
+        return Surface.named(prior), False, ""
     if prior in STUDY_SURFACES:
-        return study_surface(prior), False
+        return study_surface(prior), False, ""
     if not prior.endswith(".json"):
         msg = f"--prior takes a fit.json or one of {', '.join([*PUBLISHED, *STUDY_SURFACES])}; got {prior!r}."
         raise UnsupportedError(msg)
+    from lawful.core.notes import Verdict, verdict_sentence
     from lawful.show.files.artifact import load
+    from lawful.trust.verdict import judged_told
 
     analysis = load(prior, budgets=())
     found = analysis.fit
     if found.surface is None:
         msg = f"{found.method} fits no surface, so it is no prior; fit with vpnls or approach3."
         raise UnsupportedError(msg)
-    return found.surface, analysis.average is not None
+    verdict = judged_told(found, [budget]).verdict
+    doubt = f"The prior's v{verdict_sentence(verdict)[1:]}" if verdict is Verdict.LAW_REFUSED else ""
+    return found.surface, analysis.average is not None, doubt
 
 
 def _shapes(multiple: int | None, vocabulary: int, context: int) -> Shapes | None:

@@ -10,7 +10,7 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -308,13 +308,31 @@ def _json(path: Path, text: str) -> Loaded:
         records = json.loads(f"[{','.join(lines)}]")
     if records is not None and len(records) == len(lines) > 1 and set(map(type, records)) == {dict}:
         return columns_of_records(records)
+    document: Any = None
+    with suppress(ValueError, RecursionError):
+        document = json.loads(text)
+    _refuse_our_own(path, document)
     try:
-        found = json_records(json.loads(text))
+        found = json_records(document)
     except (ValueError, RecursionError):
         found = None
     if not found:
         raise InputError(_broken_json(path, text))
     return columns_of_records(found)
+
+
+def _refuse_our_own(path: Path, document: Any) -> None:
+    """Say where the runs are where a result was given in the place of a table."""
+    schema = document.get("schema") if isinstance(document, Mapping) else None
+    if not isinstance(schema, str) or not schema.startswith("lawful."):
+        return
+    beside = path.parent / "runs.csv"
+    runs = document.get("runs")
+    made_from = runs.get("source") if isinstance(runs, Mapping) else None
+    where = f"{str(beside)!r}" if beside.is_file() else f"{made_from!r}, which it was made from" if made_from else ""
+    given = f"give its table of runs{f', {where}' if where else ''}"
+    msg = f"{str(path)!r} is a result ({schema}), not a table of runs; {given}."
+    raise InputError(msg)
 
 
 def _of_grid(path: Path, rows: list[list[str]]) -> Loaded:
