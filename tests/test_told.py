@@ -10,6 +10,7 @@ import pytest
 import lawful
 from lawful.cli import main
 from lawful.errors import IdentificationError
+from lawful.show.report.words import bought_sheet
 
 TRUTH = lawful.Surface.named("chinchilla")
 BUDGET = "1e21"
@@ -117,3 +118,10 @@ def test_no_plan_lies_around_an_optimum_that_the_runs_do_not_tell(capsys, saved)
 def test_a_result_given_for_a_table_says_where_the_runs_are(capsys, saved, verb):
     assert main([verb, str(saved / "refused.json")]) == 1
     assert "is a result (lawful.fit/1), not a table of runs; give its table of runs" in capsys.readouterr().err
+
+
+def test_a_price_in_the_report_carries_the_doubt_of_the_first_page():
+    allocation = lawful.analyse(bent(), method="vpnls", budgets=[1e22], draws=0).allocations[0]
+    (row,) = bought_sheet([allocation]).rows
+    assert allocation.deadweight.fraction > 0
+    assert row[-1].small.endswith("of the budget; as good as can be told")

@@ -29,6 +29,7 @@ from lawful.core.numbers import (
 )
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.decide.allocate import allocation_cells
+from lawful.decide.deadweight import Deadweight
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES, Fit, estimate_rows, estimates
 from lawful.forecasting.averaged import outlook_cells, records_sheet
@@ -99,6 +100,11 @@ BOUGHT = {
 }
 
 
+def _doubt(lost: Deadweight) -> str:
+    """Say under a price that it accuses nobody, where it does not."""
+    return "; as good as can be told" if lost.as_good else ""
+
+
 def bought_sheet(allocations: Sequence[Allocation]) -> Sheet:
     """Return what each budget buys."""
     rows = []
@@ -108,7 +114,7 @@ def bought_sheet(allocations: Sequence[Allocation]) -> Sheet:
         waste = Cell(None)
         if lost is not None:
             whose = f" of {METHOD_LABELS[lost.of]}"
-            waste = replace(cells["deadweight"], small=f"{cells['fraction'].text} of the budget")
+            waste = replace(cells["deadweight"], small=f"{cells['fraction'].text} of the budget{_doubt(lost)}")
         bought = (cells.get(name, Cell(None)) for name in BOUGHT)
         rows.append((Cell(one.budget, "flops"), *bought, waste))
     heads = ("Budget, FLOPs", *BOUGHT.values(), f"Deadweight{whose}, FLOPs")
@@ -182,8 +188,8 @@ def target_sheets(evidence: Evidence) -> list[Sheet]:
             one = outcome.allocations[i]
             cells, wasted = allocation_cells(one), Cell(None)
             if one.deadweight is not None and one.deadweight.of == outcome.method:
-                doubt = "; as good as can be told" if one.deadweight.as_good else ""
-                wasted = replace(cells["fraction"], small=f"{cells['deadweight'].text} FLOPs{doubt}")
+                small = f"{cells['deadweight'].text} FLOPs{_doubt(one.deadweight)}"
+                wasted = replace(cells["fraction"], small=small)
             bought = (cells.get(name, Cell(None)) for name in ("params", "tokens", "loss"))
             rows.append((Cell(METHOD_LABELS[outcome.method], "text"), *bought, wasted))
         at = format_flops(asked.budget)
