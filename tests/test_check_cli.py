@@ -260,7 +260,7 @@ class TestFitCheck:
         assert move["params_kept"] == found["allocations"][0]["params"]
         # All runs that have a loss, the bad twin included.
         everything = lawful.fit(lawful.check(spoilt_csv).runs, method="vpnls")
-        assert move["params_all"] == pytest.approx(everything.allocate(1e21).params, rel=1e-9)
+        assert move["params_all"] == pytest.approx(float(everything.surface.optimum(1e21).params), rel=1e-9)
 
     def test_without_the_flag_the_crashed_run_is_refused(self, call, spoilt_csv):
         code, out, err = call("fit", spoilt_csv, *QUICK)

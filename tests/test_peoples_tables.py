@@ -77,6 +77,8 @@ def forms(s: dict[str, np.ndarray]) -> dict[str, tuple[dict, str]]:
         "perplexity": ({"params": N, "tokens": D, "eval_ppl": np.exp(L)}, "recipe"),
         "bits": ({"params": N, "tokens": D, "val_bpb": L / 3}, "loss_unit"),
         "second names": ({"params_total": N, "tokens_trained": D, "lm_loss": L}, "column_choice"),
+        "a loss and its text": ({"N": N, "D": D, "Pile test loss (nats)": L}, "column_choice"),
+        "words of a loss": ({"N": N, "D": D, "validation cross entropy (C4)": L}, "column_choice"),
         "train and eval": ({"N": N, "D": D, "train/loss": L - 0.1, "eval/loss": L}, "column_choice"),
     }
 
@@ -193,7 +195,7 @@ UNSTATED = {
         "N": s["N"],
         "D": s["D"],
         "train_loss": s["L"] - 0.1,
-        "final_c4_eval_loss": s["L"],
+        "final_mixture7_eval_loss": s["L"],
     },
     "a name nearly right": lambda s: {"parms": s["N"], "tokens": s["D"], "loss": s["L"]},
 }

@@ -451,7 +451,8 @@ def _biased(runs: Runs) -> str:
 
 def _held_out(runs: Runs) -> str:
     _, held, values = origins(runs, "budget", 1, rolling=False)[0]
-    return f"forecasts the {held.size:,} runs at {format_scientific(float(values[0]))} FLOPs from the others"
+    many = "run" if held.size == 1 else f"{held.size:,} runs"
+    return f"forecasts the {many} at {format_scientific(float(values[0]))} FLOPs from the others"
 
 
 def _curves(runs: Runs) -> str:

@@ -632,6 +632,15 @@ def _ends_in(title: str, quantity: str, known: Container[str]) -> bool:
     return parts[-1] in known and len(parts[-1]) > 1 and not _OTHER_PATHS & set(parts)
 
 
+EVALUATION_SETS = frozenset(
+    (
+        *("pile", "thepile", "c4", "mc4", "wikitext", "103", "wikitext103", "wikitext2", "wikipedia", "wiki", "owt"),
+        *("openwebtext", "webtext", "webtext2", "fineweb", "refinedweb", "slimpajama", "redpajama", "dclm", "paloma"),
+        *("dolma", "books", "bookcorpus", "ptb", "lm1b", "github", "arxiv", "massivetext", "proofpile"),
+    )
+)
+"""Texts that models are evaluated on, as one word of a header."""
+
 _FILLERS = frozenset(("n", "no", "num", "nb", "number", "of", "the", "count", "total", "model", "train", "training"))
 _SPOKEN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "params": (
@@ -646,7 +655,10 @@ _SPOKEN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset(("loss", "nll", "ce", "xent", "crossentropy")),
         frozenset(
             ("val", "valid", "validation", "eval", "evaluation", "test", "heldout", "dev", "final", "last", "mean")
-        ),
+        )
+        | EVALUATION_SETS
+        | frozenset(("avg", "average", "converged", "end", "lm", "language", "modeling", "modelling"))
+        | frozenset(("held", "out", "set", "split", "per", "token", "english", "en", "nat", "nats")),
     ),
 }
 """Words of a quantity, and those that may stand beside them without saying another."""
@@ -658,12 +670,14 @@ def by_words(title: str) -> str:
 
     Examples
     --------
-    >>> by_words("Train tokens seen"), by_words("loss (val)"), by_words("val/ce"), by_words("# trainable params")
+    >>> by_words("Train tokens seen"), by_words("Pile test loss"), by_words("val/ce"), by_words("# trainable params")
     ('tokens', 'loss', 'loss', 'params')
     >>> by_words("tokens per batch"), by_words("train loss"), by_words("mean")
     ('', '', '')
     """
     said = {word for word in re.split(r"[\W_]+", normalise(title)) if word}
+    if {"cross", "entropy"} <= said:
+        said = said - {"cross", "entropy"} | {"crossentropy"}
     for quantity, (nouns, others) in _SPOKEN.items():
         if said & nouns and said <= nouns | others:
             return quantity

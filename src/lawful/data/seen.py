@@ -26,7 +26,7 @@ from lawful.data.endings import STATES
 from lawful.data.selection import Rows
 from lawful.data.translate import BITS, PERPLEXITIES, SCORES, loss_unit
 from lawful.data.units import split_header
-from lawful.data.values import distinct, value_text
+from lawful.data.values import distinct, number_or_nan, value_text
 
 UNITS = {"params": "parameters", "tokens": "tokens", "budget": "FLOPs", "unique tokens": "tokens"}
 """Units of quantities as they are read; that of the loss depends on its column."""
@@ -143,11 +143,16 @@ def named_roles(table: Rows) -> dict[str, str]:
     found: dict[str, str] = {}
     for quantity, names in ACCEPTED.items():
         known = {normalise(name) for name in (*names, *ALSO[quantity])}
-        for key, title in zip(table.keys, table.header, strict=True):
-            stems = {normalise(title), *(normalise(stem) for stem, _ in split_header(title))}
-            if stems & known and key not in found.values():
-                found[quantity] = key
-                break
+        hits = [
+            key
+            for key, title in zip(table.keys, table.header, strict=True)
+            if {normalise(title), *(normalise(stem) for stem, _ in split_header(title))} & known
+            and key not in found.values()
+        ]
+        # A model has a size, and often a name beside it.
+        of_numbers = (key for key in hits if np.isfinite(number_or_nan(table.columns[key])).any())
+        if hits:
+            found[quantity] = next(of_numbers, hits[0])
     return found
 
 
