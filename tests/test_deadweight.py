@@ -10,9 +10,10 @@ import pytest
 
 import lawful
 from lawful.core.cost import Cost
-from lawful.decide.deadweight import deadweight
+from lawful.decide.deadweight import _by_parabolas, _by_runs, deadweight
 from lawful.design.plan import plan_isoflop, simulate, study_surface
 from lawful.errors import UnsupportedError
+from lawful.estimate.isoflop import vertices
 from lawful.laws.laws import find_law
 from lawful.show.files.document import fit_document
 from lawful.show.report.decision import decision_sentences
@@ -170,3 +171,21 @@ def test_a_refused_law_accuses_nobody():
         lost = found.allocations[0].deadweight
         assert lost is None or lost.as_good == "the runs refuse the law that would price it"
         assert "waste" not in decision_sentences(found)[0]
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_a_parabola_drawn_whole_strays_as_one_of_drawn_runs(log):
+    """Of a thousand runs a budget the vertex drawn through three losses has the mean and the width of refits."""
+    truth = lawful.Surface.named("chinchilla")
+    plan = lawful.Plan.isoflop([1e18, 1e20], 300, surface=truth)
+    mean = truth.loss(plan.N, plan.D)
+    runs = lawful.Runs.from_arrays(plan.N, plan.D, mean, C=plan.C)
+    spread = np.full(mean.size, 0.02) * (1.0 if log else mean)
+    rng, at = np.random.default_rng(0), {}
+    for make in (_by_runs, _by_parabolas):
+        made = make(runs, mean, spread, log=log)
+        losses = made.losses(rng.standard_normal((2000, made.at.size)))
+        at[make] = vertices(made.at, losses, made.weight, made.group, 2).at
+    refits, whole = at.values()
+    assert whole.mean(axis=0) == pytest.approx(refits.mean(axis=0), abs=4 * refits.std() * 2 / np.sqrt(2000))
+    assert whole.std(axis=0) == pytest.approx(refits.std(axis=0), rel=0.08)

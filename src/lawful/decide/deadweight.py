@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from lawful.core.notes import Note, Verdict
 from lawful.core.numbers import format_count, format_flops, format_level, format_percent, format_short
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.core.shown import Shown
-from lawful.core.typing import Array, BoolArray, Interval
+from lawful.core.typing import Array, BoolArray, IntArray, Interval
 from lawful.core.validation import check_budget, check_draws, check_level, is_positive
+from lawful.data.runs import Runs
 from lawful.errors import UnsupportedError
 from lawful.estimate.isoflop import all_vertices, lines, vertices
 from lawful.estimate.result import Fit, FrontierFit, losses_of, one_law_of, surface_of
@@ -383,11 +385,11 @@ def _simulated_tokens(truth: Any, choice: Any, budget: float, draws: int, seed: 
     runs, noise = choice.basis, run_noise(truth)
     mean = losses_of(truth.surface, runs)
     spread = noise.at(mean) / np.sqrt(runs.precision)
-    rng, seen, most = np.random.default_rng(seed), [], max(AT_ONCE // len(runs), 1)
+    made = (_by_runs if len(runs) <= MANY_RUNS else _by_parabolas)(runs, mean, spread, log=noise.log)
+    rng, seen, most = np.random.default_rng(seed), [], max(AT_ONCE // made.at.size, 1)
     for start in range(0, draws, most):
-        drawn = spread * rng.standard_normal((min(most, draws - start), len(runs)))
-        losses = mean * np.exp(drawn) if noise.log else mean + drawn
-        found = vertices(np.log10(runs.D), losses, runs.weight, runs.group, runs.budgets.size)
+        losses = made.losses(rng.standard_normal((min(most, draws - start), made.at.size)))
+        found = vertices(made.at, losses, made.weight, made.group, runs.budgets.size)
         seen.append(np.where((found.curvature > 0) & np.isfinite(found.at), found.at, np.nan))
     vertex = np.concatenate(seen)
     good = np.isfinite(vertex)
@@ -400,6 +402,63 @@ def _simulated_tokens(truth: Any, choice: Any, budget: float, draws: int, seed: 
     # A nearly straight parabola may put D* anywhere: between one token and one parameter all is lost.
     tokens = 10.0 ** np.clip(at, 0.0, np.log10(truth.surface.cost.product(budget)))
     return tokens, np.asarray(~good.all(axis=1))
+
+
+class _Simulated(NamedTuple):
+    """Where losses are drawn, shape (m,) each, and how rows of normal numbers, shape (B, m), become losses."""
+
+    at: Array
+    weight: Array
+    group: IntArray
+    losses: Callable[[Array], Array]
+
+
+def _by_runs(runs: Runs, mean: Array, spread: Array, *, log: bool) -> _Simulated:
+    """Every run with a loss of its own."""
+
+    def losses(normal: Array) -> Array:
+        return np.asarray(mean * np.exp(spread * normal) if log else mean + spread * normal)
+
+    return _Simulated(np.log10(runs.D), runs.weight, runs.group, losses)
+
+
+def _by_parabolas(runs: Runs, mean: Array, spread: Array, *, log: bool) -> _Simulated:
+    """
+    Three losses for each budget: its parabola at three sizes, with the mean and the covariance that all runs give it.
+
+    A parabola is linear in the losses; of hundreds of runs a budget its coefficients are normal.
+    """
+    scale = np.exp(spread**2 / 2) if log else np.ones_like(mean)
+    centre, variance = mean * scale, (mean * scale) ** 2 * np.expm1(spread**2) if log else spread**2
+    nodes = np.array([[1.0, u, u * u] for u in (-1.0, 0.0, 1.0)])
+    at, means, roots = [], [], []
+    for g in range(runs.budgets.size):
+        own = np.flatnonzero((runs.group == g) & (runs.weight > 0))
+        x, heavy = np.log10(runs.D[own]), np.sqrt(runs.weight[own])
+        middle, half = (x.max() + x.min()) / 2, max((x.max() - x.min()) / 2, 1e-12)
+        u = (x - middle) / half
+        q, r = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1) * heavy[:, None])
+        told = own.size >= 3 and np.abs(np.diag(r)).min() > FLAT * np.abs(r).max()  # three sizes or more
+        through = nodes @ np.linalg.solve(r, (q * heavy[:, None]).T) if told else np.full((3, own.size), np.nan)
+        at.append(middle + half * np.array([-1.0, 0.0, 1.0]))
+        means.append(through @ centre[own])
+        # A triangular root without the square of the condition.
+        upper: Array = np.linalg.qr((through * np.sqrt(variance[own])).T)[1] if told else np.full((3, 3), np.nan)
+        roots.append(upper.T)
+    root, flat = np.array(roots), np.concatenate(means)
+
+    def losses(normal: Array) -> Array:
+        drawn = np.einsum("gij,bgj->bgi", root, normal.reshape(-1, len(root), 3))
+        return np.asarray(flat + drawn.reshape(normal.shape))
+
+    return _Simulated(np.concatenate(at), np.ones(flat.size), np.repeat(np.arange(len(root)), 3), losses)
+
+
+MANY_RUNS = 5000
+"""Runs above which the parabola of a budget is drawn and not each of its runs."""
+
+FLAT = 1e-9
+"""Relative size of a column of the parabola that the sizes of a budget do not tell."""
 
 
 def _drawn_approach2(

@@ -36,7 +36,7 @@ MOST_GROUPS = 0.8
 DENSE = 400
 """Runs up to which correlation along a budget is considered: its likelihood needs dense matrices."""
 
-SPECTRAL = 1000
+SPECTRAL = 500
 """Groups up to which the directions that the fit took are taken out of them; of more they are a part in hundreds."""
 
 NEIGHBOURS = "neighbours"
