@@ -125,3 +125,21 @@ def test_a_price_in_the_report_carries_the_doubt_of_the_first_page():
     (row,) = bought_sheet([allocation]).rows
     assert allocation.deadweight.fraction > 0
     assert row[-1].small.endswith("of the budget; as good as can be told")
+
+
+@pytest.mark.parametrize("cluster", [None, "none", "lab"])
+def test_a_saved_fit_keeps_what_its_runs_share(tmp_path, cluster):
+    """Two curves a size, so that neither the sizes nor the shape of the table tell which rows are of one run."""
+    rng = np.random.default_rng(2)
+    run = np.repeat(np.arange(14), 5)
+    N, D = np.repeat(np.geomspace(5e7, 4e9, 7), 10), np.tile(np.geomspace(2e9, 8e10, 5), 14)
+    stray = 0.006 * rng.standard_normal(14)[run] + 0.001 * rng.standard_normal(70)
+    table = {"run_name": [f"r{i}" for i in run], "lab": [f"lab {i % 5}" for i in run], "params": N, "tokens": D}
+    made = lawful.analyse({**table, "loss": TRUTH.loss(N, D) * np.exp(stray)}, budgets=[1e22], cluster=cluster)
+    made.save(tmp_path / "fit.json")
+    again = lawful.load(tmp_path / "fit.json")
+    assert again.verdict == made.verdict
+    assert again.allocations[0].interval == made.allocations[0].interval
+    assert again.allocate(1e23).interval == made.allocate(1e23).interval
+    assert again.interval("alpha") == made.interval("alpha")
+    assert again.fit.lack_of_fit().p == made.fit.lack_of_fit().p

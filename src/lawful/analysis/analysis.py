@@ -276,7 +276,8 @@ class Analysis(AnalysisMethods, Shown):
     @cached_property
     def judgement(self) -> Judgement:
         """What the answer is worth, with the notes that say why."""
-        return self.judged or judge(self.fit, self.asked or [one.budget for one in self.allocations])
+        budgets = self.asked or [one.budget for one in self.allocations]
+        return self.judged or judge(self.fit, budgets, cluster=self.sure.cluster if self.sure else AUTO)
 
     @cached_property
     def _pricing(self) -> Judgement:

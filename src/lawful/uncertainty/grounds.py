@@ -347,18 +347,45 @@ def curves_of(runs: Runs, cluster: str = AUTO) -> IntArray | None:
     return label if places - groups > 0.5 * (label.size - groups) else None
 
 
-def groupings(runs: Runs) -> dict[str, IntArray]:
-    """Return every way to group the runs by which an error could be shared, the narrowest first."""
-    found: dict[str, IntArray] = {}
+def labels_of_errors(runs: Runs, cluster: str = AUTO) -> dict[str, IntArray]:
+    """
+    Return the labels by which an error may be shared, as codes: of the rows of one run, and of a column named.
+
+    A saved fit keeps them, and has the same intervals and the same verdict when it is loaded.
+
+    Examples
+    --------
+    >>> table = {"run_name": ["a", "a", "b", "b", "c", "c"], "N": [1e8] * 2 + [2e8] * 2 + [3e8] * 2,
+    ...          "D": [1e9, 2e9] * 3, "loss": [3.5, 3.1, 3.3, 3.0, 3.2, 2.9], "lab": ["x"] * 3 + ["y"] * 3}
+    >>> found = labels_of_errors(lawful.read_runs(table), "lab")
+    >>> {name: codes.tolist() for name, codes in found.items()}
+    {'run_name': [0, 0, 1, 1, 2, 2], 'lab': [0, 0, 0, 1, 1, 1]}
+    """
+    if not runs.has("N"):
+        return {}
+    name, codes = _rows_of_runs(runs)
+    found = {} if codes is None else {name: codes}
+    if cluster in runs.labels:
+        found[cluster] = row_codes([runs.labels[cluster]])
+    return found
+
+
+def _rows_of_runs(runs: Runs) -> tuple[str, IntArray | None]:
+    """Return which rows are of one run, by a column that says so or by the shape of the table, and its name."""
     for key in named_among(RUN_NAMES, runs.labels):
         codes = row_codes([runs.labels[key]])
         if usable(codes):
-            found["run"] = codes
-            break
-    else:
-        curve = curve_codes(runs.labels, runs.N, runs.D)
-        if curve is not None and usable(curve):
-            found["run"] = curve
+            return key, codes
+    curve = curve_codes(runs.labels, runs.N, runs.D)
+    return "run", curve if curve is not None and usable(curve) else None
+
+
+def groupings(runs: Runs) -> dict[str, IntArray]:
+    """Return every way to group the runs by which an error could be shared, the narrowest first."""
+    found: dict[str, IntArray] = {}
+    _, codes = _rows_of_runs(runs)
+    if codes is not None:
+        found["run"] = codes
     size, tokens = (gap_labels(np.log(v), SAME_CELL) for v in (runs.N, runs.D))
     found["cell"] = size * (tokens.max() + 1) + tokens
     # Budgets as the table tells them, cut at gaps or named; where there are none, runs of all but equal compute.

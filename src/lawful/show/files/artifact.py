@@ -46,6 +46,7 @@ from lawful.show.files.output import recover
 from lawful.show.files.place import is_document, write_whole
 from lawful.show.files.schema import mismatch
 from lawful.uncertainty.bootstrap import Draws
+from lawful.uncertainty.grounds import AUTO, labels_of_errors
 from lawful.uncertainty.intervals import Intervals
 
 ARRAYS = ("N", "D", "L", "C", "weight")
@@ -164,8 +165,8 @@ def artifact_document(result: Analysis | AnyFit, *, scale: Mapping[str, float] |
         **fit_document(analysis, scale=units),
         "provenance": strict(provenance(analysis, units)),
         "model": strict(model),
-        "runs": strict(_encode_runs(fit)),
-        "sure": None if analysis.sure is None else {"kind": analysis.sure.kind, "level": analysis.sure.level},
+        "runs": strict(_encode_runs(fit, analysis.sure.cluster if analysis.sure else AUTO)),
+        "sure": analysis.sure and {name: getattr(analysis.sure, name) for name in ("kind", "level", "cluster")},
         "draws": None if analysis.draws is None else strict(_encode_draws(analysis.draws)),
         "average": None if analysis.average is None else strict(_encode_average(analysis.average)),
     }
@@ -265,12 +266,15 @@ def _not_ours(path: str | Path, schema: object) -> str:
     return f"The file {str(path)!r} is JSON, but not a fit that lawful wrote."
 
 
-def _encode_runs(fit: AnyFit) -> Document:
-    """The runs of a fit, with those other columns that its law reads."""
+def _encode_runs(fit: AnyFit, cluster: str) -> Document:
+    """The runs of a fit, with those other columns that its law reads, and those by which runs may share an error."""
     runs = fit.runs
     read = fit.surface.law.columns if fit.surface is not None else ()
     return {
-        "labels": {runs.label_of(name): runs.column(name) for name in read if name not in ("N", "D", "C")},
+        "labels": {
+            **labels_of_errors(runs, cluster),
+            **{runs.label_of(name): runs.column(name) for name in read if name not in ("N", "D", "C")},
+        },
         **{name: getattr(runs, name) for name in ARRAYS},
         "group": runs.group,
         "budgets": runs.budgets,
@@ -471,11 +475,17 @@ def _decode(document: Document) -> Analysis:
         notes=_decode_notes(document["notes"]),
         level=document["provenance"]["level"],
         # Intervals are computed again: what is stored is which kind, at which level.
-        intervals=sure and Intervals(fit, sure["kind"], sure["level"], draws, draws.notes if draws else ()),
+        intervals=sure and _decode_intervals(fit, sure, draws),
         asked=tuple(float(one["budget"]) for one in document.get("allocations") or ()),
         average=_decode_average(document.get("average"), runs),
         unaveraged=(document.get("auto") or {}).get("reason") or "",
     )
+
+
+def _decode_intervals(fit: AnyFit, sure: Mapping[str, Any], draws: Draws | None) -> Intervals:
+    """Intervals of the kind, level and shared errors that were asked for; older files name none of the last."""
+    notes = draws.notes if draws else ()
+    return Intervals(fit, sure["kind"], sure["level"], draws, notes, sure.get("cluster", AUTO))
 
 
 def _encode_average(average: Averaged) -> Document:
