@@ -253,7 +253,7 @@ def opened(
     batches = [key for key in table.keys if normalise(key) in BATCHES]
     wide = {key for key in batches if np.median(np.nan_to_num(number_or_nan(table.columns[key]))) > MOST_SEQUENCES}
     roles = recognise(table.keys, table.header, mapping, least=handling.least, words=worded(table), tokenwise=wide)
-    return table, roles, [*laid, *said, *_choices(table, roles, mapping), *other_counts(table, roles)]
+    return table, roles, [*raw.notes, *laid, *said, *_choices(table, roles, mapping), *other_counts(table, roles)]
 
 
 def _choices(table: Rows, roles: Mapping[str, str], mapping: Mapping[str, str]) -> list[Note]:

@@ -161,6 +161,8 @@ _RAISED_MARK = re.compile(r"(?<=\d[.,])(?P<decimals>\d+)[ᵃ-ᶻ¹²³⁴-⁹]+$
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[-+]\d{1,3}$)")
 """The letter before the exponent in double precision of Fortran."""
 _POWER_OF_TEN = re.compile(r"^10\s*(?:\^|\*\*)\s*(\d+(?:\.\d+)?)$")
+_SIGNS = str.maketrans({"\N{MINUS SIGN}": "-", **dict.fromkeys("’‘", "'"), **dict.fromkeys("“”„", '"')})
+"""Signs that programs write for plain ones; a curly apostrophe separates thousands as a straight one does."""
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _NOUNS = re.compile(r"\s*(?:parameters?|params?|tokens?|toks?|flops?)$", re.IGNORECASE)
 
@@ -185,7 +187,7 @@ def number_of(text: str, *, decimal: str = ".") -> float | None:
     >>> number_of("3.21 ± 0.01"), number_of("3.21*"), number_of("10^9"), number_of("4×10⁸"), number_of("1,2亿")
     (3.21, 3.21, 1000000000.0, 400000000.0, None)
     """
-    text = _FORTRAN.sub("e", plain_width(text).replace("\N{MINUS SIGN}", "-").strip().strip("'\""))
+    text = _FORTRAN.sub("e", plain_width(text).translate(_SIGNS).strip().strip("'\""))
     text = _UNCERTAIN.sub("", _RAISED_MARK.sub(r"\g<decimals>", _unraised(text)))
     if power := _POWER_OF_TEN.match(text):
         return 10.0 ** float(power[1]) if float(power[1]) < LARGEST_POWER else None
