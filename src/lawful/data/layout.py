@@ -45,7 +45,12 @@ SCALELESS = frozenset(
 
 
 def laid_out(
-    table: Rows, mapping: Mapping[str, str], fill_down: Sequence[str] | str = (), *, in_memory: bool = False
+    table: Rows,
+    mapping: Mapping[str, str],
+    fill_down: Sequence[str] | str = (),
+    *,
+    in_memory: bool = False,
+    losses: bool = True,
 ) -> tuple[Rows, list[Note]]:
     """
     Bring a table into the form of one line of names and one row per run.
@@ -60,6 +65,8 @@ def laid_out(
         Columns of which a blank cell has the value above it.
     in_memory : bool
         Whether the rows are those of a frame or of arrays: every one of them is then answered, a blank one too.
+    losses : bool
+        Whether its rows have losses, as runs have and those that are still to be run have not.
 
     Raises
     ------
@@ -74,7 +81,7 @@ def laid_out(
     >>> found.columns["params"].tolist(), found.columns["loss"].tolist(), notes[0].code
     ([100000000.0, 200000000.0], [3.1, 3.2], 'transposed')
     """
-    table, notes = upright(table, mapping)
+    table, notes = upright(table, mapping, losses=losses)
     for step in (with_one_header,) if in_memory else (with_one_header, without_headings):
         table, said = step(table)
         notes += said
@@ -129,12 +136,12 @@ def _typed(cells: Sequence[str]) -> AnyArray:
     return np.array([float(cell) if cell.strip() else np.nan for cell in cells])
 
 
-def upright(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, list[Note]]:
+def upright(table: Rows, mapping: Mapping[str, str], *, losses: bool = True) -> tuple[Rows, list[Note]]:
     """
     Turn a table upright whose first column holds the names, and every other one a run.
 
     It lies on its side where its header names no quantity behind the first column, that column names the loss and one
-    more, each once, and their lines hold numbers.
+    more (or two, where rows have no losses), each once, and their lines hold numbers.
 
     Examples
     --------
@@ -156,7 +163,8 @@ one run each.')
     said = {name for name in names if quantity_named(name) or normalise(name) in asked}
     spoken = [name for name in names if name in said]
     quantities = {quantity_named(name) for name in said} - {""}
-    if len(spoken) > len(said) or not ({"loss"} < quantities or (asked and quantities and len(said) > 1)):
+    whole = {"loss"} < quantities or (not losses and len(quantities) > 1)
+    if len(spoken) > len(said) or not (whole or (asked and quantities and len(said) > 1)):
         return table, []
     lines = [
         titles[1:],
