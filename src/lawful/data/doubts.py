@@ -11,9 +11,9 @@ from lawful.core.notes import Note
 from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, Array, IntArray
 from lawful.data.checkpoints import RUN_NAMES, distinct_within, named_among, row_codes
-from lawful.data.columns import ALSO, EPOCHS, STEPS, UNIQUE_NAMES, listed, normalise
+from lawful.data.columns import ACCEPTED, ALSO, EPOCHS, STEPS, UNIQUE_NAMES, listed, normalise
 from lawful.data.selection import Rows
-from lawful.data.units import LARGE_RUN, usual_loss
+from lawful.data.units import LARGE_RUN, split_header, usual_loss
 from lawful.data.values import number_or_nan
 from lawful.errors import InputError
 
@@ -169,14 +169,64 @@ def other_counts(table: Rows, roles: Mapping[str, str]) -> list[Note]:
             for other, title in zip(table.keys, table.header, strict=True)
             if other not in roles.values()
             and other not in table.made.get(key, ("", ()))[1]
-            and (normalise(title) in ALSO[quantity] or (quantity == "tokens" and normalise(title) in PLANNED))
-            and _differs(number_or_nan(table.columns[other]), own)
+            and (scale := _counted_in(title, quantity))
+            and _differs(number_or_nan(table.columns[other]) * scale, own)
         ]
         if others:
             verb = "counts" if len(others) == 1 else "count"
             text = f"Column {key!r} was taken for {quantity}; {listed(map(repr, others))} {verb} otherwise."
             notes.append(Note("column_choice", text))
     return notes
+
+
+def _counted_in(title: str, quantity: str) -> float:
+    """Scale of another column that counts a quantity, as its header has it; 0 of any other column."""
+    if normalise(title) in ALSO[quantity] or (quantity == "tokens" and normalise(title) in PLANNED):
+        return 1.0
+    names = {*map(normalise, ACCEPTED[quantity]), *ALSO[quantity]}
+    return next((unit.scale for stem, unit in split_header(title) if normalise(stem) in names), 0.0)
+
+
+def lone_counts(N: Array, D: Array, row: IntArray) -> list[Note]:
+    """
+    Doubt a few rows whose tokens per parameter lie far from those of all others: a slip of a unit in single cells.
+
+    Examples
+    --------
+    >>> N, D = np.full(12, 1e9), np.array([2e10 * 2**i for i in range(11)] + [2e15])
+    >>> print(lone_counts(N, D, np.arange(1, 13))[0].message)
+    Row 12 has 2e6 tokens per parameter and all others 20 to 20500: if its unit is another one, mend that row.
+    """
+    ratio = D / N
+    order = np.argsort(ratio)
+    gaps = np.diff(np.log(ratio[order]))
+    few = int(MOST_LONE * ratio.size)
+    notes = []
+    for cut, end in ((few, "low"), (ratio.size - 1 - few, "high")):
+        at = range(cut) if end == "low" else range(cut, ratio.size - 1)
+        wide = [i for i in at if gaps[i] > np.log(LONE_FACTOR)]
+        if not wide:
+            continue
+        i = wide[-1] if end == "low" else wide[0]
+        off, rest = (order[: i + 1], order[i + 1 :]) if end == "low" else (order[i + 1 :], order[: i + 1])
+        said = "Row " if off.size == 1 else "Rows "
+        verb, its = ("has", "its unit is another one, mend that row") if off.size == 1 else ("have", "")
+        its = its or "their unit is another one, mend those rows"
+        text = (
+            f"{said}{listed(np.sort(row[off]).tolist(), 3)} {verb} {_between(ratio[off])} tokens per parameter and all "
+            f"others {_between(ratio[rest])}: if {its}."
+        )
+        notes.append(Note("unit_doubt", text))
+    return notes
+
+
+def _between(values: Array) -> str:
+    low, high = (format_short(v, 3) for v in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+MOST_LONE, LONE_FACTOR = 0.1, 50.0
+"""Share of the rows up to which those that stand apart may be slips, and the gap to all others from which they do."""
 
 
 def _differs(a: Array, b: Array) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lawful.core.notes import Note
-from lawful.core.typing import AnyArray, BoolArray
+from lawful.core.typing import AnyArray, Array, BoolArray
 from lawful.data.checkpoints import distinct_within, named_among
 from lawful.data.columns import (
     EXPERIMENT_NAMES,
@@ -23,10 +23,11 @@ from lawful.data.columns import (
 )
 from lawful.data.doubts import MEASURES, words_of
 from lawful.data.endings import STATES, set_aside
+from lawful.data.runs import BUDGET_TOLERANCE
 from lawful.data.selection import Rows
 from lawful.data.translate import BITS, LOSS_UNITS, PERPLEXITIES, QUANTITY_NAMES
 from lawful.data.units import number_of, split_header, unit_of
-from lawful.data.values import FIRST_ROWS, MISSING_WORDS, distinct, value_text
+from lawful.data.values import FIRST_ROWS, MISSING_WORDS, distinct, number_or_nan, value_text
 from lawful.errors import InputError
 
 MOST_LINES = 1000
@@ -442,7 +443,49 @@ def _in_blocks(table: Rows, key: str, title: str, blank: BoolArray, fills: Mappi
     others = [k for k, t in titles.items() if quantity_named(t) in ("params", "tokens", "budget") and k != key]
     # In the history of a run tokens move under a FLOP count that is logged now and then, and sizes do not.
     moving = [*others, *named_among(SEED_NAMES, table.keys)] if quantity == "params" else sizes
-    return any(_moves(table.columns[k], block) for k in moving)
+    if not any(_moves(table.columns[k], block) for k in moving):
+        return False
+    return not _contradicted(table, key, quantity, blank, fills)
+
+
+CONTRADICTED = 0.25
+"""Share of the filled rows that other columns may speak against before the blanks are missing values."""
+
+SAME_TOKENS = 0.05
+"""Difference of two logs below which the order of two losses is noise."""
+
+
+def _contradicted(table: Rows, key: str, quantity: str, blank: BoolArray, fills: Mapping[str, BoolArray]) -> bool:
+    """
+    Whether other columns speak against the value above: compute that is then not 6ND, or losses in the wrong order.
+
+    Of two runs of one size that with more tokens has the lower loss, as has the larger of two on the same tokens; where
+    a number is blank in every second row, that is what tells merged cells from a number that was not logged.
+    """
+    titles = dict(zip(table.keys, table.header, strict=True))
+    values: dict[str, Array] = {}
+    for k, title in titles.items():
+        name = quantity if k == key else quantity_named(title)
+        if name and (k == key or name not in {quantity, *values}):
+            cells = blank if k == key else fills.get(k, np.zeros(blank.size, dtype=np.bool_))
+            values[name] = number_or_nan(_carried(table.columns[k], cells))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        logs = {name: np.log(v) for name, v in values.items()}
+    if {"params", "tokens", "budget"} <= set(logs):
+        ratio = logs["params"] + logs["tokens"] - logs["budget"]
+        written = ratio[~blank][np.isfinite(ratio[~blank])]
+        if written.size and np.ptp(written) < np.log1p(BUDGET_TOLERANCE):
+            off = np.abs(ratio[blank] - np.median(written)) > np.log1p(BUDGET_TOLERANCE)
+            return bool(off.mean() > CONTRADICTED)
+    other = logs.get("tokens", logs.get("budget")) if quantity == "params" else logs.get("params")
+    # Blanks over several rows are a block to the eye as well.
+    pairs = 2 * blank.sum() <= blank.size
+    if quantity == "budget" or other is None or "loss" not in values or not pairs:
+        return False
+    rise, move = np.diff(values["loss"]), np.diff(other)
+    with np.errstate(invalid="ignore"):
+        judged = blank[1:] & (np.abs(move) > SAME_TOKENS) & np.isfinite(rise)
+    return bool(judged.sum() > 1 and (np.sign(rise[judged]) == np.sign(move[judged])).mean() > CONTRADICTED)
 
 
 _ENDINGS = frozenset((*STATES, "note", "notes", "comment", "comments", "remark", "remarks"))

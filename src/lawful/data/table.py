@@ -37,7 +37,7 @@ from lawful.data.columns import (
     recognise,
     unique_names,
 )
-from lawful.data.doubts import other_counts, require_moving_tokens, unit_doubts
+from lawful.data.doubts import lone_counts, other_counts, require_moving_tokens, unit_doubts
 from lawful.data.endings import finished, row_of_run, usable
 from lawful.data.layout import laid_out, refuse_blanks
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
@@ -49,6 +49,7 @@ from lawful.data.values import (
     number_or_nan,
     offenders,
     quantity_values,
+    require_no_marks,
     require_plausible,
     require_positive,
     require_together,
@@ -566,7 +567,9 @@ def table_runs(
     tried = given["loss"] if experiment_column(labels, table.selection, (N,)) is None else None
     if not handling.as_is:
         require_moving_tokens(labels, cell)
-        said += unit_doubts(labels, N, C, given["loss"], bits=loss_unit(roles["loss"]) != NATS, key=roles["loss"])
+        bits = loss_unit(roles["loss"]) != NATS
+        doubts = unit_doubts(labels, N, C, given["loss"], bits=bits, key=roles["loss"])
+        said += [*lone_counts(N, D, table.row), *doubts]
     tuned = tuned_columns(labels, cell, tried)
     if handling.best_of_cell:
         kept = best_of_cells(given["loss"], cell)
@@ -597,6 +600,8 @@ def _given(table: Rows, roles: Mapping[str, str], handling: Handling) -> dict[st
     if not handling.as_is:
         require_within(given, roles, table.row)
         require_together(roles["loss"], given["loss"], table.row)
+        if loss_unit(roles["loss"]) == NATS:
+            require_no_marks(roles["loss"], given["loss"], table.row)
     return given
 
 

@@ -28,8 +28,11 @@ SCALES = {
         ("m", "mn", "mm", "mil", "million", "millions", "mio", "millionen", "millones", "百万", "百萬"), 1e6
     ),
     **dict.fromkeys(("亿", "億"), 1e8),
-    **dict.fromkeys(("b", "bn", "g", "billion", "billions", "bln", "mrd", "十亿", "十億"), 1e9),
-    **dict.fromkeys(("mrds", "md", "mds", "milliarde", "milliarden", "milliard", "milliards", "mil millones"), 1e9),
+    **dict.fromkeys(("b", "bn", "g", "billion", "billions", "bln", "bil", "mrd", "十亿", "十億"), 1e9),
+    **dict.fromkeys(
+        ("mrds", "md", "mds", "milliarde", "milliarden", "milliard", "milliards", "mil millones", "miles de millones"),
+        1e9,
+    ),
     **dict.fromkeys(("t", "tn", "trillion", "trillions", "trn", "billionen", "billones", "万亿", "萬億"), 1e12),
 }
 """What a word or letter multiplies a count by."""
@@ -197,12 +200,13 @@ def number_of(text: str, *, decimal: str = ".") -> float | None:
     digits = _plain_digits(match["number"].strip(), decimal)
     if digits is None:
         return None
-    word = _NOUNS.sub("", (match["unit"] or "").strip()).strip()
+    whole = (match["unit"] or "").strip()
+    word = _NOUNS.sub("", whole).strip()
     scale = 1.0
     if word == "%":
         scale = 0.01
     elif word:
-        unit = unit_of(word)
+        unit = unit_of(whole) or unit_of(word)
         if unit is None:
             return None
         scale = unit.scale
@@ -498,7 +502,7 @@ a million words: perplexity? Read it with `columns` loss='log(loss)', or as it i
     """
     name = quoted(key)
     above = loss > LARGEST_LOSS
-    if above.mean() > 0.1:
+    if above.mean() > 0.1:  # fewer are marks or slips
         msg = (
             f"Column {key!r} lies between {format_short(loss.min(), 4)} and {format_short(loss.max(), 4)}, and no "
             f"loss in nats is above {LARGEST_LOSS:.2f}, the log of a million words: perplexity? Read it with "

@@ -379,9 +379,10 @@ def _with_grouped(text: str, delimiter: str, columns: RawColumns) -> RawColumns:
 
 
 def _delimiter(text: str) -> str:
-    first = text.lstrip().partition("\n")[0]
-    bare = re.sub(r'"[^"]*"', "", first)
-    return max(DELIMITERS, key=bare.count)
+    lines = [re.sub(r'"[^"]*"', "", line) for line in text.lstrip().split("\n", 2)[:2]]
+    # A header of names and units may have as many commas in them as there are columns; the line below has not.
+    alike = [mark for mark in DELIMITERS if lines[0].count(mark) == lines[-1].count(mark) > 0]
+    return max(alike or DELIMITERS, key=lines[0].count)
 
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
