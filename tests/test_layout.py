@@ -321,9 +321,26 @@ def test_a_mark_of_a_missing_loss_is_refused_and_check_sets_it_aside():
     assert "invalid_value 1" in repr(lawful.check(table))
 
 
+@pytest.mark.parametrize("value", [1e-9, 0.29, 9.9])
+def test_a_loss_far_from_all_others_is_doubted(value):
+    table = {"N": N, "D": D, "loss": [value if i == 3 else x for i, x in enumerate(LOSS)]}
+    assert any("Row 4 has a loss of " in note.message for note in lawful.read_runs(table).notes)
+    assert "unit_doubt" not in codes(lawful.read_runs({**table, "loss": LOSS}))
+
+
+def test_a_mean_of_seeds_is_no_seed():
+    cells = [i // 3 for i in range(60)]
+    table = {"N": N[cells], "D": D[cells], "seed": ["0", "1", "mean"] * 20, "loss": LOSS[cells]}
+    runs = lawful.read_runs(table)
+    assert len(runs) == 40
+    assert any("column 'seed' says 'mean'" in note.message for note in runs.notes)
+
+
 def test_one_cell_in_another_unit_is_doubted():
     N3, D3 = np.repeat(np.geomspace(1e8, 1e9, 5), 4), np.tile(np.geomspace(5e9, 4e10, 4), 5)
     loss = 1.77 + 450 / N3**0.33 + 1400 / D3**0.355
+    half = {"N": N3, "C": 6 * N3 * D3 / np.where(np.arange(20) % 2, 1, 1000), "loss": loss}
+    assert any("Rows 1, 3, 5 and 7 more have" in note.message for note in lawful.read_runs(half).notes)
     runs = lawful.read_runs({"N": N3, "D": [x * (1000 if i == 0 else 1) for i, x in enumerate(D3)], "loss": loss})
     assert any("Row 1 has 50000 tokens per parameter" in n.message for n in runs.notes)
     assert "unit_doubt" not in codes(lawful.read_runs({"N": N3, "D": D3, "loss": loss}))

@@ -9,7 +9,7 @@ import numpy as np
 from lawful.core.expression import quoted
 from lawful.core.notes import Note
 from lawful.core.numbers import format_short
-from lawful.core.typing import AnyArray, Array, IntArray
+from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.checkpoints import RUN_NAMES, distinct_within, named_among, row_codes
 from lawful.data.columns import ACCEPTED, ALSO, EPOCHS, STEPS, UNIQUE_NAMES, listed, normalise
 from lawful.data.selection import Rows
@@ -189,35 +189,60 @@ def _counted_in(title: str, quantity: str) -> float:
 
 def lone_counts(N: Array, D: Array, row: IntArray) -> list[Note]:
     """
-    Doubt a few rows whose tokens per parameter lie far from those of all others: a slip of a unit in single cells.
+    Doubt rows whose tokens per parameter lie far from those of all others: slips of a unit in single cells.
 
     Examples
     --------
     >>> N, D = np.full(12, 1e9), np.array([2e10 * 2**i for i in range(11)] + [2e15])
     >>> print(lone_counts(N, D, np.arange(1, 13))[0].message)
-    Row 12 has 2e6 tokens per parameter and all others 20 to 20500: if its unit is another one, mend that row.
+    Row 12 has 2e6 tokens per parameter and all others 20 to 20500: if the unit differs there, mend it.
     """
     ratio = D / N
-    order = np.argsort(ratio)
-    gaps = np.diff(np.log(ratio[order]))
-    few = int(MOST_LONE * ratio.size)
-    notes = []
-    for cut, end in ((few, "low"), (ratio.size - 1 - few, "high")):
-        at = range(cut) if end == "low" else range(cut, ratio.size - 1)
-        wide = [i for i in at if gaps[i] > np.log(LONE_FACTOR)]
-        if not wide:
-            continue
-        i = wide[-1] if end == "low" else wide[0]
-        off, rest = (order[: i + 1], order[i + 1 :]) if end == "low" else (order[i + 1 :], order[: i + 1])
-        said = "Row " if off.size == 1 else "Rows "
-        verb, its = ("has", "its unit is another one, mend that row") if off.size == 1 else ("have", "")
-        its = its or "their unit is another one, mend those rows"
-        text = (
-            f"{said}{listed(np.sort(row[off]).tolist(), 3)} {verb} {_between(ratio[off])} tokens per parameter and all "
-            f"others {_between(ratio[rest])}: if {its}."
-        )
-        notes.append(Note("unit_doubt", text))
-    return notes
+    apart = _apart(ratio, LONE_FACTOR)
+    if not apart.any():
+        return []
+    text = (
+        f"{_named(row[apart])} {_between(ratio[apart])} tokens per parameter and all others "
+        f"{_between(ratio[~apart])}: if the unit differs there, mend it."
+    )
+    return [Note("unit_doubt", text)]
+
+
+def lone_losses(loss: Array, row: IntArray) -> list[Note]:
+    """
+    Doubt a few losses far from all others: marks of a missing number, slips of a decimal sign, runs that diverged.
+
+    Examples
+    --------
+    >>> print(lone_losses(np.array([3.1, 3.0, 0.29, *[2.8] * 9]), np.arange(1, 13))[0].message)
+    Row 3 has a loss of 0.29 and all others 2.8 to 3.1: if it is a slip, a mark or a run that diverged, mend it or \
+leave it out.
+    """
+    if loss.size < FEWEST_LONE or loss.min() <= 0 or np.median(loss) < 1:
+        return []
+    apart = _apart(loss, LONE_LOSS)
+    if not apart.any() or apart.mean() > MOST_LONE:
+        return []
+    text = (
+        f"{_named(row[apart])} a loss of {_between(loss[apart])} and all others {_between(loss[~apart])}: if it is a "
+        f"slip, a mark or a run that diverged, mend it or leave it out."
+    )
+    return [Note("unit_doubt", text)]
+
+
+def _apart(values: Array, factor: float) -> BoolArray:
+    """Rows on the smaller side of the widest gap between values, where that is wider than a factor."""
+    order = np.argsort(values, kind="stable")
+    gaps = np.diff(np.log(values[order]))
+    apart = np.zeros(values.size, dtype=np.bool_)
+    if gaps.size and gaps.max() > np.log(factor):
+        cut = int(gaps.argmax()) + 1
+        apart[order[:cut] if 2 * cut <= values.size else order[cut:]] = True
+    return apart
+
+
+def _named(row: IntArray) -> str:
+    return f"Row {row[0]} has" if row.size == 1 else f"Rows {listed(row.tolist(), 3)} have"
 
 
 def _between(values: Array) -> str:
@@ -225,8 +250,11 @@ def _between(values: Array) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-MOST_LONE, LONE_FACTOR = 0.1, 50.0
-"""Share of the rows up to which those that stand apart may be slips, and the gap to all others from which they do."""
+LONE_FACTOR, LONE_LOSS = 50.0, 2.0
+"""Gaps in tokens per parameter, and in the loss, beyond which rows stand apart from all others."""
+
+FEWEST_LONE, MOST_LONE = 8, 0.1
+"""Fewest losses that any of them can stand apart from, and the share of them up to which some may be slips."""
 
 
 def _differs(a: Array, b: Array) -> bool:

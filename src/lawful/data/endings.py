@@ -10,7 +10,7 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
-from lawful.data.columns import STEPS, listed, normalise
+from lawful.data.columns import SEED_NAMES, STEPS, listed, normalise
 from lawful.data.selection import Rows
 from lawful.data.values import distinct, number_or_nan
 from lawful.errors import InputError, UnsupportedError
@@ -122,6 +122,13 @@ def finished(table: Rows, *, as_is: bool = False) -> tuple[Rows, list[Note]]:
             continue
         notes.append(set_aside(table, bad, f"column {key!r} says {words}"))
         table = table.take(~bad, {})
+    for key in named_among(SEED_NAMES, table.keys):
+        column = table.columns[key]
+        bad = _among(column, _sums_up) if column.dtype.kind == "O" else np.zeros(column.size, dtype=np.bool_)
+        if bad.any() and not bad.all():
+            words = " or ".join(repr(value) for value in distinct(column[bad])[0])
+            notes.append(set_aside(table, bad, f"column {key!r} says {words}", "rows"))
+            table = table.take(~bad, {})
     closing = _closing_lines(table)
     if closing is not None:
         key, bad = closing

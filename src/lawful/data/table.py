@@ -37,7 +37,7 @@ from lawful.data.columns import (
     recognise,
     unique_names,
 )
-from lawful.data.doubts import lone_counts, other_counts, require_moving_tokens, unit_doubts
+from lawful.data.doubts import lone_counts, lone_losses, other_counts, require_moving_tokens, unit_doubts
 from lawful.data.endings import finished, row_of_run, usable
 from lawful.data.layout import laid_out, refuse_blanks
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
@@ -569,7 +569,7 @@ def table_runs(
         require_moving_tokens(labels, cell)
         bits = loss_unit(roles["loss"]) != NATS
         doubts = unit_doubts(labels, N, C, given["loss"], bits=bits, key=roles["loss"])
-        said += [*lone_counts(N, D, table.row), *doubts]
+        said += [*lone_counts(N, D, table.row), *([] if bits else lone_losses(given["loss"], table.row)), *doubts]
     tuned = tuned_columns(labels, cell, tried)
     if handling.best_of_cell:
         kept = best_of_cells(given["loss"], cell)
