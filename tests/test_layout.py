@@ -272,6 +272,135 @@ def test_blanks_that_may_be_missing_are_refused(kind):
     assert "\n" not in str(refused.value)
 
 
+def in_pairs(n: np.ndarray, d: np.ndarray, *, logged: bool) -> dict[str, object]:
+    """Sizes in every second row: merged cells over two runs each, or numbers that were not logged."""
+    size = np.repeat(n[::2], 2) if logged else n
+    return {
+        "N": [x if i % 2 == 0 else None for i, x in enumerate(n)],
+        "D": d,
+        "C": 6 * size * d,
+        "loss": 1.77 + 450 / size**0.33 + 1400 / d**0.355,
+    }
+
+
+@pytest.mark.parametrize("without", ["", "C", "loss is noisy"])
+def test_a_size_in_every_second_row_is_that_above_where_nothing_speaks_against_it(without):
+    table = in_pairs(N, D, logged=True)
+    table.pop(without, None)
+    if without == "loss is noisy":
+        table["loss"] = table["loss"] + RNG.normal(0, 0.002, N.size)
+    runs = lawful.read_runs(table)
+    np.testing.assert_allclose(runs.N, np.repeat(N[::2], 2))
+    assert "filled_down" in codes(runs)
+
+
+@pytest.mark.parametrize("without", ["", "C"])
+def test_a_size_that_was_not_logged_is_not_that_of_the_run_above(without):
+    table = in_pairs(N, D, logged=False)
+    table.pop(without, None)
+    with pytest.raises(InputError, match=r"'N' is blank in 10 of 20 rows .* `fill_down` N; where the value is missing"):
+        lawful.read_runs(table)
+
+
+def test_a_nameless_last_line_that_sums_up_all_others_is_no_run():
+    for last in (np.sum, np.mean):
+        table = {"N": [*N, last(N)], "D": [*D, last(D)], "loss": [*LOSS, LOSS.mean()]}
+        runs = lawful.read_runs(table)
+        assert len(runs) == N.size
+        assert any("sum or the mean of those above" in note.message for note in runs.notes)
+        near = {**table, "loss": [*LOSS, LOSS.mean() * 1.01]}
+        assert len(lawful.read_runs(near)) == N.size + 1
+
+
+def test_a_mark_of_a_missing_loss_is_refused_and_check_sets_it_aside():
+    table = {"N": N, "D": D, "loss": [999.0 if i == 3 else x for i, x in enumerate(LOSS)]}
+    with pytest.raises(InputError, match=r"'loss' is above 13.86, .* in 1 of 20 rows, row 4 \(999\): .*'loss < 13.86'"):
+        lawful.read_runs(table)
+    assert len(lawful.read_runs(table, where="loss < 13.86")) == 19
+    assert len(lawful.read_runs(table, as_is=True)) == 20
+    assert "invalid_value 1" in repr(lawful.check(table))
+
+
+@pytest.mark.parametrize("value", [1e-9, 0.29, 9.9])
+def test_a_loss_far_from_all_others_is_doubted(value):
+    table = {"N": N, "D": D, "loss": [value if i == 3 else x for i, x in enumerate(LOSS)]}
+    assert any("Row 4 has a loss of " in note.message for note in lawful.read_runs(table).notes)
+    assert "unit_doubt" not in codes(lawful.read_runs({**table, "loss": LOSS}))
+
+
+def test_a_mean_of_seeds_is_no_seed():
+    cells = [i // 3 for i in range(60)]
+    table = {"N": N[cells], "D": D[cells], "seed": ["0", "1", "mean"] * 20, "loss": LOSS[cells]}
+    runs = lawful.read_runs(table)
+    assert len(runs) == 40
+    assert any("column 'seed' says 'mean'" in note.message for note in runs.notes)
+
+
+def test_one_cell_in_another_unit_is_doubted():
+    N3, D3 = np.repeat(np.geomspace(1e8, 1e9, 5), 4), np.tile(np.geomspace(5e9, 4e10, 4), 5)
+    loss = 1.77 + 450 / N3**0.33 + 1400 / D3**0.355
+    half = {"N": N3, "C": 6 * N3 * D3 / np.where(np.arange(20) % 2, 1, 1000), "loss": loss}
+    assert any("Rows 1, 3, 5 and 7 more have" in note.message for note in lawful.read_runs(half).notes)
+    runs = lawful.read_runs({"N": N3, "D": [x * (1000 if i == 0 else 1) for i, x in enumerate(D3)], "loss": loss})
+    assert any("Row 1 has 50000 tokens per parameter" in n.message for n in runs.notes)
+    assert "unit_doubt" not in codes(lawful.read_runs({"N": N3, "D": D3, "loss": loss}))
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"params": N, "tokens": D, "tokens (B)": 2 * D / 1e9, "loss": LOSS}, "'tokens (B)' counts otherwise"),
+        ({"params": N, "tokens": D, "tokens (B)": D / 1e9, "loss": LOSS}, ""),
+    ],
+)
+def test_a_second_count_in_another_unit_is_held_against_the_first(columns, said):
+    messages = " ".join(note.message for note in lawful.read_runs(columns).notes)
+    assert (said in messages) if said else ("counts otherwise" not in messages)
+
+
+@pytest.mark.parametrize("name", ["embedding_params", "Embedding parameters", "n_params_embedding"])
+def test_the_parameters_of_the_embedding_are_not_those_of_the_model(name):
+    with pytest.raises(InputError, match="Runs need the loss and two of"):
+        lawful.read_runs({name: N, "tokens": D, "loss": LOSS})
+    assert len(lawful.read_runs({f"non {name}": N, "tokens": D, "loss": LOSS})) == N.size
+
+
+READ_AS: dict[str, tuple[str, str]] = {
+    "powers of ten raised in Markdown": (
+        "t.md",
+        "| N | D | loss |\n|--|--|--|\n"
+        + "".join(
+            f"| {N[i] / 1e8:.8f}×10<sup>8</sup> | {D[i] / 1e9:.8f} × 10<sup>9</sup> | {LOSS[i]:.4f} |\n" for i in ROWS
+        ),
+    ),
+    "powers of ten raised in HTML": (
+        "t.html",
+        "<table><tr><th>N<th>D<th>loss</tr>"
+        + "".join(
+            f"<tr><td>{N[i] / 1e8:.8f}&times;10<sup>8</sup><td>{D[i] / 1e9:.8f}×10<sup>9</sup>"
+            f"<td>{LOSS[i]:.4f}<sup>a</sup></tr>"
+            for i in ROWS
+        )
+        + "</table>",
+    ),
+    "commas in names between semicolons": (
+        "t.csv",
+        lines("Params, M;Tokens, B;Loss", lambda i: f"{N[i] / 1e6:.6f};{D[i] / 1e9:.6f};{LOSS[i]:.4f}"),
+    ),
+    "paths of a tracker": ("t.csv", lines("params.n_params,params.tokens,metrics.val_loss", plain)),
+    "units of FLOPs in cells": (
+        "t.csv",
+        lines("N,flops,loss", lambda i: f"{N[i]:.0f},{6 * N[i] * D[i] / 1e21:.8g} ZFLOPs,{LOSS[i]:.4f}"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", READ_AS)
+def test_ways_to_write_that_were_refused_before(kind, tmp_path):
+    name, text = READ_AS[kind]
+    assert same(lawful.read_runs(saved(tmp_path, text, name)))
+
+
 def test_a_column_is_filled_down_on_request(tmp_path, capsys):
     columns = merged([C[0], *[None] * 4])
     columns = {name: np.array(cells, dtype=object)[:5] for name, cells in columns.items()}

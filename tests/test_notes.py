@@ -7,7 +7,9 @@ second stops just short of it (or, where there is no line, leaves out the one th
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -175,6 +177,13 @@ def _(block):
     table = sweep()
     below = np.arange(21) % block > 0
     return lawful.read_runs({**table, "C": [None if b else c for b, c in zip(below, table["C"], strict=True)]}).notes
+
+
+@case("encoding", "cp1252", "utf-8")
+def _(encoding):
+    path = Path(tempfile.mkdtemp(), "runs.csv")
+    path.write_bytes("modèle,N,D,loss\né,1e8,2e9,3.1\nè,2e8,1e9,3.2\n".encode(encoding))
+    return lawful.read_runs(path).notes
 
 
 @case("header_rows", ("M", "B", "nats"), ("first", "second", "third"))

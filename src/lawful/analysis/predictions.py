@@ -15,19 +15,18 @@ from lawful.core.shown import Shown
 from lawful.core.typing import AnyArray, Array, Interval
 from lawful.core.validation import check_level
 from lawful.data.columns import recognise_points
-from lawful.data.selection import Selection, open_table, select_rows
-from lawful.data.table import Handling, narrowed, third_quantity
+from lawful.data.selection import Selection
+from lawful.data.table import third_quantity
 from lawful.data.translate import worded
 from lawful.data.values import quantity_values, require_plausible, require_positive
 from lawful.decide.priced import Names, price_by
 from lawful.decide.token_cost import price_of
-from lawful.design.points import read_points
-from lawful.errors import IdentificationError
+from lawful.design.points import QUANTITY, Points, read_points
+from lawful.errors import IdentificationError, InputError
 from lawful.estimate.result import Fit, surface_fit
 from lawful.forecasting.averaged import averaged_forecasts
 from lawful.forecasting.forecast import Forecast
 from lawful.laws.surface import point_of
-from lawful.sources.read import load_columns
 from lawful.trust.reach import Doubt, Reach
 
 
@@ -154,14 +153,11 @@ def predict_points(
         msg = f"{analysis.method} fits no loss surface, so it predicts no loss; fit with vpnls or approach3."
         raise IdentificationError(msg)
     at = analysis.level if level is None else check_level(level)
-    data, header, source = load_columns(table)
-    opened = open_table(data, source, header)
-    if not surface.law.predicts and not (select or where or drop):
-        return _of_columns(analysis, opened.columns, columns or {}, cost, at)
-    roles = recognise_points(opened.keys, opened.header, columns, words=worded(opened))
-    kept, _ = narrowed(select_rows(opened, roles, select or {}), roles, Handling(where=where, drop=drop))
+    points = read_points(table, "runs to predict", columns=columns, select=select, where=where, drop=drop)
+    kept = points.table
     if cost is not None or not surface.law.predicts:
-        return _of_columns(analysis, kept.columns, columns or {}, cost, at)
+        return _of_columns(analysis, points, cost, at)
+    roles = _two_of(points, columns)
     given = {quantity: quantity_values(key, kept.columns[key], kept.row) for quantity, key in roles.items()}
     require_positive({roles[quantity]: values for quantity, values in given.items()}, kept.row)
     if len(given) < 3:
@@ -183,17 +179,24 @@ def predict_points(
         nowhere if sure is None else np.array([sure.of("loss_at", point=pair) for pair in pairs]),
         nowhere if sure is None else np.array([sure.prediction(point=pair) for pair in pairs]),
         price_of(analysis.fit).convention,
+        notes=points.notes,
     )
 
 
-def _of_columns(
-    analysis: Analysis, table: Mapping[str, AnyArray], renamed: Mapping[str, str], cost: str | None, level: float
-) -> Predictions:
+def _two_of(points: Points, columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Columns of two of params, tokens and budget."""
+    known_as = {QUANTITY[symbol]: key for symbol, key in points.roles.items() if symbol in QUANTITY}
+    if points.unclear and len(known_as) < 2:
+        raise InputError(points.unclear)
+    table = points.table
+    return known_as if len(known_as) > 1 else recognise_points(table.keys, table.header, columns, words=worded(table))
+
+
+def _of_columns(analysis: Analysis, points: Points, cost: str | None, level: float) -> Predictions:
     """Predict rows of a law that reads any columns, or that are priced by a formula."""
     fit = surface_fit(analysis.fit, " to predict a loss")
     law, names = fit.surface.law, Names.of(fit)
-    given = {**table, **{quantity: table[column] for quantity, column in renamed.items() if column in table}}
-    points = read_points(given, "runs to predict")
+    given = points.table.columns
     price = price_by(fit, cost, names)
     read = dict.fromkeys((*law.columns, *(sorted(price.columns) if cost else ())))
     values = {c: points.column(names.shown.get(c, c) if names.shown.get(c, c) in given else c) for c in read}
@@ -211,7 +214,7 @@ def _of_columns(
     return Predictions(
         analysis,
         level,
-        table,
+        given,
         values.get("N", unknown),
         values.get("D", unknown),
         spent,
@@ -220,7 +223,7 @@ def _of_columns(
         nowhere if sure is None else ends(lambda at: sure.prediction(point=at)),
         price.convention,
         {names.shown.get(c, c): values[c] for c in read},
-        doubt.notes,
+        (*points.notes, *doubt.notes),
     )
 
 

@@ -128,7 +128,7 @@ class RankedLaws(Shown):
 
     def each(self, points: Any) -> Array:
         """Losses of every one of the best laws at the rows of a table, shape (laws, n)."""
-        table = points if isinstance(points, Points) else read_points(points, "runs to predict")
+        table = read_points(points, "runs to predict")
         label = _labels(table, self.by)
         return np.stack([_losses(one.law, one.fit.coefficients, table, label) for one in self.best])
 
@@ -147,10 +147,11 @@ class RankedLaws(Shown):
 
     def doubts(self, points: Any) -> tuple[Note, ...]:
         """Notes on columns of a table that lie far outside of the runs, and on rows where the forecast breaks down."""
-        table = points if isinstance(points, Points) else read_points(points, "runs to predict")
+        table = read_points(points, "runs to predict")
         words = {c for one in self.best for c in one.law.columns}
         shown = {c: table.roles.get(c, c) for c in words}
-        return self.reach.notes({c: table.column(c) for c in sorted(words)}, self.predict(table), shown)
+        far = self.reach.notes({c: table.column(c) for c in sorted(words)}, self.predict(table), shown)
+        return (*table.notes, *far)
 
     def sheets(self) -> tuple[Sheet]:
         """Return a row per law, best first."""
@@ -315,7 +316,7 @@ def rank_laws(
     reach = Reach.of({c: table.column(c) for c in sorted({c for law in forms for c in law.columns})}, loss)
     order = _ordered(made if points is None else _judged(made, reach, read_points(points, "runs to predict"), by))
     held = int(loss.size - kept.sum())
-    return RankedLaws(tuple(order), cost or "6ND", by, held, loss.size, reach, _notes(order))
+    return RankedLaws(tuple(order), cost or "6ND", by, held, loss.size, reach, (*table.notes, *_notes(order)))
 
 
 def _judged(made: Sequence[RankedLaw], reach: Reach, points: Points, by: str | None) -> list[RankedLaw]:

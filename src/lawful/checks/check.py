@@ -33,7 +33,8 @@ from lawful.data.endings import finished
 from lawful.data.runs import Runs
 from lawful.data.selection import VALUES_OFFERED, Rows, Selection, select_rows
 from lawful.data.table import Handling, experiment_column, narrowed, opened, table_runs, third_quantity
-from lawful.data.values import distinct, plausible, quantity_or_nan, value_text
+from lawful.data.translate import NATS, loss_unit
+from lawful.data.values import distinct, far_above, plausible, quantity_or_nan, value_text
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.sources.read import load_columns
 from lawful.sources.wandb import budgets_from_names
@@ -502,7 +503,7 @@ def _from_table(
         return table_runs(rows.take(index, chosen), roles, weights=weights, notes=notes, handling=handling)
 
     measures = [rows.columns[roles[quantity]] for quantity in ("params", "budget") if quantity in roles]
-    valid = _valid(rows, roles, signed=handling.signed)
+    valid = _valid(rows, roles, signed=handling.signed, as_is=handling.as_is)
     if handling.signed and valid.any():
         build(np.flatnonzero(valid), {}).require_above_zero(*ABOVE_ZERO)
     return _Given(rows, valid, labels, build, measures)
@@ -512,11 +513,14 @@ ABOVE_ZERO = ("The check compares shares of the loss, so it", "fit all runs, or 
 """What takes losses above zero alone, and what would do."""
 
 
-def _valid(rows: Rows, roles: Mapping[str, str], *, signed: bool = False) -> BoolArray:
+def _valid(rows: Rows, roles: Mapping[str, str], *, signed: bool = False, as_is: bool = False) -> BoolArray:
     """Rule 0: keep the rows whose N, D, C and loss, given or implied, are finite, above zero and plausible."""
     given = {quantity: quantity_or_nan(key, rows.columns[key], rows.row) for quantity, key in roles.items()}
     name, implied = third_quantity(given)
     every = {**given, f"implied {name}" if name in given else name: implied}
+    if "loss" in given and loss_unit(roles["loss"]) == NATS and not as_is:
+        finite = np.isfinite(given["loss"])
+        every["loss"][finite] = np.where(far_above(given["loss"][finite]), np.inf, given["loss"][finite])
     return np.asarray(np.all([_usable(name, v, free=signed and name == "loss") for name, v in every.items()], axis=0))
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # NumPy and SciPy are loaded by the commands, not by --help
     from lawful.analysis.moves import Move
     from lawful.checks.check import Checked
     from lawful.data.runs import Runs
+    from lawful.design.points import Points
 
 
 Laws = Annotated[
@@ -149,12 +150,12 @@ def _rank(
         )
         raise UnsupportedError(msg)
     from lawful.analysis.ranked import predicted_document, predicted_lines, rank_laws
-    from lawful.sources.read import load_columns
+    from lawful.design.points import read_points
 
     with output.staged() as stage, working(f"Fitting {len(named)} laws", quiet=output.json):
-        table = _kept(load_columns(path)[0], reading)
+        table = _kept(path, reading)
         texts, boxes = [text for text, _ in named], [box for _, box in named]
-        rows = load_columns(points)[0] if points is not None else None
+        rows = read_points(points, "runs to predict") if points is not None else None
         found = rank_laws(table, texts, cost=cost, by=by, bounds=boxes, points=rows)
         document = found.to_dict()
         forecast = None if rows is None else predicted_document(found, rows)
@@ -165,26 +166,23 @@ def _rank(
             from lawful.show.files.bundle import write_columns, write_document
 
             if rows is not None:
-                write_columns(stage / "predicted.csv", {**rows, "predicted_loss": found.predict(rows)})
+                write_columns(stage / "predicted.csv", {**rows.table.columns, "predicted_loss": found.predict(rows)})
             write_document(stage / "laws.json", document)
     lines = [] if forecast is None else predicted_lines(forecast)
     output.give(lambda: document, lambda: (*found.sheets(), *lines))
 
 
-def _kept(table: Mapping[str, Any], reading: o.Reading) -> Mapping[str, Any]:
+def _kept(path: Sequence[str], reading: o.Reading) -> Points:
     """Rows that --select, --where and --drop keep; other options of reading speak of one law's quantities."""
-    from lawful.data.selection import IN_MEMORY, open_table, select_rows
-    from lawful.data.table import Handling, narrowed
+    from lawful.design.points import read_points
 
     asked = reading.words()
-    given = [name for name, value in asked.items() if value and name not in ("select", "where", "drop")]
+    rows = {name: asked.pop(name) for name in ("select", "where", "drop", "fill_down")}
+    given = [name for name, value in asked.items() if value]
     if given or reading.check:
         msg = f"Several laws name the columns of the table themselves; leave out --{(given or ['check'])[0]}."
         raise UnsupportedError(msg.replace("_", "-"))
-    if not (asked["select"] or asked["where"] or asked["drop"]):
-        return table
-    rows = select_rows(open_table(table, IN_MEMORY, None), {}, asked["select"])
-    return narrowed(rows, {}, Handling(where=asked["where"], drop=asked["drop"]))[0].columns
+    return read_points(path, "runs", **rows)
 
 
 def _analyse(runs: Runs, given: Runs | None, asked: Mapping[str, Any]) -> tuple[Analysis, tuple[Move, ...]]:

@@ -173,14 +173,14 @@ def _require_fit(loaded: Any) -> None:
 def _predict_ranked(ranked: RankedLaws, points: str, output: o.Output) -> None:
     """Predict a table by the mean of the best laws of a ranking, doubts first."""
     from lawful.analysis.ranked import predicted_document, predicted_lines
+    from lawful.design.points import read_points
     from lawful.show.files.bundle import write_columns, write_document
-    from lawful.sources.read import load_columns
 
     with output.staged() as stage:
-        rows = load_columns(points)[0]
+        rows = read_points(points, "runs to predict")
         document = predicted_document(ranked, rows)
         if stage is not None:
-            write_columns(stage / "predicted.csv", {**rows, "predicted_loss": ranked.predict(rows)})
+            write_columns(stage / "predicted.csv", {**rows.table.columns, "predicted_loss": ranked.predict(rows)})
             write_document(stage / "predict.json", document)
     output.give(lambda: document, lambda: predicted_lines(document))
 

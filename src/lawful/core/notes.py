@@ -70,6 +70,7 @@ NOTE_CODES: dict[str, str] = {
     "copied_rows": "Rows repeat another one in every column and were counted once.",
     "delta_auto": "Huber's delta was set from the scale of the residuals.",
     "derived_column": "A missing column was derived from C = 6ND.",
+    "encoding": "A file that is not UTF-8 was read in another encoding; only names and labels depend on which.",
     "envelope_dropped": "Budgets whose best run is not on the lower envelope were left out of Approach 1.",
     "extrapolation": "The budget, or a column of the law, lies far outside the range of the runs.",
     "failed_draws": "Some bootstrap draws have no finite answer.",

@@ -628,7 +628,8 @@ def _ends_in(title: str, quantity: str, known: Container[str]) -> bool:
     if len(parts) < 2:
         return False
     if quantity == "loss":
-        return "/".join(parts[-2:]) in known
+        # A tracker puts what was measured under a word of its own.
+        return "/".join(parts[-2:]) in known or (parts[0] in _TRACKED and "/".join(parts[1:]) in known)
     return parts[-1] in known and len(parts[-1]) > 1 and not _OTHER_PATHS & set(parts)
 
 
@@ -640,6 +641,8 @@ EVALUATION_SETS = frozenset(
     )
 )
 """Texts that models are evaluated on, as one word of a header."""
+
+_TRACKED = frozenset(("summary", "metrics"))
 
 _FILLERS = frozenset(("n", "no", "num", "nb", "number", "of", "the", "count", "total", "model", "train", "training"))
 _SPOKEN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -678,6 +681,8 @@ def by_words(title: str) -> str:
     said = {word for word in re.split(r"[\W_]+", normalise(title)) if word}
     if {"cross", "entropy"} <= said:
         said = said - {"cross", "entropy"} | {"crossentropy"}
+    if "embedding" in said and "non" not in said:
+        return ""  # the parameters of the embedding are a part of the others
     for quantity, (nouns, others) in _SPOKEN.items():
         if said & nouns and said <= nouns | others:
             return quantity

@@ -9,11 +9,11 @@ import numpy as np
 from lawful.core.expression import quoted
 from lawful.core.notes import Note
 from lawful.core.numbers import format_short
-from lawful.core.typing import AnyArray, Array, IntArray
+from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
 from lawful.data.checkpoints import RUN_NAMES, distinct_within, named_among, row_codes
-from lawful.data.columns import ALSO, EPOCHS, STEPS, UNIQUE_NAMES, listed, normalise
+from lawful.data.columns import ACCEPTED, ALSO, EPOCHS, STEPS, UNIQUE_NAMES, listed, normalise
 from lawful.data.selection import Rows
-from lawful.data.units import LARGE_RUN, usual_loss
+from lawful.data.units import LARGE_RUN, split_header, usual_loss
 from lawful.data.values import number_or_nan
 from lawful.errors import InputError
 
@@ -169,14 +169,92 @@ def other_counts(table: Rows, roles: Mapping[str, str]) -> list[Note]:
             for other, title in zip(table.keys, table.header, strict=True)
             if other not in roles.values()
             and other not in table.made.get(key, ("", ()))[1]
-            and (normalise(title) in ALSO[quantity] or (quantity == "tokens" and normalise(title) in PLANNED))
-            and _differs(number_or_nan(table.columns[other]), own)
+            and (scale := _counted_in(title, quantity))
+            and _differs(number_or_nan(table.columns[other]) * scale, own)
         ]
         if others:
             verb = "counts" if len(others) == 1 else "count"
             text = f"Column {key!r} was taken for {quantity}; {listed(map(repr, others))} {verb} otherwise."
             notes.append(Note("column_choice", text))
     return notes
+
+
+def _counted_in(title: str, quantity: str) -> float:
+    """Scale of another column that counts a quantity, as its header has it; 0 of any other column."""
+    if normalise(title) in ALSO[quantity] or (quantity == "tokens" and normalise(title) in PLANNED):
+        return 1.0
+    names = {*map(normalise, ACCEPTED[quantity]), *ALSO[quantity]}
+    return next((unit.scale for stem, unit in split_header(title) if normalise(stem) in names), 0.0)
+
+
+def lone_counts(N: Array, D: Array, row: IntArray) -> list[Note]:
+    """
+    Doubt rows whose tokens per parameter lie far from those of all others: slips of a unit in single cells.
+
+    Examples
+    --------
+    >>> N, D = np.full(12, 1e9), np.array([2e10 * 2**i for i in range(11)] + [2e15])
+    >>> print(lone_counts(N, D, np.arange(1, 13))[0].message)
+    Row 12 has 2e6 tokens per parameter and all others 20 to 20500: if the unit differs there, mend it.
+    """
+    ratio = D / N
+    apart = _apart(ratio, LONE_FACTOR)
+    if not apart.any():
+        return []
+    text = (
+        f"{_named(row[apart])} {_between(ratio[apart])} tokens per parameter and all others "
+        f"{_between(ratio[~apart])}: if the unit differs there, mend it."
+    )
+    return [Note("unit_doubt", text)]
+
+
+def lone_losses(loss: Array, row: IntArray) -> list[Note]:
+    """
+    Doubt a few losses far from all others: marks of a missing number, slips of a decimal sign, runs that diverged.
+
+    Examples
+    --------
+    >>> print(lone_losses(np.array([3.1, 3.0, 0.29, *[2.8] * 9]), np.arange(1, 13))[0].message)
+    Row 3 has a loss of 0.29 and all others 2.8 to 3.1: if it is a slip, a mark or a run that diverged, mend it or \
+leave it out.
+    """
+    if loss.size < FEWEST_LONE or loss.min() <= 0 or np.median(loss) < 1:
+        return []
+    apart = _apart(loss, LONE_LOSS)
+    if not apart.any() or apart.mean() > MOST_LONE:
+        return []
+    text = (
+        f"{_named(row[apart])} a loss of {_between(loss[apart])} and all others {_between(loss[~apart])}: if it is a "
+        f"slip, a mark or a run that diverged, mend it or leave it out."
+    )
+    return [Note("unit_doubt", text)]
+
+
+def _apart(values: Array, factor: float) -> BoolArray:
+    """Rows on the smaller side of the widest gap between values, where that is wider than a factor."""
+    order = np.argsort(values, kind="stable")
+    gaps = np.diff(np.log(values[order]))
+    apart = np.zeros(values.size, dtype=np.bool_)
+    if gaps.size and gaps.max() > np.log(factor):
+        cut = int(gaps.argmax()) + 1
+        apart[order[:cut] if 2 * cut <= values.size else order[cut:]] = True
+    return apart
+
+
+def _named(row: IntArray) -> str:
+    return f"Row {row[0]} has" if row.size == 1 else f"Rows {listed(row.tolist(), 3)} have"
+
+
+def _between(values: Array) -> str:
+    low, high = (format_short(v, 3) for v in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+LONE_FACTOR, LONE_LOSS = 50.0, 2.0
+"""Gaps in tokens per parameter, and in the loss, beyond which rows stand apart from all others."""
+
+FEWEST_LONE, MOST_LONE = 8, 0.1
+"""Fewest losses that any of them can stand apart from, and the share of them up to which some may be slips."""
 
 
 def _differs(a: Array, b: Array) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from lawful.core.notes import Note
 from lawful.core.typing import AnyArray, BoolArray
 from lawful.data.checkpoints import RUN_NAMES, named_among, row_codes
-from lawful.data.columns import STEPS, listed, normalise
+from lawful.data.columns import SEED_NAMES, STEPS, listed, normalise
 from lawful.data.selection import Rows
 from lawful.data.values import distinct, number_or_nan
 from lawful.errors import InputError, UnsupportedError
@@ -122,13 +122,41 @@ def finished(table: Rows, *, as_is: bool = False) -> tuple[Rows, list[Note]]:
             continue
         notes.append(set_aside(table, bad, f"column {key!r} says {words}"))
         table = table.take(~bad, {})
+    for key in named_among(SEED_NAMES, table.keys):
+        column = table.columns[key]
+        bad = _among(column, _sums_up) if column.dtype.kind == "O" else np.zeros(column.size, dtype=np.bool_)
+        if bad.any() and not bad.all():
+            words = " or ".join(repr(value) for value in distinct(column[bad])[0])
+            notes.append(set_aside(table, bad, f"column {key!r} says {words}", "rows"))
+            table = table.take(~bad, {})
     closing = _closing_lines(table)
     if closing is not None:
         key, bad = closing
         words = " or ".join(repr(value) for value in distinct(table.columns[key][bad])[0])
         notes.append(set_aside(table, bad, f"column {key!r} says {words} in the last lines"))
         table = table.take(~bad, {})
+    if closing is None and _is_summary(table):
+        last = np.arange(table.row.size) == table.row.size - 1
+        notes.append(set_aside(table, last, "every number in it is the sum or the mean of those above", "rows"))
+        table = table.take(~last, {})
     return table, notes
+
+
+FEWEST_SUMMED, COLUMNS_SUMMED, EXACTLY = 5, 3, 5e-4
+"""Rows and moving columns of numbers that a nameless last line has to sum up, and how exactly, to be no run."""
+
+
+def _is_summary(table: Rows) -> bool:
+    """Whether the last line has the sum or the mean of the others in every column of numbers that moves."""
+    found = []
+    for key, column in table.columns.items():
+        if key in table.made or column.dtype.kind not in "iuf" or column.size <= FEWEST_SUMMED:
+            continue
+        above, last = column[:-1].astype(float), float(column[-1])
+        if np.isfinite(above).all() and np.unique(above).size > 2 and np.isfinite(last):
+            whole = np.array([above.sum(), above.mean()])
+            found.append(bool((np.abs(last - whole) <= EXACTLY * np.abs(whole)).any()))
+    return len(found) >= COLUMNS_SUMMED and all(found)
 
 
 def _closing_lines(table: Rows) -> tuple[str, BoolArray] | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lawful.core.notes import Note
-from lawful.core.typing import AnyArray, BoolArray
+from lawful.core.typing import AnyArray, Array, BoolArray
 from lawful.data.checkpoints import distinct_within, named_among
 from lawful.data.columns import (
     EXPERIMENT_NAMES,
@@ -23,10 +23,11 @@ from lawful.data.columns import (
 )
 from lawful.data.doubts import MEASURES, words_of
 from lawful.data.endings import STATES, set_aside
+from lawful.data.runs import BUDGET_TOLERANCE
 from lawful.data.selection import Rows
 from lawful.data.translate import BITS, LOSS_UNITS, PERPLEXITIES, QUANTITY_NAMES
 from lawful.data.units import number_of, split_header, unit_of
-from lawful.data.values import FIRST_ROWS, MISSING_WORDS, distinct, value_text
+from lawful.data.values import FIRST_ROWS, MISSING_WORDS, distinct, number_or_nan, value_text
 from lawful.errors import InputError
 
 MOST_LINES = 1000
@@ -45,7 +46,12 @@ SCALELESS = frozenset(
 
 
 def laid_out(
-    table: Rows, mapping: Mapping[str, str], fill_down: Sequence[str] | str = (), *, in_memory: bool = False
+    table: Rows,
+    mapping: Mapping[str, str],
+    fill_down: Sequence[str] | str = (),
+    *,
+    in_memory: bool = False,
+    losses: bool = True,
 ) -> tuple[Rows, list[Note]]:
     """
     Bring a table into the form of one line of names and one row per run.
@@ -60,6 +66,8 @@ def laid_out(
         Columns of which a blank cell has the value above it.
     in_memory : bool
         Whether the rows are those of a frame or of arrays: every one of them is then answered, a blank one too.
+    losses : bool
+        Whether its rows have losses, as runs have and those that are still to be run have not.
 
     Raises
     ------
@@ -74,7 +82,7 @@ def laid_out(
     >>> found.columns["params"].tolist(), found.columns["loss"].tolist(), notes[0].code
     ([100000000.0, 200000000.0], [3.1, 3.2], 'transposed')
     """
-    table, notes = upright(table, mapping)
+    table, notes = upright(table, mapping, losses=losses)
     for step in (with_one_header,) if in_memory else (with_one_header, without_headings):
         table, said = step(table)
         notes += said
@@ -129,12 +137,12 @@ def _typed(cells: Sequence[str]) -> AnyArray:
     return np.array([float(cell) if cell.strip() else np.nan for cell in cells])
 
 
-def upright(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, list[Note]]:
+def upright(table: Rows, mapping: Mapping[str, str], *, losses: bool = True) -> tuple[Rows, list[Note]]:
     """
     Turn a table upright whose first column holds the names, and every other one a run.
 
     It lies on its side where its header names no quantity behind the first column, that column names the loss and one
-    more, each once, and their lines hold numbers.
+    more (or two, where rows have no losses), each once, and their lines hold numbers.
 
     Examples
     --------
@@ -156,7 +164,8 @@ one run each.')
     said = {name for name in names if quantity_named(name) or normalise(name) in asked}
     spoken = [name for name in names if name in said]
     quantities = {quantity_named(name) for name in said} - {""}
-    if len(spoken) > len(said) or not ({"loss"} < quantities or (asked and quantities and len(said) > 1)):
+    whole = {"loss"} < quantities or (not losses and len(quantities) > 1)
+    if len(spoken) > len(said) or not (whole or (asked and quantities and len(said) > 1)):
         return table, []
     lines = [
         titles[1:],
@@ -434,7 +443,49 @@ def _in_blocks(table: Rows, key: str, title: str, blank: BoolArray, fills: Mappi
     others = [k for k, t in titles.items() if quantity_named(t) in ("params", "tokens", "budget") and k != key]
     # In the history of a run tokens move under a FLOP count that is logged now and then, and sizes do not.
     moving = [*others, *named_among(SEED_NAMES, table.keys)] if quantity == "params" else sizes
-    return any(_moves(table.columns[k], block) for k in moving)
+    if not any(_moves(table.columns[k], block) for k in moving):
+        return False
+    return not _contradicted(table, key, quantity, blank, fills)
+
+
+CONTRADICTED = 0.25
+"""Share of the filled rows that other columns may speak against before the blanks are missing values."""
+
+SAME_TOKENS = 0.05
+"""Difference of two logs below which the order of two losses is noise."""
+
+
+def _contradicted(table: Rows, key: str, quantity: str, blank: BoolArray, fills: Mapping[str, BoolArray]) -> bool:
+    """
+    Whether other columns speak against the value above: compute that is then not 6ND, or losses in the wrong order.
+
+    Of two runs of one size that with more tokens has the lower loss, as has the larger of two on the same tokens; where
+    a number is blank in every second row, that is what tells merged cells from a number that was not logged.
+    """
+    titles = dict(zip(table.keys, table.header, strict=True))
+    values: dict[str, Array] = {}
+    for k, title in titles.items():
+        name = quantity if k == key else quantity_named(title)
+        if name and (k == key or name not in {quantity, *values}):
+            cells = blank if k == key else fills.get(k, np.zeros(blank.size, dtype=np.bool_))
+            values[name] = number_or_nan(_carried(table.columns[k], cells))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        logs = {name: np.log(v) for name, v in values.items()}
+    if {"params", "tokens", "budget"} <= set(logs):
+        ratio = logs["params"] + logs["tokens"] - logs["budget"]
+        written = ratio[~blank][np.isfinite(ratio[~blank])]
+        if written.size and np.ptp(written) < np.log1p(BUDGET_TOLERANCE):
+            off = np.abs(ratio[blank] - np.median(written)) > np.log1p(BUDGET_TOLERANCE)
+            return bool(off.mean() > CONTRADICTED)
+    other = logs.get("tokens", logs.get("budget")) if quantity == "params" else logs.get("params")
+    # Blanks over several rows are a block to the eye as well.
+    pairs = 2 * blank.sum() <= blank.size
+    if quantity == "budget" or other is None or "loss" not in values or not pairs:
+        return False
+    rise, move = np.diff(values["loss"]), np.diff(other)
+    with np.errstate(invalid="ignore"):
+        judged = blank[1:] & (np.abs(move) > SAME_TOKENS) & np.isfinite(rise)
+    return bool(judged.sum() > 1 and (np.sign(rise[judged]) == np.sign(move[judged])).mean() > CONTRADICTED)
 
 
 _ENDINGS = frozenset((*STATES, "note", "notes", "comment", "comments", "remark", "remarks"))

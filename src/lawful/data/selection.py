@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lawful.core.notes import Note
 from lawful.core.shown import Record
 from lawful.core.typing import AnyArray, BoolArray, IntArray
 from lawful.data.columns import find_column, listed, unique_names
@@ -69,6 +70,31 @@ def rows_named(rows: Sequence[int | str] | str) -> tuple[int | str, ...]:
     return tuple(found)
 
 
+class Noted(dict[str, Any]):
+    """
+    Values of a source by header, with what is to be known of how they were read.
+
+    Examples
+    --------
+    >>> notes_of(Noted.of({"N": [1]}, [Note("encoding", "Read as Windows-1252.")]))[0].code, notes_of({"N": [1]})
+    ('encoding', ())
+    """
+
+    notes: tuple[Note, ...] = ()
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any], notes: Iterable[Note]) -> Noted:
+        """Return columns with notes."""
+        made = cls(columns)
+        made.notes = tuple(notes)
+        return made
+
+
+def notes_of(columns: Mapping[str, Any]) -> tuple[Note, ...]:
+    """Notes that columns of a source come with."""
+    return columns.notes if isinstance(columns, Noted) else ()
+
+
 @dataclass(frozen=True)
 class Rows(Record):
     """
@@ -94,6 +120,8 @@ class Rows(Record):
         Whether dots separate thousands in cells of text.
     headings : frozenset of int
         Rows of the source that hold no run, which were left out on the way.
+    notes : tuple of Note
+        What is to be known of how the source was read.
     """
 
     columns: Mapping[str, AnyArray]
@@ -105,6 +133,7 @@ class Rows(Record):
     decimal: str = "."
     grouped: bool = False
     headings: frozenset[int] = frozenset()
+    notes: tuple[Note, ...] = ()
 
     @property
     def keys(self) -> list[str]:
@@ -151,7 +180,7 @@ def open_table(columns: Mapping[str, Any], source: str, header: Sequence[str] | 
         msg = f"The table has no rows; its columns are {listed(keys)}." if keys else "The table has no columns."
         raise InputError(msg)
     row = np.arange(1, next(iter(sizes.values())) + 1, dtype=np.intp)
-    return Rows(clean, titles, row, source, {})
+    return Rows(clean, titles, row, source, {}, notes=notes_of(columns))
 
 
 def select_rows(table: Rows, roles: Mapping[str, str], select: Selection) -> Rows:

@@ -37,7 +37,7 @@ from lawful.data.columns import (
     recognise,
     unique_names,
 )
-from lawful.data.doubts import other_counts, require_moving_tokens, unit_doubts
+from lawful.data.doubts import lone_counts, lone_losses, other_counts, require_moving_tokens, unit_doubts
 from lawful.data.endings import finished, row_of_run, usable
 from lawful.data.layout import laid_out, refuse_blanks
 from lawful.data.runs import BUDGET_TOLERANCE, Runs, distinct_budgets, group_budgets
@@ -49,6 +49,7 @@ from lawful.data.values import (
     number_or_nan,
     offenders,
     quantity_values,
+    require_no_marks,
     require_plausible,
     require_positive,
     require_together,
@@ -253,7 +254,7 @@ def opened(
     batches = [key for key in table.keys if normalise(key) in BATCHES]
     wide = {key for key in batches if np.median(np.nan_to_num(number_or_nan(table.columns[key]))) > MOST_SEQUENCES}
     roles = recognise(table.keys, table.header, mapping, least=handling.least, words=worded(table), tokenwise=wide)
-    return table, roles, [*laid, *said, *_choices(table, roles, mapping), *other_counts(table, roles)]
+    return table, roles, [*raw.notes, *laid, *said, *_choices(table, roles, mapping), *other_counts(table, roles)]
 
 
 def _choices(table: Rows, roles: Mapping[str, str], mapping: Mapping[str, str]) -> list[Note]:
@@ -566,7 +567,9 @@ def table_runs(
     tried = given["loss"] if experiment_column(labels, table.selection, (N,)) is None else None
     if not handling.as_is:
         require_moving_tokens(labels, cell)
-        said += unit_doubts(labels, N, C, given["loss"], bits=loss_unit(roles["loss"]) != NATS, key=roles["loss"])
+        bits = loss_unit(roles["loss"]) != NATS
+        doubts = unit_doubts(labels, N, C, given["loss"], bits=bits, key=roles["loss"])
+        said += [*lone_counts(N, D, table.row), *([] if bits else lone_losses(given["loss"], table.row)), *doubts]
     tuned = tuned_columns(labels, cell, tried)
     if handling.best_of_cell:
         kept = best_of_cells(given["loss"], cell)
@@ -597,6 +600,8 @@ def _given(table: Rows, roles: Mapping[str, str], handling: Handling) -> dict[st
     if not handling.as_is:
         require_within(given, roles, table.row)
         require_together(roles["loss"], given["loss"], table.row)
+        if loss_unit(roles["loss"]) == NATS:
+            require_no_marks(roles["loss"], given["loss"], table.row)
     return given
 
 

@@ -71,7 +71,9 @@ _WIDE = re.compile(
 )
 
 
-def translate(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, str], list[Note]]:
+def translate(
+    table: Rows, mapping: Mapping[str, str], *, losses: bool = True
+) -> tuple[Rows, dict[str, str], list[Note]]:
     """
     Apply recipes, and read what states its unit.
 
@@ -81,6 +83,8 @@ def translate(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, 
         Clean columns as the source has them.
     mapping : mapping of str to str
         Quantity to a column, or to a formula of columns.
+    losses : bool
+        Whether its rows need a loss; where they do not, columns that may be one are left as they are.
 
     Returns
     -------
@@ -115,8 +119,9 @@ def translate(table: Rows, mapping: Mapping[str, str]) -> tuple[Rows, dict[str, 
     notes += said
     table, said = _stated_units(table, done)
     notes += said
-    table, done, said = _losses(table, done)
-    notes += said
+    if losses:
+        table, done, said = _losses(table, done)
+        notes += said
     return table, done, notes
 
 

@@ -28,8 +28,11 @@ SCALES = {
         ("m", "mn", "mm", "mil", "million", "millions", "mio", "millionen", "millones", "百万", "百萬"), 1e6
     ),
     **dict.fromkeys(("亿", "億"), 1e8),
-    **dict.fromkeys(("b", "bn", "g", "billion", "billions", "bln", "mrd", "十亿", "十億"), 1e9),
-    **dict.fromkeys(("mrds", "md", "mds", "milliarde", "milliarden", "milliard", "milliards", "mil millones"), 1e9),
+    **dict.fromkeys(("b", "bn", "g", "billion", "billions", "bln", "bil", "mrd", "十亿", "十億"), 1e9),
+    **dict.fromkeys(
+        ("mrds", "md", "mds", "milliarde", "milliarden", "milliard", "milliards", "mil millones", "miles de millones"),
+        1e9,
+    ),
     **dict.fromkeys(("t", "tn", "trillion", "trillions", "trn", "billionen", "billones", "万亿", "萬億"), 1e12),
 }
 """What a word or letter multiplies a count by."""
@@ -161,6 +164,8 @@ _RAISED_MARK = re.compile(r"(?<=\d[.,])(?P<decimals>\d+)[ᵃ-ᶻ¹²³⁴-⁹]+$
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[-+]\d{1,3}$)")
 """The letter before the exponent in double precision of Fortran."""
 _POWER_OF_TEN = re.compile(r"^10\s*(?:\^|\*\*)\s*(\d+(?:\.\d+)?)$")
+_SIGNS = str.maketrans({"\N{MINUS SIGN}": "-", **dict.fromkeys("’‘", "'"), **dict.fromkeys("“”„", '"')})
+"""Signs that programs write for plain ones; a curly apostrophe separates thousands as a straight one does."""
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _NOUNS = re.compile(r"\s*(?:parameters?|params?|tokens?|toks?|flops?)$", re.IGNORECASE)
 
@@ -185,7 +190,7 @@ def number_of(text: str, *, decimal: str = ".") -> float | None:
     >>> number_of("3.21 ± 0.01"), number_of("3.21*"), number_of("10^9"), number_of("4×10⁸"), number_of("1,2亿")
     (3.21, 3.21, 1000000000.0, 400000000.0, None)
     """
-    text = _FORTRAN.sub("e", plain_width(text).replace("\N{MINUS SIGN}", "-").strip().strip("'\""))
+    text = _FORTRAN.sub("e", plain_width(text).translate(_SIGNS).strip().strip("'\""))
     text = _UNCERTAIN.sub("", _RAISED_MARK.sub(r"\g<decimals>", _unraised(text)))
     if power := _POWER_OF_TEN.match(text):
         return 10.0 ** float(power[1]) if float(power[1]) < LARGEST_POWER else None
@@ -195,12 +200,13 @@ def number_of(text: str, *, decimal: str = ".") -> float | None:
     digits = _plain_digits(match["number"].strip(), decimal)
     if digits is None:
         return None
-    word = _NOUNS.sub("", (match["unit"] or "").strip()).strip()
+    whole = (match["unit"] or "").strip()
+    word = _NOUNS.sub("", whole).strip()
     scale = 1.0
     if word == "%":
         scale = 0.01
     elif word:
-        unit = unit_of(word)
+        unit = unit_of(whole) or unit_of(word)
         if unit is None:
             return None
         scale = unit.scale
@@ -496,7 +502,7 @@ a million words: perplexity? Read it with `columns` loss='log(loss)', or as it i
     """
     name = quoted(key)
     above = loss > LARGEST_LOSS
-    if above.mean() > 0.1:
+    if above.mean() > 0.1:  # fewer are marks or slips
         msg = (
             f"Column {key!r} lies between {format_short(loss.min(), 4)} and {format_short(loss.max(), 4)}, and no "
             f"loss in nats is above {LARGEST_LOSS:.2f}, the log of a million words: perplexity? Read it with "

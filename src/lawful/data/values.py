@@ -12,7 +12,7 @@ import numpy as np
 from lawful.core.expression import quoted
 from lawful.core.numbers import format_short
 from lawful.core.typing import AnyArray, Array, BoolArray, IntArray
-from lawful.data.units import PLAUSIBLE, number_of
+from lawful.data.units import LARGEST_LOSS, PLAUSIBLE, number_of
 from lawful.errors import InputError
 
 MISSING_WORDS = frozenset({"", "-", "--", "–", "—", "?", "n.a.", "na", "n/a", "<na>", "nan", "nat", "none", "null"})
@@ -398,6 +398,53 @@ def require_together(name: str, loss: Array, row: IntArray) -> None:
         f"'{quoted(name)} {keep} 0', or read them as they are with `as_is`."
     )
     raise InputError(msg)
+
+
+def far_above(loss: Array) -> BoolArray:
+    """
+    Losses above any that a model of language has, where at most a tenth is: no perplexities, but marks or slips.
+
+    Examples
+    --------
+    >>> far_above(np.array([3.1, 999.0, *[3.0] * 9])).nonzero()[0].tolist(), far_above(np.array([40.0, 30.0])).any()
+    ([1], np.False_)
+    """
+    above = loss > LARGEST_LOSS
+    return above if above.mean() <= FEW_ABOVE else np.zeros(loss.size, dtype=np.bool_)
+
+
+FEW_ABOVE = 0.1
+"""Share of the losses above any in nats up to which they are slips; from there on the column may be a perplexity."""
+
+
+def require_no_marks(name: str, loss: Array, row: IntArray) -> None:
+    """
+    Refuse a few losses above any that a model of language has: marks of a missing number, slips, runs that diverged.
+
+    Raises
+    ------
+    InputError
+        One sentence with the count, the first rows, and the remedies.
+
+    Examples
+    --------
+    >>> require_no_marks("loss", np.array([3.1, 999.0, *[3.0] * 9]), np.arange(1, 12))
+    Traceback (most recent call last):
+        ...
+    lawful.errors.InputError: Column 'loss' is above 13.86, the log of a million words, in 1 of 11 rows, row 2 (999): \
+marks of a missing number, slips of a decimal sign, or runs that diverged? Mend them, leave them out with `where` \
+'loss < 13.86', or read them as they are with `as_is`.
+    """
+    above = far_above(loss)
+    if above.any():
+        most = f"{LARGEST_LOSS:.2f}"
+        msg = (
+            f"Column {name!r} is above {most}, the log of a million words, in {int(above.sum())} of {loss.size} rows, "
+            f"{offenders(row[above], loss[above].tolist())}: marks of a missing number, slips of a decimal sign, or "
+            f"runs that diverged? Mend them, leave them out with `where` '{quoted(name)} < {most}', or read them as "
+            f"they are with `as_is`."
+        )
+        raise InputError(msg)
 
 
 def naming(loss: str) -> str:

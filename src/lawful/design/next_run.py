@@ -312,7 +312,8 @@ def next_run(
         laws = [replace(one, box=signed_box(one, loss)) for one in laws]
     table = Known.of(laws, done, candidates, wanted, at, loss)
     weighed = weigh(laws, table)
-    return _answer(_Question(table, candidates, price, at, allowance, most, tolerance), weighed, notes)
+    said = (*done.notes, *candidates.notes, *wanted.notes, *notes)
+    return _answer(_Question(table, candidates, price, at, allowance, most, tolerance), weighed, said)
 
 
 def _loss_named(texts: Sequence[Law | str]) -> str | None:

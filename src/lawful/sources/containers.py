@@ -252,10 +252,15 @@ def _named_quantities(header: Sequence[Any]) -> int:
 
 def _cells(line: str) -> list[str]:
     body = line.strip().removeprefix("|").removesuffix("|")
-    cells = [_TAG.sub("", cell).strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", body)]
+    cells = [
+        _TAG.sub("", _RAISED.sub(r"\g<base>^\g<power>", cell)).strip().replace("\\|", "|")
+        for cell in re.split(r"(?<!\\)\|", body)
+    ]
     return [re.sub(r"^[*`_]+|[*`_]+$", "", cell) for cell in cells]
 
 
+_RAISED = re.compile(r"(?P<base>(?<![\d.])10)\s*<sup>\s*(?P<power>[-+]?\d{1,2})\s*</sup>")
+"""A power of ten, whose raised digits are no mark of a remark."""
 _TAG = re.compile(r"<sup>[^<]*</sup>|</?[a-zA-Z]+[^<>]*>")
 """Marks of HTML in a cell, and the raised marks of remarks."""
 

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lawful.core.notes import Note
 from lawful.core.typing import AnyArray
 from lawful.data.columns import listed, unique_names
-from lawful.data.units import dots_group
+from lawful.data.selection import Noted, notes_of
+from lawful.data.units import dots_group, number_of
 from lawful.errors import InputError
 from lawful.sources.containers import (
     columns_of_records,
@@ -31,6 +33,7 @@ from lawful.sources.containers import (
     the_runs,
     workbook,
 )
+from lawful.sources.encodings import old_text, unicode_text
 from lawful.sources.harness import Loaded, RawColumns
 from lawful.sources.logs import log_record
 from lawful.sources.markup import document_of, drawn_table, html_tables, latex_tables
@@ -49,7 +52,6 @@ TABLE_SUFFIXES = frozenset(
 GZIP_MAGIC, PARQUET_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 JSONL_SUFFIXES = {".jsonl", ".ndjson"}
 DELIMITERS = ",\t;|"
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 PLAIN_SIZE = 2**20
 """Characters of a table that is read cell by cell; a larger one is worth the parser's import."""
@@ -109,7 +111,8 @@ def load_bytes(path: Path, data: bytes) -> Loaded:
     """
     header, columns = _load(path, unpacked(path, data))
     refuse_chart(path, header)
-    return opened_cells(header, columns) or (header, columns)
+    opened = opened_cells(header, columns)
+    return (opened[0], Noted.of(opened[1], notes_of(columns))) if opened else (header, columns)
 
 
 def _load(path: Path, data: bytes) -> Loaded:
@@ -119,7 +122,12 @@ def _load(path: Path, data: bytes) -> Loaded:
         return _zipped(path, data)
     suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
     suffix = suffix.lower()
-    text = _text(path, data, suffix)
+    text, notes = _text(path, data, suffix)
+    header, columns = _of_text(path, text, suffix)
+    return header, Noted.of(columns, notes)
+
+
+def _of_text(path: Path, text: str, suffix: str) -> Loaded:
     if suffix not in {".csv", ".tsv", ".json", *JSONL_SUFFIXES} and (record := log_record(path, text)):
         return columns_of_records([record])
     if suffix in JSONL_SUFFIXES or (suffix not in {".csv", ".tsv"} and text.lstrip().startswith(("{", "["))):
@@ -186,9 +194,15 @@ def _uncommented(text: str) -> str:
     while first and _fields(lines[first - 1]) == fields:
         first -= 1
     rest = [line for line in lines[first + 1 :] if not line.startswith("#") or _fields(line) == fields]
-    while rest and rest[-1].startswith("#"):
+    while rest and rest[-1].startswith("#") and not _holds_numbers(rest[-1]):
         rest.pop()
     return "".join([lines[first], *rest])
+
+
+def _holds_numbers(line: str) -> bool:
+    """Whether a line has two numbers behind its first field, as that of a run called #12 has and a remark has not."""
+    fields = re.split(f"[{DELIMITERS}]", line)[1:]
+    return sum(number_of(field) is not None for field in fields) > 1
 
 
 def _fields(line: str) -> int:
@@ -250,30 +264,18 @@ def unpacked(path: Path, data: bytes) -> bytes:
     return data
 
 
-def _text(path: Path, data: bytes, suffix: str) -> str:
-    if data.startswith(UTF16) and suffix != ".parquet":
-        # What Excel calls Unicode text.
-        with suppress(UnicodeDecodeError):
-            found = data.decode("utf-16")
-            if "\0" not in found:
-                return found
-    for half, code in ((data[1::2], "utf-16-le"), (data[::2], "utf-16-be")):
-        # Text of plain letters in two bytes each has a zero in every second one.
-        if len(half) > 1 and half.count(0) > 0.9 * len(half) and suffix != ".parquet":
-            with suppress(UnicodeDecodeError):
-                found = data.decode(code)
-                if "\0" not in found:
-                    return found
+def _text(path: Path, data: bytes, suffix: str) -> tuple[str, tuple[Note, ...]]:
+    """Text of a file, with a note where its encoding had to be told."""
+    if suffix != ".parquet" and (found := unicode_text(data)) is not None:
+        return found, ()
     if suffix == ".parquet" or b"\0" in data:
         kind = "not a Parquet file" if suffix == ".parquet" else "binary, not a table of text"
         msg = f"{str(path)!r} is {kind}; save the runs as {FORMATS}."
         raise InputError(msg)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        msg = f"{str(path)!r} is not UTF-8 text (line {line}); save the runs as {FORMATS} in UTF-8."
-        raise InputError(msg) from None
+    with suppress(UnicodeDecodeError):
+        return data.decode("utf-8-sig"), ()
+    text, note = old_text(path, data)
+    return text, (note,)
 
 
 def _parquet(path: Path, data: bytes) -> Loaded:
@@ -395,9 +397,10 @@ def _with_grouped(text: str, delimiter: str, columns: RawColumns) -> RawColumns:
 
 
 def _delimiter(text: str) -> str:
-    first = text.lstrip().partition("\n")[0]
-    bare = re.sub(r'"[^"]*"', "", first)
-    return max(DELIMITERS, key=bare.count)
+    lines = [re.sub(r'"[^"]*"', "", line) for line in text.lstrip().split("\n", 2)[:2]]
+    # A header of names and units may have as many commas in them as there are columns; the line below has not.
+    alike = [mark for mark in DELIMITERS if lines[0].count(mark) == lines[-1].count(mark) > 0]
+    return max(alike or DELIMITERS, key=lines[0].count)
 
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -9,6 +9,7 @@ from typing import Any
 from lawful.data.checkpoints import RUN_NAMES
 from lawful.data.columns import listed, normalise
 from lawful.data.profiles import EVALUATED
+from lawful.data.selection import Noted, notes_of
 from lawful.errors import InputError
 
 RawColumns = dict[str, Any]
@@ -102,4 +103,4 @@ def _beside(header: list[str], columns: RawColumns, scores: dict[str, dict[str, 
     size = max((len(column) for column in columns.values()), default=0)
     rows = [scores.get(key, {}) for key in best] or [{}] * size
     added = {name: [row.get(name) for row in rows] for name in names if name not in header}
-    return [*header, *added], {**columns, **added}
+    return [*header, *added], Noted.of({**columns, **added}, notes_of(columns))

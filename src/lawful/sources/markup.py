@@ -98,6 +98,7 @@ class _TableParser(HTMLParser):
         self.spans: dict[int, int] = {}
         self.size = (1, 1)
         self.depth = 0
+        self.power = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "table":
@@ -113,6 +114,10 @@ class _TableParser(HTMLParser):
             across, down = (str(given.get(name) or "1") for name in ("colspan", "rowspan"))
             self.size = (int(across) if across.isdecimal() else 1, int(down) if down.isdecimal() else 1)
             self.cell = []
+        elif tag == "sup" and self.cell is not None and re.search(r"(?<![\d.])10\s*$", "".join(self.cell)):
+            # A power of ten, and no mark of a remark.
+            self.cell.append("^")
+            self.power = True
         elif tag in ("sup", "style", "script"):
             self.depth += 1
 
@@ -121,7 +126,9 @@ class _TableParser(HTMLParser):
             self._close()
         if tag == "tr":
             self._below()
-        if tag in ("sup", "style", "script"):
+        if tag == "sup" and self.power:
+            self.power = False
+        elif tag in ("sup", "style", "script"):
             self.depth = max(self.depth - 1, 0)
 
     def handle_data(self, data: str) -> None:

@@ -8,11 +8,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from lawful.data.columns import ACCEPTED, ALSO, listed, normalise, unique_names
+from lawful.data.selection import Noted, notes_of
 from lawful.data.values import column_values
 from lawful.errors import InputError
 from lawful.sources.containers import columns_of_records
@@ -295,7 +297,7 @@ def joined(parts: dict[str, Loaded]) -> Loaded:
         for title in header:
             columns[title] += clean.get(title, [None] * size)
         columns[label] += [name] * size
-    return [*header, label], columns
+    return [*header, label], Noted.of(columns, chain.from_iterable(notes_of(given) for _, given in parts.values()))
 
 
 def _require_one_name(quantity: str, known: set[str], parts: dict[str, Loaded]) -> None:
