@@ -21,6 +21,8 @@ const Figures = (() => {
       Object.fromEntries(keys.map((key) => [key, table.columns[key][i] ?? NaN])));
   }
   const distinct = (values) => [...new Set(values)];
+  // Methods whose optimum the runs tell: lines of the others have no numbers.
+  const told = (lines) => distinct(lines.filter((r) => Number.isFinite(r.params)).map((r) => r.source));
   const label = (data, source) => data.labels[source] ?? source;
 
   // Ticks of a log axis that fit a width: 1-2-5 over little more than a decade, else powers of ten.
@@ -138,7 +140,7 @@ const Figures = (() => {
     const x = [Math.min(...lines.map((r) => r.budget)), Math.max(...lines.map((r) => r.budget))];
     const y = spread([...lines, ...points, ...targets].map((r) => r[quantity]), 1.6);
     const trained = lines.filter((r) => r.extrapolated).map((r) => r.budget);
-    const sources = distinct(lines.map((r) => r.source));
+    const sources = told(lines);
     const said = (r) => [label(data, r.source), `C ${scientific(r.budget)} FLOPs`, `${symbolName} ${count(r[quantity])}`,
       ...(Number.isFinite(r[low]) ? [`${data.level}: ${count(r[low])} to ${count(r[high])}`] : [])].join("\n");
     const own = sources[0];
@@ -343,7 +345,7 @@ const Figures = (() => {
       return entries;
     }
     if (name === "params" || name === "tokens") {
-      const sources = distinct(rows(data, "frontier_lines").map((r) => r.source));
+      const sources = told(rows(data, "frontier_lines"));
       return sources.map((source) => ({ fill: colour(source), shape: DASH[source] ? "dashed" : "line", text: label(data, source) }));
     }
     if (name.startsWith("fits-")) {
@@ -351,7 +353,7 @@ const Figures = (() => {
       return fitted.map((fit, i) => ({ fill: colour(`fit-${i % 6}`), shape: i % 4 ? "dashed" : "line", text: `fit ${fit}` }));
     }
     if (name === "surface") {
-      const reach = plain(farResidual(rows(data, "isoflop_runs")), 2), sources = distinct(rows(data, "frontier_lines").map((r) => r.source));
+      const reach = plain(farResidual(rows(data, "isoflop_runs")), 2), sources = told(rows(data, "frontier_lines"));
       return [...sources.map((source) => ({ fill: colour(source), shape: DASH[source] ? "dashed" : "line", text: `optimum, ${label(data, source)}` })),
         { fill: d3.interpolateRdBu(0.1), shape: "dot", text: `run above the law, by ${reach} nats or more` }, { fill: d3.interpolateRdBu(0.9), shape: "dot", text: "run below it" },
         { fill: "var(--muted)", shape: "line", text: "equal loss (nats per token)" }, { fill: "var(--line)", shape: "line", text: "equal compute (FLOPs)" }];

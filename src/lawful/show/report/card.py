@@ -230,7 +230,7 @@ def remarks(analysis: Analysis, flagged: int, *, applied: bool = False) -> tuple
     >>> [chip.text for chip in remarks(analysis, 2)][1:]
     ['3,800 times beyond the largest run', '2 runs flagged by check']
     """
-    chips = [Chip(VERDICTS[analysis.verdict], MOODS[analysis.verdict])]
+    chips = [verdict_chip(analysis.verdict)]
     beyond = analysis.allocations[0].budget / float(np.nanmax(analysis.runs.C))
     if beyond > 1:
         far = "care" if beyond > 10 else "good"
@@ -256,6 +256,18 @@ def remarks(analysis: Analysis, flagged: int, *, applied: bool = False) -> tuple
         runs = f"{flagged} run{'s' if flagged > 1 else ''}"
         chips.append(Chip(f"{runs} {'left out' if applied else 'flagged'} by check", "care"))
     return tuple(chips)
+
+
+def verdict_chip(verdict: Verdict) -> Chip:
+    """
+    Return what a verdict says in a few words, with its colour.
+
+    Examples
+    --------
+    >>> verdict_chip(Verdict.LAW_REFUSED).text
+    'The residuals refuse the law'
+    """
+    return Chip(VERDICTS[verdict], MOODS[verdict])
 
 
 def _times(ratio: float) -> str:
