@@ -47,15 +47,30 @@ const Figures = (() => {
   const most = (width) => Math.max(3, Math.floor(width / 85));
 
   function plot(width, height, title, scales, marks) {
-    return Plot.plot({
+    const drawn = Plot.plot({
       width, height, marginLeft: 58, marginBottom: 42, marginRight: 14, marginTop: 24,
       ariaLabel: title, color: { type: "identity" }, symbol: { type: "identity" },
       style: { background: "none", color: "var(--ink)", fontSize: "12px", overflow: "visible", "--plot-background": "var(--paper)" },
       ...scales, marks,
     });
+    keepStops(drawn);
+    return drawn;
   }
-  const tip = (data, options) =>
-    Plot.tip(data, Plot.pointer({ fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25, ...options }));
+
+  // What a pointer asks about in the figure that is being drawn, and where that stands: keys go through the same marks.
+  let asked = { data: [], options: { x: "", y: "", title: () => "" } };
+  const stops = new WeakMap();
+  function tip(data, options, along = Plot.pointer) {
+    asked = { data, options };
+    return Plot.tip(data, along({ fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25, ...options }));
+  }
+  function keepStops(drawn) {
+    const { data, options } = asked, value = (row, of) => (typeof of === "function" ? of(row) : row[of]);
+    const [x, y] = ["x", "y"].map((name) => drawn.scale(name));
+    const inside = (at, scale) => at >= Math.min(...scale.range) && at <= Math.max(...scale.range);
+    stops.set(drawn, data.map((row) => ({ x: x.apply(value(row, options.x)), y: y.apply(value(row, options.y)), text: options.title(row) }))
+      .filter((stop) => inside(stop.x, x) && inside(stop.y, y)).sort((a, b) => a.x - b.x || a.y - b.y));
+  }
 
   // The budgets of a figure, lowest first, each with its place in the scale of colours.
   function budgetColours(runs) {
@@ -280,9 +295,9 @@ const Figures = (() => {
       Plot.line(all, { x: "E", y: quantity, stroke: colour("vpnls"), strokeWidth: 1.1, strokeOpacity: 0.7 }),
       Plot.line(inside, { x: "E", y: quantity, stroke: colour("vpnls"), strokeWidth: 2.6 }),
       Plot.dot([best], { x: "E", y: quantity, symbol: "diamond", r: 5, fill: "var(--ink)", stroke: "var(--paper)" }),
-      Plot.tip(all, Plot.pointerX({ x: "E", y: quantity, fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25,
+      tip(all, { x: "E", y: quantity,
         title: (r) => [`E ${r.E.toFixed(4)} nats`, `N* ${count(r.params)}, D* ${count(r.tokens)}`, `L* ${loss(r.loss)}`,
-          `distance ${r.distance.toFixed(2)} (t)`, r.support ? "inside the interval" : "outside the interval"].join("\n") })),
+          `distance ${r.distance.toFixed(2)} (t)`, r.support ? "inside the interval" : "outside the interval"].join("\n") }, Plot.pointerX),
     ]);
   }
 
@@ -300,9 +315,9 @@ const Figures = (() => {
       Plot.line(all, { x: "params", y: "loss", stroke: colour("vpnls"), strokeWidth: 1.8 }),
       Plot.dot([region], { x: "params", y: "loss", symbol: "diamond", r: 5, fill: "var(--ink)", stroke: "var(--paper)" }),
       Plot.dot(usual, { x: "approach2_params", y: "approach2_loss", symbol: "circle", r: 5, stroke: colour("approach2"), strokeWidth: 2 }),
-      Plot.tip(all, Plot.pointerX({ x: "params", y: "loss", fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25,
+      tip(all, { x: "params", y: "loss",
         title: (r) => [`N ${count(r.params)}, D ${count(r.tokens)}`, `${count(r.tokens / r.params)} tokens per parameter`, `loss ${loss(r.loss)}`,
-          `${r.excess.toPrecision(2)} nats above the optimum`, r.inside ? "as good as N*" : "worse than noise hides"].join("\n") })),
+          `${r.excess.toPrecision(2)} nats above the optimum`, r.inside ? "as good as N*" : "worse than noise hides"].join("\n") }, Plot.pointerX),
     ]);
   }
 
@@ -378,6 +393,7 @@ const Figures = (() => {
   return {
     legend,
     rows, count, scientific,
+    stops: (drawn) => stops.get(drawn) ?? [],
     draw: {
       isoflop: (data, width, choice) => isoflop(data, width, choice ?? "params"),
       losses: lossByCompute,
