@@ -53,23 +53,13 @@ const Figures = (() => {
       style: { background: "none", color: "var(--ink)", fontSize: "12px", overflow: "visible", "--plot-background": "var(--paper)" },
       ...scales, marks,
     });
-    keepStops(drawn);
+    lawfulKeys.keep(drawn);
     return drawn;
   }
 
-  // What a pointer asks about in the figure that is being drawn, and where that stands: keys go through the same marks.
-  let asked = { data: [], options: { x: "", y: "", title: () => "" } };
-  const stops = new WeakMap();
   function tip(data, options, along = Plot.pointer) {
-    asked = { data, options };
+    lawfulKeys.remember(data, options.x, options.y, options.title);
     return Plot.tip(data, along({ fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25, ...options }));
-  }
-  function keepStops(drawn) {
-    const { data, options } = asked, value = (row, of) => (typeof of === "function" ? of(row) : row[of]);
-    const [x, y] = ["x", "y"].map((name) => drawn.scale(name));
-    const inside = (at, scale) => at >= Math.min(...scale.range) && at <= Math.max(...scale.range);
-    stops.set(drawn, data.map((row) => ({ x: x.apply(value(row, options.x)), y: y.apply(value(row, options.y)), text: options.title(row) }))
-      .filter((stop) => inside(stop.x, x) && inside(stop.y, y)).sort((a, b) => a.x - b.x || a.y - b.y));
   }
 
   // The budgets of a figure, lowest first, each with its place in the scale of colours.
@@ -393,7 +383,6 @@ const Figures = (() => {
   return {
     legend,
     rows, count, scientific,
-    stops: (drawn) => stops.get(drawn) ?? [],
     draw: {
       isoflop: (data, width, choice) => isoflop(data, width, choice ?? "params"),
       losses: lossByCompute,

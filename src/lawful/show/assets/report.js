@@ -112,50 +112,15 @@
     live.before(list);
   }
 
-  // Keys do what a pointer does: left and right go from mark to mark, Home and End to the ends, Escape hides what is said.
-  function addKeys(live) {
-    const spoken = element("span", { className: "spoken" });
-    spoken.setAttribute("role", "status");
-    live.after(spoken);
-    live.tabIndex = 0;
-    live.setAttribute("role", "application");
-    live.setAttribute("aria-roledescription", "figure");
-    let drawn = null, place = 0;
-    const point = (kind, at) => {
-      const { x, y } = new DOMPoint(at.x, at.y).matrixTransform(drawn.getScreenCTM());
-      drawn.dispatchEvent(new PointerEvent(kind, { clientX: x, clientY: y, pointerType: "mouse" }));
-    };
-    const hide = () => { point("pointerleave", { x: 0, y: 0 }); spoken.textContent = ""; };
-    const go = (to) => {
-      const marks = Figures.stops(drawn);
-      if (!marks.length) return;
-      place = Math.max(0, Math.min(marks.length - 1, to));
-      point("pointermove", marks[place]);
-      spoken.textContent = marks[place].text.replaceAll("\n", ", ");
-    };
-    const MOVES = { ArrowLeft: () => place - 1, ArrowRight: () => place + 1, Home: () => 0, End: () => Infinity };
-    live.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") hide();
-      if (!MOVES[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
-      event.preventDefault();
-      go(MOVES[event.key]());
-    });
-    live.addEventListener("focus", () => { if (live.matches(":focus-visible")) go(place); });
-    live.addEventListener("blur", hide);
-    return (next) => { drawn = next; place = 0; };
-  }
-
   function enliven(figure) {
     const draw = Figures.draw[figure.dataset.figure];
     const live = figure.querySelector(".live");
     if (!draw || typeof Plot === "undefined") return;
     let width = 0;
-    const step = addKeys(live);
     const redraw = () => {
       const drawn = draw(data, width, figure.dataset.choice);
       // One figure with a name, through whose marks keys go as a pointer does; all of them are in the table below.
-      live.setAttribute("aria-label", `${drawn.getAttribute("aria-label")}. Left and right arrow keys go from mark to mark.`);
-      step(drawn);
+      live.setAttribute("aria-label", lawfulKeys.named(drawn));
       drawn.setAttribute("aria-hidden", "true");
       live.replaceChildren(drawn);
     };
@@ -171,6 +136,7 @@
       return;
     }
     live.hidden = false;
+    lawfulKeys.listen(live);
     figure.classList.add("drawn");
     addLegend(figure, live);
     addChoice(figure, live, redraw);

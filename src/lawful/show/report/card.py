@@ -15,6 +15,7 @@ from lawful.core.sheet import quantity
 from lawful.core.typing import Interval
 from lawful.data.runs import Runs
 from lawful.decide.indifference import Indifference
+from lawful.estimate.result import reach_of
 from lawful.forecasting.ensemble import Outlook
 from lawful.show.figures.methods_figure import answers, flagged_runs, reach
 from lawful.show.figures.palette import METHOD_LABELS
@@ -160,11 +161,10 @@ def trained_on(runs: Runs) -> str:
     >>> trained_on(lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)))
     '27 runs, 3 budgets from 1e18 to 1e20 FLOPs'
     """
-    budgets = runs.budgets[np.bincount(runs.group) > 1]
-    if len(budgets) < 2:
-        return f"{len(runs)} runs, {format_short(float(runs.C.min()), 3)} to {format_flops(float(runs.C.max()))}"
-    low, high = format_short(float(budgets.min()), 3), format_flops(float(budgets.max()))
-    return f"{len(runs)} runs, {len(budgets)} budgets from {low} to {high}"
+    low, high = format_short(float(runs.budgets.min()), 3), format_flops(float(runs.budgets.max()))
+    if len(runs.budgets) > len(runs) / 2:  # a ladder or a grid: hardly a budget has two runs
+        return f"{len(runs)} runs from {low} to {high}"
+    return f"{len(runs)} runs, {len(runs.budgets)} budgets from {low} to {high}"
 
 
 def _ratio(params: float, tokens: float, interval: Mapping[str, Interval]) -> str:
@@ -231,7 +231,7 @@ def remarks(analysis: Analysis, flagged: int, *, applied: bool = False) -> tuple
     ['3,800 times beyond the largest run', '2 runs flagged by check']
     """
     chips = [verdict_chip(analysis.verdict)]
-    beyond = analysis.allocations[0].budget / float(np.nanmax(analysis.runs.C))
+    beyond = analysis.allocations[0].budget / reach_of(analysis.fit)
     if beyond > 1:
         far = "care" if beyond > 10 else "good"
         chips.append(Chip(f"{_times(beyond)} times beyond the largest run", far))

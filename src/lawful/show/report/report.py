@@ -178,7 +178,7 @@ def page_html(template: str, *, budgets: tuple[list[str], list[str]] = ([], []),
         {**page_colours(palette), **{f"budget-{i}": colour for i, colour in enumerate(scheme)}}
         for palette, scheme in zip((LIGHT, DARK), budgets, strict=True)
     ]
-    scripts = [library(), asset("numbers.js"), asset("figures.js"), asset("report.js")]
+    scripts = [library(), *(asset(name) for name in ("numbers.js", "keys.js", "figures.js", "report.js"))]
     page = environment.get_template(template).render(
         colours=colours, scripts=scripts, chips=asset("chips.css"), policy=policy(*scripts), **values
     )
