@@ -354,8 +354,9 @@ const Figures = (() => {
       return sources.map((source) => ({ fill: colour(source), shape: DASH[source] ? "dashed" : "line", text: label(data, source) }));
     }
     if (name.startsWith("fits-")) {
-      const fitted = distinct(rows(data, "fit_frontiers").map((r) => r.fit));
-      return fitted.map((fit, i) => ({ fill: colour(`fit-${i % 6}`), shape: i % 4 ? "dashed" : "line", text: `fit ${fit}` }));
+      const lines = rows(data, "fit_frontiers"), fitted = distinct(lines.map((r) => r.fit));
+      const drawn = new Set(lines.filter((r) => Number.isFinite(r.params)).map((r) => r.fit));
+      return fitted.map((fit, i) => ({ fit, fill: colour(`fit-${i % 6}`), shape: i % 4 ? "dashed" : "line", text: `fit ${fit}` })).filter((entry) => drawn.has(entry.fit));
     }
     if (name === "surface") {
       const reach = plain(farResidual(rows(data, "isoflop_runs")), 2), sources = told(rows(data, "frontier_lines"));
