@@ -299,9 +299,9 @@ def deadweight(
     return _with_draws(found, surface, held, drawn)
 
 
-def _named(choice: Choice, budget: float) -> float | None:
-    """Size that a frontier names beside its tokens, on a line of its own."""
-    return float(choice.frontier.params(budget)) if isinstance(choice, FrontierFit) else None
+def _named(choice: Any, budget: float) -> float | None:
+    """Size that a fit without a surface names beside its tokens, on a line of its own."""
+    return float(choice.frontier.params(budget)) if getattr(choice, "surface", choice) is None else None
 
 
 APPROACH2 = "approach2"
