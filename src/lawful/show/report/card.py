@@ -320,11 +320,11 @@ def _axis(evidence: Evidence) -> tuple[tuple[Dot, ...], tuple[tuple[float, str],
 
 def _region(evidence: Evidence) -> Indifference | str:
     """The indifference region at the budget of the card, the first; that of the page is at the largest."""
-    region, first = evidence.region, evidence.analysis.allocations[0].budget
-    if isinstance(region, str) or region.budget == first:
+    region, fit, first = evidence.region, evidence.analysis.fit, evidence.analysis.allocations[0].budget
+    if isinstance(region, str) or region.budget == first or fit.surface is None:
         return region
     try:
-        return indifference(evidence.analysis.fit, first)
+        return indifference(fit, first)
     except LawfulError as error:
         return str(error)
 
