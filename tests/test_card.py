@@ -124,3 +124,13 @@ def test_tokens_per_parameter_and_the_split_of_the_width_stand_by_their_numbers(
     shares = [float(share) for share in re.findall(r"([\d.]+)%", card.numbers[2].span.split(";")[1])]
     assert len(shares) == 3
     assert sum(shares) == pytest.approx(100, abs=1.5)
+
+
+def test_the_axis_and_its_shade_are_of_the_card_s_own_budget(analysis):
+    several = analysis.answering([1e21, 1e23])
+    own = decision_card(gather(several))
+    low, high = own.region
+    best = next(dot for dot in own.dots if dot.label == "VPNLS")
+    assert low < best.at < high
+    assert any(chip.text == "Up to 100 times beyond the largest run" for chip in own.chips)
+    assert len(own.ticks) >= 3

@@ -320,6 +320,24 @@ def test_the_target_is_dragged_on_the_map(own: Path, visit: Callable[..., Page])
     assert read(page)["vpnls.params"] > 0
 
 
+def test_keys_move_the_target_of_the_map_and_go_through_the_marks_of_a_figure(
+    own: Path, visit: Callable[..., Page]
+) -> None:
+    page = visit(own)
+    page.locator("#figure-own-map .plot").focus()
+    before = settings(page)["target"]
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"lawfulExplorer.settings().target > {before}")
+    page.locator("#figure-own .plot").focus()
+    page.keyboard.press("End")
+    said = page.locator("#figure-own .spoken").text_content()
+    assert "FLOPs, N" in said
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#figure-own .spoken").text_content() != said
+    page.keyboard.press("Escape")
+    assert page.locator("#figure-own .spoken").text_content() == ""
+
+
 def test_the_price_is_set_on_the_page(own: Path, visit: Callable[..., Page]) -> None:
     page = visit(own)
     page.select_option("#gpu", "a100")

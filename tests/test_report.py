@@ -14,14 +14,26 @@ import pytest
 from lawful.analysis.analysis import Analysis, analyse
 from lawful.analysis.evidence import gather
 from lawful.checks.check import check
+from lawful.core.notes import Verdict
+from lawful.core.numbers import format_count, format_percent, format_scientific
+from lawful.data.runs import Runs
 from lawful.design.plan import plan_isoflop, simulate
+from lawful.errors import UnsupportedError
 from lawful.estimate.result import METHODS, Fit
 from lawful.laws.surface import Surface
 from lawful.show.files.bundle import write_fit
+from lawful.show.files.document import allocation_document
 from lawful.show.report.decision import decision_sentences
-from lawful.show.report.pictures import report_tables, run_label
+from lawful.show.report.pictures import allocation_table, report_tables, run_label
 from lawful.show.report.report import report_html
-from lawful.show.report.words import card_facts, check_facts, coefficient_sheet, data_facts, unstated_facts
+from lawful.show.report.words import (
+    bought_sheet,
+    card_facts,
+    check_facts,
+    coefficient_sheet,
+    data_facts,
+    unstated_facts,
+)
 from lawful.sources.read import read_runs
 
 HOSTILE = "<script>alert(1)</script>"
@@ -263,3 +275,52 @@ def test_runs_are_named_by_the_column_that_names_them() -> None:
 
 def test_the_card_says_what_no_table_can_tell() -> None:
     assert {fact.value for fact in unstated_facts()} == {"not stated"}
+
+
+def swept(share: tuple[float, float], noise: float) -> Any:
+    """Return runs of four budgets whose sizes are these shares of the best one."""
+    truth = Surface.named("besiroglu")
+    best = [(c, float(truth.optimum(c).params)) for c in (1e18, 1e19, 1e20, 1e21)]
+    N, C = (np.array([v for c, n in best for v in of(c, n)]) for of in (
+        lambda _, n: n * np.geomspace(*share, 6), lambda c, _: [c] * 6,
+    ))  # fmt: skip
+    scatter = np.exp(noise * np.random.default_rng(5).standard_normal(N.size))
+    return Runs.from_arrays(N, C / (6 * N), truth.loss(N, C / (6 * N)) * scatter)
+
+
+def test_what_the_decision_withholds_no_section_figure_or_table_shows() -> None:
+    found = analyse(swept((0.02, 0.3), 0.01), method="vpnls", budgets=[1e23], draws=0)
+    assert found.verdict is Verdict.NOT_IDENTIFIED
+    evidence = gather(found)
+    page, tables = visible(report_html(found, evidence=evidence)), report_tables(evidence)
+    best = found.fit.surface.optimum(1e23)
+    numbers = [format_count(float(v)) for v in (best.params, best.tokens)] + [f"{float(best.loss):.3f}"]
+    assert not any(re.search(rf"(?<![\d.]){re.escape(number)}", page) for number in numbers)
+    assert not {"dial", "valley", "indifference", "bias"} & set(tables)
+    for name in ("allocations", "method_targets", "frontier_targets", "frontier_lines"):
+        assert not np.isfinite([tables[name][column] for column in ("params", "tokens")]).any(), name
+    with pytest.raises(UnsupportedError, match="tell no compute-optimal size at any budget"):
+        found.plot.frontier()
+
+
+def test_a_waste_that_accuses_nobody_is_told_nowhere_without_its_doubt() -> None:
+    found = analyse(swept((0.1, 10.0), 0.01), method="vpnls", budgets=[1e23])
+    lost = dataclasses.replace(found.allocations[0].deadweight, as_good="the runs refuse the law that would price it")
+    blamed = dataclasses.replace(lost, as_good="")
+    for one, accuses in ((lost, False), (blamed, True)):
+        told = dataclasses.replace(found, allocations=(dataclasses.replace(found.allocations[0], deadweight=one),))
+        share, flops = format_percent(lost.fraction), format_scientific(lost.flops)
+        waste = bought_sheet(told.allocations).rows[0][-1]
+        assert (waste.text == flops, share in waste.small) == (accuses, accuses)
+        assert (share in decision_sentences(told)[-1]) is accuses
+        assert allocation_table(told.allocations)["deadweight_doubt"].tolist() == [one.as_good]
+        assert allocation_document(told.allocations[0])["deadweight"]["as_good_as_can_be_told"] is not accuses
+
+
+def test_a_doubtful_verdict_stands_over_every_section_that_rests_on_it(
+    analyses: dict[str, Analysis], pages: dict[str, str]
+) -> None:
+    assert analyses["vpnls"].verdict is Verdict.EXTRAPOLATED
+    for section in ("evidence", "allocations", "dial", "valley", "bias"):
+        own = pages["vpnls"].split(f'<section id="{section}">')[1].split("</section>")[0]
+        assert own.count("Extrapolated: far beyond the runs") == 1, section

@@ -322,3 +322,23 @@ def test_a_comparison_draws_both_frontiers(visit: Visit, changed: Path) -> None:
     told = hover(page, "fits-params", 0.5, 0.5)
     assert "Fit " in told
     assert "N* " in told
+
+
+def test_keys_go_through_the_marks_of_a_figure_as_a_pointer_does(visit: Visit, report: Path) -> None:
+    page = visit(report)
+    page.locator("#figure-isoflop select").focus()
+    page.keyboard.press("Tab")
+    spoken = page.locator("#figure-isoflop .spoken")
+    first = spoken.text_content()
+    assert first.startswith("row ") or "budget" in first
+    page.keyboard.press("ArrowRight")
+    assert spoken.text_content() != first
+    page.wait_for_timeout(50)
+    assert "residual" in page.locator("#figure-isoflop .live g[aria-label=tip]").text_content()
+    page.keyboard.press("End")
+    page.keyboard.press("Home")
+    assert spoken.text_content() == first
+    page.keyboard.press("Escape")
+    assert spoken.text_content() == ""
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"

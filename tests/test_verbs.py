@@ -449,6 +449,8 @@ WITHIN = {
     "Fit.to_frame": "fit --json",
     "Analysis.allocate": "allocate",
     "Analysis.answering": "report --budget",
+    "Analysis.withholds": "report --budget",
+    "Analysis.isoflop_at": "fit --budget",
     "Analysis.predict": "predict",
     "Analysis.forecast": "forecast",
     "Analysis.save": "fit --out",

@@ -3,7 +3,7 @@ import globals from "globals";
 
 // Scripts of a page share one scope: each file defines one name, in the order in which the page embeds them.
 const OWN = [
-  "Figures", "lawfulNumbers", "lawfulMath", "lawfulModel", "lawfulFit", "lawfulDraw", "lawfulReadouts", "lawfulExplorer",
+  "Figures", "lawfulNumbers", "lawfulKeys", "lawfulMath", "lawfulModel", "lawfulFit", "lawfulDraw", "lawfulReadouts", "lawfulExplorer",
   "lawfulCoupled", "lawfulTable", "lawfulOwn", "lawfulOwnDraw", "lawfulYours", "lawfulSettings",
 ];
 

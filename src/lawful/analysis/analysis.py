@@ -151,12 +151,37 @@ class Analysis(AnalysisMethods, Shown):
 
     def _beside(self, one: Allocation) -> FrontierFit | None:
         """Approach 2, for the column beside a decision; None where the runs tell no optimum, by the law or by it."""
-        own = self.isoflop
-        if own is None or self.method == "approach2" or one.priced is not None:
+        return None if self.method == "approach2" or one.priced is not None else self.isoflop_at(one.budget)
+
+    def isoflop_at(self, budget: float) -> FrontierFit | None:
+        """
+        Approach 2 on the same runs; None where they tell no optimum at a budget, by the law or by it.
+
+        Examples
+        --------
+        >>> truth = lawful.Surface.named("chinchilla")
+        >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+        >>> lawful.analyse(runs, draws=0).isoflop_at(1e21).method
+        'approach2'
+        """
+        if self.isoflop is None:
             return None
-        judged = (self.judged, judge(own))
-        lost = any(j is not None and j.reason != "wide" and j.withholds(one.budget, self.fit.runs) for j in judged)
-        return None if lost else own
+        judged = (self.judgement, self._isoflop_judged)
+        lost = any(j.reason != "wide" and j.withholds(budget, self.fit.runs) for j in judged)
+        return None if lost else self.isoflop
+
+    def withholds(self, budget: float) -> bool:
+        """
+        Whether the runs do not tell the fit's optimum at a budget, so that nothing may print one.
+
+        Examples
+        --------
+        >>> truth = lawful.Surface.named("chinchilla")
+        >>> runs = lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth), noise=0.002)
+        >>> lawful.analyse(runs, draws=0).withholds(1e21)
+        False
+        """
+        return self.judgement.withholds(budget, self.fit.runs)
 
     def interval(
         self,
@@ -278,6 +303,10 @@ class Analysis(AnalysisMethods, Shown):
         """What the answer is worth, with the notes that say why."""
         budgets = self.asked or [one.budget for one in self.allocations]
         return self.judged or judge(self.fit, budgets, cluster=self.sure.cluster if self.sure else AUTO)
+
+    @cached_property
+    def _isoflop_judged(self) -> Judgement:
+        return judge(self.isoflop)
 
     @cached_property
     def _pricing(self) -> Judgement:

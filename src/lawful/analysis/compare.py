@@ -15,7 +15,7 @@ from lawful.core.shown import Record
 from lawful.data.cells import counted_once
 from lawful.data.runs import Runs
 from lawful.data.table import as_runs
-from lawful.decide.allocate import allocation_cells
+from lawful.decide.allocate import Allocation, allocation_cells
 from lawful.errors import LawfulError, UnsupportedError
 from lawful.estimate.result import METHODS, SURFACE_METHODS, check_method
 from lawful.forecasting.averaged import Averaged, MethodRecord, method_records, own_record, records_sheet
@@ -36,8 +36,9 @@ Scale = Mapping[str, float] | None
 CellsByName = Mapping[str, Mapping[str, Cell]]
 
 DEADWEIGHT_LEGEND = (
-    "Deadweight: share of the budget lost. Under approach1 and approach2 by their own choice, priced on the vpnls "
-    "surface; under vpnls and approach3 by the choice of approach2, priced on theirs."
+    "Deadweight: share of the budget lost. Under approach1 and approach2 by their own choice, priced on the law "
+    "fitted to the same runs; under vpnls and approach3 by the choice of approach2, priced on theirs. As good: as good "
+    "as can be told, within the noise of one run or priced by a law that the runs refuse."
 )
 
 ROWS = {
@@ -217,7 +218,7 @@ def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tu
     sheets = [Sheet(first.title, said, first.columns, first.rows, None, units)]
     budgets = [one.budget for one in found[0].allocations] if found else []
     for i, budget in enumerate(budgets):
-        made = {o.method: allocation_cells(o.allocations[i]) if isinstance(o, Analysis) else {} for o in outcomes}
+        made = {o.method: _decision(o.allocations[i]) if isinstance(o, Analysis) else {} for o in outcomes}
         sheets.append(_side_by_side(f"Budget {format_flops(budget)}.", made, list(ROWS)))
     notes = tuple(_notes(outcomes))
     if budgets or notes:
@@ -230,6 +231,14 @@ def comparison_sheets(outcomes: Sequence[Outcome], *, scale: Scale = None) -> tu
 def _estimates(one: Analysis, scale: Scale) -> dict[str, Cell]:
     cells = {str(name.value): cell for name, cell in one.fit_sheet(scale).rows}
     return cells | ({"RSS": Cell(one.fit.rss)} if one.fit.surface is not None else {})
+
+
+def _decision(one: Allocation) -> dict[str, Cell]:
+    """What an allocation tells, without a waste that accuses nobody."""
+    cells = allocation_cells(one)
+    if one.deadweight is not None and one.deadweight.as_good:
+        cells["fraction"] = Cell("as good", "text")
+    return cells
 
 
 def _side_by_side(title: str, columns: CellsByName, names: Sequence[str]) -> Sheet:

@@ -86,6 +86,9 @@ class Evidence(Record):
         return bool(self.analysis.allocations)
 
 
+UNTOLD = "The runs do not tell the compute-optimal size, so there is nothing to show here; the notes say why."
+"""Stands in the place of what hangs on an optimum that the runs do not tell."""
+
 ORDER = ("vpnls", "approach3", "approach2", "approach1")
 """Methods as a report lists them: those with a surface first."""
 
@@ -111,7 +114,8 @@ def gather(analysis: Analysis, *, checked: Checked | None = None) -> Evidence:
         also="; a report shows all three, and what the fit of another table says is told by lawful predict"
     )
     target = max([a.budget for a in analysis.allocations], default=float(fit.runs.budgets.max()))
-    region = _indifference(analysis, target)
+    # What hangs on an optimum that the decision withholds is withheld with it.
+    lost = UNTOLD if analysis.withholds(target) else ""
     found = checked or _check(analysis)
     average = analysis.average
     return Evidence(
@@ -120,11 +124,11 @@ def gather(analysis: Analysis, *, checked: Checked | None = None) -> Evidence:
         checked=found,
         applied=checked is not None,
         target=target,
-        dial=_dial(analysis, target),
-        region=region,
-        bias=_bias(analysis),
+        dial=lost or _dial(analysis, target),
+        region=lost or _indifference(analysis, target),
+        bias=lost or _bias(analysis),
         rivals=rivals(analysis, found, applied=checked is not None) if len(fit.runs) <= MOST_PROFILED else (),
-        influence=_influence(analysis, target),
+        influence=lost or _influence(analysis, target),
         records=() if average is None else method_records(fit.runs, average.record),
     )
 

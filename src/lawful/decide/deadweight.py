@@ -74,6 +74,8 @@ class Deadweight(Shown):
     notes : tuple of Note
     as_good : str
         Why the choice is as good as can be told; empty where its waste is.
+    named : float or None
+        The N* that the method names itself: where a table's FLOPs are not 6ND, it is not what its D* leaves.
 
     Examples
     --------
@@ -96,6 +98,7 @@ class Deadweight(Shown):
     failures: BoolArray | None = field(default=None, compare=False)
     notes: tuple[Note, ...] = ()
     as_good: str = ""
+    named: float | None = None
 
     @property
     def fraction(self) -> float:
@@ -152,11 +155,16 @@ class Deadweight(Shown):
         return f", interval {kept} FLOPs ({other} without the {refits})"
 
     @property
+    def choice(self) -> str:
+        """The choice in words, by the size that the method names: it stands under one N everywhere."""
+        size = self.params if self.named is None else self.named
+        return f"{format_count(size)} parameters on {format_count(self.tokens)} tokens"
+
+    @property
     def sentence(self) -> str:
         """Whose choice loses how much, on whose surface; or that it is as good as can be told, and why."""
         if self.as_good:
-            choice = f"{format_count(self.params)} parameters on {format_count(self.tokens)} tokens"
-            return f"The choice of {self.of}, {choice}, is as good as can be told: {self.as_good}."
+            return f"The choice of {self.of}, {self.choice}, is as good as can be told: {self.as_good}."
         cost = f"{format_flops(self.flops)} ({format_percent(self.fraction)} of the budget)"
         return f"Deadweight of {self.of} on the {self.on} surface: {cost}{self.span}."
 
@@ -164,8 +172,11 @@ class Deadweight(Shown):
         """Return both choices and what lies between them, in dollars on an H100 or as ``cost`` has it."""
         low, high = self.interval or (None, None)
         share, other = (None if end is None else end / self.budget for end in (low, high))
+        named = self.params if self.named is None else self.named
+        forced = [] if np.isclose(named, self.params, rtol=SAME_SIZE) else [Cell(self.params, "count")]
         rows = [
-            row("parameters N", Cell(self.params, "count"), Cell(self.best_params, "count")),
+            row("parameters N", Cell(named, "count"), Cell(self.best_params, "count")),
+            *(row("parameters that its tokens leave", cell, None) for cell in forced),
             row("tokens D", Cell(self.tokens, "count"), Cell(self.best_tokens, "count")),
             row("deadweight, FLOPs", Cell(self.flops, "flops", low, high), None),
             row("share of the budget", Cell(self.fraction, "share", share, other), None),
@@ -184,6 +195,10 @@ class Deadweight(Shown):
             said.append(f"Intervals over {self.draws.size} draws.")
         title, interval = f"Deadweight at {format_flops(self.budget)}.", f"{format_level(self.level)} interval"
         return (Sheet(title, (), ("", "choice", "optimum"), tuple(rows), interval, tuple(said), self.notes),)
+
+
+SAME_SIZE = 0.005
+"""Relative difference below which a size named and a size left by the tokens read alike."""
 
 
 def both_rates(cost: Cost) -> dict[str, Cost]:
@@ -279,6 +294,7 @@ def deadweight(
         best_tokens=float(best.tokens),
         flops=float(surface.deadweight(c, tokens)),
         level=level,
+        named=_named(choice, c),
     )
     if fit.runs is not None and found.of == APPROACH2:
         found = replace(found, as_good=_within_noise(found, fit))
@@ -289,6 +305,11 @@ def deadweight(
     if held is None and drawn is None:
         return found
     return _with_draws(found, surface, held, drawn)
+
+
+def _named(choice: Any, budget: float) -> float | None:
+    """Size that a fit without a surface names beside its tokens, on a line of its own."""
+    return float(choice.frontier.params(budget)) if getattr(choice, "surface", choice) is None else None
 
 
 APPROACH2 = "approach2"

@@ -27,7 +27,7 @@ from lawful.show.report.embedded import asset, library, page_json, policy
 from lawful.show.report.own_runs import column_names, own_document
 
 PARTS = ("math", "fit", "coupled", "table", "model", "own", "draw", "owndraw", "readouts", "yours", "settings", "page")
-SCRIPTS = ("numbers.js", *(f"explorer_{part}.js" for part in PARTS))
+SCRIPTS = ("numbers.js", "keys.js", *(f"explorer_{part}.js" for part in PARTS))
 """Our own code, in the order in which it loads."""
 
 SEEDS = 10

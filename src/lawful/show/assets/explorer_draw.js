@@ -54,16 +54,19 @@ const lawfulDraw = (() => {
       style: { fontSize: "12px", color: INK, background: "transparent", overflow: "visible" },
       ...options,
     });
+    lawfulKeys.keep(figure);
     figure.setAttribute("role", "img");
     // A group without a role may carry no label.
     for (const group of figure.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
     return figure;
   }
 
-  const tip = (data, x, y, title) =>
-    Plot.tip(data, Plot.pointer({
-      x, y, title, maxRadius: 30, fill: "var(--paper)", stroke: "var(--grid)", fontSize: 12,
+  function tip(data, x, y, title) {
+    lawfulKeys.remember(data, x, y, title);
+    return Plot.tip(data, Plot.pointer({
+      x, y, title, maxRadius: 30, fill: "var(--paper)", stroke: "var(--grid)", fontSize: 12, lineHeight: 1.25,
     }));
+  }
 
   const along = (low, high, number, at) =>
     M.spaced(Math.log10(low), Math.log10(high), number).map((v) => at(10 ** v));

@@ -114,6 +114,7 @@ const lawfulExplorer = (() => {
       if (!widths.has(name)) widths.set(name, Math.max(place.clientWidth, 240));
       const drawn = pictures[name](widths.get(name));
       place.replaceChildren(drawn ?? element("p", "These runs do not tell it.", { class: "small" }));
+      place.setAttribute("aria-label", drawn ? lawfulKeys.named(drawn) : "These runs do not tell it.");
     };
     /** @type {(figure: [string, HTMLElement]) => boolean} */
     const seen = ([name]) => onScreen === null || onScreen.has(name);
@@ -288,7 +289,18 @@ const lawfulExplorer = (() => {
       }
       drawRest();
     });
-    for (const [, figure] of figures) watch.observe(figure);
+    for (const [, figure] of figures) {
+      watch.observe(figure);
+      lawfulKeys.listen(figure.querySelector(".plot"));
+    }
+    // On the map the target is dragged; keys move it as they move its slider.
+    byId("figure-own-map").querySelector(".plot").addEventListener("keydown", (event) => {
+      const slider = byId("slider-target"), steps = { ArrowLeft: -10, ArrowRight: 10 }[event.key];
+      if (!steps) return;
+      event.preventDefault();
+      slider.value = String(Number(slider.value) + steps);
+      slider.dispatchEvent(new Event("input"));
+    });
     addEventListener("beforeprint", () => drawRest());
     let width = parts.area.clientWidth || innerWidth;
     new ResizeObserver(() => {

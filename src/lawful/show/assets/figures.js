@@ -21,6 +21,8 @@ const Figures = (() => {
       Object.fromEntries(keys.map((key) => [key, table.columns[key][i] ?? NaN])));
   }
   const distinct = (values) => [...new Set(values)];
+  // Methods whose optimum the runs tell: lines of the others have no numbers.
+  const told = (lines) => distinct(lines.filter((r) => Number.isFinite(r.params)).map((r) => r.source));
   const label = (data, source) => data.labels[source] ?? source;
 
   // Ticks of a log axis that fit a width: 1-2-5 over little more than a decade, else powers of ten.
@@ -45,15 +47,20 @@ const Figures = (() => {
   const most = (width) => Math.max(3, Math.floor(width / 85));
 
   function plot(width, height, title, scales, marks) {
-    return Plot.plot({
+    const drawn = Plot.plot({
       width, height, marginLeft: 58, marginBottom: 42, marginRight: 14, marginTop: 24,
       ariaLabel: title, color: { type: "identity" }, symbol: { type: "identity" },
       style: { background: "none", color: "var(--ink)", fontSize: "12px", overflow: "visible", "--plot-background": "var(--paper)" },
       ...scales, marks,
     });
+    lawfulKeys.keep(drawn);
+    return drawn;
   }
-  const tip = (data, options) =>
-    Plot.tip(data, Plot.pointer({ fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25, ...options }));
+
+  function tip(data, options, along = Plot.pointer) {
+    lawfulKeys.remember(data, options.x, options.y, options.title);
+    return Plot.tip(data, along({ fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25, ...options }));
+  }
 
   // The budgets of a figure, lowest first, each with its place in the scale of colours.
   function budgetColours(runs) {
@@ -138,7 +145,7 @@ const Figures = (() => {
     const x = [Math.min(...lines.map((r) => r.budget)), Math.max(...lines.map((r) => r.budget))];
     const y = spread([...lines, ...points, ...targets].map((r) => r[quantity]), 1.6);
     const trained = lines.filter((r) => r.extrapolated).map((r) => r.budget);
-    const sources = distinct(lines.map((r) => r.source));
+    const sources = told(lines);
     const said = (r) => [label(data, r.source), `C ${scientific(r.budget)} FLOPs`, `${symbolName} ${count(r[quantity])}`,
       ...(Number.isFinite(r[low]) ? [`${data.level}: ${count(r[low])} to ${count(r[high])}`] : [])].join("\n");
     const own = sources[0];
@@ -278,9 +285,9 @@ const Figures = (() => {
       Plot.line(all, { x: "E", y: quantity, stroke: colour("vpnls"), strokeWidth: 1.1, strokeOpacity: 0.7 }),
       Plot.line(inside, { x: "E", y: quantity, stroke: colour("vpnls"), strokeWidth: 2.6 }),
       Plot.dot([best], { x: "E", y: quantity, symbol: "diamond", r: 5, fill: "var(--ink)", stroke: "var(--paper)" }),
-      Plot.tip(all, Plot.pointerX({ x: "E", y: quantity, fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25,
+      tip(all, { x: "E", y: quantity,
         title: (r) => [`E ${r.E.toFixed(4)} nats`, `N* ${count(r.params)}, D* ${count(r.tokens)}`, `L* ${loss(r.loss)}`,
-          `distance ${r.distance.toFixed(2)} (t)`, r.support ? "inside the interval" : "outside the interval"].join("\n") })),
+          `distance ${r.distance.toFixed(2)} (t)`, r.support ? "inside the interval" : "outside the interval"].join("\n") }, Plot.pointerX),
     ]);
   }
 
@@ -298,9 +305,9 @@ const Figures = (() => {
       Plot.line(all, { x: "params", y: "loss", stroke: colour("vpnls"), strokeWidth: 1.8 }),
       Plot.dot([region], { x: "params", y: "loss", symbol: "diamond", r: 5, fill: "var(--ink)", stroke: "var(--paper)" }),
       Plot.dot(usual, { x: "approach2_params", y: "approach2_loss", symbol: "circle", r: 5, stroke: colour("approach2"), strokeWidth: 2 }),
-      Plot.tip(all, Plot.pointerX({ x: "params", y: "loss", fill: "var(--paper)", stroke: "var(--muted)", fontSize: 12, lineHeight: 1.25,
+      tip(all, { x: "params", y: "loss",
         title: (r) => [`N ${count(r.params)}, D ${count(r.tokens)}`, `${count(r.tokens / r.params)} tokens per parameter`, `loss ${loss(r.loss)}`,
-          `${r.excess.toPrecision(2)} nats above the optimum`, r.inside ? "as good as N*" : "worse than noise hides"].join("\n") })),
+          `${r.excess.toPrecision(2)} nats above the optimum`, r.inside ? "as good as N*" : "worse than noise hides"].join("\n") }, Plot.pointerX),
     ]);
   }
 
@@ -343,15 +350,16 @@ const Figures = (() => {
       return entries;
     }
     if (name === "params" || name === "tokens") {
-      const sources = distinct(rows(data, "frontier_lines").map((r) => r.source));
+      const sources = told(rows(data, "frontier_lines"));
       return sources.map((source) => ({ fill: colour(source), shape: DASH[source] ? "dashed" : "line", text: label(data, source) }));
     }
     if (name.startsWith("fits-")) {
-      const fitted = distinct(rows(data, "fit_frontiers").map((r) => r.fit));
-      return fitted.map((fit, i) => ({ fill: colour(`fit-${i % 6}`), shape: i % 4 ? "dashed" : "line", text: `fit ${fit}` }));
+      const lines = rows(data, "fit_frontiers"), fitted = distinct(lines.map((r) => r.fit));
+      const drawn = new Set(lines.filter((r) => Number.isFinite(r.params)).map((r) => r.fit));
+      return fitted.map((fit, i) => ({ fit, fill: colour(`fit-${i % 6}`), shape: i % 4 ? "dashed" : "line", text: `fit ${fit}` })).filter((entry) => drawn.has(entry.fit));
     }
     if (name === "surface") {
-      const reach = plain(farResidual(rows(data, "isoflop_runs")), 2), sources = distinct(rows(data, "frontier_lines").map((r) => r.source));
+      const reach = plain(farResidual(rows(data, "isoflop_runs")), 2), sources = told(rows(data, "frontier_lines"));
       return [...sources.map((source) => ({ fill: colour(source), shape: DASH[source] ? "dashed" : "line", text: `optimum, ${label(data, source)}` })),
         { fill: d3.interpolateRdBu(0.1), shape: "dot", text: `run above the law, by ${reach} nats or more` }, { fill: d3.interpolateRdBu(0.9), shape: "dot", text: "run below it" },
         { fill: "var(--muted)", shape: "line", text: "equal loss (nats per token)" }, { fill: "var(--line)", shape: "line", text: "equal compute (FLOPs)" }];

@@ -119,9 +119,8 @@
     let width = 0;
     const redraw = () => {
       const drawn = draw(data, width, figure.dataset.choice);
-      // One image with a name; its hundreds of marks are in the table below for those who cannot see it.
-      live.setAttribute("role", "img");
-      live.setAttribute("aria-label", drawn.getAttribute("aria-label"));
+      // One figure with a name, through whose marks keys go as a pointer does; all of them are in the table below.
+      live.setAttribute("aria-label", lawfulKeys.named(drawn));
       drawn.setAttribute("aria-hidden", "true");
       live.replaceChildren(drawn);
     };
@@ -137,6 +136,7 @@
       return;
     }
     live.hidden = false;
+    lawfulKeys.listen(live);
     figure.classList.add("drawn");
     addLegend(figure, live);
     addChoice(figure, live, redraw);

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from lawful.core.notes import Verdict
-from lawful.core.typing import Array, Columns, IntArray
+from lawful.core.typing import Array, BoolArray, Columns, IntArray
 from lawful.estimate.result import Fit, FrontierFit, Parabola
 
 if TYPE_CHECKING:
@@ -109,6 +109,11 @@ def frontiers_of(analysis: Analysis) -> list[Fit | FrontierFit]:
 def parabolas_of(analysis: Analysis) -> tuple[Parabola, ...]:
     """Return the parabolas of Approach 2 where it could run."""
     return next((f.parabolas for f in reversed(frontiers_of(analysis)) if f.surface is None), ())
+
+
+def tells_frontier(analysis: Analysis) -> bool:
+    """Whether any line of optima may be shown: the runs tell none where the decision withholds its own."""
+    return bool(np.isfinite(figure_tables(analysis)["frontier_lines"]["params"]).any())
 
 
 def _stack(rows: list[Columns], columns: tuple[str, ...]) -> Columns:
@@ -236,10 +241,19 @@ def _lines(analysis: Analysis) -> Columns:
     for fit in frontiers_of(analysis):
         bands = _bands(analysis, grid) if fit is analysis.fit else np.full((4, grid.size), np.nan)
         line = fit.frontier
-        values = (np.full(grid.size, fit.method), grid, line.params(grid), *bands[:2], line.tokens(grid), *bands[2:])
+        told = _told(analysis, fit, grid)
+        sizes = (line.params(grid), *bands[:2], line.tokens(grid), *bands[2:])
+        values = (np.full(grid.size, fit.method), grid, *(np.where(told, column, np.nan) for column in sizes))
         rows.append(dict(zip(columns, values, strict=True)))
     table = _stack(rows, columns)
     return table | {"extrapolated": (table["budget"] > trained.max()).astype(float)}
+
+
+def _told(analysis: Analysis, fit: Fit | FrontierFit, budgets: Array) -> BoolArray:
+    """Whether a fit's optimum may be shown at budgets: what the decision withholds no figure and no table shows."""
+    if fit is analysis.fit:
+        return np.array([not analysis.withholds(float(c)) for c in budgets], bool)
+    return np.array([analysis.isoflop_at(float(c)) is not None for c in budgets], bool)
 
 
 def _bands(analysis: Analysis, grid: Array) -> Array:
@@ -262,7 +276,9 @@ def _targets(analysis: Analysis) -> Columns:
         rows.append((analysis.fit.method, allocation.budget, *size))
         for other in frontiers_of(analysis)[1:]:
             line, budget = other.frontier, allocation.budget
-            size = (float(line.params(budget)), *none, float(line.tokens(budget)), *none)
+            told = analysis.isoflop_at(budget) is not None
+            n, d = (float(line.params(budget)), float(line.tokens(budget))) if told else none
+            size = (n, *none, d, *none)
             rows.append((other.method, budget, *size))
     if not rows:
         return _stack([], columns)

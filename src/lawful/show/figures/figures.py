@@ -20,7 +20,7 @@ from lawful.show.figures.axes import (
     widen,
 )
 from lawful.show.figures.curve_figure import has_curve, plot_curve
-from lawful.show.figures.figure_data import figure_tables, parabolas_of, rows_where
+from lawful.show.figures.figure_data import figure_tables, parabolas_of, rows_where, tells_frontier
 from lawful.show.figures.frontier import plot_frontier
 from lawful.show.figures.palette import (
     CROWDED,
@@ -238,14 +238,23 @@ def figures_of(analysis: Analysis, *, palette: Palette = LIGHT) -> dict[str, Fig
     Returns
     -------
     dict of str to matplotlib Figure
-        ``isoflop``, ``frontier`` (N* and D* side by side) and, if the fit predicts
+        ``isoflop``, ``frontier`` (N* and D* side by side) where the runs tell an optimum and, if the fit predicts
         losses, ``residuals``; ``curve`` alone for a law of one column, which has neither.
     """
-    from matplotlib.figure import Figure
-
     if has_curve(analysis.fit):
         return {"curve": figure_of(plot_curve(analysis.fit, palette=palette))}
-    # Side by side two axes would be unreadable in a column: there they stand one above the other.
+    found = {"isoflop": figure_of(plot_isoflop(analysis, palette=palette))}
+    if tells_frontier(analysis):
+        found["frontier"] = _frontier_pair(analysis, palette)
+    if predicts_loss(analysis):
+        found["residuals"] = figure_of(plot_residuals(analysis, palette=palette))
+    return found
+
+
+def _frontier_pair(analysis: Analysis, palette: Palette) -> Figure:
+    """N* and D*; side by side two axes would be unreadable in a column, where they stand one above the other."""
+    from matplotlib.figure import Figure
+
     stacked = (current_style().width or NARROW) < NARROW
     size = current_style().size((6.4, 8.0) if stacked else (9.6, 4.0))
     frontier = Figure(figsize=size, layout="constrained", facecolor=palette.paper)
@@ -253,10 +262,7 @@ def figures_of(analysis: Analysis, *, palette: Palette = LIGHT) -> dict[str, Fig
         left, right = frontier.subplots(*((2, 1) if stacked else (1, 2)))
     plot_frontier(analysis, left, quantity="params", palette=palette)
     plot_frontier(analysis, right, quantity="tokens", palette=palette)
-    found = {"isoflop": figure_of(plot_isoflop(analysis, palette=palette)), "frontier": frontier}
-    if predicts_loss(analysis):
-        found["residuals"] = figure_of(plot_residuals(analysis, palette=palette))
-    return found
+    return frontier
 
 
 def predicts_loss(analysis: Analysis) -> bool:

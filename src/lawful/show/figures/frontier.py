@@ -8,8 +8,9 @@ import numpy as np
 
 from lawful.core.numbers import format_count, format_level, format_power
 from lawful.core.typing import Columns
+from lawful.errors import UnsupportedError
 from lawful.show.figures.axes import add_legend, drawing, is_narrow, new_axes, set_log_axis, style_axes, widen
-from lawful.show.figures.figure_data import figure_tables, rows_where
+from lawful.show.figures.figure_data import figure_tables, rows_where, tells_frontier
 from lawful.show.figures.labels import place_labels
 from lawful.show.figures.palette import CROWDED, LIGHT, LINES, MARKERS, METHOD_LABELS, Palette
 
@@ -55,6 +56,11 @@ def plot_frontier(
         Compute in FLOPs and N* or D*, both on log axes. The region beyond the largest
         training budget is shaded; the band is the interval of the draws.
 
+    Raises
+    ------
+    UnsupportedError
+        If the runs tell no optimum at any budget.
+
     Examples
     --------
     >>> truth = lawful.Surface.named("besiroglu")
@@ -64,6 +70,9 @@ def plot_frontier(
     >>> ax.get_ylabel()
     'Compute-optimal training set D* (tokens)'
     """
+    if not tells_frontier(analysis):
+        msg = "These runs tell no compute-optimal size at any budget, so there is no frontier to draw."
+        raise UnsupportedError(msg)
     with drawing():
         ax = ax or new_axes(palette)
         tables = figure_tables(analysis)
@@ -72,6 +81,8 @@ def plot_frontier(
         handles: list[Artist] = []
         for source in dict.fromkeys(lines["source"].tolist()):
             line, colour = rows_where(lines, source=source), palette.method(source)
+            if not np.isfinite(line["params"]).any():
+                continue
             label = METHOD_LABELS[source]
             style: dict[str, Any] = {"color": colour, "linestyle": LINES[source], "label": label}
             handles += ax.plot(

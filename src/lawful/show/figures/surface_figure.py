@@ -200,6 +200,8 @@ def _frontier(ax: Axes, analysis: Analysis, palette: Palette) -> None:
     lines: Columns = figure_tables(analysis)["frontier_lines"]
     for source in dict.fromkeys(lines["source"].tolist()):
         line = rows_where(lines, source=source)
+        if not np.isfinite(line["params"]).any():
+            continue
         colour = palette.method(source)
         dash = "-" if source == analysis.fit.method else (0, (4, 2))
         name = METHOD_LABELS[source]

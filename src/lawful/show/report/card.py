@@ -14,7 +14,9 @@ from lawful.core.numbers import format_count, format_flops, format_level, format
 from lawful.core.sheet import quantity
 from lawful.core.typing import Interval
 from lawful.data.runs import Runs
-from lawful.decide.indifference import Indifference
+from lawful.decide.indifference import Indifference, indifference
+from lawful.errors import LawfulError
+from lawful.estimate.result import reach_of
 from lawful.forecasting.ensemble import Outlook
 from lawful.show.figures.methods_figure import answers, flagged_runs, reach
 from lawful.show.figures.palette import METHOD_LABELS
@@ -33,6 +35,12 @@ VERDICTS = {
     Verdict.LAW_REFUSED: "The residuals refuse the law",
     Verdict.NOT_IDENTIFIED: "The runs do not tell the optimum",
 }
+
+
+FINE = 0.6
+"""Decades below which an axis has ticks between 1, 2 and 5."""
+
+FINE_STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -160,11 +168,10 @@ def trained_on(runs: Runs) -> str:
     >>> trained_on(lawful.simulate(truth, lawful.Plan.isoflop([1e18, 1e19, 1e20], 9, surface=truth)))
     '27 runs, 3 budgets from 1e18 to 1e20 FLOPs'
     """
-    budgets = runs.budgets[np.bincount(runs.group) > 1]
-    if len(budgets) < 2:
-        return f"{len(runs)} runs, {format_short(float(runs.C.min()), 3)} to {format_flops(float(runs.C.max()))}"
-    low, high = format_short(float(budgets.min()), 3), format_flops(float(budgets.max()))
-    return f"{len(runs)} runs, {len(budgets)} budgets from {low} to {high}"
+    low, high = format_short(float(runs.budgets.min()), 3), format_flops(float(runs.budgets.max()))
+    if len(runs.budgets) > len(runs) / 2:  # a ladder or a grid: hardly a budget has two runs
+        return f"{len(runs)} runs from {low} to {high}"
+    return f"{len(runs)} runs, {len(runs.budgets)} budgets from {low} to {high}"
 
 
 def _ratio(params: float, tokens: float, interval: Mapping[str, Interval]) -> str:
@@ -230,11 +237,12 @@ def remarks(analysis: Analysis, flagged: int, *, applied: bool = False) -> tuple
     >>> [chip.text for chip in remarks(analysis, 2)][1:]
     ['3,800 times beyond the largest run', '2 runs flagged by check']
     """
-    chips = [Chip(VERDICTS[analysis.verdict], MOODS[analysis.verdict])]
-    beyond = analysis.allocations[0].budget / float(np.nanmax(analysis.runs.C))
+    chips = [verdict_chip(analysis.verdict)]
+    beyond = max(one.budget for one in analysis.allocations) / reach_of(analysis.fit)
     if beyond > 1:
         far = "care" if beyond > 10 else "good"
-        chips.append(Chip(f"{_times(beyond)} times beyond the largest run", far))
+        most = "Up to " if len(analysis.allocations) > 1 else ""
+        chips.append(Chip(f"{most}{_times(beyond)} times beyond the largest run", far))
     average = analysis.average
     if average is not None and average.record is not None:
         record = average.record
@@ -256,6 +264,18 @@ def remarks(analysis: Analysis, flagged: int, *, applied: bool = False) -> tuple
         runs = f"{flagged} run{'s' if flagged > 1 else ''}"
         chips.append(Chip(f"{runs} {'left out' if applied else 'flagged'} by check", "care"))
     return tuple(chips)
+
+
+def verdict_chip(verdict: Verdict) -> Chip:
+    """
+    Return what a verdict says in a few words, with its colour.
+
+    Examples
+    --------
+    >>> verdict_chip(Verdict.LAW_REFUSED).text
+    'The residuals refuse the law'
+    """
+    return Chip(VERDICTS[verdict], MOODS[verdict])
 
 
 def _times(ratio: float) -> str:
@@ -292,16 +312,27 @@ def _axis(evidence: Evidence) -> tuple[tuple[Dot, ...], tuple[tuple[float, str],
         )
         for r in rows
     )
-    region = evidence.region
-    shade = None
+    region, shade = _region(evidence), None
     if isinstance(region, Indifference) and np.isfinite(region.params).all():
         shade = place(region.params[0]), place(region.params[1])
     return dots, _ticks(low, high, place), shade
 
 
+def _region(evidence: Evidence) -> Indifference | str:
+    """The indifference region at the budget of the card, the first; that of the page is at the largest."""
+    region, fit, first = evidence.region, evidence.analysis.fit, evidence.analysis.allocations[0].budget
+    if isinstance(region, str) or region.budget == first or fit.surface is None:
+        return region
+    try:
+        return indifference(fit, first)
+    except LawfulError as error:
+        return str(error)
+
+
 def _ticks(low: float, high: float, place: Callable[[float], float]) -> tuple[tuple[float, str], ...]:
     """Some five round numbers on the axis."""
-    steps = (1.0, 2.0, 5.0) if high - low < 2 else (1.0,)
+    # Within half a decade 1, 2 and 5 may leave a single tick, which tells no scale.
+    steps = FINE_STEPS if high - low < FINE else (1.0, 2.0, 5.0) if high - low < 2 else (1.0,)
     values = [m * 10.0**e for e in range(int(np.floor(low)), int(np.ceil(high)) + 1) for m in steps]
     inside = [v for v in values if low <= np.log10(v) <= high]
     every = max(1, len(inside) // 5)

@@ -102,12 +102,17 @@ def changes_of(fits: Sequence[SavedFit]) -> Changes:
     asked = sorted({a.budget for saved in fits for a in saved.analysis.allocations})
     budgets = asked or [max(float(saved.analysis.fit.runs.budgets.max()) for saved in fits)]
     allocations = tuple(tuple(_allocate(saved.analysis, c) for c in budgets) for saved in fits)
-    # With the same budgets, the frontiers of all fits are drawn equally far.
+    # With the same budgets, the frontiers of all fits are drawn equally far, and verdicts speak of the same distance.
     alike = tuple(
-        replace(saved, analysis=replace(saved.analysis, allocations=some))
+        replace(saved, analysis=replace(_asked(saved.analysis, budgets), allocations=some))
         for saved, some in zip(fits, allocations, strict=True)
     )
     return Changes(tuple(ascii_uppercase[: len(fits)]), alike, tuple(budgets), allocations, bool(asked))
+
+
+def _asked(analysis: Analysis, budgets: Sequence[float]) -> Analysis:
+    own = [one.budget for one in analysis.allocations]
+    return analysis if own == list(budgets) else analysis.asking(budgets)
 
 
 def _allocate(analysis: Analysis, budget: float) -> Allocation:
@@ -168,6 +173,7 @@ def setting_sheet(changes: Changes) -> Sheet:
         ),
         _row("Intervals", [_said_intervals(a) for a in changes.analyses]),
         _row("Status", [a.fit.status.key.replace("_", " ") for a in changes.analyses]),
+        _row("Verdict", [a.verdict.value for a in changes.analyses]),
     ]
     # What differs leads; the files that name the fits differ always, and stand first.
     rows.sort(key=lambda one: one[-1].text != "yes")
@@ -297,8 +303,10 @@ def change_sentence(changes: Changes) -> str:
         return _range_sentence(changes)
     one, other = changes.allocations[0][-1], changes.allocations[-1][-1]
     a, b = changes.names[0], changes.names[-1]
-    if not np.all(np.isfinite([one.params, other.params])):
-        return f"At {format_flops(one.budget)} one of the fits has no compute-optimal choice: the notes say why."
+    lost = [name for name, x in ((a, one), (b, other)) if not np.isfinite(x.params)]
+    if lost:
+        who = f"fit {lost[0]} has no" if len(lost) == 1 else "neither fit has a"
+        return f"At {format_flops(one.budget)} {who} compute-optimal choice: the notes say why."
     share = other.params / one.params - 1
     moved = f"{format_percent(abs(share))} {'larger' if share > 0 else 'smaller'}" if abs(share) >= 5e-4 else "the same"
     sure = overlap(*((x.interval or {}).get("params") or (np.nan, np.nan) for x in (one, other)))
@@ -379,7 +387,7 @@ def changes_html(changes: Changes, *, title: str | None = None, tables: Mapping[
         coefficients=coefficients_side_by_side(changes),
         optima=[optimum_sheet(changes, i) for i in range(len(changes.budgets))],
         is_asked=changes.is_asked,
-        pictures=[_picture(tables, quantity) for quantity in ("params", "tokens")],
+        pictures=[_picture(tables, quantity) for quantity in ("params", "tokens") if _is_told(tables, quantity)],
         notes={n: note_rows(a) for n, a in zip(changes.names, changes.analyses, strict=True)},
         cards=cards,
         card_text="\n".join(card_text(f"Fit {name}", facts) for name, facts in cards.items()),
@@ -448,6 +456,11 @@ def _change(one: Cell, other: Cell) -> Cell:
     return Cell(other.value / one.value - 1 if known else None, "change")  # type: ignore[operator]
 
 
+def _is_told(tables: Mapping[str, Columns], quantity: str) -> bool:
+    """Whether any fit tells a frontier: of fits that tell none there is nothing to draw."""
+    return bool(np.isfinite(tables["fit_frontiers"][quantity]).any())
+
+
 def _picture(tables: Mapping[str, Columns], quantity: str) -> Picture:
     name = f"fits-{quantity}"
     title = "Compute-optimal model size" if quantity == "params" else "Compute-optimal tokens"
@@ -463,6 +476,8 @@ def plot_fits(tables: Mapping[str, Columns], quantity: str, ax: Axes) -> Axes:
     colours = fit_colours(LIGHT)
     for i, name in enumerate(dict.fromkeys(lines["fit"].tolist())):
         line, colour = rows_where(lines, fit=name), colours[i % len(colours)]
+        if not np.isfinite(line[quantity]).any():
+            continue
         ax.plot(line["budget"], line[quantity], color=colour, linestyle=DASHES[i % len(DASHES)], label=f"fit {name}")
         low, high = line[f"{quantity}_low"], line[f"{quantity}_high"]
         if np.any(np.isfinite(low)):

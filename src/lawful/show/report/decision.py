@@ -130,11 +130,9 @@ def _waste(allocation: Allocation) -> str:
     if lost.as_good and lost.fraction >= AS_GOOD:
         if allocation.loss is None:
             return f"; that choice is as good as can be told: {lost.as_good}"
-        choice = f"{format_count(lost.params)} parameters on {format_count(lost.tokens)} tokens"
-        return f"; {method} would have chosen {choice}, as good as can be told: {lost.as_good}"
+        return f"; {method} would have chosen {lost.choice}, as good as can be told: {lost.as_good}"
     if allocation.loss is None:
         return f"; on the {METHOD_LABELS[lost.on]} surface of these runs that choice wastes {cost}"
     if lost.fraction < AS_GOOD:
         return f"; {method} would have chosen the same"
-    choice = f"{format_count(lost.params)} parameters on {format_count(lost.tokens)} tokens"
-    return f"; {method} would have chosen {choice} and wasted {cost}{lost.span}"
+    return f"; {method} would have chosen {lost.choice} and wasted {cost}{lost.span}"

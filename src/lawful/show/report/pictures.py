@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from lawful.decide.allocate import Allocation
 from lawful.decide.indifference import Indifference
 from lawful.show.figures.axes import POINTS_PER_INCH, drawing, figure_of, new_axes
 from lawful.show.figures.dial_figure import plot_dial
-from lawful.show.figures.figure_data import figure_tables, parabolas_of
+from lawful.show.figures.figure_data import figure_tables, parabolas_of, tells_frontier
 from lawful.show.figures.figures import plot_frontier, plot_isoflop, plot_residuals, predicts_loss
 from lawful.show.figures.loss_figure import loss_tables, plot_loss
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS, Palette, screen_style
@@ -164,6 +164,7 @@ def _methods(evidence: Evidence) -> Columns:
         fits = [o if isinstance(o, Analysis) else None for o in evidence.outcomes]
         table[name] = np.array([np.nan if a is None else getattr(a.fit.frontier, name) for a in fits])
         table |= _ends(name, (a.interval(name) if a is not None and has_frontier(a.fit) else NOWHERE for a in fits))
+    table["verdict"] = np.array([o.verdict.value if isinstance(o, Analysis) else "" for o in evidence.outcomes])
     table["reason"] = np.array(["" if isinstance(o, Analysis) else o.note.message for o in evidence.outcomes])
     return table
 
@@ -201,6 +202,7 @@ def allocation_table(allocations: Sequence[Allocation]) -> Columns:
     table["deadweight"] = np.array([np.nan if d is None else d.flops for d in lost], float)
     table |= _ends("deadweight", ((d.interval if d else None) or NOWHERE for d in lost))
     table["deadweight_fraction"] = np.array([np.nan if d is None else d.fraction for d in lost], float)
+    table["deadweight_doubt"] = np.array(["" if d is None else d.as_good for d in lost], str)
     return table
 
 
@@ -317,15 +319,10 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
     """Draw the figures of a report by name; what the fit cannot show is absent."""
     analysis = evidence.analysis
     fit = analysis.fit
-    label = METHOD_LABELS[fit.method]
     parabolas = " Dashed: the parabolas of Approach 2, circles at their minima." if parabolas_of(analysis) else ""
     optima = "" if analysis.verdict is Verdict.NOT_IDENTIFIED or not has_frontier(fit) else ", diamonds at its optima"
     law = f" Solid: the fitted law{optima}." if fit.surface is not None else ""
-    band = f" Band: {format_level(analysis.level)} interval." if analysis.sure is not None else ""
-    targets = " Dotted: the budgets asked for." if analysis.allocations else ""
-    ahead = f" Line: {label}.{band}{targets} Shaded: beyond all training budgets."
     loops = ("isoflop_runs", "isoflop_curves", "isoflop_optima")
-    lines = ("frontier_targets", "frontier_lines", "frontier_points")
     curves = bool((fit.runs.sizes_per_budget >= 3).any())
     found = [
         _picture(
@@ -336,20 +333,7 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
             loops,
             LOW_SIZE,
         ),
-        _picture(
-            "params",
-            "Compute-optimal model size",
-            lambda ax: plot_frontier(analysis, ax, quantity="params"),
-            f"Compute-optimal model size against compute.{ahead}",
-            lines,
-        ),
-        _picture(
-            "tokens",
-            "Compute-optimal tokens",
-            lambda ax: plot_frontier(analysis, ax, quantity="tokens"),
-            f"Compute-optimal tokens against compute.{ahead}",
-            lines,
-        ),
+        *_frontiers(evidence),
     ]
     if predicts_loss(analysis):
         fitted = "law" if fit.surface is not None else "parabola of its budget"
@@ -366,7 +350,7 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
             "Lines of equal loss over model size and tokens; straight lines: equal compute. Runs are red where their "
             "loss lies above the law and blue where it lies below."
         )
-        mapped = ("surface_lines", "isoflop_runs", *lines)
+        mapped = ("surface_lines", "isoflop_runs", *FRONTIER_TABLES)
         found.append(
             _picture("surface", "The law as a map", partial(plot_surface, analysis), caption, mapped, LOW_SIZE)
         )
@@ -374,6 +358,27 @@ def pictures_of(evidence: Evidence) -> dict[str, Picture]:
     light, _ = budget_colours(analysis)
     names = {colour: f"budget-{i}" for i, colour in enumerate(light)}
     return {picture.name: replace(picture, svg=in_page_colours(picture.svg, names)) for picture in found}
+
+
+FRONTIER_TABLES = ("frontier_targets", "frontier_lines", "frontier_points")
+
+
+def _frontiers(evidence: Evidence) -> list[Picture]:
+    """N* and D* against compute, where the runs tell them by some method."""
+    analysis = evidence.analysis
+    if not tells_frontier(analysis):
+        return []
+    band = f" Band: {format_level(analysis.level)} interval." if analysis.sure is not None else ""
+    line = f" Line: {METHOD_LABELS[analysis.method]}.{band}"
+    if analysis.withholds(evidence.target):
+        line = " Approach 2 alone: the fit tells no optimum."
+    targets = " Dotted: the budgets asked for." if analysis.allocations else ""
+
+    def drawn(name: Literal["params", "tokens"], title: str) -> Picture:
+        caption = f"{title} against compute.{line}{targets} Shaded: beyond all training budgets."
+        return _picture(name, title, lambda ax: plot_frontier(analysis, ax, quantity=name), caption, FRONTIER_TABLES)
+
+    return [drawn("params", "Compute-optimal model size"), drawn("tokens", "Compute-optimal tokens")]
 
 
 def _losses(analysis: Analysis) -> list[Picture]:

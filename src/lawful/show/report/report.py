@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
+
 from lawful.analysis.analysis import Analysis
 from lawful.analysis.evidence import Evidence, gather
 from lawful.approach2.bias import Bias
-from lawful.core.notes import Status
+from lawful.core.notes import Status, Verdict
 from lawful.core.numbers import format_flops, format_level
 from lawful.core.render import page_rows
 from lawful.core.typing import Columns
@@ -18,7 +20,7 @@ from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES
 from lawful.show.bias import bias_sentences
 from lawful.show.figures.palette import DARK, LIGHT, METHOD_LABELS
-from lawful.show.report.card import decision_card
+from lawful.show.report.card import decision_card, verdict_chip
 from lawful.show.report.decision import decision_sentences
 from lawful.show.report.embedded import asset, library, page_json, policy
 from lawful.show.report.pictures import (
@@ -120,6 +122,9 @@ def report_html(
         influence=evidence.influence if isinstance(evidence.influence, str) else evidence.influence.sheets()[0],
         coefficients=coefficient_sheet(analysis),
         allocations=bought_sheet(analysis.allocations),
+        verdict=None if analysis.verdict is Verdict.SUPPORTED else verdict_chip(analysis.verdict),
+        is_told=any(np.isfinite(one.params) for one in analysis.allocations),
+        is_priced=any(one.deadweight is not None and not one.deadweight.as_good for one in analysis.allocations),
         dial=dial_sentence(evidence.dial, shared=shares_error(analysis))
         if isinstance(evidence.dial, AsymptoteDial)
         else evidence.dial,
@@ -173,7 +178,7 @@ def page_html(template: str, *, budgets: tuple[list[str], list[str]] = ([], []),
         {**page_colours(palette), **{f"budget-{i}": colour for i, colour in enumerate(scheme)}}
         for palette, scheme in zip((LIGHT, DARK), budgets, strict=True)
     ]
-    scripts = [library(), asset("numbers.js"), asset("figures.js"), asset("report.js")]
+    scripts = [library(), *(asset(name) for name in ("numbers.js", "keys.js", "figures.js", "report.js"))]
     page = environment.get_template(template).render(
         colours=colours, scripts=scripts, chips=asset("chips.css"), policy=policy(*scripts), **values
     )

@@ -169,6 +169,7 @@ def _document(material: _Material) -> Document:
         {
             "schema": REPORT_SCHEMA,
             "file": material.fits[0].path,
+            "verdict": analysis.verdict.value,
             "decision": decision_sentences(analysis),
             "data": {fact.name: fact.value for fact in facts},
             "card": {fact.name: fact.value for fact in [*card_facts(analysis), *unstated_facts()]},

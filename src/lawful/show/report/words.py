@@ -16,7 +16,7 @@ from lawful.analysis.evidence import Evidence
 from lawful.approach2.bias import Bias, relative
 from lawful.checks.check import EVERY, Checked, flags_text
 from lawful.core.cost import Cost
-from lawful.core.notes import NOTE_CODES
+from lawful.core.notes import NOTE_CODES, Verdict
 from lawful.core.numbers import (
     format_count_interval,
     format_flops,
@@ -29,7 +29,6 @@ from lawful.core.numbers import (
 )
 from lawful.core.sheet import Cell, Sheet, row
 from lawful.decide.allocate import allocation_cells
-from lawful.decide.deadweight import Deadweight
 from lawful.decide.indifference import Indifference
 from lawful.estimate.result import METHOD_TITLES, Fit, estimate_rows, estimates
 from lawful.forecasting.averaged import outlook_cells, records_sheet
@@ -42,6 +41,12 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 4
 """A column with more different values than this is described by their number."""
+
+AS_GOOD_WORDS = "as good as can be told"
+"""Stands in the place of a waste that accuses nobody, as the decision has it."""
+
+MOOT = (Verdict.LAW_REFUSED, Verdict.NOT_IDENTIFIED)
+"""Verdicts that throw doubt on exponents as well: of a fit that goes far only the answer at the target is in doubt."""
 
 LONGEST_VALUES = 120
 """Names of a column's values with more characters than this in all are counted instead."""
@@ -100,25 +105,39 @@ BOUGHT = {
 }
 
 
-def _doubt(lost: Deadweight) -> str:
-    """Say under a price that it accuses nobody, where it does not."""
-    return "; as good as can be told" if lost.as_good else ""
-
-
 def bought_sheet(allocations: Sequence[Allocation]) -> Sheet:
     """Return what each budget buys."""
     rows = []
     whose = ""
     for one in allocations:
-        cells, lost = allocation_cells(one), one.deadweight
-        waste = Cell(None)
-        if lost is not None:
-            whose = f" of {METHOD_LABELS[lost.of]}"
-            waste = replace(cells["deadweight"], small=f"{cells['fraction'].text} of the budget{_doubt(lost)}")
+        cells = allocation_cells(one)
+        if one.deadweight is not None:
+            whose = f" of {METHOD_LABELS[one.deadweight.of]}"
         bought = (cells.get(name, Cell(None)) for name in BOUGHT)
-        rows.append((Cell(one.budget, "flops"), *bought, waste))
+        rows.append((Cell(one.budget, "flops"), *bought, waste_cell(one)))
     heads = ("Budget, FLOPs", *BOUGHT.values(), f"Deadweight{whose}, FLOPs")
     return Sheet("Compute-optimal choices of this fit", (), heads, tuple(rows))
+
+
+def waste_cell(one: Allocation) -> Cell:
+    """
+    Return what the usual method's choice wastes; where that accuses nobody, as the decision says, why it does not.
+
+    Examples
+    --------
+    >>> from lawful.decide.deadweight import Deadweight
+    >>> lost = Deadweight(1e22, "approach2", "vpnls", 5e9, 3.3e11, 5.5e9, 3e11, 2e19, as_good="the runs refuse the law")
+    >>> one = replace(lawful.Surface.named("hoffmann").allocate(1e22), deadweight=lost)
+    >>> waste_cell(one).text, waste_cell(replace(one, deadweight=replace(lost, as_good=""))).text
+    ('as good as can be told', '2e19')
+    """
+    lost = one.deadweight
+    if lost is None:
+        return Cell(None)
+    if lost.as_good:
+        return Cell(AS_GOOD_WORDS, "text", small=lost.as_good)
+    cells = allocation_cells(one)
+    return replace(cells["deadweight"], small=f"{cells['fraction'].text} of the budget")
 
 
 def check_facts(evidence: Evidence, flagged_before: Mapping[str, Any] | None = None) -> list[Fact]:
@@ -167,7 +186,8 @@ def method_sheet(evidence: Evidence) -> Sheet:
         how = str(fit.objective) if fit.objective is not None else ""
         kind = "" if sure is None else f"intervals: {sure.kind}"
         first = Cell(name, "text", small=", ".join(part for part in (own, how) if part))
-        ended = Cell(fit.status.key.replace("_", " "), "text", small=kind)
+        doubt = outcome.verdict.value if outcome.verdict in MOOT else ""
+        ended = Cell(fit.status.key.replace("_", " "), "text", small=", ".join(part for part in (doubt, kind) if part))
         rows.append((first, *(cells.get(name, Cell(None)) for name in ("a", "b")), ended))
     level = format_level(evidence.analysis.level)
     said = f", with {level} intervals under them" if evidence.analysis.sure else ""
@@ -178,7 +198,7 @@ def target_sheets(evidence: Evidence) -> list[Sheet]:
     """Return per target a row per method: what each would train, and what that wastes."""
     sheets = []
     for i, asked in enumerate(evidence.analysis.allocations):
-        rows = []
+        rows, pricing = [], dict[str, None]()
         average = evidence.analysis.average
         if average is not None:
             rows.append((Cell("Average of laws", "text"), *outlook_cells(average.outlooks[i]).values(), Cell(None)))
@@ -188,13 +208,15 @@ def target_sheets(evidence: Evidence) -> list[Sheet]:
             one = outcome.allocations[i]
             cells, wasted = allocation_cells(one), Cell(None)
             if one.deadweight is not None and one.deadweight.of == outcome.method:
-                small = f"{cells['deadweight'].text} FLOPs{_doubt(one.deadweight)}"
-                wasted = replace(cells["fraction"], small=small)
+                wasted = waste_cell(one)
+                if not one.deadweight.as_good:
+                    pricing[METHOD_LABELS[one.deadweight.on]] = None
             bought = (cells.get(name, Cell(None)) for name in ("params", "tokens", "loss"))
             rows.append((Cell(METHOD_LABELS[outcome.method], "text"), *bought, wasted))
         at = format_flops(asked.budget)
-        title = f"What each method would train at {at}; waste priced on the VPNLS surface"
-        heads = ("Method", "Parameters N*", "Tokens D*", "Expected loss", "Wasted by it")
+        priced = f"; waste priced on the {' and the '.join(pricing)} surface" if pricing else ""
+        title = f"What each method would train at {at}{priced}"
+        heads = ("Method", "Parameters N*", "Tokens D*", "Expected loss", "Wasted by it, FLOPs")
         sheets.append(Sheet(title, (), heads, tuple(rows)))
     return sheets
 
