@@ -390,3 +390,10 @@ def test_python_opens_the_page_on_runs_too(runs_file: Path) -> None:
     text = explorer_html(lawful.read_runs(runs_file), target=1e23)
     assert "Your runs, fitted while you choose among them" in text
     assert len(text.encode()) < 1.2e6
+
+
+def test_numbers_that_the_report_withholds_are_said_with_its_doubt(evaluate: Evaluate) -> None:  # noqa: F811
+    laws = "{ vpnls: { params: 1e9, tokens: 2e10, loss: 2.5 }, approach2: null, coupled: null }"
+    said = evaluate(f"(withheld) => lawfulOwn.headline(1e20, {laws}, withheld)", True)
+    plain = evaluate(f"(withheld) => lawfulOwn.headline(1e20, {laws}, withheld)", False)
+    assert said == f"Doubtful, since by the report the runs do not tell the optimum. {plain}"

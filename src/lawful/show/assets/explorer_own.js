@@ -100,11 +100,12 @@ const lawfulOwn = (() => {
 
   // The sentence that opens a report of VPNLS on these runs, without intervals: lawful.show.report.decision. What the
   // choice of Approach 2 costs is said in nats: whether runs could tell it apart takes the law's own test, not made here.
-  function headline(budget, laws) {
+  function headline(budget, laws, withheld) {
     const [two, best] = [laws.approach2, laws.vpnls];
     const asked = `At ${scientific(budget)} FLOPs`;
     if (!both(best)) return `${asked} VPNLS has no compute-optimal choice on the runs that are kept.`;
-    const words = `By VPNLS alone, on the runs that are kept: at ${scientific(budget)} FLOPs train ${count(best.params)} parameters on ${count(best.tokens)} tokens, expected loss ${plain(best.loss)} nats per token`;
+    const doubt = withheld ? "Doubtful, since by the report the runs do not tell the optimum. " : "";
+    const words = `${doubt}By VPNLS alone, on the runs that are kept: at ${scientific(budget)} FLOPs train ${count(best.params)} parameters on ${count(best.tokens)} tokens, expected loss ${plain(best.loss)} nats per token`;
     if (!both(two)) return `${words}; Approach 2 has no answer.`;
     return `${words}; Approach 2 would have chosen ${count(two.params)} parameters on ${count(two.tokens)} tokens.`;
   }
@@ -162,7 +163,7 @@ const lawfulOwn = (() => {
       design: "own", failure: null, budgets, runs, out, all: chosen, kept, gone, at, wide: two.wide,
       approach2: two, vpnls: one, coupled: other,
       target: { budget: settings.target, ...Object.fromEntries(Object.entries(target).map(([name, v]) => [name, priced(v) || null])) },
-      headline: headline(settings.target, target),
+      headline: headline(settings.target, target, table?.report?.withheld ?? false),
       troubles: [two.trouble, one.trouble, other.trouble].filter(Boolean),
       beyond: settings.target / runs.reduce((most, run) => Math.max(most, run.budget), 0),
     };
@@ -182,5 +183,5 @@ const lawfulOwn = (() => {
     return [...words, budget].join(" ");
   }
 
-  return { command, numbers };
+  return { command, headline, numbers };
 })();

@@ -98,4 +98,6 @@ def _report(analysis: Analysis, flagged: int) -> dict[str, Any]:
         "numbers": [asdict(number) for number in numbers],
         "chips": [asdict(chip) for chip in remarks(analysis, flagged)],
         "sentences": decision_sentences(analysis, beside=True),
+        # The page fits at once and tests nothing: where runs tell no optimum, its numbers are said with that doubt.
+        "withheld": analysis.withholds(analysis.allocations[0].budget),
     }
