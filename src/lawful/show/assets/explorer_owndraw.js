@@ -122,8 +122,8 @@ const lawfulOwnDraw = (() => {
         return;
       }
       const away = (p) => Math.hypot(p.x - here.x, p.y - here.y);
-      const near = points.filter((p) => away(p) < REACH).sort((a, b) => away(a) - away(b));
-      if (near.length) toggle([near[0].row]);
+      const within = points.filter((p) => away(p) < REACH).sort((a, b) => away(a) - away(b));
+      if (within.length) toggle([within[0].row]);
     });
     figure.addEventListener("pointercancel", () => {
       start = null;

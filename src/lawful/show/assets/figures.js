@@ -242,7 +242,7 @@ const Figures = (() => {
     const inside = (r) => r.params >= x[0] && r.params <= x[1] && r.tokens >= y[0] && r.tokens <= y[1];
     const path = rows(data, "frontier_lines").filter(inside), own = path[0]?.source, sources = distinct(path.map((r) => r.source));
     const banded = path.filter((r) => r.source === own && Number.isFinite(r.params_low) && Number.isFinite(r.tokens_low));
-    const edge = [...banded.map((r) => ({ params: r.params_low, tokens: r.tokens_high })), ...banded.toReversed().map((r) => ({ params: r.params_high, tokens: r.tokens_low }))];
+    const edge = [...banded.map((r) => ({ params: r.params_low, tokens: r.tokens_high })), ...[...banded].reverse().map((r) => ({ params: r.params_high, tokens: r.tokens_low }))];
     const px = (r) => ((width - 110) * Math.log(r.params / x[0])) / Math.log(x[1] / x[0]), py = (r) => ((height - 66) * Math.log(r.tokens / y[0])) / Math.log(y[1] / y[0]);
     const named = (points, from, wide) => distinct(points.map((r) => r.line)).map((line) => points.filter((r) => r.line === line).reduce((a, b) => ((b.params - a.params) * from > 0 ? b : a)))
       .map((r) => ({ ...r, x: px(r) + (from < 0 ? 0 : 4), y: py(r), wide }));
