@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from lawful.estimate.isoflop import envelope_draws, isoflop_draws
 from lawful.estimate.result import Fit, FrontierFit, estimate_rows, one_law_of, surface_fit
 from lawful.estimate.solvers import prepare, problem_of, resolve
 from lawful.laws.law import FRONTIER_NAMES, terms_of
-from lawful.laws.surface import Optima, optimum_of, values_for
+from lawful.laws.surface import Optima, Point, optimum_of, values_for
 from lawful.uncertainty.delta import answer
 from lawful.uncertainty.linear import equal_noise, linearise, sandwich_error
 from lawful.uncertainty.quantiles import KINDS, bca, quantiles, studentised
@@ -100,13 +101,13 @@ class Draws(Shown):
 
     def params(self, budget: float) -> Array:
         """Compute-optimal parameters at a budget, shape (draws,)."""
-        if self._on_lines:
+        if self.on_lines:
             return self._at_optimum("params", budget)
         return self._on_power("a", budget)
 
     def tokens(self, budget: float) -> Array:
         """Compute-optimal tokens at a budget, shape (draws,)."""
-        if self._on_lines:
+        if self.on_lines:
             return self._at_optimum("tokens", budget)
         return self._on_power("b", budget)
 
@@ -120,16 +121,14 @@ class Draws(Shown):
         return self._at_optimum("loss", budget)
 
     @property
-    def _on_lines(self) -> bool:
+    def on_lines(self) -> bool:
         """Whether optima are found along budget lines, for want of a frontier in closed form."""
         law = None if self.fit.surface is None else self.fit.surface.law
         return law is not None and law.allocates and law.terms is None
 
     def _at_optimum(self, name: str, budget: float) -> Array:
         """Params, tokens or loss at the optimum of a budget, NaN where there is none."""
-        surface = self._surface_fit().surface
-        best = optimum_of(surface.law, self.coefficients, budget, surface.cost)
-        value = getattr(best, name)
+        value = getattr(_best(self, budget), name)
         return np.where(np.isfinite(value), value, np.nan)
 
     def loss_at(self, params: ArrayLike, tokens: ArrayLike) -> Array:
@@ -271,6 +270,17 @@ class Draws(Shown):
 
     def _surface_fit(self) -> Fit:
         return surface_fit(self.fit, ", hence no loss")
+
+
+KEPT = 32
+"""Budgets whose optima are kept: N*, D* and the loss of one budget are asked for in turn."""
+
+
+@lru_cache(maxsize=KEPT)
+def _best(draws: Draws, budget: float) -> Point:
+    """Return the optimum of every draw at a budget."""
+    surface = surface_fit(draws.fit, ", hence no loss").surface
+    return optimum_of(surface.law, draws.coefficients, budget, surface.cost)
 
 
 def redrawn(source: Any, draws: int, seed: int) -> Draws | None:

@@ -72,6 +72,10 @@ def check_kind(kind: str) -> str:
     return kind
 
 
+SEARCHED = 12
+"""Budgets of a band at which the optima of all draws are searched for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Intervals(Shown):
     """
@@ -198,8 +202,13 @@ class Intervals(Shown):
         """
         Intervals of ``params``, ``tokens`` or ``loss`` along budgets, shape (n, 2), for figures.
 
-        Under ``profile`` they are the linearised ones, scaled to the profile at both ends of the line.
+        Under ``profile`` they are the linearised ones, scaled to the profile at both ends of the line. Where the
+        optimum of every draw is searched for, at :data:`SEARCHED` budgets, and straight in logs between them.
         """
+        if self.draws is not None and self.draws.on_lines and budgets.size > SEARCHED:
+            at = np.geomspace(budgets.min(), budgets.max(), SEARCHED)
+            ends = np.log(self.band(name, at))
+            return np.exp([np.interp(np.log(budgets), np.log(at), end) for end in ends.T]).T
         if self.draws is not None or self.kind == "delta" or self._saturated:
             return np.array([self.of(name, budget=float(c)) for c in budgets])
         return np.array([self._linear.interval(name, self.level, budget=float(c)) for c in budgets])
