@@ -410,7 +410,7 @@ def far_above(loss: Array) -> BoolArray:
     ([1], np.False_)
     """
     above = loss > LARGEST_LOSS
-    return above if above.mean() <= FEW_ABOVE else np.zeros(loss.size, dtype=np.bool_)
+    return above if above.sum() <= FEW_ABOVE * loss.size else np.zeros(loss.size, dtype=np.bool_)
 
 
 FEW_ABOVE = 0.1
