@@ -406,8 +406,8 @@ def far_above(loss: Array) -> BoolArray:
 
     Examples
     --------
-    >>> far_above(np.array([3.1, 999.0, *[3.0] * 9])).nonzero()[0].tolist(), far_above(np.array([40.0, 30.0])).any()
-    ([1], np.False_)
+    >>> far_above(np.array([3.1, 999.0, *[3.0] * 9])).nonzero()[0].tolist(), far_above(np.array([40.0, 30.0])).tolist()
+    ([1], [False, False])
     """
     above = loss > LARGEST_LOSS
     return above if above.sum() <= FEW_ABOVE * loss.size else np.zeros(loss.size, dtype=np.bool_)
