@@ -106,8 +106,11 @@ def assign(command: str, variables: dict[str, str], shared: Path) -> None:
 
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
-PASSING = re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\b(?=\d*[a-f])[0-9a-f]{8,}\b")
-"""Times and seals, which no two runs have in common; a seal has a letter, a large count has none."""
+PASSING = re.compile(
+    r"\b\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?"
+    r"|\b(?=\d*[a-f])[0-9a-f]{8,}\b|(?<![.\w])\d{16}(?![.\w])"
+)
+"""Times and seals, which no two runs have in common: a large count has no letter, and not sixteen digits."""
 
 CLOSE = 0.02
 """Relative difference between a recorded number and a fresh one: other machines round last digits otherwise."""
