@@ -97,7 +97,7 @@ def test_the_loss_at_the_optimum_against_brute_force():
     assert wrong_ends(3, ["loss"], beyond=(SHORT, 0.1))[0] == []
 
 
-@pytest.mark.parametrize("first", a_part_is_slow(range(0, 300, 20), every=3))
+@pytest.mark.parametrize("first", a_part_is_slow(range(0, 300, 20), every=5))
 def test_three_hundred_problems(first):
     wrong, tried = [], 0
     for seed in range(first, first + 20):

@@ -165,7 +165,7 @@ def test_second_valleys_that_a_grid_cannot_see_are_found(seed: int) -> None:
     assert rows.value[0] <= best_of_scipy(x, y, rng, 50) * (1 + 1e-9) + ROUNDING
 
 
-@pytest.mark.parametrize("first", a_part_is_slow(range(0, 2000, 100), every=4))
+@pytest.mark.parametrize("first", a_part_is_slow(range(0, 2000, 100), every=10))
 def test_global_optimum_on_two_thousand_problems(first: int) -> None:
     for seed in range(first, first + 100):
         x, y, rng = problem(seed)

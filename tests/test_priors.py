@@ -13,6 +13,7 @@ import lawful
 from lawful.cli import main
 from lawful.errors import IdentificationError, UnsupportedError
 from lawful.estimate.priors import prior_of, run_variance
+from portions import a_part_is_slow
 
 OPTIMA = {
     "compute": np.array([1e18, 3e18, 1e19, 3e19, 1e20, 3e20]),
@@ -228,9 +229,9 @@ def test_the_shell_says_and_saves_the_prior(tmp_path, capsys, monkeypatch):
     assert "E has the prior 1.6 ± 0.1" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("points", [3, 4, 6])
-@pytest.mark.parametrize("width", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("points", "width"), a_part_is_slow([(3, 0.0), (3, 0.1), (6, 0.1), (4, 0.0), (4, 0.1), (6, 0.0)], every=2)
+)
 def test_forecasts_of_few_points_cover_as_they_say(points, width):
     """Of 600 tables each, and 200 with a width, from which the truth is then drawn."""
     rng = np.random.default_rng([points, int(100 * width)])
